@@ -1,0 +1,122 @@
+// The configuration of ONE run, complete: what config.yaml in a run folder holds. A sweep resolves to
+// these (sweeps/resolve); the trainer reads nothing else.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "core/tensor.hpp"
+
+namespace metascale {
+
+enum class Architecture { transformer, transformer_pp, rwkv7, meta_state };
+enum class ReadOut { state, time_mix, none };       // model.md 3.1
+enum class ReadState { previous, current };         // e_t = S_{t-1} q_t, or S_t q_t
+enum class ScheduleKind { cosine, linear, constant, wsd };
+enum class Recompute { none, block };
+enum class WkvForm { automatic, scan, chunked };
+enum class NonFinite { stop, skip, roll_back };
+enum class Precision { f32, bf16, f64 };            // of GEMM operands; all else is f32 (f64: all)
+
+struct ModelConfig {
+  Architecture architecture = Architecture::rwkv7;
+  std::int64_t layers = 0, width = 0, vocabulary = 0;  // L, D, V
+  std::int64_t head_size = 64;       // N
+  std::int64_t heads = 0;            // H; 0: width / head_size
+  std::int64_t feed_forward = 0;     // d_ff, or P parameter tokens: the dimension that matching solves
+  // Recurrent models: low-rank widths; 0: the rule of model.md 1.2.
+  std::int64_t rank_decay = 0, rank_rate = 0, rank_value = 0, rank_gate = 0;
+  // meta_state
+  ReadOut read_out = ReadOut::state;
+  ReadState read_state = ReadState::previous;
+  double rho = 1.0;                  // portion of heads that are read
+  double gamma_init = 1.0;
+  // transformer
+  double rotary_fraction = 0.25;
+  bool parallel_residual = true;
+  bool gelu_tanh = true;
+};
+
+struct OptimizerConfig {
+  double learning_rate = 0, final_learning_rate = 0;
+  double beta1 = 0.9, beta2 = 0.95, epsilon = 1e-8, weight_decay = 0.1;
+  double clip = 1.0;                 // global gradient norm
+};
+
+struct ScheduleConfig {
+  ScheduleKind kind = ScheduleKind::cosine;
+  std::int64_t warmup_steps = 0;
+  std::int64_t decay_steps = 0;      // wsd: the last steps of the run, linear to the final rate
+};
+
+struct TrainingConfig {
+  std::int64_t steps = 0;
+  std::int64_t batch_tokens = 0;     // global; a multiple of context
+  std::int64_t micro_batch = 0;      // windows per forward; divides batch_tokens / context
+  std::int64_t context = 0;          // T
+  Precision precision = Precision::f32;
+  Recompute recompute = Recompute::none;
+  WkvForm wkv = WkvForm::automatic;
+  ScheduleConfig schedule;
+  OptimizerConfig optimizer;
+  NonFinite non_finite = NonFinite::stop;
+};
+
+struct DataConfig {
+  std::string name;
+  std::filesystem::path train, validation, test;  // token files without .bin/.idx
+  std::string tokenizer = "bytes";
+  std::string order = "permuted";
+  std::uint64_t order_seed = 1234;
+  std::string mixture = "as_stored";
+  bool reset_at_documents = false;
+};
+
+struct EvaluationConfig {
+  std::int64_t every_steps = 0;      // on validation; 0: never
+  std::int64_t windows = 0;          // of a periodic evaluation; 0: all
+  std::int64_t final_windows = 0;    // of the final one on test; 0: all
+  std::string protocol = "packed_windows";
+};
+
+struct LogConfig {
+  std::int64_t checkpoint_every = 0; // steps; 0: only at the end
+  std::int64_t keep = 2;
+};
+
+// A branch of a wsd trunk, or (growth) of another run.
+struct ParentConfig {
+  std::string run;                   // id; empty: none
+  std::int64_t step = 0;
+};
+
+struct RunConfig {
+  int schema = 1;
+  std::string id, sweep, arm, size, length;
+  std::uint64_t seed = 1;            // initial values = f(seed)
+  Device device = Device::cpu;
+  std::int64_t threads = 0;          // 0: all; stored in the checkpoint, restored on resume
+  ModelConfig model;
+  TrainingConfig training;
+  DataConfig data;
+  EvaluationConfig evaluation;
+  LogConfig log;
+  ParentConfig parent;
+  std::map<std::string, std::string> match;  // what pairs must agree on: core/match_key.hpp
+};
+
+// Throws Error{usage} with file:line: key: what is wrong; what would be right.
+RunConfig read_run_config(const std::filesystem::path& path);
+RunConfig parse_run_config(const std::string& text, const std::string& file_name);
+std::string to_yaml(const RunConfig& config);
+
+const char* name_of(Architecture architecture);
+const char* name_of(ReadOut read_out);
+const char* name_of(ReadState read_state);
+const char* name_of(ScheduleKind kind);
+const char* name_of(Precision precision);
+
+}  // namespace metascale

@@ -1,0 +1,91 @@
+// Where work is sent, and the one place where a backend is chosen.
+//
+// An operator is a struct: named Tensor fields with their shapes behind them, and
+//   void check() const;                        throws an Error that names Op.field
+//   Cost cost() const;                         what one execution costs
+//   static void operands(auto& op, auto&& visit)
+//                                              visit("name", op.name, Use::...) for every field
+//   void on(CpuQueue&) const; void on(CudaQueue&) const;
+// Operands that are optional may be left default (Tensor::exists() is false).
+#pragma once
+
+#include "core/tensor.hpp"
+
+struct CUstream_st;
+
+namespace metascale {
+
+#ifdef METASCALE_WITH_CUDA
+inline constexpr bool built_with_cuda = true;
+#else
+inline constexpr bool built_with_cuda = false;
+#endif
+
+struct CpuQueue {
+  int threads = 1;
+};
+
+struct CudaQueue {
+  CUstream_st* stream = nullptr;
+};
+
+// How an operator uses a field.
+enum class Use {
+  read,
+  write,   // every element is assigned
+  add,     // a gradient: added to what is there, or assigned where Tensor::fresh is set
+  scratch  // its content matters neither before nor after
+};
+
+// What an op costs; summed over a step it gives executed FLOPs per token and the roofline.
+struct Cost {
+  double flops = 0;  // multiply-adds count 2
+  double bytes = 0;  // that must move at least once
+
+  Cost& operator+=(const Cost& other) {
+    flops += other.flops;
+    bytes += other.bytes;
+    return *this;
+  }
+};
+
+struct Queue {
+  Device device = Device::cpu;
+  CpuQueue cpu = {};
+  CudaQueue cuda = {};
+  Cost planned = {};  // summed by Device::plan
+};
+
+template <typename Op>
+void run(Queue& queue, const Op& op) {
+  op.check();
+  switch (queue.device) {
+    case Device::plan: queue.planned += op.cost(); return;
+    case Device::cpu: return op.on(queue.cpu);
+    case Device::cuda:
+      if constexpr (built_with_cuda) return op.on(queue.cuda);
+      throw Error(
+          "device 'cuda' was asked for, but this program was built without CUDA; "
+          "configure it with: cmake --preset cuda",
+          ExitCode::unavailable);
+  }
+}
+
+// The bytes of every operand that an op touches, each counted once.
+template <typename Op>
+double operand_bytes(const Op& op) {
+  double bytes = 0;
+  Op::operands(op, [&](const char*, const Tensor& tensor, Use use) {
+    if (use != Use::scratch) bytes += double(tensor.bytes());
+    if (use == Use::add && !tensor.fresh) bytes += double(tensor.bytes());
+  });
+  return bytes;
+}
+
+// How a kernel stores a gradient: assigned where the tensor is fresh, else added.
+template <typename T>
+constexpr void accumulate(T& target, T value, bool fresh) {
+  target = fresh ? value : target + value;
+}
+
+}  // namespace metascale
