@@ -6,10 +6,12 @@
 #include <map>
 #include <string>
 
+#include "core/file.hpp"
 #include "core/run_file.hpp"
 
 namespace metascale {
 
+// After a failed write, which may have left half a line, every further write throws: open it anew.
 class Journal {
  public:
   // Opens for appending, creating it if need be; cuts a torn last line.
@@ -21,25 +23,29 @@ class Journal {
 
   void header(const RunLog& log);  // run id, configuration, facts, environment: one per attempt
   void append(const StepRow& row);
-  // segments_file: where the evaluation's segments were written before this call (empty: none).
+  // segments_file: where the evaluation's segments were written before this call, relative to the
+  // journal's folder (empty: none).
   void append(const Evaluation& evaluation, const std::string& segments_file);
   void append(const Event& event);
-  // From step on, rows written so far are superseded: the run resumes at step.
+  // The run goes on from the checkpoint of this step: rows of later steps, and their evaluations, are
+  // superseded. Events are history and stay.
   void resume(std::int64_t step, std::int32_t attempt);
   void sync();  // fdatasync
 
  private:
   void write_line(const std::string& json);
-  std::filesystem::path path_;
-  int file_ = -1;
+  File file_;
+  bool broken_ = false;
 };
 
 // Rebuilds the log that a journal tells of (segments are read from evaluations/ beside it).
 // A torn last line is ignored; damage before it is Error{bad_input} naming file:line.
 RunLog read_journal(const std::filesystem::path& path);
 
-// The newest of run.h5 and journal.jsonl in a run folder: run.h5 where both agree on the last step, else
-// the journal. `source` says which was read. Throws Error{bad_input} if neither can be.
+// The newest of run.h5 and journal.jsonl in a run folder: run.h5 where it holds the journal's last row,
+// else the journal. `source` becomes the name of the file that was read, and why where it was not run.h5
+// with a journal that agrees: "journal.jsonl (run.h5 is older)". Throws Error{bad_input} if neither can be
+// read.
 RunLog read_run_folder(const std::filesystem::path& folder, std::string* source = nullptr);
 
 // Rebuilds run.h5 from the journal where they do not agree. Returns whether it wrote.

@@ -16,7 +16,7 @@ enum class Architecture { transformer, transformer_pp, rwkv7, meta_state };
 enum class ReadOut { state, time_mix, none };       // model.md 3.1
 enum class ReadState { previous, current };         // e_t = S_{t-1} q_t, or S_t q_t
 enum class ScheduleKind { cosine, linear, constant, wsd };
-enum class Recompute { none, block };
+enum class Recompute { none, block };                // block: activations inside a block are made again
 enum class WkvForm { automatic, scan, chunked };
 enum class NonFinite { stop, skip, roll_back };
 enum class Precision { f32, bf16, f64 };            // of GEMM operands; all else is f32 (f64: all)
@@ -85,7 +85,12 @@ struct EvaluationConfig {
 struct LogConfig {
   std::int64_t checkpoint_every = 0; // steps; 0: only at the end
   std::int64_t keep = 2;
+  std::vector<std::int64_t> checkpoint_at;  // steps whose checkpoints are kept: branches start there
 };
+
+// What a run is for. trial: of a tuning, scored on validation; trunk: the undecayed run that wsd
+// branches leave from. Neither opens the test split (data.test is empty).
+enum class Role { run, trial, trunk };
 
 // A branch of a wsd trunk, or (growth) of another run.
 struct ParentConfig {
@@ -96,6 +101,7 @@ struct ParentConfig {
 struct RunConfig {
   int schema = 1;
   std::string id, sweep, arm, size, length;
+  Role role = Role::run;
   std::uint64_t seed = 1;            // initial values = f(seed)
   Device device = Device::cpu;
   std::int64_t threads = 0;          // 0: all; stored in the checkpoint, restored on resume
@@ -111,12 +117,16 @@ struct RunConfig {
 // Throws Error{usage} with file:line: key: what is wrong; what would be right.
 RunConfig read_run_config(const std::filesystem::path& path);
 RunConfig parse_run_config(const std::string& text, const std::string& file_name);
-std::string to_yaml(const RunConfig& config);
+std::string to_yaml(const RunConfig& config);  // parse_run_config gives the same configuration, bit for bit
 
 const char* name_of(Architecture architecture);
 const char* name_of(ReadOut read_out);
 const char* name_of(ReadState read_state);
 const char* name_of(ScheduleKind kind);
 const char* name_of(Precision precision);
+const char* name_of(Recompute recompute);
+const char* name_of(WkvForm form);
+const char* name_of(NonFinite policy);
+const char* name_of(Role role);
 
 }  // namespace metascale

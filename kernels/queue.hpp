@@ -21,8 +21,17 @@ inline constexpr bool built_with_cuda = true;
 inline constexpr bool built_with_cuda = false;
 #endif
 
+// Which vector instructions the hand-written scans use. Results agree between levels up to rounding.
+enum class Simd {
+  best,  // that the processor has
+  avx512,
+  avx2,   // with FMA
+  scalar  // the readable truth
+};
+
 struct CpuQueue {
   int threads = 1;
+  Simd simd = Simd::best;
 };
 
 struct CudaQueue {

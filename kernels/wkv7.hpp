@@ -22,6 +22,7 @@ namespace metascale {
 enum class WkvRead { previous, current };
 
 inline constexpr std::int64_t wkv7_checkpoint = 16;  // tokens between saved states
+inline constexpr std::int64_t wkv7_max_head = 128;   // channels of a head
 
 struct Wkv7Forward {
   Tensor y;              // (B, T, H, N)

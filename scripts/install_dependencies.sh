@@ -7,7 +7,7 @@ set -euo pipefail
 packages=(
   build-essential cmake ninja-build ccache python3 zstd git ca-certificates   # to build
   libhdf5-dev libyaml-cpp-dev libfmt-dev libspdlog-dev libcli11-dev nlohmann-json3-dev
-  libeigen3-dev libdnnl-dev libzstd-dev libsimdjson-dev libxxhash-dev libceres-dev catch2
+  libeigen3-dev libdnnl-dev ocl-icd-opencl-dev libzstd-dev libsimdjson-dev libxxhash-dev libceres-dev catch2
   gnuplot-nox fonts-dejavu-core librsvg2-bin                                  # figures
   libjs-chart.js                                                              # charts of the page
   python3-h5py python3-numpy                                                  # tests open logs

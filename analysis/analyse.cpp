@@ -1,0 +1,337 @@
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <ctime>
+#include <limits>
+#include <map>
+#include <numeric>
+#include <set>
+
+#include "analysis/report.hpp"
+#include "core/error.hpp"
+
+namespace metascale {
+namespace {
+
+double mean_over(const std::vector<const Run*>& runs, const auto& value_of) {
+  double sum = 0;
+  for (const Run* run : runs) sum += value_of(*run);
+  return sum / double(runs.size());
+}
+
+Cell make_cell(std::vector<const Run*> runs) {
+  const Run& one = *runs.front();
+  const auto fact = [](const char* key) {
+    return [key](const Run& run) {
+      return run.number(key).value_or(std::numeric_limits<double>::quiet_NaN());
+    };
+  };
+  Cell cell{one.arm, one.size, one.length, runs};
+  cell.parameters = mean_over(runs, fact("parameters"));
+  cell.non_embedding_parameters = mean_over(runs, fact("non_embedding_parameters"));
+  cell.flops_per_token = mean_over(runs, fact("flops_per_token"));
+  cell.tokens = mean_over(runs, [](const Run& run) { return double(run.tokens); });
+  cell.training_flops = mean_over(runs, [](const Run& run) { return run.flops; });
+  cell.loss = mean_over(runs, [](const Run& run) { return run.final_loss(); });
+  cell.bits_per_byte = mean_over(runs, [](const Run& run) { return run.final_bits_per_byte(); });
+  cell.tokens_per_second = mean_over(runs, [](const Run& run) { return run.tokens_per_second; });
+  cell.hours = mean_over(runs, [](const Run& run) { return run.hours; });
+  double squares = 0;
+  for (const Run* run : runs) squares += std::pow(run->final_loss() - cell.loss, 2);
+  cell.loss_deviation = runs.size() > 1 ? std::sqrt(squares / double(runs.size() - 1))
+                                        : std::numeric_limits<double>::quiet_NaN();
+  return cell;
+}
+
+std::vector<Cell> make_cells(const Collection& collection) {
+  std::vector<std::vector<const Run*>> groups;
+  for (const Run& run : collection.runs) {
+    if (run.state != RunState::done || run.arm.empty()) continue;
+    auto group = std::find_if(groups.begin(), groups.end(), [&](const auto& candidate) {
+      const Run& one = *candidate.front();
+      return one.arm == run.arm && one.size == run.size && one.length == run.length;
+    });
+    if (group == groups.end()) group = groups.insert(group, {});
+    group->push_back(&run);
+  }
+  std::vector<Cell> cells;
+  for (auto& group : groups) cells.push_back(make_cell(std::move(group)));
+  return cells;
+}
+
+std::vector<std::string> domains_of(const Run& run) {
+  std::vector<std::string> names;
+  for (const DomainRow& row : run.final_evaluation()->domains) names.push_back(row.domain);
+  return names;
+}
+
+PairReport compare_pair(const MatchedPair& pair, const Report& report, std::uint64_t number,
+                        const ReportOptions& options) {
+  PairReport result;
+  result.pair = &pair;
+  result.first = report.cell(pair.first_arm, pair.size, pair.length);
+  result.second = report.cell(pair.second_arm, pair.size, pair.length);
+  PairedOptions paired{.draws = options.bootstrap_pairs,
+                       .seed = options.seed,
+                       .cell = number + 1,
+                       .confidence = options.confidence,
+                       .threads = options.threads};
+  try {
+    std::vector<PairedSeed> seeds;
+    for (std::size_t i = 0; i < pair.first.size(); ++i)
+      seeds.push_back(join_documents(pair.first[i]->documents, pair.second[i]->documents));
+    result.result = paired_difference(seeds, paired);
+    const std::vector<std::string> domains = domains_of(*pair.first.front());
+    for (std::size_t domain = 0; domain < domains.size(); ++domain) {
+      const bool scored = std::any_of(
+          seeds.front().begin(), seeds.front().end(), [&](const PairedDocument& document) {
+            return document.domain == int(domain) && document.tokens > 0;
+          });
+      if (!scored) continue;
+      paired.domain = int(domain);
+      result.domains.push_back({domains[domain], paired_difference(seeds, paired)});
+      result.domains.back().result.draws.clear();
+    }
+  } catch (const Error& error) {
+    result.problem = error.what();
+  }
+  return result;
+}
+
+double value_on(FitAxis axis, const Run& run) {
+  if (axis == FitAxis::training_flops) return run.flops;
+  return run.number(name_of(axis)).value_or(std::numeric_limits<double>::quiet_NaN());
+}
+
+// One point per run that is done, of one arm; on two axes (N, D) if lengths are mixed.
+std::vector<FitPoint> points_of(const Report& report, const std::string& arm,
+                                const std::string& length, FitAxis axis, bool with_tokens) {
+  std::vector<FitPoint> points;
+  for (const Cell& cell : report.cells) {
+    if (cell.arm != arm || (!with_tokens && cell.length != length)) continue;
+    for (const Run* run : cell.runs) {
+      FitPoint point{run->id, cell.size + " " + cell.length, {value_on(axis, *run)},
+                     run->final_loss()};
+      if (with_tokens) point.x.push_back(double(run->tokens));
+      if (std::all_of(point.x.begin(), point.x.end(),
+                      [](double x) { return std::isfinite(x) && x > 0; }))
+        points.push_back(std::move(point));
+    }
+  }
+  return points;
+}
+
+std::size_t distinct(const std::vector<FitPoint>& points, std::size_t variable) {
+  std::set<double> values;
+  for (const FitPoint& point : points) values.insert(point.x[variable]);
+  return values.size();
+}
+
+// The same points with those of the largest x[0] to be predicted.
+std::vector<FitPoint> holding_out_largest(std::vector<FitPoint> points) {
+  double largest = 0;
+  for (const FitPoint& point : points) largest = std::max(largest, point.x[0]);
+  for (FitPoint& point : points) point.held_out = point.x[0] == largest;
+  return points;
+}
+
+void add_fit(Report& report, const std::string& arm, const std::string& length, FitAxis axis,
+             const ReportOptions& options) {
+  const bool both = length == "all";
+  const std::vector<FitPoint> points = points_of(report, arm, length, axis, both);
+  if (points.empty() || distinct(points, 0) < 2) return;
+  if (both && (distinct(points, 1) < 2 || points.size() < 6)) return;
+  const auto& arms = report.collection.arms;
+  const auto arm_number = std::uint64_t(std::find(arms.begin(), arms.end(), arm) - arms.begin());
+  const FitOptions fit_options{.draws = options.bootstrap_fits,
+                               .seed = options.seed + arm_number,  // arms' noise is independent
+                               .confidence = options.confidence,
+                               .threads = options.threads};
+  const auto kind_of = [&](const std::vector<FitPoint>& some) {
+    return both ? LawKind::chinchilla : law_for(some);
+  };
+  try {
+    ArmFit entry{arm, length, axis, fit_law(kind_of(points), points, fit_options), {}};
+    if (distinct(points, 0) >= 4) {
+      const std::vector<FitPoint> held = holding_out_largest(points);
+      entry.without_largest = fit_law(kind_of(held), held, fit_options);
+    }
+    report.fits.push_back(std::move(entry));
+  } catch (const Error& error) {
+    report.notes.push_back(concat("No fit of ", arm, " (", length, ") in ", words_of(axis), ": ",
+                                  error.what()));
+  }
+}
+
+const ArmFit* find_fit(const Report& report, const std::string& arm, const std::string& length,
+                       FitAxis axis) {
+  for (const ArmFit& entry : report.fits)
+    if (entry.arm == arm && entry.length == length && entry.axis == axis) return &entry;
+  return nullptr;
+}
+
+void add_gains(Report& report, const ReportOptions& options) {
+  for (const FitAxis axis : {FitAxis::training_flops, FitAxis::non_embedding_parameters})
+    for (const Cell& cell : report.cells) {
+      if (cell.arm == report.collection.baseline()) continue;
+      const ArmFit* base = find_fit(report, report.collection.baseline(), cell.length, axis);
+      const ArmFit* own = find_fit(report, cell.arm, cell.length, axis);
+      if (base == nullptr || own == nullptr) continue;
+      const double x = axis == FitAxis::training_flops ? cell.training_flops
+                                                       : cell.non_embedding_parameters;
+      report.gains.push_back(
+          {cell.arm, cell.size, cell.length, axis,
+           equivalent_gain(base->fit, own->fit, x, cell.loss, options.confidence)});
+    }
+}
+
+void describe_protocol(Report& report) {
+  std::set<std::string> protocols, coverages, splits;
+  for (const Cell& cell : report.cells)
+    for (const Run* run : cell.runs) {
+      const Evaluation& evaluation = *run->final_evaluation();
+      protocols.insert(evaluation.protocol), splits.insert(evaluation.split);
+      coverages.insert(evaluation.coverage);
+    }
+  const auto join = [](const std::set<std::string>& values) {
+    std::string text;
+    for (const std::string& value : values) text += (text.empty() ? "" : "; ") + value;
+    return text;
+  };
+  if (protocols.empty()) return;
+  report.protocol = concat("split ", join(splits), ", protocol ", join(protocols), ", coverage ",
+                           join(coverages));
+  if (coverages != std::set<std::string>{"all"})
+    report.notes.push_back(concat("The final evaluations cover a fixed subset of the split (",
+                                  join(coverages), "): they show the method and claim nothing."));
+  if (splits.contains("validation"))
+    report.notes.push_back("Some final evaluations are on validation data, on which learning rates "
+                           "may have been chosen.");
+}
+
+void add_notes(Report& report) {
+  std::map<RunState, int> states;
+  std::int64_t non_finite = 0;
+  for (const Run& run : report.collection.runs) {
+    ++states[run.state];
+    non_finite += run.non_finite_rows;
+  }
+  if (report.collection.runs.empty())
+    report.notes.push_back("There is no run: nothing can be said.");
+  else if (states[RunState::done] == 0)
+    report.notes.push_back("No run is done: the report shows states and curves only.");
+  for (const RunState state : {RunState::failed, RunState::unfinished, RunState::unreadable})
+    if (states[state] > 0)
+      report.notes.push_back(concat(states[state], states[state] == 1 ? " run is " : " runs are ",
+                                    name_of(state), "; see Runs."));
+  if (non_finite > 0)
+    report.notes.push_back(concat(non_finite, " logged steps have a loss that is not finite; the "
+                                              "curves leave them out."));
+  const bool single = std::any_of(report.pairs.begin(), report.pairs.end(), [](const auto& pair) {
+    return pair.problem.empty() && pair.result.assumed_seed_noise;
+  });
+  if (single)
+    report.notes.push_back("Some pairs have one seed. Their intervals assume the seed noise known "
+                           "from other studies: 0.35 % of the loss for one run, 0.5 % for the "
+                           "difference of two.");
+}
+
+std::string time_now() {
+  const std::time_t now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
+  std::tm parts{};
+  gmtime_r(&now, &parts);
+  char text[32];
+  std::strftime(text, sizeof text, "%Y-%m-%d %H:%M UTC", &parts);
+  return text;
+}
+
+}  // namespace
+
+const char* name_of(FitAxis axis) {
+  switch (axis) {
+    case FitAxis::non_embedding_parameters: return "non_embedding_parameters";
+    case FitAxis::parameters: return "parameters";
+    case FitAxis::training_flops: return "training_flops";
+  }
+  return "?";
+}
+
+const char* words_of(FitAxis axis) {
+  switch (axis) {
+    case FitAxis::non_embedding_parameters: return "non-embedding parameters";
+    case FitAxis::parameters: return "parameters";
+    case FitAxis::training_flops: return "training FLOPs";
+  }
+  return "?";
+}
+
+const Cell* Report::cell(const std::string& arm, const std::string& size,
+                         const std::string& length) const {
+  for (const Cell& candidate : cells)
+    if (candidate.arm == arm && candidate.size == size && candidate.length == length)
+      return &candidate;
+  return nullptr;
+}
+
+std::vector<std::string> Report::lengths() const {
+  std::vector<std::pair<double, std::string>> found;
+  for (const Run& run : collection.runs) {
+    if (run.arm.empty()) continue;
+    const bool known = std::any_of(found.begin(), found.end(),
+                                   [&](const auto& entry) { return entry.second == run.length; });
+    if (!known) found.emplace_back(run.number("tokens_planned").value_or(0), run.length);
+  }
+  std::stable_sort(found.begin(), found.end(),
+                   [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::vector<std::string> names;
+  for (const auto& [tokens, name] : found) names.push_back(name);
+  return names;
+}
+
+std::vector<std::string> Report::sizes() const {
+  std::map<std::string, double> smallest;
+  for (const Run& run : collection.runs) {
+    if (run.arm.empty()) continue;
+    const double count = run.number("parameters").value_or(0);
+    const auto [entry, fresh] = smallest.emplace(run.size, count);
+    if (!fresh) entry->second = std::min(entry->second, count);
+  }
+  std::vector<std::string> names;
+  for (const auto& [name, count] : smallest) names.push_back(name);
+  std::stable_sort(names.begin(), names.end(), [&](const auto& a, const auto& b) {
+    return smallest.at(a) < smallest.at(b);
+  });
+  return names;
+}
+
+Report analyse(Collection collection, const ReportOptions& options) {
+  const auto stage = [&](const std::string& words) {
+    if (options.progress) options.progress(words);
+  };
+  Report report;
+  report.collection = std::move(collection);
+  report.confidence = options.confidence;
+  report.refresh_seconds = options.refresh_seconds;
+  report.generated = time_now();
+  report.notes = report.collection.notes;
+  report.matching = match(report.collection);
+  report.cells = make_cells(report.collection);
+  stage("paired differences");
+  for (std::size_t i = 0; i < report.matching.pairs.size(); ++i)
+    report.pairs.push_back(compare_pair(report.matching.pairs[i], report, i, options));
+  stage("fits");
+  for (const std::string& arm : report.collection.arms) {
+    for (const std::string& length : report.lengths())
+      for (const FitAxis axis : {FitAxis::non_embedding_parameters, FitAxis::parameters,
+                                 FitAxis::training_flops})
+        add_fit(report, arm, length, axis, options);
+    add_fit(report, arm, "all", FitAxis::non_embedding_parameters, options);
+  }
+  add_gains(report, options);
+  describe_protocol(report);
+  add_notes(report);
+  report.claims = judge_claims(report);
+  return report;
+}
+
+}  // namespace metascale

@@ -1,0 +1,329 @@
+#include "analysis/claims.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <set>
+
+#include "analysis/report.hpp"
+#include "analysis/support/random.hpp"
+
+namespace metascale {
+namespace {
+
+constexpr std::int64_t short_context = 128;  // positions below this are "short context"
+
+std::string percent(double share) { return fmt::format("{:+.2f} %", 100 * share); }
+std::string percent(const Interval& interval) {
+  return fmt::format("[{:+.2f}, {:+.2f}] %", 100 * interval.low, 100 * interval.high);
+}
+
+const Run* run_of_architecture(const Report& report, const std::vector<std::string>& wanted) {
+  for (const std::string& architecture : wanted)
+    for (const std::string& arm : report.collection.arms)
+      for (const Run& run : report.collection.runs)
+        if (run.arm == arm && run.architecture == architecture) return &run;
+  return nullptr;
+}
+
+std::string arm_of(const Report& report, const std::vector<std::string>& architectures) {
+  const Run* run = run_of_architecture(report, architectures);
+  return run == nullptr ? "" : run->arm;
+}
+
+// A pair seen from the subject's side: positive gain where the subject's loss is lower.
+struct Comparison {
+  const PairReport* pair;
+  double sign;  // +1 if the subject is the pair's second arm
+
+  double gain() const {  // relative to the other arm's loss
+    return sign > 0 ? -pair->result.relative
+                    : pair->result.difference / pair->result.second_loss;
+  }
+  Interval interval() const {  // of the gain, with seeds
+    const Interval& nats = pair->result.with_seeds;
+    const double scale =
+        sign > 0 ? -1 / pair->result.first_loss : 1 / pair->result.second_loss;
+    return scale > 0 ? Interval{nats.low * scale, nats.high * scale}
+                     : Interval{nats.high * scale, nats.low * scale};
+  }
+};
+
+std::vector<Comparison> comparisons(const Report& report, const std::string& subject,
+                                    const std::string& other) {
+  std::vector<Comparison> found;
+  for (const PairReport& pair : report.pairs) {
+    if (!pair.problem.empty()) continue;
+    if (pair.pair->second_arm == subject && pair.pair->first_arm == other)
+      found.push_back({&pair, 1});
+    else if (pair.pair->first_arm == subject && pair.pair->second_arm == other)
+      found.push_back({&pair, -1});
+  }
+  return found;
+}
+
+// Whether what was evaluated may carry a claim at all.
+bool covers_all(const Report& report) {
+  return std::all_of(report.cells.begin(), report.cells.end(), [](const Cell& cell) {
+    return std::all_of(cell.runs.begin(), cell.runs.end(), [](const Run* run) {
+      return run->final_evaluation()->coverage == "all";
+    });
+  });
+}
+
+void refuse_subsets(const Report& report, Claim& claim) {
+  if (claim.verdict == Verdict::no_data || covers_all(report)) return;
+  claim.verdict = Verdict::not_decided;
+  claim.would_decide = "a final evaluation of the whole split; this one is a fixed subset";
+}
+
+Claim judge_below(const Report& report, Claim claim, const std::string& subject,
+                  const std::string& other) {
+  const auto found = comparisons(report, subject, other);
+  claim.would_decide = fmt::format("a matched pair of {} and {}",
+                                   subject.empty() ? "a meta_state arm" : subject,
+                                   other.empty() ? "a baseline arm" : other);
+  if (found.empty()) return claim;
+  int better = 0, worse = 0;
+  for (const Comparison& comparison : found) {
+    const Interval interval = comparison.interval();
+    better += interval.low > 0 ? 1 : 0;
+    worse += interval.high < 0 ? 1 : 0;
+    claim.evidence += fmt::format("{}{} {}: {} {}", claim.evidence.empty() ? "" : "; ",
+                                  comparison.pair->pair->size, comparison.pair->pair->length,
+                                  percent(comparison.gain()), percent(interval));
+  }
+  claim.evidence = "lower loss by " + claim.evidence;
+  claim.verdict = worse > 0                      ? Verdict::does_not_hold
+                  : better == int(found.size())  ? Verdict::holds
+                                                 : Verdict::not_decided;
+  claim.would_decide = claim.verdict == Verdict::not_decided
+                           ? "more seeds at the sizes whose interval contains 0"
+                           : "";
+  refuse_subsets(report, claim);
+  return claim;
+}
+
+double slope(const std::vector<double>& x, const std::vector<double>& y) {
+  double mean_x = 0, mean_y = 0, above = 0, below = 0;
+  for (std::size_t i = 0; i < x.size(); ++i)
+    mean_x += x[i] / double(x.size()), mean_y += y[i] / double(x.size());
+  for (std::size_t i = 0; i < x.size(); ++i)
+    above += (x[i] - mean_x) * (y[i] - mean_y), below += (x[i] - mean_x) * (x[i] - mean_x);
+  return above / below;
+}
+
+// Slope of the relative gain against ln N, over the sizes of one length; draws share documents.
+struct GainSlope {
+  double value = 0;
+  Interval interval;
+  std::size_t sizes = 0;
+};
+GainSlope gain_slope(const std::vector<Comparison>& found, const std::string& length,
+                     double confidence) {
+  std::vector<double> x, y;
+  std::vector<const Comparison*> used;
+  for (const Comparison& comparison : found) {
+    if (comparison.pair->pair->length != length || comparison.pair->first == nullptr) continue;
+    x.push_back(std::log(comparison.pair->first->parameters));
+    y.push_back(comparison.gain());
+    used.push_back(&comparison);
+  }
+  GainSlope result{0, {}, std::set<double>(x.begin(), x.end()).size()};
+  if (result.sizes < 2) return result;
+  result.value = slope(x, y);
+  std::vector<double> draws;
+  for (std::size_t draw = 0; draw < used.front()->pair->result.draws.size(); ++draw) {
+    for (std::size_t i = 0; i < used.size(); ++i) {
+      const PairedResult& paired = used[i]->pair->result;
+      y[i] = -used[i]->sign * paired.draws[draw] /
+             (used[i]->sign > 0 ? paired.first_loss : paired.second_loss);
+    }
+    draws.push_back(slope(x, y));
+  }
+  result.interval = percentile_interval(std::move(draws), confidence);
+  return result;
+}
+
+Claim judge_growth(const Report& report, Claim claim, const std::string& subject,
+                   const std::string& other) {
+  const auto found = comparisons(report, subject, other);
+  claim.would_decide = "matched pairs at three sizes or more";
+  int growing = 0, shrinking = 0, slopes = 0;
+  std::size_t most_sizes = 0;
+  for (const std::string& length : report.lengths()) {
+    const GainSlope fitted = gain_slope(found, length, report.confidence);
+    if (fitted.sizes < 2) continue;
+    ++slopes, most_sizes = std::max(most_sizes, fitted.sizes);
+    growing += fitted.interval.low > 0 ? 1 : 0;
+    shrinking += fitted.interval.high < 0 ? 1 : 0;
+    claim.evidence += fmt::format("{}{}: {} per factor e of parameters {}, {} sizes",
+                                  claim.evidence.empty() ? "" : "; ", length,
+                                  percent(fitted.value), percent(fitted.interval), fitted.sizes);
+  }
+  if (slopes == 0) return claim;
+  claim.verdict = Verdict::not_decided;
+  if (most_sizes < 3) return claim;
+  claim.would_decide = "more sizes or seeds, until the slope's interval excludes 0";
+  if (growing == slopes) claim.verdict = Verdict::holds;
+  if (shrinking > 0) claim.verdict = Verdict::does_not_hold;
+  if (claim.verdict != Verdict::not_decided) claim.would_decide.clear();
+  refuse_subsets(report, claim);
+  return claim;
+}
+
+// Nats per token at positions below short_context; NaN if the log has no such bins.
+double early_loss(const Run& run) {
+  double nats = 0, tokens = 0;
+  for (const PositionRow& row : run.final_evaluation()->positions)
+    if (row.last < short_context) nats += row.nats, tokens += double(row.tokens);
+  return nats / tokens;
+}
+
+Interval seed_interval(const std::vector<double>& gains, double mean, double confidence) {
+  double squares = 0;
+  for (const double gain : gains) squares += (gain - mean) * (gain - mean);
+  const std::size_t count = gains.size();
+  if (count < 2) {
+    const double half = -normal_quantile((1 - confidence) / 2) * known_seed_deviation * std::sqrt(2.0);
+    return {mean - half, mean + half};
+  }
+  const double error = std::sqrt(squares / double(count - 1) / double(count));
+  CounterRandom random(1, 1);
+  std::vector<double> draws(20000);
+  for (double& draw : draws) draw = mean + error * random.student_t(std::int64_t(count) - 1);
+  return percentile_interval(std::move(draws), confidence);
+}
+
+Claim judge_short_context(const Report& report, Claim claim, const std::string& subject,
+                          const std::string& other) {
+  claim.would_decide = "final evaluations with loss by position, over more seeds";
+  int better = 0, worse = 0, pairs = 0;
+  for (const Comparison& comparison : comparisons(report, subject, other)) {
+    const MatchedPair& pair = *comparison.pair->pair;
+    const auto& mine = comparison.sign > 0 ? pair.second : pair.first;
+    const auto& theirs = comparison.sign > 0 ? pair.first : pair.second;
+    std::vector<double> gains;
+    double mean = 0;
+    for (std::size_t i = 0; i < mine.size(); ++i) {
+      gains.push_back(1 - early_loss(*mine[i]) / early_loss(*theirs[i]));
+      mean += gains.back() / double(mine.size());
+    }
+    if (!std::isfinite(mean)) continue;
+    const Interval interval = seed_interval(gains, mean, report.confidence);
+    ++pairs, better += interval.low > 0 ? 1 : 0, worse += interval.high < 0 ? 1 : 0;
+    claim.evidence += fmt::format("{}{} {}: {} {}", claim.evidence.empty() ? "" : "; ", pair.size,
+                                  pair.length, percent(mean), percent(interval));
+  }
+  if (pairs == 0) return claim;
+  claim.evidence = fmt::format("lower loss at positions below {} by {} (intervals over seeds)",
+                               short_context, claim.evidence);
+  claim.verdict = worse > 0          ? Verdict::does_not_hold
+                  : better == pairs ? Verdict::holds
+                                    : Verdict::not_decided;
+  if (claim.verdict != Verdict::not_decided) claim.would_decide.clear();
+  refuse_subsets(report, claim);
+  return claim;
+}
+
+// Seconds per FLOP of the subject over that of the other at the same size; NaN if the two ran on
+// different devices or thread counts.
+double relative_slowness(const Report& report, const Cell& cell, const std::string& other) {
+  const Cell* base = report.cell(other, cell.size, cell.length);
+  if (base == nullptr || base->hours <= 0 || cell.hours <= 0) return std::nan("");
+  for (const char* key : {"device", "threads"})
+    if (base->runs.front()->fact(key) != cell.runs.front()->fact(key)) return std::nan("");
+  return (cell.hours / cell.training_flops) / (base->hours / base->training_flops);
+}
+
+Claim judge_efficiency(const Report& report, Claim claim, const std::string& subject) {
+  claim.would_decide = "a baseline fitted over a range of FLOPs that holds these losses";
+  int better = 0, worse = 0, gains = 0;
+  for (const GainReport& entry : report.gains) {
+    if (entry.arm != subject || entry.axis != FitAxis::training_flops) continue;
+    if (!entry.gain.problem.empty()) continue;
+    const Cell* cell = report.cell(entry.arm, entry.size, entry.length);
+    const double slowness = relative_slowness(report, *cell, report.collection.baseline());
+    const double in_hours = entry.gain.gain / slowness;
+    ++gains;
+    const bool hours_better = !(entry.gain.interval.low / slowness <= 1);
+    better += entry.gain.interval.low > 1 && hours_better ? 1 : 0;
+    worse += entry.gain.interval.high < 1 || entry.gain.interval.high / slowness < 1 ? 1 : 0;
+    claim.evidence += fmt::format(
+        "{}{} {}: {:.2f} times the FLOPs [{:.2f}, {:.2f}], {}", claim.evidence.empty() ? "" : "; ",
+        entry.size, entry.length, entry.gain.gain, entry.gain.interval.low,
+        entry.gain.interval.high,
+        std::isfinite(in_hours) ? fmt::format("{:.2f} times the hours", in_hours)
+                                : std::string("hours not comparable"));
+  }
+  if (gains == 0) return claim;
+  claim.evidence = "to reach this arm's loss the baseline needs, " + claim.evidence;
+  claim.verdict = worse > 0          ? Verdict::does_not_hold
+                  : better == gains ? Verdict::holds
+                                    : Verdict::not_decided;
+  if (claim.verdict != Verdict::not_decided) claim.would_decide.clear();
+  refuse_subsets(report, claim);
+  return claim;
+}
+
+}  // namespace
+
+const char* name_of(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::holds: return "holds";
+    case Verdict::does_not_hold: return "does_not_hold";
+    case Verdict::not_decided: return "not_decided";
+    case Verdict::no_data: return "no_data";
+  }
+  return "?";
+}
+
+const char* words_of(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::holds: return "holds";
+    case Verdict::does_not_hold: return "does not hold";
+    case Verdict::not_decided: return "not decided";
+    case Verdict::no_data: return "no data";
+  }
+  return "?";
+}
+
+std::vector<Claim> judge_claims(const Report& report) {
+  const std::string subject = arm_of(report, {"meta_state"});
+  const std::string transformer = arm_of(report, {"transformer", "transformer_pp"});
+  const std::string plain = arm_of(report, {"rwkv7"});
+  std::vector<Claim> claims;
+  claims.push_back(judge_below(
+      report, {"a", "Meta-State has lower loss than the Transformer at every size"}, subject,
+      transformer));
+  claims.push_back(
+      judge_growth(report, {"b", "The relative gain grows with scale"}, subject, transformer));
+  claims.push_back({"c", "Cost is linear and memory constant in context length", Verdict::no_data,
+                    "", "measurements of time and memory over context lengths"});
+  claims.push_back({"d", "The state tracks what attention of fixed depth cannot",
+                    Verdict::no_data, "", "state-tracking probes"});
+  claims.push_back({"e", "Models grow without being retrained", Verdict::no_data, "",
+                    "grown runs beside runs from scratch at equal total compute"});
+  claims.push_back(judge_short_context(
+      report, {"f", "The gain is there in short context (positions below 128)"}, subject,
+      transformer));
+  claims.push_back(judge_efficiency(
+      report, {"g", "Efficiency: lower loss at equal FLOPs and at equal device-hours"}, subject));
+  if (!plain.empty()) {
+    claims.push_back(judge_below(
+        report, {"h", "Explanation: RWKV-7 alone is already below the Transformer"}, plain,
+        transformer));
+    claims.push_back(judge_below(
+        report, {"i", "Explanation: the Meta-State layer adds to RWKV-7"}, subject, plain));
+  }
+  for (const std::string& arm : report.collection.arms)
+    if (arm != subject && arm.find("time_mix") != std::string::npos)
+      claims.push_back(judge_below(
+          report, {"j", "Explanation: the state's read-out beats the time_mix control"}, subject,
+          arm));
+  return claims;
+}
+
+}  // namespace metascale

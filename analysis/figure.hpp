@@ -1,0 +1,30 @@
+// Figures for print, drawn by gnuplot: SVG, PDF and PNG, one and two columns wide, each beside the
+// script and the data that made it.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "analysis/report.hpp"
+
+namespace metascale {
+
+struct Figure {
+  std::string name;      // of its files
+  std::string data;      // name.csv; blocks are parted by two empty lines
+  std::string settings;  // gnuplot commands
+  std::vector<std::string> plots;  // the elements of one plot command
+};
+
+// Those that the report has data for.
+std::vector<Figure> figures_of(const Report& report);
+
+// The whole script: draws name.{svg,pdf,png} and name-double.{svg,pdf,png} in its own folder.
+std::string gnuplot_script(const Figure& figure);
+
+// Writes script and data of each and runs gnuplot. Returns what could not be drawn, in words; scripts
+// and data are there all the same. Throws Error{io} if the folder cannot be written.
+std::vector<std::string> write_figures(const Report& report, const std::filesystem::path& folder);
+
+}  // namespace metascale

@@ -1,0 +1,193 @@
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "analysis/figure.hpp"
+#include "analysis/figures/drawing.hpp"
+#include "analysis/render_json.hpp"
+#include "analysis/support/text.hpp"
+
+namespace metascale {
+namespace {
+
+// Final loss per size, one line per arm: the paper's Figure 2.
+void add_loss_by_size(const Report& report, std::vector<Figure>& figures) {
+  for (const std::string& length : report.lengths()) {
+    const auto sizes = report.sizes();
+    Figure figure{"loss-by-size-" + slug(length), "place,size", "", {}};
+    for (const std::string& arm : report.collection.arms)
+      figure.data += "," + csv_escape(arm) + "," + csv_escape(arm + " deviation");
+    figure.data += "\n";
+    std::string tics;
+    bool any = false;
+    for (std::size_t i = 0; i < sizes.size(); ++i) {
+      figure.data += fmt::format("{},{}", i, csv_escape(sizes[i]));
+      for (const std::string& arm : report.collection.arms) {
+        const Cell* cell = report.cell(arm, sizes[i], length);
+        any = any || cell != nullptr;
+        figure.data += cell == nullptr ? ",nan,nan"
+                                       : fmt::format(",{},{}", cell->loss,
+                                                     std::isfinite(cell->loss_deviation)
+                                                         ? cell->loss_deviation
+                                                         : 0.0);
+      }
+      figure.data += "\n";
+      tics += fmt::format("{}{} {}", i > 0 ? ", " : "", gnuplot_text(sizes[i]), i);
+    }
+    if (!any) continue;
+    figure.settings = fmt::format(
+        "set xrange [-0.35:{}]\nset xtics ({}) noenhanced\nset xlabel 'Model size'\nset ylabel 'Final "
+        "loss (nats per token)'\nset format y '%.2f'\nset offsets 0, 0, graph 0.06, graph 0.06\n",
+        double(sizes.size()) - 0.65, tics);
+    int column = 3;
+    for (const std::string& arm : report.collection.arms) {
+      figure.plots.push_back(fmt::format(
+          "'{}.csv' skip 1 using 1:{}:{} with yerrorlines lc rgb {} pt {} ps 0.9 lw 1.6 title {}",
+          figure.name, column, column + 1, colour_of(report, arm), point_of(report, arm),
+          gnuplot_text(arm)));
+      column += 2;
+    }
+    figures.push_back(std::move(figure));
+  }
+}
+
+void add_curves(const Report& report, bool by_flops, std::vector<Figure>& figures) {
+  Figure figure{by_flops ? "curves-by-flops" : "curves-by-tokens", "", "", {}};
+  double lowest = INFINITY, start = 0;
+  int block = 0;
+  for (const Run& run : report.collection.runs) {
+    if (run.curve.size() < 2) continue;
+    figure.data += (block > 0 ? "\n\n" : "") + csv_escape("# " + run.id) + "\n";
+    for (const CurvePoint& point : run.curve) {
+      figure.data += fmt::format("{},{}\n", by_flops ? point.flops : double(point.tokens), point.loss);
+      lowest = std::min(lowest, point.loss);
+    }
+    start = std::max(start, run.curve[run.curve.size() / 20].loss);
+    const bool named = run.seed <= 1;
+    figure.plots.push_back(fmt::format(
+        "'{}.csv' index {} using 1:2 with lines lc rgb {} dt {} lw 1.1 {}", figure.name, block,
+        colour_of(report, run.arm), dash_of(report, run.size),
+        named ? "title " + gnuplot_text(run.arm + " " + run.size + " " + run.length) : "notitle"));
+    ++block;
+  }
+  if (block == 0) return;
+  figure.settings = fmt::format(
+      "set xlabel {}\nset ylabel 'Training loss (nats per token)'\nset format x '%.0s%c'\nset format y "
+      "'%.1f'\nset yrange [{}:{}]\nset key font ',{}'\n{}",
+      by_flops ? "'Training compute (model FLOPs)'" : "'Training tokens'", 0.97 * lowest, 1.05 * start,
+      block > 9 ? 5 : 6, by_flops ? "set logscale x\nset format x '10^{%T}'\n" : "");
+  figures.push_back(std::move(figure));
+}
+
+void add_scaling(const Report& report, FitAxis axis, std::vector<Figure>& figures) {
+  for (const std::string& length : report.lengths()) {
+    Figure figure{fmt::format("loss-by-{}-{}", slug(name_of(axis)), slug(length)), "", "", {}};
+    std::vector<std::string> points;
+    int block = 0;
+    for (const ArmFit& entry : report.fits) {
+      if (entry.axis != axis || entry.length != length) continue;
+      const std::string colour = colour_of(report, entry.arm);
+      figure.data += block > 0 ? "\n\n" : "";
+      for (const double x : line_of(entry.fit)) {
+        const double at[] = {x};
+        const Interval band = entry.fit.predict_interval(at);
+        figure.data += fmt::format("{},{},{},{}\n", x, entry.fit.predict(at), band.low, band.high);
+      }
+      figure.data += "\n\n";
+      for (const FitPoint& point : entry.fit.points)
+        figure.data += fmt::format("{},{}\n", point.x[0], point.loss);
+      figure.plots.push_back(fmt::format("'{}.csv' index {} using 1:3:4 with filledcurves lc rgb {} fs "
+                                         "transparent solid 0.15 noborder notitle",
+                                         figure.name, block, colour));
+      figure.plots.push_back(fmt::format("'{}.csv' index {} using 1:2 with lines lc rgb {} lw 1.4 dt {} "
+                                         "notitle",
+                                         figure.name, block, colour, entry.fit.healthy() ? 1 : 2));
+      points.push_back(fmt::format("'{}.csv' index {} using 1:2 with points lc rgb {} pt {} ps 0.8 "
+                                   "title {}",
+                                   figure.name, block + 1, colour, point_of(report, entry.arm),
+                                   gnuplot_text(entry.arm)));
+      block += 2;
+    }
+    if (block == 0) continue;
+    figure.plots.insert(figure.plots.end(), points.begin(), points.end());
+    figure.settings = fmt::format(
+        "set logscale xy\nset xlabel {}\nset ylabel 'Final loss (nats per token)'\nset format x "
+        "'{}'\nset format y '%.2g'\nset ytics 1.1\n",
+        gnuplot_text(words_of(axis)), axis == FitAxis::training_flops ? "10^{%T}" : "%.0s%c");
+    figures.push_back(std::move(figure));
+  }
+}
+
+struct Bar {
+  std::string label, arm;
+  double value, low, high;
+};
+
+// Horizontal points with intervals, one row each.
+void add_rows(const Report& report, const std::string& name, const std::vector<Bar>& bars,
+              std::vector<Figure>& figures) {
+  if (bars.empty()) return;
+  Figure figure{name, "", "", {}};
+  std::string tics;
+  int block = 0;
+  for (const std::string& arm : report.collection.arms) {
+    std::string rows;
+    for (std::size_t i = 0; i < bars.size(); ++i)
+      if (bars[i].arm == arm)
+        rows += fmt::format("{},{},{},{},{}\n", bars[i].value, bars.size() - i, bars[i].low,
+                            bars[i].high, csv_escape(bars[i].label));
+    if (rows.empty()) continue;
+    figure.data += (block > 0 ? "\n\n" : "") + rows;
+    figure.plots.push_back(fmt::format(
+        "'{}.csv' index {} using 1:2:3:4 with xerrorbars lc rgb {} pt {} ps 0.7 lw 1.3 title {}", name,
+        block, colour_of(report, arm), point_of(report, arm), gnuplot_text(arm)));
+    ++block;
+  }
+  for (std::size_t i = 0; i < bars.size(); ++i)
+    tics += fmt::format("{}{} {}", i > 0 ? ", " : "", gnuplot_text(bars[i].label), bars.size() - i);
+  figure.settings = fmt::format(
+      "set ytics ({}) noenhanced font ',{}'\nset yrange [0.4:{}]\nset xlabel 'Difference in loss (%)'\n"
+      "set arrow from 0, graph 0 to 0, graph 1 nohead dt 2 lc rgb '#555555'\nset key outside top center "
+      "horizontal\nset offsets graph 0.03, graph 0.03, 0, 0\n",
+      tics, bars.size() > 14 ? 5 : 6, double(bars.size()) + 0.6);
+  figures.push_back(std::move(figure));
+}
+
+Bar bar_of(const std::string& label, const std::string& arm, const PairedResult& result) {
+  const double scale = 100 / result.first_loss;
+  return {label, arm, 100 * result.relative, scale * result.with_seeds.low,
+          scale * result.with_seeds.high};
+}
+
+void add_differences(const Report& report, std::vector<Figure>& figures) {
+  std::vector<Bar> pairs, domains;
+  const PairReport* largest = nullptr;  // the last arm against the baseline at the largest size
+  for (const PairReport& pair : report.pairs) {
+    if (!pair.problem.empty() || pair.pair->first_arm != report.collection.baseline()) continue;
+    pairs.push_back(
+        bar_of(pair.pair->size + " " + pair.pair->length, pair.pair->second_arm, pair.result));
+    if (largest == nullptr || largest->pair->second_arm != pair.pair->second_arm ||
+        pair.first->parameters >= largest->first->parameters)
+      largest = &pair;
+  }
+  add_rows(report, "paired-differences", pairs, figures);
+  if (largest == nullptr) return;
+  for (const DomainDifference& entry : largest->domains)
+    domains.push_back(bar_of(entry.domain, largest->pair->second_arm, entry.result));
+  add_rows(report, "domains", domains, figures);
+}
+
+}  // namespace
+
+std::vector<Figure> figures_of(const Report& report) {
+  std::vector<Figure> figures;
+  add_loss_by_size(report, figures);
+  add_curves(report, false, figures);
+  add_curves(report, true, figures);
+  add_scaling(report, FitAxis::non_embedding_parameters, figures);
+  add_scaling(report, FitAxis::training_flops, figures);
+  add_differences(report, figures);
+  return figures;
+}
+
+}  // namespace metascale

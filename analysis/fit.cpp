@@ -1,0 +1,174 @@
+#include "analysis/fit.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "analysis/fitting/bootstrap.hpp"
+#include "analysis/fitting/health.hpp"
+#include "analysis/fitting/minimise.hpp"
+#include "analysis/fitting/search.hpp"
+#include "core/error.hpp"
+
+namespace metascale {
+namespace {
+
+constexpr int polished_starts = 10;
+constexpr std::size_t bootstrap_starts = 5;
+
+void check_points(const Law& form, std::span<const FitPoint> points) {
+  std::size_t fitted = 0;
+  for (const FitPoint& point : points) {
+    if (point.x.size() != std::size_t(form.variables))
+      throw Error(concat(point.label, ": the law ", name_of(form.kind), " takes ", form.variables,
+                         " variables, the point has ", point.x.size()),
+                  ExitCode::bad_input);
+    for (const double value : point.x)
+      if (!std::isfinite(value) || value <= 0)
+        throw Error(concat(point.label, ": x = ", value, " has no logarithm; drop the row or mend it"),
+                    ExitCode::bad_input);
+    if (!std::isfinite(point.loss) || point.loss <= 0)
+      throw Error(concat(point.label, ": loss = ", point.loss,
+                         " has no logarithm; drop the row or mend it"),
+                  ExitCode::bad_input);
+    fitted += point.held_out ? 0 : 1;
+  }
+  const std::size_t needed = std::max<std::size_t>(2, form.coefficients());
+  if (fitted < needed)
+    throw Error(concat("a fit of ", name_of(form.kind), " needs ", needed, " points, and there are ",
+                       fitted, " to fit"),
+                ExitCode::bad_input);
+}
+
+double agreement_of(const std::vector<Minimum>& minima) {
+  const std::size_t count = std::min<std::size_t>(polished_starts, minima.size());
+  std::size_t agreeing = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    bool near = true;
+    for (std::size_t k = 0; k < minima[i].at.size(); ++k)
+      near = near && std::abs(minima[i].at[k] - minima[0].at[k]) <=
+                         0.01 * std::max(0.1, std::abs(minima[0].at[k]));
+    agreeing += near ? 1 : 0;
+  }
+  return double(agreeing) / double(count);
+}
+
+// The best optima that differ: replicates need not search twice from one place.
+std::vector<std::vector<double>> distinct_optima(const std::vector<Minimum>& minima) {
+  std::vector<std::vector<double>> optima;
+  for (std::size_t i = 0; i < std::min(bootstrap_starts, minima.size()); ++i) {
+    const bool known = std::any_of(optima.begin(), optima.end(), [&](const auto& other) {
+      double distance = 0;
+      for (std::size_t k = 0; k < other.size(); ++k)
+        distance = std::max(distance, std::abs(other[k] - minima[i].at[k]));
+      return distance < 1e-2;
+    });
+    if (!known) optima.push_back(minima[i].at);
+  }
+  return optima;
+}
+
+void add_influence(Fit& fit, const FitOptions& options) {
+  const Law& form = law(fit.kind);
+  if (fit.points.size() <= std::max<std::size_t>(form.coefficients(), 3)) return;
+  for (std::size_t left_out = 0; left_out < fit.points.size(); ++left_out) {
+    std::vector<FitPoint> others = fit.points;
+    others.erase(others.begin() + std::ptrdiff_t(left_out));
+    const LogTable table = log_table(form, others);
+    const Minimum minimum = minimise(problem_of(form, table, options), fit.inside,
+                                     {.iterations = 1000, .tolerance = 1e-13});
+    Influence influence{fit.points[left_out].label, form.as_known(minimum.at)};
+    for (std::size_t i = 0; i < influence.change.size(); ++i)
+      influence.change[i] -= fit.coefficients[i];
+    fit.influence.push_back(std::move(influence));
+  }
+}
+
+void add_intervals(Fit& fit, double confidence) {
+  const Law& form = law(fit.kind);
+  for (std::size_t i = 0; i < form.coefficients(); ++i) {
+    std::vector<double> draws;
+    for (const auto& replicate : fit.replicates)
+      draws.push_back(form.is_logarithm(i) ? std::exp(replicate[i]) : replicate[i]);
+    fit.intervals.push_back(percentile_interval(std::move(draws), confidence));
+  }
+}
+
+void add_held_out(Fit& fit, std::span<const FitPoint> points, double confidence) {
+  for (const FitPoint& point : points)
+    if (point.held_out)
+      fit.held_out.push_back({point.label, point.x, point.loss, fit.predict(point.x),
+                              fit.predict_interval(point.x, confidence)});
+}
+
+}  // namespace
+
+Interval Fit::predict_interval(std::span<const double> x, double confidence) const {
+  std::vector<double> draws;
+  for (const auto& replicate : replicates) draws.push_back(law(kind).loss(replicate, x));
+  return percentile_interval(std::move(draws), confidence);
+}
+
+Fit fit_law(LawKind kind, std::span<const FitPoint> points, const FitOptions& options) {
+  const Law& form = law(kind);
+  check_points(form, points);
+  Fit fit;
+  fit.kind = kind;
+  fit.objective_kind = options.objective;
+  std::copy_if(points.begin(), points.end(), std::back_inserter(fit.points),
+               [](const FitPoint& point) { return !point.held_out; });
+  const LogTable table = log_table(form, fit.points);
+  const LeastSquares problem = problem_of(form, table, options);
+  const std::vector<Minimum> minima =
+      minimise_from(problem, starts_of(form, table), polished_starts, options.threads);
+  if (!std::isfinite(minima.front().objective))
+    throw Error(concat("the fit of ", name_of(kind), " found no finite objective from any start"),
+                ExitCode::bad_input);
+  fit.inside = minima.front().at;
+  fit.coefficients = form.as_known(fit.inside);
+  fit.objective = minima.front().objective, fit.gradient = minima.front().gradient;
+  fit.agreement = agreement_of(minima);
+  for (const FitPoint& point : fit.points) {
+    fit.residuals.push_back(fit.predict(point.x) / point.loss - 1);
+    fit.worst_residual = std::max(fit.worst_residual, std::abs(fit.residuals.back()));
+  }
+  if (options.draws > 0) {
+    add_replicates(fit, table, distinct_optima(minima), options);
+    add_intervals(fit, options.confidence);
+  }
+  if (options.influence) add_influence(fit, options);
+  add_held_out(fit, points, options.confidence);
+  fit.problems = fit_problems(fit, problem, minima);
+  return fit;
+}
+
+LawKind law_for(std::span<const FitPoint> points) {
+  std::vector<FitPoint> fitted;
+  std::copy_if(points.begin(), points.end(), std::back_inserter(fitted),
+               [](const FitPoint& point) { return !point.held_out; });
+  const auto cells = [&] {
+    std::vector<double> values;
+    for (const FitPoint& point : fitted) values.push_back(point.x[0]);
+    std::sort(values.begin(), values.end());
+    return std::unique(values.begin(), values.end()) - values.begin();
+  }();
+  return cells >= 5 && decades(fitted, 0) >= 1.5 ? LawKind::power : LawKind::loglog;
+}
+
+Allocation allocate(const Fit& fit, double flops) {
+  const Law& form = law(fit.kind);
+  if (form.variables != 2)
+    throw Error(concat("the law ", name_of(fit.kind), " has one variable: it allocates nothing; fit ",
+                       "chinchilla or tied"),
+                ExitCode::usage);
+  const double alpha = fit.inside[std::size_t(form.terms[0].exponent)];
+  const double beta = fit.inside[std::size_t(form.terms[1].exponent)];
+  const double log_ratio = std::log(alpha / beta) + fit.inside[std::size_t(form.terms[0].coefficient)] -
+                           fit.inside[std::size_t(form.terms[1].coefficient)];
+  const double budget = flops / 6;
+  Allocation best;
+  best.parameters = std::exp((log_ratio + beta * std::log(budget)) / (alpha + beta));
+  best.tokens = budget / best.parameters;
+  return best;
+}
+
+}  // namespace metascale

@@ -1,0 +1,108 @@
+#include "analysis/fitting/search.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+namespace metascale {
+namespace {
+
+constexpr double steepest = 10;       // exponents beyond this are no scaling law
+constexpr double negligible = 12;     // ln E stops this far below the smallest ln L: E is then 0
+constexpr double grid_exponents[] = {0, 0.5, 1, 1.5, 2};
+constexpr double grid_constants[] = {-1, -0.5, 0, 0.5, 1};
+constexpr double grid_coefficients[] = {0, 5, 10, 15, 20, 25};
+
+double smallest(std::span<const double> values) {
+  return *std::min_element(values.begin(), values.end());
+}
+
+std::vector<std::vector<double>> starts_of_two_variables(const Law& law) {
+  std::vector<std::vector<double>> starts;
+  const auto add = [&](double a, double b, double e, double alpha, double beta) {
+    if (law.kind == LawKind::tied) starts.push_back({a, b, e, alpha});
+    else starts.push_back({a, b, e, alpha, beta});
+  };
+  for (const double a : grid_coefficients)
+    for (const double b : grid_coefficients)
+      for (const double e : grid_constants)
+        for (const double alpha : grid_exponents) {
+          if (law.kind == LawKind::tied) add(a, b, e, alpha, alpha);
+          else
+            for (const double beta : grid_exponents) add(a, b, e, alpha, beta);
+        }
+  return starts;
+}
+
+// For each exponent and share of the smallest loss that E is given, the coefficient that passes
+// through the first point.
+std::vector<std::vector<double>> starts_of_one_variable(const Law& law, const LogTable& table) {
+  constexpr double exponents[] = {0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2};
+  constexpr double shares[] = {0.05, 0.3, 0.6, 0.8, 0.9, 0.98};
+  const double lowest = smallest(table.log_loss);
+  std::vector<std::vector<double>> starts;
+  for (const double alpha : exponents) {
+    if (law.constant < 0) {
+      starts.push_back({table.log_loss[0] + alpha * table.log_x[0], alpha});
+      continue;
+    }
+    for (const double share : shares) {
+      const double e = lowest + std::log(share);
+      const double rest = std::exp(table.log_loss[0]) - std::exp(e);
+      starts.push_back({std::log(rest) + alpha * table.log_x[0], e, alpha});
+    }
+  }
+  return starts;
+}
+
+}  // namespace
+
+LogTable log_table(const Law& law, std::span<const FitPoint> points) {
+  LogTable table{law.variables, {}, {}};
+  for (const FitPoint& point : points) {
+    for (int i = 0; i < law.variables; ++i) table.log_x.push_back(std::log(point.x[std::size_t(i)]));
+    table.log_loss.push_back(std::log(point.loss));
+  }
+  return table;
+}
+
+LeastSquares problem_of(const Law& law, const LogTable& table, const FitOptions& options) {
+  LeastSquares problem;
+  problem.residuals = int(table.points());
+  problem.evaluate = [&law, &table, objective = options.objective, delta = options.huber_delta](
+                         std::span<const double> at, double* values, double* jacobian) {
+    const std::size_t variables = std::size_t(table.variables), count = law.coefficients();
+    for (std::size_t i = 0; i < table.points(); ++i) {
+      double* gradient = jacobian != nullptr ? jacobian + i * count : nullptr;
+      const double predicted =
+          law.log_loss(at, {table.log_x.data() + i * variables, variables}, gradient);
+      double slope = 1;  // of the residual by ln L'
+      switch (objective) {
+        case Objective::huber_log:
+          values[i] = huber_root(predicted - table.log_loss[i], delta, &slope);
+          break;
+        case Objective::squared_log: values[i] = predicted - table.log_loss[i]; break;
+        case Objective::squared:
+          slope = std::exp(predicted);
+          values[i] = slope - std::exp(table.log_loss[i]);
+          break;
+      }
+      if (gradient != nullptr)
+        for (std::size_t k = 0; k < count; ++k) gradient[k] *= slope;
+    }
+  };
+  for (std::size_t i = 0; i < law.coefficients(); ++i) {
+    const bool logarithm = law.is_logarithm(i);
+    problem.lower.push_back(logarithm ? -std::numeric_limits<double>::infinity() : 0);
+    problem.upper.push_back(logarithm ? std::numeric_limits<double>::infinity() : steepest);
+  }
+  if (law.constant >= 0)
+    problem.lower[std::size_t(law.constant)] = smallest(table.log_loss) - negligible;
+  return problem;
+}
+
+std::vector<std::vector<double>> starts_of(const Law& law, const LogTable& table) {
+  return law.variables == 2 ? starts_of_two_variables(law) : starts_of_one_variable(law, table);
+}
+
+}  // namespace metascale

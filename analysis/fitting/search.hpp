@@ -1,0 +1,28 @@
+// Where a law's search starts and what bounds it; the least-squares problem of a set of points.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "analysis/fit.hpp"
+#include "analysis/fitting/minimise.hpp"
+
+namespace metascale {
+
+// ln L and ln x of the points, in the form that the search evaluates fast.
+struct LogTable {
+  int variables = 1;
+  std::vector<double> log_x;     // (points, variables)
+  std::vector<double> log_loss;  // (points)
+
+  std::size_t points() const { return log_loss.size(); }
+};
+LogTable log_table(const Law& law, std::span<const FitPoint> points);
+
+// The table must outlive the problem.
+LeastSquares problem_of(const Law& law, const LogTable& table, const FitOptions& options);
+
+// Two variables: the grid of [Hoffmann et al. 2022, appendix D.3]; one: a grid around the data.
+std::vector<std::vector<double>> starts_of(const Law& law, const LogTable& table);
+
+}  // namespace metascale

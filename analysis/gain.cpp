@@ -1,0 +1,50 @@
+#include "analysis/gain.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "core/error.hpp"
+
+namespace metascale {
+
+double inverse(const Fit& fit, std::span<const double> inside, double loss) {
+  const Law& form = law(fit.kind);
+  if (form.variables != 1)
+    throw Error(concat("the law ", name_of(fit.kind), " has two variables and no inverse"),
+                ExitCode::usage);
+  const double rest =
+      form.constant < 0 ? loss : loss - std::exp(inside[std::size_t(form.constant)]);
+  const double exponent = inside[std::size_t(form.terms[0].exponent)];
+  if (rest <= 0 || exponent <= 0) return std::numeric_limits<double>::quiet_NaN();
+  return std::exp((inside[std::size_t(form.terms[0].coefficient)] - std::log(rest)) / exponent);
+}
+
+EquivalentGain equivalent_gain(const Fit& baseline, const Fit& arm, double x, double loss,
+                               double confidence) {
+  EquivalentGain result{x, loss, inverse(baseline, baseline.inside, loss), 0, {}, ""};
+  result.gain = result.baseline_x / x;
+  const double at[] = {x};
+  const double fitted = arm.predict(at);
+  std::vector<double> draws;
+  for (std::size_t i = 0; i < std::min(baseline.replicates.size(), arm.replicates.size()); ++i) {
+    const auto& other = arm.replicates[i];
+    const double drawn = loss * law(arm.kind).loss(other, at) / fitted;
+    draws.push_back(inverse(baseline, baseline.replicates[i], drawn) / x);
+  }
+  result.interval = percentile_interval(std::move(draws), confidence);
+  const auto [low, high] = std::minmax_element(
+      baseline.points.begin(), baseline.points.end(),
+      [](const FitPoint& a, const FitPoint& b) { return a.x[0] < b.x[0]; });
+  if (!std::isfinite(result.baseline_x))
+    result.problem = "the baseline's law never reaches this loss";
+  else if (result.baseline_x < low->x[0] || result.baseline_x > high->x[0])
+    result.problem = fmt::format("the baseline reaches this loss at {:.3g}, outside its fitted range "
+                                 "{:.3g} to {:.3g}",
+                                 result.baseline_x, low->x[0], high->x[0]);
+  return result;
+}
+
+}  // namespace metascale

@@ -1,0 +1,28 @@
+// Equivalent gains: how much more compute, or how many more parameters, the baseline needs to reach
+// an arm's loss [docs/analysis.md, "Gains"]. Only inside the baseline's fitted range.
+#pragma once
+
+#include <string>
+
+#include "analysis/fit.hpp"
+
+namespace metascale {
+
+struct EquivalentGain {
+  double x = 0;              // of the arm: FLOPs or parameters
+  double loss = 0;           // of the arm, measured
+  double baseline_x = 0;     // what the baseline's law needs for that loss; NaN: never reaches it
+  double gain = 0;           // baseline_x / x
+  Interval interval;         // of the gain, by replicates of both arms
+  std::string problem;       // why the gain must not be quoted; empty: it may
+};
+
+// Both fits have one variable; the arm's replicates give the noise of its loss at x. The two must
+// have been drawn with different seeds, so that their noise is independent.
+EquivalentGain equivalent_gain(const Fit& baseline, const Fit& arm, double x, double loss,
+                               double confidence = 0.95);
+
+// x at which a law of one variable reaches the loss; NaN if it never does.
+double inverse(const Fit& fit, std::span<const double> inside, double loss);
+
+}  // namespace metascale

@@ -1,0 +1,12 @@
+// Files that are built into the program [analysis/embed.cmake].
+#pragma once
+
+#include <string_view>
+
+namespace metascale {
+
+extern const std::string_view page_style;   // analysis/page/style.css
+extern const std::string_view page_script;  // analysis/page/page.js
+extern const std::string_view chart_script; // Chart.js of the system, MIT licence, with its notice
+
+}  // namespace metascale

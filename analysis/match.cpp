@@ -1,0 +1,160 @@
+#include "analysis/match.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <map>
+#include <set>
+#include <utility>
+
+#include "core/error.hpp"
+
+namespace metascale {
+namespace {
+
+struct Agreement {
+  const char* fact;
+  const char* words;
+};
+// What two runs must agree on, as the trainer states it in the log's facts.
+constexpr Agreement agreements[] = {
+    {"data_name", "data"},
+    {"data_digest", "digest of the training data"},
+    {"tokenizer", "tokenizer"},
+    {"context", "context"},
+    {"schedule", "schedule"},
+    {"batch_tokens", "tokens per batch"},
+    {"precision", "precision"},
+    {"tokens_planned", "planned tokens"},
+    {"steps_planned", "planned steps"},
+    {"evaluation_digest", "digest of the evaluation set"},
+};
+
+constexpr double default_tolerance = 0.005;  // sweeps match within 0.5 % unless they say otherwise
+
+// "0.5%" or "0.005".
+double tolerance_of(const Run& run) {
+  const auto text = run.fact("match_tolerance");
+  if (!text) return default_tolerance;
+  char* end = nullptr;
+  const double value = std::strtod(text->c_str(), &end);
+  if (end == text->c_str() || !std::isfinite(value) || value < 0) return default_tolerance;
+  return *end == '%' ? value / 100 : value;
+}
+
+void compare_facts(const Run& first, const Run& second, std::vector<std::string>& reasons) {
+  for (const Agreement& agreement : agreements) {
+    const auto one = first.fact(agreement.fact), other = second.fact(agreement.fact);
+    if (one == other) continue;
+    reasons.push_back(concat(agreement.words, " differs: ", one.value_or("not logged"), " and ",
+                             other.value_or("not logged")));
+  }
+}
+
+void compare_matched_quantity(const Run& first, const Run& second,
+                              std::vector<std::string>& reasons) {
+  const std::string quantity = first.fact("match_on").value_or("parameters");
+  const auto one = first.number(quantity), other = second.number(quantity);
+  if (!one || !other) {
+    reasons.push_back(concat("the matched quantity ", quantity, " is not in both logs"));
+    return;
+  }
+  const double distance = std::abs(*one - *other) / std::max(std::abs(*one), std::abs(*other));
+  const double tolerance = tolerance_of(first);
+  if (distance > tolerance)
+    reasons.push_back(concat(quantity, " differ by ", 100 * distance, " % (", *one, " and ", *other,
+                             "), more than the tolerance of ", 100 * tolerance, " %"));
+}
+
+void compare_evaluations(const Run& first, const Run& second, std::vector<std::string>& reasons) {
+  const Evaluation* one = first.final_evaluation();
+  const Evaluation* other = second.final_evaluation();
+  if (one == nullptr || other == nullptr) {
+    reasons.push_back(concat((one == nullptr ? first : second).id, " has no final evaluation"));
+    return;
+  }
+  if (one->split != other->split)
+    reasons.push_back(concat("evaluated on ", one->split, " and on ", other->split));
+  if (one->protocol != other->protocol)
+    reasons.push_back(concat("evaluated by ", one->protocol, " and by ", other->protocol));
+  if (one->digest != other->digest || one->tokens != other->tokens)
+    reasons.push_back(concat("evaluated on different windows: ", one->coverage, " (", one->tokens,
+                             " tokens) and ", other->coverage, " (", other->tokens, " tokens)"));
+}
+
+using Seeds = std::map<std::int64_t, const Run*>;
+struct Cell {
+  std::string size, length;
+  std::map<std::string, Seeds> arms;
+};
+
+std::vector<Cell> cells_of(const Collection& collection) {
+  std::vector<Cell> cells;
+  for (const Run& run : collection.runs) {
+    if (run.state == RunState::unreadable || run.arm.empty()) continue;
+    auto cell = std::find_if(cells.begin(), cells.end(), [&](const Cell& candidate) {
+      return candidate.size == run.size && candidate.length == run.length;
+    });
+    if (cell == cells.end()) cell = cells.insert(cell, Cell{run.size, run.length, {}});
+    const Run*& place = cell->arms[run.arm][run.seed];
+    if (place == nullptr || place->state != RunState::done) place = &run;
+  }
+  return cells;
+}
+
+void match_cell(const Cell& cell, const std::string& first_arm, const std::string& second_arm,
+                Matching& matching) {
+  const auto first = cell.arms.find(first_arm), second = cell.arms.find(second_arm);
+  if (first == cell.arms.end() || second == cell.arms.end()) return;  // not part of this cell
+  MatchedPair pair{first_arm, second_arm, cell.size, cell.length, {}, {}};
+  for (const auto& [seed, one] : first->second) {
+    const auto partner = second->second.find(seed);
+    if (partner == second->second.end()) {
+      matching.refused.push_back({one->id, second_arm, cell.size, cell.length,
+                                  {concat("no run of ", second_arm, " with seed ", seed)}});
+      continue;
+    }
+    std::vector<std::string> reasons;
+    for (const Run* run : {one, partner->second})
+      if (run->state != RunState::done)
+        reasons.push_back(concat(run->id, " is ", name_of(run->state)));
+    if (reasons.empty()) reasons = mismatches(*one, *partner->second);
+    if (reasons.empty()) {
+      pair.first.push_back(one), pair.second.push_back(partner->second);
+    } else {
+      matching.refused.push_back({one->id, partner->second->id, cell.size, cell.length, reasons});
+    }
+  }
+  for (const auto& [seed, other] : second->second)
+    if (!first->second.contains(seed))
+      matching.refused.push_back({first_arm, other->id, cell.size, cell.length,
+                                  {concat("no run of ", first_arm, " with seed ", seed)}});
+  if (!pair.first.empty()) matching.pairs.push_back(std::move(pair));
+}
+
+}  // namespace
+
+std::vector<std::string> mismatches(const Run& first, const Run& second) {
+  std::vector<std::string> reasons;
+  compare_facts(first, second, reasons);
+  compare_matched_quantity(first, second, reasons);
+  compare_evaluations(first, second, reasons);
+  if (first.tokens != second.tokens)
+    reasons.push_back(concat("trained on ", first.tokens, " and ", second.tokens, " tokens"));
+  else if (first.data_digest != second.data_digest)
+    reasons.push_back("trained on different tokens, or on the same in another order: the running "
+                      "digests of the token ids differ");
+  return reasons;
+}
+
+Matching match(const Collection& collection) {
+  Matching matching;
+  const std::vector<Cell> cells = cells_of(collection);
+  for (std::size_t first = 0; first < collection.arms.size(); ++first)
+    for (std::size_t second = first + 1; second < collection.arms.size(); ++second)
+      for (const Cell& cell : cells)
+        match_cell(cell, collection.arms[first], collection.arms[second], matching);
+  return matching;
+}
+
+}  // namespace metascale

@@ -1,0 +1,17 @@
+// Every number of a report as JSON: fits.json, and the data behind the page's charts.
+#pragma once
+
+#include <string>
+
+#include "analysis/report.hpp"
+
+namespace metascale {
+
+std::string render_json(const Report& report);  // fits.json: fits, gains, pairs, claims, cells
+// The page's charts; safe inside a <script> element: no '<' stands in it.
+std::string render_page_data(const Report& report);
+
+// x of a fit's drawn line, log-spaced over its points and a little beyond.
+std::vector<double> line_of(const Fit& fit, int points = 60);
+
+}  // namespace metascale

@@ -1,0 +1,32 @@
+#include "analysis/render_markdown.hpp"
+
+#include "analysis/support/text.hpp"
+#include "analysis/tables.hpp"
+
+namespace metascale {
+namespace {
+
+std::string section(const std::string& title, const Table& table, const std::string& otherwise) {
+  return "\n## " + title + "\n\n" +
+         (table.rows.empty() ? otherwise + "\n" : table.caption + ".\n\n" + to_markdown(table));
+}
+
+}  // namespace
+
+std::string render_markdown(const Report& report) {
+  std::string text = "# " + markdown_escape(report.collection.sweep) + "\n\nMade " + report.generated +
+                     ". Final evaluations: " +
+                     markdown_escape(report.protocol.empty() ? "none" : report.protocol) + ".\n";
+  if (!report.notes.empty()) text += "\n";
+  for (const std::string& note : report.notes) text += "- " + markdown_escape(note) + "\n";
+  text += section("Summary", claims_table(report), "No claim was judged.");
+  text += section("Comparison", comparison_table(report), "No run is done.");
+  text += section("Paired differences", pairs_table(report), "No two runs are a matched pair.");
+  text += section("Scaling", fits_table(report), "No arm has two sizes that are done.");
+  text += section("Equivalent gain", gains_table(report), "None.");
+  text += section("Not comparable", not_comparable_table(report), "Nothing was refused.");
+  text += section("Runs", runs_table(report), "The folder holds no run.");
+  return text;
+}
+
+}  // namespace metascale

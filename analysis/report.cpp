@@ -1,0 +1,74 @@
+#include "analysis/report.hpp"
+
+#include <filesystem>
+
+#include "analysis/figure.hpp"
+#include "analysis/render_html.hpp"
+#include "analysis/render_json.hpp"
+#include "analysis/render_markdown.hpp"
+#include "analysis/tables.hpp"
+#include "core/atomic_file.hpp"
+#include "core/error.hpp"
+
+namespace metascale {
+namespace {
+
+namespace fs = std::filesystem;
+
+void make_folder(const fs::path& folder) {
+  std::error_code problem;
+  fs::create_directories(folder, problem);
+  if (problem)
+    throw Error(concat(folder.string(), ": cannot be made: ", problem.message(),
+                       "; give another folder with --output"),
+                ExitCode::io);
+}
+
+void write_tables(const Report& report, const fs::path& folder) {
+  make_folder(folder);
+  for (const Table& table : all_tables(report))
+    write_file_atomically(folder / (table.key + ".csv"), to_csv(table));
+  write_file_atomically(folder / "comparison.tex", to_latex(comparison_table(report)));
+}
+
+ReportResult result_of(Report& report, const fs::path& page) {
+  ReportResult result;
+  result.page = page;
+  for (const Run& run : report.collection.runs) switch (run.state) {
+      case RunState::done: ++result.done; break;
+      case RunState::failed: ++result.failed; break;
+      case RunState::unfinished: ++result.unfinished; break;
+      case RunState::unreadable: ++result.unreadable; break;
+    }
+  result.not_comparable = std::int64_t(report.matching.refused.size());
+  result.claims = std::move(report.claims);
+  result.notes = std::move(report.notes);
+  return result;
+}
+
+}  // namespace
+
+ReportResult write_report(Collection collection, const ReportOptions& options) {
+  const fs::path folder =
+      options.output.empty() ? collection.folder / "report" : options.output;
+  make_folder(folder);
+  Report report = analyse(std::move(collection), options);
+  if (options.figures) {
+    if (options.progress) options.progress("figures");
+    for (std::string& problem : write_figures(report, folder / "figures"))
+      report.notes.push_back(std::move(problem));
+  }
+  if (options.progress) options.progress("page");
+  write_tables(report, folder / "tables");
+  write_file_atomically(folder / "fits.json", render_json(report));
+  write_file_atomically(folder / "report.md", render_markdown(report));
+  write_file_atomically(folder / "report.html", render_html(report));
+  return result_of(report, folder / "report.html");
+}
+
+ReportResult write_report(const fs::path& results, const ReportOptions& options) {
+  if (options.progress) options.progress("logs");
+  return write_report(collect(results), options);
+}
+
+}  // namespace metascale

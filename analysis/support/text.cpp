@@ -1,0 +1,132 @@
+#include "analysis/support/text.hpp"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <cctype>
+#include <cmath>
+
+namespace metascale {
+namespace {
+
+std::string replace_each(std::string_view text, auto replacement_of) {
+  std::string result;
+  result.reserve(text.size());
+  for (const char letter : text) {
+    const std::string_view replacement = replacement_of(letter);
+    if (replacement.data() == nullptr) result += letter;
+    else result += replacement;
+  }
+  return result;
+}
+
+}  // namespace
+
+std::string fixed(double value, int digits) {
+  return std::isfinite(value) ? fmt::format("{:.{}f}", value, digits) : "-";
+}
+
+std::string with_sign(double value, int digits) {
+  return std::isfinite(value) ? fmt::format("{:+.{}f}", value, digits) : "-";
+}
+
+std::string short_count(double value) {
+  if (!std::isfinite(value)) return "-";
+  struct Unit {
+    double size;
+    const char* name;
+  };
+  constexpr std::array<Unit, 4> units{{{1e12, "T"}, {1e9, "B"}, {1e6, "M"}, {1e3, "k"}}};
+  for (const Unit& unit : units) {
+    const double count = value / unit.size;
+    if (count >= 0.9995) return fmt::format("{:.{}f}{}", count, count < 10 ? 2 : 1, unit.name);
+  }
+  return fmt::format("{:.0f}", value);
+}
+
+std::string scientific(double value) {
+  if (!std::isfinite(value) || value <= 0) return "-";
+  const int power = int(std::floor(std::log10(value)));
+  return fmt::format("{:.2f}e{}", value / std::pow(10, power), power);
+}
+
+std::string percent(double share, int digits) {
+  return std::isfinite(share) ? fmt::format("{:+.{}f} %", 100 * share, digits) : "-";
+}
+
+std::string interval_text(const Interval& interval, int digits, double scale) {
+  if (!interval.known()) return "-";
+  return fmt::format("[{:+.{}f}, {:+.{}f}]", scale * interval.low, digits, scale * interval.high,
+                     digits);
+}
+
+std::string duration_text(double hours) {
+  if (!std::isfinite(hours)) return "-";
+  if (hours < 1.0 / 60) return fmt::format("{:.1f} s", hours * 3600);
+  if (hours < 1) return fmt::format("{:.1f} min", hours * 60);
+  return fmt::format("{:.1f} h", hours);
+}
+
+std::string exact(double value) { return fmt::format("{}", value); }
+
+std::string html_escape(std::string_view text) {
+  return replace_each(text, [](char letter) -> std::string_view {
+    switch (letter) {
+      case '&': return "&amp;";
+      case '<': return "&lt;";
+      case '>': return "&gt;";
+      case '"': return "&quot;";
+      case '\'': return "&#39;";
+      default: return {};
+    }
+  });
+}
+
+std::string csv_escape(std::string_view text) {
+  if (text.find_first_of(",\"\r\n") == std::string_view::npos) return std::string(text);
+  return '"' + replace_each(text, [](char letter) -> std::string_view {
+           return letter == '"' ? "\"\"" : std::string_view{};
+         }) + '"';
+}
+
+std::string markdown_escape(std::string_view text) {
+  return replace_each(text, [](char letter) -> std::string_view {
+    switch (letter) {
+      case '|': return "\\|";
+      case '<': return "&lt;";
+      case '\n': return " ";
+      case '\r': return "";
+      case '`': return "\\`";
+      case '*': return "\\*";
+      case '_': return "\\_";
+      default: return {};
+    }
+  });
+}
+
+std::string latex_escape(std::string_view text) {
+  return replace_each(text, [](char letter) -> std::string_view {
+    switch (letter) {
+      case '_': return "\\_";
+      case '%': return "\\%";
+      case '&': return "\\&";
+      case '#': return "\\#";
+      case '$': return "\\$";
+      case '{': return "\\{";
+      case '}': return "\\}";
+      case '~': return "\\textasciitilde{}";
+      case '^': return "\\textasciicircum{}";
+      case '\\': return "\\textbackslash{}";
+      default: return {};
+    }
+  });
+}
+
+std::string slug(std::string_view text) {
+  std::string result;
+  for (const char letter : text)
+    result += std::isalnum(static_cast<unsigned char>(letter)) || letter == '_' ? letter : '-';
+  return result;
+}
+
+}  // namespace metascale

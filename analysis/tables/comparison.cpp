@@ -1,0 +1,193 @@
+#include <cmath>
+
+#include "analysis/support/text.hpp"
+#include "analysis/tables.hpp"
+
+namespace metascale {
+namespace {
+
+TableCell number(double value, int digits) { return {fixed(value, digits), exact(value), ""}; }
+
+const PairReport* pair_of(const Report& report, const std::string& first, const std::string& second,
+                          const std::string& size, const std::string& length) {
+  for (const PairReport& pair : report.pairs)
+    if (pair.problem.empty() && pair.pair->first_arm == first && pair.pair->second_arm == second &&
+        pair.pair->size == size && pair.pair->length == length)
+      return &pair;
+  return nullptr;
+}
+
+// Good where the interval with seeds lies below 0, that is, where the second arm is better.
+std::string tone_of(const PairedResult& result) {
+  if (result.with_seeds.high < 0) return "good";
+  if (result.with_seeds.low > 0) return "bad";
+  return "";
+}
+
+TableCell difference_cell(const PairReport* pair) {
+  if (pair == nullptr) return {"not comparable", "", "quiet"};
+  const PairedResult& result = pair->result;
+  const Interval relative{result.with_seeds.low / result.first_loss,
+                          result.with_seeds.high / result.first_loss};
+  return {percent(result.relative) + " " + interval_text(relative, 2, 100),
+          exact(result.relative), tone_of(result)};
+}
+
+TableCell loss_cell(const Cell* cell) {
+  if (cell == nullptr) return {"-", "", "quiet"};
+  std::string shown = fixed(cell->loss, 4);
+  if (std::isfinite(cell->loss_deviation)) shown += " \xC2\xB1 " + fixed(cell->loss_deviation, 4);
+  return {shown, exact(cell->loss), ""};
+}
+
+std::vector<TableCell> pair_row(const PairReport& pair, const std::string& domain,
+                                const PairedResult& result) {
+  std::vector<TableCell> row{{pair.pair->second_arm}, {pair.pair->first_arm}, {pair.pair->size},
+                             {pair.pair->length}};
+  if (!domain.empty()) row.push_back({domain});
+  row.push_back(number(result.first_loss, 4));
+  row.push_back(number(result.second_loss, 4));
+  row.push_back({with_sign(result.difference, 4), exact(result.difference), tone_of(result)});
+  row.push_back({percent(result.relative), exact(result.relative), ""});
+  row.push_back({with_sign(result.bits_per_byte, 4), exact(result.bits_per_byte), ""});
+  for (const Interval& interval : {result.percentile, result.bca, result.with_seeds})
+    row.push_back({interval_text(interval, 4), exact(interval.low) + " " + exact(interval.high), ""});
+  row.push_back({std::to_string(result.per_seed.size()) +
+                     (result.assumed_seed_noise ? " (noise assumed)" : ""),
+                 std::to_string(result.per_seed.size()), ""});
+  row.push_back({short_count(double(result.documents)), std::to_string(result.documents), ""});
+  return row;
+}
+
+std::vector<TableColumn> pair_columns(bool with_domain) {
+  std::vector<TableColumn> columns{{"arm", "Arm", false},
+                                   {"against", "Against", false},
+                                   {"size", "Size", false},
+                                   {"length", "Length", false}};
+  if (with_domain) columns.push_back({"domain", "Domain", false});
+  const std::vector<TableColumn> rest{
+      {"against_nats_per_token", "Its loss, nats/token"},
+      {"arm_nats_per_token", "Loss, nats/token"},
+      {"difference_nats_per_token", "Difference, nats/token"},
+      {"relative_difference", "Relative"},
+      {"difference_bits_per_byte", "Bits/byte"},
+      {"percentile_interval", "Percentile interval"},
+      {"bca_interval", "BCa interval"},
+      {"interval_with_seeds", "Interval with seeds"},
+      {"seeds", "Seeds"},
+      {"documents", "Documents"}};
+  columns.insert(columns.end(), rest.begin(), rest.end());
+  return columns;
+}
+
+}  // namespace
+
+Table comparison_table(const Report& report) {
+  Table table{"comparison",
+              "Final loss in nats per token (mean and standard deviation over seeds), and the paired "
+              "difference to " +
+                  report.collection.baseline() + " with its 95 % interval",
+              {{"size", "Size", false}, {"length", "Length", false}},
+              {}};
+  const auto& arms = report.collection.arms;
+  for (const std::string& arm : arms) table.columns.push_back({"loss_" + slug(arm), arm});
+  for (std::size_t i = 1; i < arms.size(); ++i)
+    table.columns.push_back({"relative_" + slug(arms[i]), arms[i] + " vs " + arms[0]});
+  for (const std::string& length : report.lengths())
+    for (const std::string& size : report.sizes()) {
+      std::vector<TableCell> row{{size}, {length}};
+      bool any = false;
+      for (const std::string& arm : arms) {
+        const Cell* cell = report.cell(arm, size, length);
+        any = any || cell != nullptr;
+        row.push_back(loss_cell(cell));
+      }
+      for (std::size_t i = 1; i < arms.size(); ++i)
+        row.push_back(difference_cell(pair_of(report, arms[0], arms[i], size, length)));
+      if (any) table.rows.push_back(std::move(row));
+    }
+  return table;
+}
+
+Table cells_table(const Report& report) {
+  Table table{"cells",
+              "Every arm, size and length that is done; tokens and FLOPs as achieved; model FLOPs by "
+              "one rule for all architectures",
+              {{"arm", "Arm", false},
+               {"size", "Size", false},
+               {"length", "Length", false},
+               {"seeds", "Seeds"},
+               {"parameters", "Parameters"},
+               {"non_embedding_parameters", "Non-embedding"},
+               {"flops_per_token", "FLOPs/token"},
+               {"tokens", "Tokens"},
+               {"training_flops", "Training FLOPs"},
+               {"nats_per_token", "Loss, nats/token"},
+               {"deviation_over_seeds", "SD over seeds"},
+               {"bits_per_byte", "Bits/byte"},
+               {"tokens_per_second", "Tokens/s"},
+               {"hours", "Wall time"}},
+              {}};
+  for (const Cell& cell : report.cells)
+    table.rows.push_back(
+        {{cell.arm},
+         {cell.size},
+         {cell.length},
+         {std::to_string(cell.runs.size())},
+         {short_count(cell.parameters), exact(cell.parameters)},
+         {short_count(cell.non_embedding_parameters), exact(cell.non_embedding_parameters)},
+         {scientific(cell.flops_per_token), exact(cell.flops_per_token)},
+         {short_count(cell.tokens), exact(cell.tokens)},
+         {scientific(cell.training_flops), exact(cell.training_flops)},
+         number(cell.loss, 4),
+         number(cell.loss_deviation, 4),
+         number(cell.bits_per_byte, 4),
+         {short_count(cell.tokens_per_second), exact(cell.tokens_per_second)},
+         {duration_text(cell.hours), exact(cell.hours)}});
+  return table;
+}
+
+Table pairs_table(const Report& report) {
+  Table table{"pairs",
+              "Paired differences, second arm minus first: negative where the arm is better. "
+              "Intervals at 95 %: over documents alone (percentile, BCa), and over documents and "
+              "seeds, which decides",
+              pair_columns(false),
+              {}};
+  for (const PairReport& pair : report.pairs)
+    if (pair.problem.empty()) table.rows.push_back(pair_row(pair, "", pair.result));
+  return table;
+}
+
+Table domains_table(const Report& report) {
+  Table table{"domains", "Paired differences per domain, as above", pair_columns(true), {}};
+  for (const PairReport& pair : report.pairs)
+    for (const DomainDifference& entry : pair.domains)
+      table.rows.push_back(pair_row(pair, entry.domain, entry.result));
+  return table;
+}
+
+Table claims_table(const Report& report) {
+  Table table{"claims",
+              "The paper's claims and what these runs say about them",
+              {{"letter", "", false},
+               {"claim", "Claim", false},
+               {"verdict", "Verdict", false},
+               {"evidence", "Measured", false},
+               {"would_decide", "What would decide it", false}},
+              {}};
+  for (const Claim& claim : report.claims) {
+    const std::string tone = claim.verdict == Verdict::holds            ? "good"
+                             : claim.verdict == Verdict::does_not_hold ? "bad"
+                             : claim.verdict == Verdict::not_decided   ? "warn"
+                                                                        : "quiet";
+    table.rows.push_back({{claim.letter},
+                          {claim.text},
+                          {words_of(claim.verdict), "", tone},
+                          {claim.evidence.empty() ? "-" : claim.evidence},
+                          {claim.would_decide.empty() ? "-" : claim.would_decide}});
+  }
+  return table;
+}
+
+}  // namespace metascale

@@ -1,0 +1,157 @@
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "analysis/support/text.hpp"
+#include "analysis/tables.hpp"
+
+namespace metascale {
+namespace {
+
+std::string formula(LawKind kind) {
+  switch (kind) {
+    case LawKind::loglog: return "A x^-alpha";
+    case LawKind::power: return "E + A x^-alpha";
+    case LawKind::chinchilla: return "E + A N^-alpha + B D^-beta";
+    case LawKind::tied: return "E + A N^-kappa + B D^-kappa";
+  }
+  return "?";
+}
+
+std::string joined(const std::vector<std::string>& parts) {
+  std::string text;
+  for (const std::string& part : parts) text += (text.empty() ? "" : "; ") + part;
+  return text;
+}
+
+std::string coefficients_of(const Fit& fit, bool in_full) {
+  std::string text;
+  for (std::size_t i = 0; i < fit.coefficients.size(); ++i) {
+    text += fmt::format("{}{} = {}", i > 0 ? ", " : "", law(fit.kind).names[i],
+                        in_full ? exact(fit.coefficients[i])
+                                : fmt::format("{:.4g}", fit.coefficients[i]));
+    if (!fit.intervals.empty() && fit.intervals[i].known())
+      text += in_full ? fmt::format(" [{} {}]", exact(fit.intervals[i].low),
+                                    exact(fit.intervals[i].high))
+                      : fmt::format(" [{:.3g}, {:.3g}]", fit.intervals[i].low,
+                                    fit.intervals[i].high);
+  }
+  return text;
+}
+
+std::string held_out_of(const ArmFit& entry) {
+  if (!entry.without_largest) return "-";
+  std::string text;
+  for (const HeldOut& point : entry.without_largest->held_out)
+    text += (text.empty() ? "" : ", ") + percent(point.error());
+  return text;
+}
+
+void add_points(Table& table, const ArmFit& entry) {
+  const auto row = [&](const std::string& run, double x, double measured, double fitted,
+                       const char* role) {
+    table.rows.push_back({{entry.arm},
+                          {entry.length},
+                          {words_of(entry.axis), name_of(entry.axis)},
+                          {run},
+                          {role},
+                          {scientific(x), exact(x)},
+                          {fixed(measured, 4), exact(measured)},
+                          {fixed(fitted, 4), exact(fitted)},
+                          {percent(fitted / measured - 1), exact(fitted / measured - 1)}});
+  };
+  for (const FitPoint& point : entry.fit.points)
+    row(point.label, point.x[0], point.loss, entry.fit.predict(point.x), "fitted");
+  if (entry.without_largest)
+    for (const HeldOut& point : entry.without_largest->held_out)
+      row(point.label, point.x[0], point.measured, point.predicted, "held out");
+}
+
+}  // namespace
+
+Table fits_table(const Report& report) {
+  Table table{"fits",
+              "Scaling laws, fitted to final losses. A fit with a problem is printed, and not to be "
+              "quoted",
+              {{"arm", "Arm", false},
+               {"length", "Length", false},
+               {"axis", "x", false},
+               {"law", "Law", false},
+               {"coefficients", "Coefficients with 95 % intervals", false},
+               {"points", "Points"},
+               {"worst_residual", "Worst residual"},
+               {"held_out_error", "Largest size held out: error"},
+               {"health", "Health", false}},
+              {}};
+  for (const ArmFit& entry : report.fits) {
+    const Fit& fit = entry.fit;
+    table.rows.push_back({{entry.arm},
+                          {entry.length},
+                          {words_of(entry.axis), name_of(entry.axis)},
+                          {formula(fit.kind), name_of(fit.kind)},
+                          {coefficients_of(fit, false), coefficients_of(fit, true)},
+                          {std::to_string(fit.points.size())},
+                          {fmt::format("{:.2f} %", 100 * fit.worst_residual),
+                           exact(fit.worst_residual)},
+                          {held_out_of(entry)},
+                          {fit.healthy() ? "good" : joined(fit.problems), "",
+                           fit.healthy() ? "good" : "bad"}});
+  }
+  return table;
+}
+
+Table residuals_table(const Report& report) {
+  Table table{"residuals",
+              "Measured and fitted losses of every run, and predictions of the largest size by fits "
+              "that did not see it",
+              {{"arm", "Arm", false},
+               {"length", "Length", false},
+               {"axis", "x is", false},
+               {"run", "Run", false},
+               {"role", "Role", false},
+               {"x", "x"},
+               {"measured", "Measured, nats/token"},
+               {"fitted", "Fitted, nats/token"},
+               {"residual", "Residual"}},
+              {}};
+  for (const ArmFit& entry : report.fits) add_points(table, entry);
+  return table;
+}
+
+Table gains_table(const Report& report) {
+  Table table{"gains",
+              "Equivalent gain: what the baseline needs for the arm's loss, over what the arm used; "
+              "only inside the baseline's fitted range",
+              {{"arm", "Arm", false},
+               {"size", "Size", false},
+               {"length", "Length", false},
+               {"axis", "In", false},
+               {"x", "Arm used"},
+               {"baseline_x", "Baseline needs"},
+               {"gain", "Gain"},
+               {"interval", "95 % interval"},
+               {"problem", "Not to be quoted, because", false}},
+              {}};
+  for (const GainReport& entry : report.gains) {
+    const EquivalentGain& gain = entry.gain;
+    const bool above = gain.problem.empty() && gain.interval.low > 1;
+    const bool below = gain.problem.empty() && gain.interval.high < 1;
+    table.rows.push_back(
+        {{entry.arm},
+         {entry.size},
+         {entry.length},
+         {words_of(entry.axis), name_of(entry.axis)},
+         {scientific(gain.x), exact(gain.x)},
+         {scientific(gain.baseline_x), exact(gain.baseline_x)},
+         {std::isfinite(gain.gain) ? fmt::format("{:.2f} x", gain.gain) : "-", exact(gain.gain),
+          above ? "good" : below ? "bad" : gain.problem.empty() ? "" : "quiet"},
+         {gain.interval.known()
+              ? fmt::format("[{:.2f}, {:.2f}]", gain.interval.low, gain.interval.high)
+              : "-",
+          exact(gain.interval.low) + " " + exact(gain.interval.high)},
+         {gain.problem.empty() ? "-" : gain.problem}});
+  }
+  return table;
+}
+
+}  // namespace metascale

@@ -1,0 +1,70 @@
+#include "analysis/support/text.hpp"
+#include "analysis/tables.hpp"
+
+namespace metascale {
+
+std::string to_csv(const Table& table) {
+  std::string text;
+  for (std::size_t i = 0; i < table.columns.size(); ++i)
+    text += (i > 0 ? "," : "") + csv_escape(table.columns[i].key);
+  text += '\n';
+  for (const auto& row : table.rows) {
+    for (std::size_t i = 0; i < row.size(); ++i)
+      text += (i > 0 ? "," : "") + csv_escape(row[i].exact.empty() ? row[i].shown : row[i].exact);
+    text += '\n';
+  }
+  return text;
+}
+
+std::string to_markdown(const Table& table) {
+  std::string head = "|", line = "|", body;
+  for (const TableColumn& column : table.columns) {
+    head += " " + markdown_escape(column.title) + " |";
+    line += column.numeric ? "---:|" : "---|";
+  }
+  for (const auto& row : table.rows) {
+    body += '|';
+    for (const TableCell& cell : row) body += " " + markdown_escape(cell.shown) + " |";
+    body += '\n';
+  }
+  return head + '\n' + line + '\n' + body;
+}
+
+std::string to_latex(const Table& table) {
+  std::string text = "% " + table.caption + "\n\\begin{tabular}{";
+  for (const TableColumn& column : table.columns) text += column.numeric ? 'r' : 'l';
+  text += "}\n\\hline\n";
+  for (std::size_t i = 0; i < table.columns.size(); ++i)
+    text += (i > 0 ? " & " : "") + latex_escape(table.columns[i].title);
+  text += " \\\\\n\\hline\n";
+  for (const auto& row : table.rows) {
+    for (std::size_t i = 0; i < row.size(); ++i)
+      text += (i > 0 ? " & " : "") + latex_escape(row[i].shown);
+    text += " \\\\\n";
+  }
+  return text + "\\hline\n\\end{tabular}\n";
+}
+
+std::string to_html(const Table& table) {
+  std::string text = "<div class=\"table-scroll\" tabindex=\"0\" role=\"region\" aria-label=\"" +
+                     html_escape(table.caption) + "\"><table><caption>" + html_escape(table.caption) +
+                     "</caption><thead><tr>";
+  for (const TableColumn& column : table.columns)
+    text += std::string("<th scope=\"col\"") + (column.numeric ? " class=\"number\">" : ">") +
+            html_escape(column.title) + "</th>";
+  text += "</tr></thead><tbody>\n";
+  for (const auto& row : table.rows) {
+    text += "<tr>";
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      std::string classes = table.columns[i].numeric ? "number" : "";
+      if (!row[i].tone.empty()) classes += " tone-" + row[i].tone;
+      const std::string tag = i == 0 ? "th scope=\"row\"" : "td";
+      text += "<" + tag + (classes.empty() ? "" : " class=\"" + classes + "\"") + ">" +
+              html_escape(row[i].shown) + (i == 0 ? "</th>" : "</td>");
+    }
+    text += "</tr>\n";
+  }
+  return text + "</tbody></table></div>\n";
+}
+
+}  // namespace metascale

@@ -1,0 +1,130 @@
+#include <set>
+
+#include "analysis/support/text.hpp"
+#include "analysis/tables.hpp"
+
+namespace metascale {
+namespace {
+
+std::string tone_of(RunState state) {
+  switch (state) {
+    case RunState::done: return "good";
+    case RunState::unfinished: return "warn";
+    case RunState::failed:
+    case RunState::unreadable: return "bad";
+  }
+  return "";
+}
+
+}  // namespace
+
+Table runs_table(const Report& report) {
+  Table table{"runs",
+              "Every run of the folder",
+              {{"run", "Run", false},
+               {"state", "State", false},
+               {"arm", "Arm", false},
+               {"size", "Size", false},
+               {"length", "Length", false},
+               {"seed", "Seed"},
+               {"steps", "Steps"},
+               {"tokens", "Tokens"},
+               {"training_flops", "FLOPs"},
+               {"nats_per_token", "Loss, nats/token"},
+               {"bits_per_byte", "Bits/byte"},
+               {"tokens_per_second", "Tokens/s"},
+               {"hours", "Wall time"},
+               {"reason", "Remark", false}},
+              {}};
+  for (const Run& run : report.collection.runs) {
+    const auto planned = run.number("steps_planned");
+    table.rows.push_back(
+        {{run.id},
+         {name_of(run.state), "", tone_of(run.state)},
+         {run.arm},
+         {run.size},
+         {run.length},
+         {run.arm.empty() ? "" : std::to_string(run.seed)},
+         {std::to_string(run.steps) + (planned ? " / " + fixed(*planned, 0) : ""),
+          std::to_string(run.steps)},
+         {short_count(double(run.tokens)), std::to_string(run.tokens)},
+         {scientific(run.flops), exact(run.flops)},
+         {fixed(run.final_loss(), 4), exact(run.final_loss())},
+         {fixed(run.final_bits_per_byte(), 4), exact(run.final_bits_per_byte())},
+         {short_count(run.tokens_per_second), exact(run.tokens_per_second)},
+         {duration_text(run.hours), exact(run.hours)},
+         {run.reason}});
+  }
+  return table;
+}
+
+Table not_comparable_table(const Report& report) {
+  Table table{"not_comparable",
+              "Not comparable, because",
+              {{"first", "Run", false},
+               {"second", "And", false},
+               {"size", "Size", false},
+               {"length", "Length", false},
+               {"reasons", "Because", false}},
+              {}};
+  const auto add = [&](const std::string& first, const std::string& second, const std::string& size,
+                       const std::string& length, const std::string& reasons) {
+    table.rows.push_back({{first}, {second}, {size}, {length}, {reasons}});
+  };
+  for (const NotComparable& entry : report.matching.refused) {
+    std::string reasons;
+    for (const std::string& reason : entry.reasons) reasons += (reasons.empty() ? "" : "; ") + reason;
+    add(entry.first, entry.second, entry.size, entry.length, reasons);
+  }
+  for (const PairReport& pair : report.pairs)
+    if (!pair.problem.empty())
+      add(pair.pair->first_arm, pair.pair->second_arm, pair.pair->size, pair.pair->length,
+          pair.problem);
+  return table;
+}
+
+Table environment_table(const Report& report) {
+  Table table{"environment",
+              "Where the runs were made; several values where runs differ",
+              {{"key", "", false}, {"values", "", false}},
+              {}};
+  std::map<std::string, std::set<std::string>> values;
+  for (const Run& run : report.collection.runs)
+    for (const auto& [key, value] : run.log.environment) values[key].insert(value);
+  for (const auto& [key, found] : values) {
+    std::string text;
+    for (const std::string& value : found) text += (text.empty() ? "" : "; ") + value;
+    table.rows.push_back({{key}, {text}});
+  }
+  return table;
+}
+
+Table curves_table(const Report& report) {
+  Table table{"curves",
+              "Training curves, thinned with their extremes kept",
+              {{"run", "Run", false},
+               {"step", "Step"},
+               {"tokens", "Tokens"},
+               {"flops", "FLOPs"},
+               {"hours", "Hours"},
+               {"nats_per_token", "Loss, nats/token"}},
+              {}};
+  for (const Run& run : report.collection.runs)
+    for (const CurvePoint& point : run.curve)
+      table.rows.push_back({{run.id},
+                            {std::to_string(point.step)},
+                            {std::to_string(point.tokens)},
+                            {exact(point.flops)},
+                            {exact(point.hours)},
+                            {exact(point.loss)}});
+  return table;
+}
+
+std::vector<Table> all_tables(const Report& report) {
+  return {comparison_table(report), cells_table(report),   pairs_table(report),
+          domains_table(report),    claims_table(report),  fits_table(report),
+          residuals_table(report),  gains_table(report),   runs_table(report),
+          not_comparable_table(report), environment_table(report), curves_table(report)};
+}
+
+}  // namespace metascale

@@ -1,0 +1,187 @@
+// metascale data: corpora and token files.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "cli/command.hpp"
+#include "cli/output.hpp"
+#include "data/corpus.hpp"
+#include "data/inspect.hpp"
+#include "data/prepare.hpp"
+
+namespace metascale {
+namespace {
+
+using nlohmann::json;
+
+struct CorpusVerb {
+  CorpusOptions corpus;
+  bool tokens = true;
+};
+struct PrepareVerb {
+  PrepareOptions prepare;
+  std::string tokenizer = "bytes";
+  bool skip_bad_lines = false, json = false;
+};
+struct InspectVerb {
+  std::filesystem::path path;
+  InspectOptions options;
+  bool json = false;
+};
+
+json to_json(const PrepareResult& result) {
+  json parts = json::object();
+  for (const auto& part : result.parts)
+    parts[name_of(part.split)] = {{"path", part.path.string()},
+                                  {"documents", part.info.documents},
+                                  {"tokens", part.info.tokens},
+                                  {"bytes", part.info.bytes}};
+  return {{"parts", parts},
+          {"split_by_hash", result.split_by_hash},
+          {"skipped", result.skipped},
+          {"empty", result.empty}};
+}
+
+void print_parts(const PrepareResult& result) {
+  fmt::print("{:<12} {:>10} {:>14} {:>14}  file\n", "part", "documents", "tokens", "bytes");
+  for (const auto& part : result.parts)
+    fmt::print("{:<12} {:>10} {:>14} {:>14}  {}.bin\n", name_of(part.split), part.info.documents,
+               part.info.tokens, part.info.bytes, part.path.string());
+  if (result.split_by_hash) fmt::print("split by a hash of each document: 3 % validation, 3 % test\n");
+  if (result.skipped > 0) fmt::print("bad lines skipped: {}\n", result.skipped);
+  if (result.empty > 0) fmt::print("lines without text: {}\n", result.empty);
+}
+
+PrepareResult prepare_with_progress(PrepareOptions options, const Tokenizer& tokenizer) {
+  StatusLine line;
+  options.threads = int(std::max(1L, sysconf(_SC_NPROCESSORS_ONLN)));
+  options.progress = [&](const PrepareProgress& at) {
+    const double part = at.stored_total > 0 ? double(at.stored_bytes) / double(at.stored_total) : 0;
+    line.show(fmt::format("{}: {:.0f} %, {} documents, {:.1f} MB of text", at.part, 100 * part,
+                          at.documents, double(at.bytes) * 1e-6));
+  };
+  return prepare(options, tokenizer);
+}
+
+ExitCode run_corpus(const CorpusVerb& verb) {
+  CorpusOptions options = verb.corpus;
+  if (options.folder.empty()) options.folder = std::filesystem::path("corpora") / options.tier;
+  options.progress = [](const std::string& line) { fmt::print(stderr, "{}\n", line); };
+  build_corpus(options);
+  if (!verb.tokens) return ExitCode::good;
+  const PrepareOptions prepare{.source = options.folder, .out = options.folder};
+  print_parts(prepare_with_progress(prepare, *make_tokenizer("bytes")));
+  return ExitCode::good;
+}
+
+ExitCode run_prepare(const PrepareVerb& verb) {
+  PrepareOptions options = verb.prepare;
+  if (verb.skip_bad_lines) options.reader.bad_lines = BadLines::skip;
+  const auto tokenizer = make_tokenizer(verb.tokenizer);
+  const PrepareResult result = prepare_with_progress(options, *tokenizer);
+  if (verb.json)
+    fmt::print("{}\n", to_json(result).dump(2));
+  else
+    print_parts(result);
+  return ExitCode::good;
+}
+
+json to_json(const Inspection& found) {
+  json domains = json::array(), lengths = json::array(), samples = json::array();
+  for (const auto& row : found.domains)
+    domains.push_back({{"domain", row.name},
+                       {"documents", row.documents},
+                       {"tokens", row.tokens},
+                       {"bytes", row.bytes}});
+  for (const auto& bin : found.lengths)
+    lengths.push_back({{"least", bin.least}, {"most", bin.most}, {"documents", bin.documents}});
+  for (const auto& sample : found.samples)
+    samples.push_back({{"document", sample.document},
+                       {"domain", sample.domain},
+                       {"tokens", sample.tokens},
+                       {"text", sample.text}});
+  return {{"tokens", found.tokens},   {"documents", found.documents},
+          {"tokenizer", found.has_info ? json(found.info.tokenizer) : json()},
+          {"domains", domains},       {"lengths", lengths},
+          {"samples", samples}};
+}
+
+ExitCode run_inspect(const InspectVerb& verb) {
+  const Inspection found = inspect_token_file(verb.path, verb.options);
+  if (verb.json) {
+    fmt::print("{}\n", to_json(found).dump(2));
+    return ExitCode::good;
+  }
+  fmt::print("{} tokens, {} documents, tokenizer {}\n\n", found.tokens, found.documents,
+             found.has_info ? found.info.tokenizer : "unknown");
+  fmt::print("{:<24} {:>10} {:>14} {:>14}\n", "domain", "documents", "tokens", "bytes");
+  for (const auto& row : found.domains)
+    fmt::print("{:<24} {:>10} {:>14} {:>14}\n", row.name, row.documents, row.tokens,
+               row.bytes < 0 ? "unknown" : fmt::format("{}", row.bytes));
+  std::int64_t most = 1;
+  for (const auto& bin : found.lengths) most = std::max(most, bin.documents);
+  fmt::print("\n{:>22}  documents\n", "tokens of a document");
+  for (const auto& bin : found.lengths)
+    fmt::print("{:>22}  {:<40} {}\n", fmt::format("{} - {}", bin.least, bin.most),
+               std::string(std::size_t(40 * bin.documents / most), '#'), bin.documents);
+  for (const auto& sample : found.samples)
+    fmt::print("\n--- document {} ({}, {} tokens)\n{}\n", sample.document, sample.domain,
+               sample.tokens, sample.text);
+  return ExitCode::good;
+}
+
+ExitCode run_verify(const InspectVerb& verb) {
+  const auto checks = verify_token_file(verb.path);
+  bool good = true;
+  json rows = json::array();
+  for (const auto& check : checks) {
+    good &= check.passed;
+    rows.push_back({{"check", check.what}, {"passed", check.passed}, {"fault", check.fault}});
+    if (!verb.json)
+      fmt::print("{} {}{}\n", check.passed ? "ok  " : "BAD ", check.what,
+                 check.passed ? "" : ": " + check.fault);
+  }
+  if (verb.json) fmt::print("{}\n", json{{"checks", rows}, {"good", good}}.dump(2));
+  return good ? ExitCode::good : ExitCode::bad_input;
+}
+
+}  // namespace
+
+void add_data_verbs(CLI::App& app, Action& action) {
+  const auto corpus = std::make_shared<CorpusVerb>();
+  const auto prepare = std::make_shared<PrepareVerb>();
+  const auto inspect = std::make_shared<InspectVerb>(), verify = std::make_shared<InspectVerb>();
+  CLI::App* data = app.add_subcommand("data", "corpora and token files");
+  data->require_subcommand(1);
+
+  CLI::App* verb = add_verb(*data, action, "corpus", "build a text corpus out of Debian packages",
+                            "metascale data corpus --tier small", corpus, run_corpus);
+  verb->add_option("--tier", corpus->corpus.tier, "small (14.7 MB of text), full (140 MB) or max");
+  verb->add_option("--out", corpus->corpus.folder, "folder of the corpus [corpora/<tier>]");
+  verb->add_option("--cache", corpus->corpus.cache, "folder of downloaded packages");
+  verb->add_flag("!--no-tokens", corpus->tokens, "leave out the token files");
+
+  verb = add_verb(*data, action, "prepare", "turn text into token files",
+                  "metascale data prepare my.jsonl.zst --out corpora/mine", prepare, run_prepare);
+  verb->add_option("source", prepare->prepare.source, ".jsonl, .jsonl.zst, .txt or a folder")
+      ->required();
+  verb->add_option("--out", prepare->prepare.out, "folder of the token files")->required();
+  verb->add_option("--tokenizer", prepare->tokenizer, "bytes");
+  verb->add_flag("--skip-bad-lines", prepare->skip_bad_lines, "count them instead of ending");
+  verb->add_flag("--json", prepare->json, "for machines");
+
+  verb = add_verb(*data, action, "inspect", "what a token file holds",
+                  "metascale data inspect corpora/small/train", inspect, run_inspect);
+  verb->add_option("file", inspect->path, "token file, with or without .bin")->required();
+  verb->add_option("--samples", inspect->options.samples, "documents to show");
+  verb->add_flag("--json", inspect->json, "for machines");
+
+  verb = add_verb(*data, action, "verify", "check every length, offset and digest",
+                  "metascale data verify corpora/small/train", verify, run_verify);
+  verb->add_option("file", verify->path, "token file, with or without .bin")->required();
+  verb->add_flag("--json", verify->json, "for machines");
+}
+
+}  // namespace metascale

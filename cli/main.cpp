@@ -1,0 +1,39 @@
+// metascale: one program, many verbs.
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <new>
+
+#include "cli/command.hpp"
+#include "core/build_info.hpp"
+
+using namespace metascale;
+
+int main(int argc, char** argv) {
+  CLI::App app("metascale: matched language-model pretraining experiments, and which architecture "
+               "scales better");
+  app.set_version_flag("--version", "metascale " + build_info().at("version") + " (" +
+                                        build_info().at("commit") + ")");
+  app.require_subcommand(1);
+  app.footer("Start with: metascale run sweeps/quick.yaml");
+  Action action;
+  for (const auto add : {add_sweep_verbs, add_train_verbs, add_data_verbs, add_analysis_verbs,
+                         add_bench_verbs, add_doctor_verb})
+    add(app, action);
+  try {
+    app.parse(argc, argv);
+    return int(action());
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : int(ExitCode::usage);
+  } catch (const Error& error) {
+    fmt::print(stderr, "metascale: {}\n", error.what());
+    return int(error.code);
+  } catch (const std::bad_alloc&) {
+    fmt::print(stderr, "metascale: out of memory; lower training.micro_batch, or set "
+                       "training.recompute: block\n");
+    return int(ExitCode::run_failed);
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "metascale: internal error: {}\n", error.what());
+    return int(ExitCode::internal);
+  }
+}

@@ -1,0 +1,21 @@
+// What the verbs print with.
+#pragma once
+
+#include <chrono>
+#include <string>
+
+namespace metascale {
+
+// One line on a terminal's stderr that is written over; elsewhere a plain line every ten seconds.
+class StatusLine {
+ public:
+  StatusLine();
+  ~StatusLine();  // clears it
+  void show(const std::string& text);
+
+ private:
+  bool terminal_;
+  std::chrono::steady_clock::time_point last_{};
+};
+
+}  // namespace metascale

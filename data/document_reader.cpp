@@ -1,0 +1,209 @@
+#include "data/document_reader.hpp"
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+#include <utility>
+
+#include "core/error.hpp"
+#include "data/files/byte_source.hpp"
+#include "data/json/document_line.hpp"
+#include "data/utf8.hpp"
+
+namespace metascale {
+namespace {
+
+enum class SourceKind { lines, text };
+
+struct Ending {
+  const char* ending;
+  SourceKind kind;
+};
+constexpr std::array<Ending, 6> endings{{{".jsonl.zst", SourceKind::lines},
+                                         {".jsonl", SourceKind::lines},
+                                         {".txt.zst", SourceKind::text},
+                                         {".txt", SourceKind::text},
+                                         {".text.zst", SourceKind::text},
+                                         {".text", SourceKind::text}}};
+
+const Ending* ending_of(const std::string& name) {
+  for (const Ending& ending : endings)
+    if (name.ends_with(ending.ending)) return &ending;
+  return nullptr;
+}
+
+const Ending& known_ending(const std::filesystem::path& path) {
+  const Ending* ending = ending_of(path.filename().string());
+  if (!ending)
+    throw Error(concat(path.string(),
+                       ": is none of .jsonl, .txt, .text, nor one of these "
+                       "with .zst; rename it to what it is"),
+                ExitCode::bad_input);
+  return *ending;
+}
+
+bool is_blank(std::string_view line) {
+  return line.find_first_not_of(" \t\r\n") == std::string_view::npos;
+}
+
+// Where to cut text so that at most `most` bytes come first: behind the last blank line in the
+// second half, else behind the last line, else between two characters.
+std::size_t cut_of(std::string_view text, std::size_t most) {
+  if (text.size() <= most) return text.size();
+  const std::string_view part = text.substr(0, most);
+  for (const std::string_view border : {"\n\n", "\n"}) {
+    const std::size_t at = part.rfind(border);
+    if (at != std::string_view::npos && at >= most / 2) return at + border.size();
+  }
+  return character_border(text, most);
+}
+
+}  // namespace
+
+struct DocumentReader::OpenFile {
+  std::filesystem::path path;
+  SourceKind kind;
+  std::string domain;  // of documents that name none
+  std::unique_ptr<ByteSource> bytes;
+  DocumentLineParser parser;
+  std::string buffer;
+  std::size_t used = 0;  // of buffer
+  std::int64_t line = 0;
+  bool at_end = false;
+
+  explicit OpenFile(const std::filesystem::path& file)
+      : path(file), kind(known_ending(file).kind), bytes(open_byte_source(file)) {
+    const std::string name = file.filename().string();
+    domain = repair_utf8(
+        name.substr(0, name.size() - std::string_view(known_ending(file).ending).size()));
+    if (more() && buffer.starts_with("\xef\xbb\xbf")) used = 3;  // a byte order mark
+  }
+
+  std::string_view rest() const { return std::string_view(buffer).substr(used); }
+  bool more() {
+    if (at_end) return false;
+    if (used > 0) buffer.erase(0, std::exchange(used, 0));
+    at_end = !bytes->read(buffer);
+    return !at_end;
+  }
+
+  // The next line without its end. False at the end of the file. A line longer than most is not
+  // kept: out then holds its beginning, and too_long is set.
+  bool take_line(std::int64_t most, std::string& out, bool& too_long) {
+    too_long = false;
+    std::size_t searched = 0;
+    std::size_t end;
+    while ((end = rest().find('\n', searched)) == std::string_view::npos) {
+      searched = rest().size();
+      if (std::int64_t(searched) > most) {
+        too_long = true;
+        used = buffer.size();
+        searched = 0;
+      }
+      if (!more()) break;
+    }
+    if (end == std::string_view::npos && rest().empty() && !too_long) return false;
+    const std::size_t length = std::min(end, rest().size());
+    too_long = too_long || std::int64_t(length) > most;
+    if (!too_long) out.assign(rest().substr(0, length));
+    used = std::min(buffer.size(), used + length + 1);
+    ++line;
+    return true;
+  }
+};
+
+std::vector<std::filesystem::path> find_source_files(const std::filesystem::path& source) {
+  if (!std::filesystem::exists(source))
+    throw Error(concat(source.string(), ": there is no such file or folder"), ExitCode::bad_input);
+  if (!std::filesystem::is_directory(source)) {
+    known_ending(source);
+    return {source};
+  }
+  std::vector<std::filesystem::path> files;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(source))
+    if (entry.is_regular_file() && ending_of(entry.path().filename().string()))
+      files.push_back(entry.path());
+  std::sort(files.begin(), files.end());
+  if (files.empty())
+    throw Error(concat(source.string(),
+                       ": holds no .jsonl, .txt or .text file, nor one of these "
+                       "with .zst"),
+                ExitCode::bad_input);
+  return files;
+}
+
+DocumentReader::DocumentReader(std::vector<std::filesystem::path> files, ReaderOptions options)
+    : files_(std::move(files)), options_(options) {
+  for (const std::filesystem::path& file : files_) known_ending(file);
+}
+
+DocumentReader::~DocumentReader() = default;
+
+bool DocumentReader::open_next_file() {
+  if (next_file_ == files_.size()) return false;
+  open_ = std::make_unique<OpenFile>(files_[next_file_++]);
+  return true;
+}
+
+void DocumentReader::close_file() {
+  const std::int64_t bytes = open_->bytes->stored_bytes();
+  sources_.push_back(
+      {.file = open_->path.filename().string(), .bytes = bytes, .sha256 = open_->bytes->sha256()});
+  finished_bytes_ += bytes;
+  open_.reset();
+}
+
+bool DocumentReader::next(Document& document) {
+  while (open_ || open_next_file()) {
+    const bool found = open_->kind == SourceKind::lines ? next_line(document) : next_text(document);
+    if (found) return true;
+    close_file();
+  }
+  return false;
+}
+
+bool DocumentReader::next_line(Document& document) {
+  std::string line;
+  bool too_long = false;
+  while (open_->take_line(options_.longest_line, line, too_long)) {
+    if (!too_long && is_blank(line)) continue;
+    document.domain = open_->domain;
+    const std::string fault =
+        too_long ? concat("the line is longer than ", options_.longest_line, " bytes")
+                 : open_->parser.parse(line, document);
+    if (!fault.empty()) {
+      if (options_.bad_lines == BadLines::refuse)
+        throw Error(concat(open_->path.string(), ":", open_->line, ": ", fault,
+                           "; mend the line, or have bad lines skipped"),
+                    ExitCode::bad_input);
+      ++skipped_;
+    } else if (document.text.empty()) {
+      ++empty_;
+    } else {
+      return true;
+    }
+  }
+  return false;
+}
+
+bool DocumentReader::next_text(Document& document) {
+  const auto most = std::size_t(options_.longest_text);
+  while (true) {
+    while (open_->rest().size() <= most && open_->more()) {
+    }
+    const std::string_view rest = open_->rest();
+    if (rest.empty()) return false;
+    const std::size_t length = cut_of(rest, most);
+    document.domain = open_->domain;
+    document.text = repair_utf8(rest.substr(0, length));
+    open_->used += length;
+    if (!is_blank(document.text)) return true;
+    ++empty_;
+  }
+}
+
+std::int64_t DocumentReader::stored_bytes_read() const {
+  return finished_bytes_ + (open_ ? open_->bytes->stored_bytes() : 0);
+}
+
+}  // namespace metascale

@@ -1,0 +1,69 @@
+// Streams documents out of files in the Pile's form and out of plain text:
+//   .jsonl, .jsonl.zst  one object a line: "text" (a text, or a list of texts, joined by a blank
+//   line) and
+//                       optionally "meta": {"pile_set_name": the domain}; several zstd frames in a
+//                       file
+//   .txt, .text, each also with .zst  the file is the document; long ones are cut at blank lines
+// The domain of a document without pile_set_name is its file's name without endings. What is not
+// UTF-8 and lone surrogates become U+FFFD, one for each maximal invalid subpart [Unicode 16, 3.9,
+// table 3-8].
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "data/token_file.hpp"
+
+namespace metascale {
+
+struct Document {
+  std::string text;    // valid UTF-8, never empty
+  std::string domain;  // valid UTF-8
+};
+
+enum class BadLines { refuse, skip };
+
+struct ReaderOptions {
+  BadLines bad_lines = BadLines::refuse;
+  std::int64_t longest_line = std::int64_t(1) << 30;  // bytes; a longer one is a bad line
+  std::int64_t longest_text = 200'000;  // bytes of a document out of a plain text file
+};
+
+// The files of a source: itself, or everything readable in the folder and the folders in it, sorted
+// by path. Throws Error{bad_input} if there is none.
+std::vector<std::filesystem::path> find_source_files(const std::filesystem::path& source);
+
+class DocumentReader {
+ public:
+  explicit DocumentReader(std::vector<std::filesystem::path> files, ReaderOptions options = {});
+  ~DocumentReader();
+
+  // The next document, or false at the end of the last file. Memory is bounded by the longest line.
+  // Throws Error{bad_input}: "file:line: what is wrong".
+  bool next(Document& document);
+
+  std::int64_t skipped() const { return skipped_; }  // bad lines, as the options say
+  std::int64_t empty() const { return empty_; }      // lines without text: no documents
+  std::int64_t stored_bytes_read() const;            // of all files, compressed as they are
+  // The files read to their end so far, with size and SHA-256 as stored.
+  const std::vector<SourceFile>& sources() const { return sources_; }
+
+ private:
+  bool open_next_file();
+  void close_file();
+  bool next_line(Document& document);
+  bool next_text(Document& document);
+
+  std::vector<std::filesystem::path> files_;
+  ReaderOptions options_;
+  std::size_t next_file_ = 0;
+  std::int64_t skipped_ = 0, empty_ = 0, finished_bytes_ = 0;
+  std::vector<SourceFile> sources_;
+  struct OpenFile;
+  std::unique_ptr<OpenFile> open_;
+};
+
+}  // namespace metascale

@@ -1,0 +1,125 @@
+#include "data/split.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/error.hpp"
+#include "core/hash.hpp"
+
+namespace metascale {
+namespace {
+
+constexpr std::size_t own_split_documents = 100;
+
+constexpr std::array<std::pair<const char*, Split>, 5> words{{{"train", Split::train},
+                                                              {"val", Split::validation},
+                                                              {"valid", Split::validation},
+                                                              {"validation", Split::validation},
+                                                              {"test", Split::test}}};
+
+bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+
+const Split* split_of_name(const std::string& name) {
+  const auto end = std::find_if_not(name.begin(), name.end(), is_letter);
+  const std::string word(name.begin(), end);
+  for (const auto& [known, split] : words)
+    if (word == known) return &split;
+  return nullptr;
+}
+
+std::uint64_t key_of(std::string_view text) {
+  Sha256 hash;
+  hash.update(text);
+  const auto digest = hash.finish();
+  std::uint64_t key = 0;
+  for (std::size_t i = 8; i < 16; ++i) key = key << 8 | digest[i];
+  return key;
+}
+
+}  // namespace
+
+const char* name_of(Split split) {
+  switch (split) {
+    case Split::train: return "train";
+    case Split::validation: return "validation";
+    case Split::test: return "test";
+  }
+  return "?";
+}
+
+std::map<Split, std::vector<std::filesystem::path>> find_splits(
+    const std::filesystem::path& source, const std::vector<std::filesystem::path>& files) {
+  std::map<Split, std::vector<std::filesystem::path>> parts;
+  std::vector<std::filesystem::path> others;
+  for (const std::filesystem::path& file : files) {
+    const std::filesystem::path relative = file.lexically_relative(source);
+    const Split* split = relative.empty() ? nullptr : split_of_name(relative.begin()->string());
+    (split ? parts[*split] : others).push_back(file);
+  }
+  if (parts.empty() || (parts.size() == 1 && parts.contains(Split::train))) return {};
+  if (!parts.contains(Split::train))
+    throw Error(concat(source.string(),
+                       ": has files for validation or test, but none whose name "
+                       "begins with train"),
+                ExitCode::bad_input);
+  if (!others.empty())
+    throw Error(concat(others.front().string(), ": belongs to no part, while other files of ",
+                       source.string(), " are called train, validation or test; name or move it"),
+                ExitCode::bad_input);
+  return parts;
+}
+
+void HashSplit::add(std::string_view text, const std::string& domain) {
+  entries_[domain].push_back({key_of(text), text.size()});
+}
+
+HashSplit::Borders HashSplit::borders_of(std::vector<Entry>& entries) const {
+  std::sort(entries.begin(), entries.end(),
+            [](const Entry& a, const Entry& b) { return a.key < b.key; });
+  double total = 0;
+  for (const Entry& entry : entries) total += double(entry.bytes);
+  Borders borders;
+  double validation = 0, test = 0;
+  std::uint64_t before = 0;
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    const Entry& entry = entries[i];
+    const bool same_as_before = i > 0 && entry.key == before;
+    before = entry.key;
+    if (same_as_before) continue;  // borders lie between keys
+    double bytes = 0;
+    for (std::size_t j = i; j < entries.size() && entries[j].key == entry.key; ++j)
+      bytes += double(entries[j].bytes);
+    if (validation < shares_.validation * total) {
+      validation += bytes;
+      borders.validation = borders.test = entry.key + 1;
+    } else if (test < shares_.test * total) {
+      test += bytes;
+      borders.test = entry.key + 1;
+    } else {
+      return borders;
+    }
+  }
+  return {};  // too little text to leave any for training: all of it is for training
+}
+
+void HashSplit::finish() {
+  std::vector<Entry> pool;
+  for (auto& [domain, entries] : entries_) {
+    if (entries.size() >= own_split_documents)
+      borders_[domain] = borders_of(entries);
+    else
+      pool.insert(pool.end(), entries.begin(), entries.end());
+  }
+  pool_ = borders_of(pool);
+  entries_.clear();
+}
+
+Split HashSplit::of(std::string_view text, const std::string& domain) const {
+  const auto own = borders_.find(domain);
+  const Borders& borders = own != borders_.end() ? own->second : pool_;
+  const std::uint64_t key = key_of(text);
+  if (key < borders.validation) return Split::validation;
+  return key < borders.test ? Split::test : Split::train;
+}
+
+}  // namespace metascale

@@ -1,0 +1,237 @@
+#include "experiments/checkpoint.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <nlohmann/json.hpp>
+
+#include "core/atomic_file.hpp"
+#include "core/hash.hpp"
+#include "core/safetensors.hpp"
+
+namespace metascale {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+constexpr const char* model_file = "model.safetensors";
+constexpr const char* moments_file = "moments.safetensors";
+constexpr const char* state_file = "checkpoint.json";
+constexpr const char* unfinished = ".unfinished";
+
+StoredDtype stored(Dtype dtype) { return dtype == Dtype::f64 ? StoredDtype::f64 : StoredDtype::f32; }
+
+void add_tensors(std::vector<StoredTensor>& tensors, const ParameterList& list,
+                 const ParameterMemory& memory, const Buffer& arena, const std::string& prefix) {
+  for (const auto& entry : list.entries()) {
+    StoredTensor tensor{.name = prefix + entry.spec.name, .dtype = stored(memory.dtype)};
+    for (int axis = 0; axis < entry.spec.shape.rank; ++axis)
+      tensor.shape.push_back(entry.spec.shape[axis]);
+    tensor.data = memory.tensor(arena, entry).data;
+    tensors.push_back(std::move(tensor));
+  }
+}
+
+void read_tensors(const SafetensorsFile& file, const fs::path& path, const ParameterList& list,
+                  const ParameterMemory& memory, const Buffer& arena, const std::string& prefix) {
+  for (const auto& entry : list.entries()) {
+    const auto& found = file.at(prefix + entry.spec.name);
+    const Tensor target = memory.tensor(arena, entry);
+    std::vector<std::int64_t> wanted;
+    for (int axis = 0; axis < entry.spec.shape.rank; ++axis) wanted.push_back(entry.spec.shape[axis]);
+    if (found.shape != wanted || found.dtype != stored(memory.dtype))
+      throw Error(fmt::format("{}: tensor {} has another shape or dtype than this run's model; the "
+                              "checkpoint belongs to another run",
+                              path.string(), found.name),
+                  ExitCode::bad_input);
+    file.read(found, target.data, target.bytes());
+  }
+}
+
+json described(const fs::path& path, const Hash128& digest) {
+  return {{"bytes", fs::file_size(path)}, {"xxh3_128", to_hex(digest)}};
+}
+
+// A checkpoint that is not whole: an older one may serve.
+struct Damaged : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+template <typename Body>
+auto or_damaged(const fs::path& path, Body&& body) {
+  try {
+    return body();
+  } catch (const std::exception& error) {
+    throw Damaged(fmt::format("{}: {}", path.string(), error.what()));
+  }
+}
+
+void check_file(const fs::path& path, const json& expected) {
+  const auto bytes = fs::file_size(path), wanted = expected.at("bytes").get<std::uintmax_t>();
+  if (bytes != wanted)
+    throw Damaged(fmt::format("{} has {} bytes instead of {}", path.string(), bytes, wanted));
+  if (to_hex(SafetensorsFile(path).digest()) != expected.at("xxh3_128").get<std::string>())
+    throw Damaged(fmt::format("{} has another digest than was written", path.string()));
+}
+
+json read_json(const fs::path& path) {
+  const json document = json::parse(read_file(path, 1u << 20), nullptr, false);
+  if (document.is_discarded() || !document.is_object())
+    throw Error(fmt::format("{}: not the JSON of a checkpoint", path.string()), ExitCode::bad_input);
+  return document;
+}
+
+}  // namespace
+
+std::string model_identity(const ModelConfig& m) {
+  std::string text = fmt::format("{} layers={} width={} heads={}x{} feed_forward={} vocabulary={}",
+                                 name_of(m.architecture), m.layers, m.width, m.heads, m.head_size,
+                                 m.feed_forward, m.vocabulary);
+  switch (m.architecture) {
+    case Architecture::meta_state:
+      text += fmt::format(" read_out={} read_state={} rho={:.17g}", name_of(m.read_out),
+                          name_of(m.read_state), m.rho);
+      [[fallthrough]];
+    case Architecture::rwkv7:
+      return text + fmt::format(" ranks={},{},{},{}", m.rank_decay, m.rank_rate, m.rank_value,
+                                m.rank_gate);
+    case Architecture::transformer:
+      return text + fmt::format(" rotary={:.17g} parallel={} gelu={}", m.rotary_fraction,
+                                m.parallel_residual, m.gelu_tanh ? "tanh" : "erf");
+    case Architecture::transformer_pp: return text;
+  }
+  return text;
+}
+
+Checkpoints::Checkpoints(fs::path run_folder, const ModelConfig& model)
+    : folder_(std::move(run_folder) / "checkpoints"), identity_(model_identity(model)) {}
+
+fs::path Checkpoints::folder_of(std::int64_t step) const {
+  return folder_ / fmt::format("step-{:010}", step);
+}
+
+void Checkpoints::save(const TrainingState& state, const ParameterList& list,
+                       const ParameterMemory& memory, const LogConfig& log) {
+  const fs::path target = folder_of(state.step), aside = target.string() + unfinished;
+  std::error_code error;
+  fs::remove_all(aside, error);
+  fs::create_directories(aside, error);
+  if (error)
+    throw Error(fmt::format("{}: cannot be created: {}", aside.string(), error.message()),
+                ExitCode::io);
+  std::vector<StoredTensor> model, moments;
+  add_tensors(model, list, memory, memory.values, "");
+  add_tensors(moments, list, memory, memory.m, "m.");
+  add_tensors(moments, list, memory, memory.v, "v.");
+  const auto model_digest =
+      write_safetensors(aside / model_file, std::move(model), {{"model", identity_}});
+  const auto moments_digest = write_safetensors(aside / moments_file, std::move(moments), {});
+  const json document{{"schema", checkpoint_schema},
+                      {"model", identity_},
+                      {"step", state.step},
+                      {"tokens", state.tokens},
+                      {"digest", to_hex(state.digest)},
+                      {"threads", state.threads},
+                      {"micro_batch", state.micro_batch},
+                      {"data_fingerprint", state.data_fingerprint},
+                      {"files",
+                       {{model_file, described(aside / model_file, model_digest)},
+                        {moments_file, described(aside / moments_file, moments_digest)}}}};
+  write_file_atomically(aside / state_file, document.dump(2) + "\n");
+  fs::remove_all(target, error);  // an older attempt's checkpoint of the same step
+  fs::rename(aside, target, error);
+  if (error)
+    throw Error(fmt::format("{}: cannot be renamed: {}", aside.string(), error.message()),
+                ExitCode::io);
+  sync_folder(folder_);
+  remove_old(log);
+}
+
+void Checkpoints::remove_old(const LogConfig& log) const {
+  std::int64_t kept = 0;
+  for (const std::int64_t step : steps()) {
+    const bool wanted = std::find(log.checkpoint_at.begin(), log.checkpoint_at.end(), step) !=
+                        log.checkpoint_at.end();
+    std::error_code error;  // what cannot be removed is not worth stopping for
+    if (++kept > std::max<std::int64_t>(log.keep, 1) && !wanted)
+      fs::remove_all(folder_of(step), error);
+  }
+}
+
+std::vector<std::int64_t> Checkpoints::steps() const {
+  std::vector<std::int64_t> found;
+  std::error_code error;
+  for (const auto& item : fs::directory_iterator(folder_, error)) {
+    const std::string name = item.path().filename().string();
+    std::int64_t step = 0;
+    if (!name.starts_with("step-")) continue;
+    const auto [end, status] = std::from_chars(name.data() + 5, name.data() + name.size(), step);
+    if (status == std::errc() && end == name.data() + name.size()) found.push_back(step);
+  }
+  std::sort(found.rbegin(), found.rend());
+  return found;
+}
+
+TrainingState Checkpoints::read_state(std::int64_t step) const {
+  const fs::path path = folder_of(step) / state_file;
+  const json document = or_damaged(path, [&] { return read_json(path); });
+  refuse_other_run(path, document);
+  return or_damaged(path, [&] {
+    for (const auto& [name, expected] : document.at("files").items())
+      check_file(folder_of(step) / fs::path(name).filename(), expected);
+    TrainingState state{.step = document.at("step"),
+                        .tokens = document.at("tokens"),
+                        .threads = document.at("threads"),
+                        .micro_batch = document.at("micro_batch"),
+                        .data_fingerprint = document.at("data_fingerprint")};
+    if (!parse_hex(document.at("digest").get<std::string>(), 16, state.digest))
+      throw Error("its digest is not hexadecimal", ExitCode::bad_input);
+    return state;
+  });
+}
+
+void Checkpoints::refuse_other_run(const fs::path& path, const json& document) const {
+  const int schema = document.value("schema", 0);
+  if (schema != checkpoint_schema)
+    throw Error(fmt::format("{}: schema {} was written by another version; this one reads {}",
+                            path.string(), schema, checkpoint_schema),
+                ExitCode::bad_input);
+  const std::string model = document.value("model", "");
+  if (model != identity_)
+    throw Error(fmt::format("{}: the checkpoint is of another model\n  checkpoint: {}\n  this run:"
+                            "   {}\nuse another run folder",
+                            path.string(), model, identity_),
+                ExitCode::bad_input);
+}
+
+std::optional<TrainingState> Checkpoints::newest(std::vector<std::string>* damaged) const {
+  for (const std::int64_t step : steps()) {
+    try {
+      return read_state(step);
+    } catch (const Damaged& damage) {
+      if (damaged) damaged->push_back(damage.what());
+    }
+  }
+  return std::nullopt;
+}
+
+TrainingState Checkpoints::state_of(std::int64_t step) const {
+  try {
+    return read_state(step);
+  } catch (const Damaged& damage) {
+    throw Error(damage.what(), ExitCode::bad_input);
+  }
+}
+
+void Checkpoints::load(std::int64_t step, const ParameterList& list,
+                       ParameterMemory& memory) const {
+  const fs::path model = folder_of(step) / model_file, moments = folder_of(step) / moments_file;
+  read_tensors(SafetensorsFile(model), model, list, memory, memory.values, "");
+  const SafetensorsFile both(moments);
+  read_tensors(both, moments, list, memory, memory.m, "m.");
+  read_tensors(both, moments, list, memory, memory.v, "v.");
+}
+
+}  // namespace metascale

@@ -1,0 +1,72 @@
+#include "experiments/evaluation.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <chrono>
+
+namespace metascale {
+namespace {
+
+// Adds one segment, whose losses stand at row * T + first ... in the program.
+void add_segment(Evaluation& result, const Program& program, std::int64_t row,
+                 const EvaluationSegment& segment) {
+  SegmentRow kept{.window = segment.window,
+                  .document = segment.document,
+                  .domain = segment.domain,
+                  .tokens = segment.tokens,
+                  .bytes = segment.bytes};
+  for (std::int64_t i = 0; i < segment.tokens; ++i) {
+    const std::int64_t position = segment.first + i;
+    const double nats = program.loss(row * program.options().context + position);
+    kept.nats += nats;
+    auto& bin = result.positions[std::size_t(std::bit_width(std::uint64_t(position)))];
+    bin.tokens += 1;
+    bin.nats += nats;
+  }
+  auto& domain = result.domains[std::size_t(segment.domain)];
+  domain.tokens += kept.tokens;
+  domain.bytes += kept.bytes;
+  domain.nats += kept.nats;
+  result.tokens += kept.tokens;
+  result.bytes += kept.bytes;
+  result.nats += kept.nats;
+  result.segments.push_back(kept);
+}
+
+}  // namespace
+
+std::vector<PositionRow> position_bins(std::int64_t context) {
+  std::vector<PositionRow> bins;
+  for (std::int64_t first = 0; first < context; first = std::max<std::int64_t>(1, 2 * first)) {
+    const std::int64_t last = first == 0 ? 0 : 2 * first - 1;
+    bins.push_back({.first = first, .last = std::min(last, context - 1)});
+  }
+  return bins;
+}
+
+Evaluation evaluate(Program& program, Queue& queue, const EvaluationWindows& windows) {
+  const auto start = std::chrono::steady_clock::now();
+  const std::int64_t B = program.options().rows, T = program.options().context;
+  Evaluation result{.protocol = "packed_windows",
+                    .coverage = windows.coverage(),
+                    .digest = windows.digest(),
+                    .positions = position_bins(T)};
+  for (const auto& name : windows.domains()) result.domains.push_back({.domain = name});
+  if (result.domains.empty()) result.domains.push_back({.domain = "all"});
+
+  for (std::int64_t first = 0; first < windows.size(); first += B) {
+    windows.fill(first, {.rows = B,
+                         .context = T,
+                         .tokens = program.tokens(),
+                         .targets = program.targets()});
+    program.execute(queue);
+    for (std::int64_t row = 0; row < std::min(B, windows.size() - first); ++row)
+      for (const auto& segment : windows.segments_of(first + row))
+        add_segment(result, program, row, segment);
+  }
+  result.seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return result;
+}
+
+}  // namespace metascale

@@ -1,0 +1,175 @@
+#include "experiments/layers/basic.hpp"
+
+#include "kernels/cross_entropy.hpp"
+#include "kernels/embedding.hpp"
+#include "kernels/matmul.hpp"
+#include "kernels/norm.hpp"
+
+namespace metascale {
+namespace {
+
+Shape with_last(Shape shape, std::int64_t extent) {
+  shape.extents[std::size_t(shape.rank - 1)] = extent;
+  return shape;
+}
+Shape without_last(Shape shape) {
+  shape.extents[std::size_t(--shape.rank)] = 1;
+  return shape;
+}
+std::int64_t last(const Tensor& x) { return x.shape[x.shape.rank - 1]; }
+std::int64_t rows_of(const Tensor& x) { return x.size() / last(x); }
+
+template <typename Op>
+void run_rounded(Tape& tape, Op op) {  // with bf16 operands where the run asks for them
+  op.bf16 = tape.options().bf16;
+  if (op.bf16) op.scratch = tape.scratch({op.scratch_elements()}, Dtype::bf16);
+  tape.run(op);
+}
+
+Tensor product(Tape& tape, const Tensor& x, const Tensor& weight, const Tensor& bias,
+               bool transposed) {
+  const Tensor y = tape.activation(with_last(x.shape, weight.shape[transposed ? 0 : 1]));
+  run_rounded(tape, Matmul{.c = y, .a = x, .b = weight, .bias = bias, .transpose_b = transposed});
+  tape.on_backward([&tape, x, weight, bias, y, transposed] {
+    const Tensor dy = tape.gradient(y);
+    run_rounded(tape, Matmul{.c = tape.gradient(x),
+                             .a = dy,
+                             .b = weight,
+                             .transpose_b = !transposed,
+                             .add = true});
+    run_rounded(tape, Matmul{.c = tape.gradient(weight),
+                             .a = transposed ? dy : x,
+                             .b = transposed ? x : dy,
+                             .transpose_a = true,
+                             .add = true});
+    if (bias.exists()) tape.run(ColumnSum{.dbias = tape.gradient(bias), .dy = dy});
+  });
+  return y;
+}
+
+}  // namespace
+
+Tensor linear(Tape& tape, const Tensor& x, const Tensor& weight, const Tensor& bias) {
+  return product(tape, x, weight, bias, true);
+}
+
+Tensor project(Tape& tape, const Tensor& x, const Tensor& weight, const Tensor& bias) {
+  return product(tape, x, weight, bias, false);
+}
+
+Tensor embed(Tape& tape, const Tensor& tokens, const Tensor& weight) {
+  const Tensor y = tape.activation({tokens.shape[0], tokens.shape[1], weight.shape[1]});
+  tape.run(EmbeddingForward{.y = y, .tokens = tokens, .weight = weight});
+  tape.on_backward([&tape, tokens, weight, y] {
+    tape.run(EmbeddingBackward{
+        .dweight = tape.gradient(weight), .dy = tape.gradient(y), .tokens = tokens});
+  });
+  return y;
+}
+
+Tensor layer_norm(Tape& tape, const Tensor& x, const Tensor& weight, const Tensor& bias,
+                  double epsilon) {
+  const Tensor y = tape.activation(x.shape), mean = tape.activation({rows_of(x)}),
+               scale = tape.activation({rows_of(x)});
+  tape.run(LayerNormForward{.y = y,
+                            .mean = mean,
+                            .scale = scale,
+                            .x = x,
+                            .weight = weight,
+                            .bias = bias,
+                            .epsilon = epsilon});
+  tape.on_backward([&tape, x, weight, bias, y, mean, scale] {
+    tape.run(LayerNormBackward{.dx = tape.gradient(x),
+                               .dweight = tape.gradient(weight),
+                               .dbias = tape.gradient(bias),
+                               .dy = tape.gradient(y),
+                               .x = x,
+                               .weight = weight,
+                               .mean = mean,
+                               .scale = scale});
+  });
+  return y;
+}
+
+Tensor rms_norm(Tape& tape, const Tensor& x, const Tensor& weight, double epsilon) {
+  const Tensor y = tape.activation(x.shape), scale = tape.activation({rows_of(x)});
+  tape.run(RmsNormForward{.y = y, .scale = scale, .x = x, .weight = weight, .epsilon = epsilon});
+  tape.on_backward([&tape, x, weight, y, scale] {
+    tape.run(RmsNormBackward{.dx = tape.gradient(x),
+                             .dweight = tape.gradient(weight),
+                             .dy = tape.gradient(y),
+                             .x = x,
+                             .weight = weight,
+                             .scale = scale});
+  });
+  return y;
+}
+
+Tensor head_norm(Tape& tape, const Tensor& x, double epsilon) {
+  const Tensor y = tape.activation(x.shape), scale = tape.activation(without_last(x.shape));
+  tape.run(HeadNormForward{.y = y, .scale = scale, .x = x, .epsilon = epsilon});
+  tape.on_backward([&tape, x, y, scale] {
+    tape.run(HeadNormBackward{
+        .dx = tape.gradient(x), .dy = tape.gradient(y), .y = y, .scale = scale});
+  });
+  return y;
+}
+
+Tensor activation(Tape& tape, const Tensor& x, ActivationKind kind) {
+  const Tensor y = tape.activation(x.shape);
+  tape.run(ActivationForward{.y = y, .x = x, .kind = kind});
+  tape.on_backward([&tape, x, y, kind] {
+    tape.run(ActivationBackward{
+        .dx = tape.gradient(x), .dy = tape.gradient(y), .x = x, .kind = kind});
+  });
+  return y;
+}
+
+Tensor swiglu(Tape& tape, const Tensor& gate, const Tensor& up) {
+  const Tensor y = tape.activation(gate.shape);
+  tape.run(SwigluForward{.y = y, .gate = gate, .up = up});
+  tape.on_backward([&tape, gate, up, y] {
+    tape.run(SwigluBackward{.dgate = tape.gradient(gate),
+                            .dup = tape.gradient(up),
+                            .dy = tape.gradient(y),
+                            .gate = gate,
+                            .up = up});
+  });
+  return y;
+}
+
+Tensor add(Tape& tape, const Tensor& x, const Tensor& branch, const Tensor& second_branch) {
+  const Tensor y = tape.activation(x.shape);
+  tape.run(AddForward{.y = y, .a = x, .b = branch, .c = second_branch});
+  tape.on_backward([&tape, x, branch, second_branch, y] {
+    tape.share_gradient(branch, y);
+    if (second_branch.exists()) tape.share_gradient(second_branch, y);
+    tape.run(Accumulate{.dx = tape.gradient(x), .dy = tape.gradient(y)});
+  });
+  return y;
+}
+
+Tensor classifier(Tape& tape, const Tensor& hidden, const Tensor& head, const Tensor& targets,
+                  const Tensor& scales) {
+  const std::int64_t R = rows_of(hidden), V = head.shape[0];
+  const Tensor losses = tape.activation(targets.shape);
+  const Tensor logits = tape.scratch({classifier_chunk(R, V), V}, hidden.dtype);
+  if (tape.options().training)  // forward and backward at once, so that logits are made only once
+    run_rounded(tape, ClassifierLossAndGradients{.losses = losses,
+                                                 .dx = tape.gradient(hidden),
+                                                 .dweight = tape.gradient(head),
+                                                 .x = hidden,
+                                                 .weight = head,
+                                                 .targets = targets,
+                                                 .scales = scales,
+                                                 .logits = logits});
+  else
+    run_rounded(tape, ClassifierLoss{.losses = losses,
+                                     .x = hidden,
+                                     .weight = head,
+                                     .targets = targets,
+                                     .logits = logits});
+  return losses;
+}
+
+}  // namespace metascale

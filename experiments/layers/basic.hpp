@@ -1,0 +1,35 @@
+// Layers that every architecture uses. Each records its forward and its backward on the tape.
+#pragma once
+
+#include "experiments/tape.hpp"
+#include "kernels/elementwise.hpp"
+
+namespace metascale {
+
+// y = x weight^T + bias.  x (..., K), weight (M, K), bias (M) optional; y (..., M)
+Tensor linear(Tape& tape, const Tensor& x, const Tensor& weight, const Tensor& bias = {});
+// y = x weight + bias: the low-rank factors of RWKV-7 are stored [in, out].  weight (K, M)
+Tensor project(Tape& tape, const Tensor& x, const Tensor& weight, const Tensor& bias = {});
+
+// tokens (B, T) i32, weight (V, D); y (B, T, D)
+Tensor embed(Tape& tape, const Tensor& tokens, const Tensor& weight);
+
+Tensor layer_norm(Tape& tape, const Tensor& x, const Tensor& weight, const Tensor& bias,
+                  double epsilon = 1e-5);
+Tensor rms_norm(Tape& tape, const Tensor& x, const Tensor& weight, double epsilon = 1e-5);
+// Each head's N channels to mean 0 and variance 1.  x (B, T, H, N)
+Tensor head_norm(Tape& tape, const Tensor& x, double epsilon);
+
+Tensor activation(Tape& tape, const Tensor& x, ActivationKind kind);
+// silu(gate) * up
+Tensor swiglu(Tape& tape, const Tensor& gate, const Tensor& up);
+
+// The residual stream: x + branch (+ branch). A branch must be read by this sum alone.
+Tensor add(Tape& tape, const Tensor& x, const Tensor& branch, const Tensor& second_branch = {});
+
+// nats of each row (B, T). Training: also the gradients of sum(scales * losses).
+// hidden (B, T, D), head (V, D), targets (B, T) i32, scales (B, T)
+Tensor classifier(Tape& tape, const Tensor& hidden, const Tensor& head, const Tensor& targets,
+                  const Tensor& scales);
+
+}  // namespace metascale

@@ -1,0 +1,260 @@
+#include "experiments/layers/time_mix.hpp"
+
+#include <cmath>
+
+#include "experiments/layers/basic.hpp"
+#include "experiments/layers/recurrent_shape.hpp"
+#include "experiments/layers/time_mix_initial.hpp"
+#include "kernels/time_mix.hpp"
+#include "kernels/token_shift.hpp"
+
+namespace metascale {
+namespace {
+
+struct Names {
+  Forward& f;
+  std::string prefix;  // "blocks.3.att."
+  RecurrentShape shape;
+  TimeMixInitial initial;
+
+  Tensor vector(const char* name, double rate_multiplier = 1) const {
+    const std::int64_t extent = name[0] == 'x' ? shape.D : shape.A;
+    return f.parameter(prefix + name, {extent}, initial.vector(name), false, rate_multiplier);
+  }
+  Tensor matrix(const char* name, std::int64_t outputs, std::int64_t inputs,
+                Initial value) const {
+    return f.parameter(prefix + name + ".weight", {outputs, inputs}, std::move(value), true);
+  }
+  // The factors of one low-rank map: "w1" [D, R] and "w2" [R, A].
+  Tensor first_factor(const std::string& letter, std::int64_t rank) const {
+    return f.parameter(prefix + letter + "1", {shape.D, rank}, Initial::constant(0));
+  }
+  Tensor second_factor(const std::string& letter, std::int64_t rank) const {
+    const double gain = rank > shape.A ? std::sqrt(double(rank) / double(shape.A)) : 1.0;
+    return f.parameter(prefix + letter + "2", {rank, shape.A}, Initial::semi_orthogonal(0.1 * gain));
+  }
+};
+
+// bias + act(x w1) w2
+Tensor low_rank(const Names& n, const Tensor& x, const char* letter, std::int64_t rank,
+                const Tensor& bias, const ActivationKind* kind = nullptr) {
+  Tape& tape = n.f.tape;
+  Tensor hidden = project(tape, x, n.first_factor(letter, rank));
+  if (kind) hidden = activation(tape, hidden, *kind);
+  return project(tape, hidden, n.second_factor(letter, rank), bias);
+}
+
+struct Operands {
+  Tensor r, d, k, v, a, b;  // (B, T, H, N)
+};
+
+// v_raw becomes v in layer 0; later layers mix the first layer's values in.
+void mix_operands(const Names& n, Operands& o, const Tensor& k_raw, const Tensor& v_raw,
+                  const Tensor& v_first, const Tensor& rate_logit, const Tensor& value_logit) {
+  Tape& tape = n.f.tape;
+  const std::int64_t R = k_raw.size() / n.shape.A;
+  const Tensor k_k = n.vector("k_k"), k_a = n.vector("k_a");
+  const Tensor inverse_norm = tape.activation({R, n.shape.H});
+  const bool first = !v_first.exists();
+  o.k = tape.activation(k_raw.shape);
+  o.a = tape.activation(k_raw.shape);
+  o.b = tape.activation(k_raw.shape);
+  o.v = first ? v_raw : tape.activation(v_raw.shape);
+  const auto later = [first](const Tensor& tensor) { return first ? Tensor{} : tensor; };
+  tape.run(TimeMixOperandsForward{.k = o.k,
+                                  .v = later(o.v),
+                                  .a = o.a,
+                                  .b = o.b,
+                                  .inverse_norm = inverse_norm,
+                                  .k_raw = k_raw,
+                                  .v_raw = later(v_raw),
+                                  .v_first = v_first,
+                                  .value_logit = value_logit,
+                                  .rate_logit = rate_logit,
+                                  .k_k = k_k,
+                                  .k_a = k_a});
+  tape.on_backward([=, &tape] {
+    const auto gradient = [&](const Tensor& x) { return first ? Tensor{} : tape.gradient(x); };
+    tape.run(TimeMixOperandsBackward{.dk_raw = tape.gradient(k_raw),
+                                     .dv_raw = gradient(v_raw),
+                                     .dv_first = gradient(v_first),
+                                     .dvalue_logit = gradient(value_logit),
+                                     .drate_logit = tape.gradient(rate_logit),
+                                     .dk_k = tape.gradient(k_k),
+                                     .dk_a = tape.gradient(k_a),
+                                     .dk = tape.gradient(o.k),
+                                     .dv = gradient(o.v),
+                                     .da = tape.gradient(o.a),
+                                     .db = tape.gradient(o.b),
+                                     .inverse_norm = inverse_norm,
+                                     .k_raw = k_raw,
+                                     .v_raw = later(v_raw),
+                                     .v_first = v_first,
+                                     .value_logit = value_logit,
+                                     .rate_logit = rate_logit,
+                                     .k_k = k_k,
+                                     .k_a = k_a});
+  });
+}
+
+// The scan; its backward is ONE reverse scan, whoever read the state.
+Tensor scan(const Names& n, const Operands& o, TimeMix& mix) {
+  Tape& tape = n.f.tape;
+  const Shape shape = o.r.shape;
+  const std::int64_t B = shape[0], T = shape[1], H = n.shape.H, N = n.shape.N;
+  const Tensor y = tape.activation(shape);
+  const bool keep = tape.options().training || n.f.config.architecture == Architecture::meta_state;
+  if (keep) {
+    mix.u = tape.activation(shape);
+    const std::int64_t chunks = (T + wkv7_checkpoint - 1) / wkv7_checkpoint;
+    mix.checkpoints = tape.activation({B, H, chunks, N, N});
+  }
+  Tape::Carried state;
+  if (n.f.carry_state) state = tape.carried(n.prefix + "state", {B, H, N, N});
+  tape.run(Wkv7Forward{.y = y,
+                       .u = mix.u,
+                       .checkpoints = mix.checkpoints,
+                       .final_state = state.after,
+                       .r = o.r,
+                       .d = o.d,
+                       .k = o.k,
+                       .v = o.v,
+                       .a = o.a,
+                       .b = o.b,
+                       .initial_state = state.before});
+  tape.on_backward([=, &tape, u = mix.u, checkpoints = mix.checkpoints, reader = mix.reader] {
+    const bool read = reader->e.exists() && tape.has_gradient(reader->e);
+    tape.run(Wkv7Backward{.dr = tape.gradient(o.r),
+                          .dd = tape.gradient(o.d),
+                          .dk = tape.gradient(o.k),
+                          .dv = tape.gradient(o.v),
+                          .da = tape.gradient(o.a),
+                          .db = tape.gradient(o.b),
+                          .dy = tape.gradient(y),
+                          .q = read ? reader->q : Tensor{},
+                          .de = read ? tape.gradient(reader->e) : Tensor{},
+                          .r = o.r,
+                          .d = o.d,
+                          .k = o.k,
+                          .v = o.v,
+                          .a = o.a,
+                          .b = o.b,
+                          .u = u,
+                          .checkpoints = checkpoints,
+                          .read = reader->read});
+  });
+  return y;
+}
+
+// (GroupNorm(y) weight + bias + bonus v) * gate
+Tensor normalise_and_gate(const Names& n, const Operands& o, const Tensor& y, const Tensor& gate,
+                          TimeMix& mix) {
+  Tape& tape = n.f.tape;
+  const std::int64_t H = n.shape.H, N = n.shape.N, R = gate.size() / n.shape.A;
+  const Tensor weight =
+      n.f.parameter(n.prefix + "ln_x.weight", {n.shape.A}, n.initial.vector("ln_x"));
+  const Tensor bias = n.f.parameter(n.prefix + "ln_x.bias", {n.shape.A}, Initial::constant(0));
+  const Tensor bonus = n.f.parameter(n.prefix + "r_k", {H, N}, Initial::constant(-0.04));
+  const Tensor out = tape.activation(gate.shape), scale = tape.activation({R, H});
+  const Tensor yhat = mix.yhat = tape.activation(y.shape);
+  tape.run(TimeMixOutputForward{.out = out,
+                                .yhat = yhat,
+                                .scale = scale,
+                                .y = y,
+                                .r = o.r,
+                                .k = o.k,
+                                .v = o.v,
+                                .gate = gate,
+                                .weight = weight,
+                                .bias = bias,
+                                .bonus = bonus});
+  tape.on_backward([=, &tape] {
+    tape.run(TimeMixOutputBackward{
+        .dy = tape.gradient(y),
+        .dr = tape.gradient(o.r),
+        .dk = tape.gradient(o.k),
+        .dv = tape.gradient(o.v),
+        .dgate = tape.gradient(gate),
+        .dweight = tape.gradient(weight),
+        .dbias = tape.gradient(bias),
+        .dbonus = tape.gradient(bonus),
+        .dout = tape.gradient(out),
+        .dyhat = tape.has_gradient(yhat) ? tape.gradient(yhat) : Tensor{},
+        .yhat = yhat,
+        .scale = scale,
+        .r = o.r,
+        .k = o.k,
+        .v = o.v,
+        .gate = gate,
+        .weight = weight,
+        .bias = bias,
+        .bonus = bonus});
+  });
+  return out;
+}
+
+}  // namespace
+
+std::vector<Tensor> token_shift(Forward& f, const std::string& name, const Tensor& x,
+                                const std::vector<Tensor>& mixes) {
+  TokenShiftForward op{.x = x, .mixes = int(mixes.size())};
+  Tape::Carried state;
+  if (f.carry_state) state = f.tape.carried(name, {x.shape[0], x.shape[2]});
+  op.previous = state.before;
+  std::vector<Tensor> shifted;
+  for (std::size_t m = 0; m < mixes.size(); ++m) {
+    shifted.push_back(f.tape.activation(x.shape));
+    op.y[m] = shifted[m];
+    op.mix[m] = mixes[m];
+  }
+  f.tape.run(op);
+  if (f.carry_state) f.tape.run(LastToken{.y = state.after, .x = x});
+  f.tape.on_backward([&tape = f.tape, x, mixes, shifted, previous = state.before] {
+    TokenShiftBackward back{.dx = tape.gradient(x), .x = x, .mixes = int(mixes.size())};
+    back.previous = previous;
+    for (std::size_t m = 0; m < mixes.size(); ++m) {
+      back.dmix[m] = tape.gradient(mixes[m]);
+      back.dy[m] = tape.gradient(shifted[m]);
+      back.mix[m] = mixes[m];
+    }
+    tape.run(back);
+  });
+  return shifted;
+}
+
+TimeMix time_mix(Forward& f, std::int64_t layer, const Tensor& x, const Tensor& v_first) {
+  const Names n{f, concat("blocks.", layer, ".att."), recurrent_shape(f.config),
+                TimeMixInitial(f.config, layer)};
+  const auto& s = n.shape;
+  Tape& tape = f.tape;
+  const Shape heads{x.shape[0], x.shape[1], s.H, s.N};
+  TimeMix mix{.reader = std::make_shared<StateReader>()};
+
+  const auto shifted = token_shift(f, n.prefix + "x", x,
+                                   {n.vector("x_r"), n.vector("x_w"), n.vector("x_k"),
+                                    n.vector("x_v"), n.vector("x_a"), n.vector("x_g")});
+  const Tensor &x_r = shifted[0], &x_w = shifted[1], &x_k = shifted[2], &x_v = shifted[3],
+               &x_a = shifted[4], &x_g = shifted[5];
+  const ActivationKind tanh = ActivationKind::tanh, sigmoid = ActivationKind::sigmoid;
+
+  Operands o;
+  o.r = linear(tape, x_r, n.matrix("receptance", s.A, s.D, Initial::semi_orthogonal(1)));
+  o.d = low_rank(n, x_w, "w", s.rank_decay, n.vector("w0", 2), &tanh);
+  const Tensor k_raw = linear(tape, x_k, n.matrix("key", s.A, s.D, Initial::semi_orthogonal(0.1)));
+  const Tensor v_raw = linear(tape, x_v, n.matrix("value", s.A, s.D, Initial::semi_orthogonal(1)));
+  const Tensor rate_logit = low_rank(n, x_a, "a", s.rank_rate, n.vector("a0"));
+  const Tensor gate = low_rank(n, x_g, "g", s.rank_gate, {}, &sigmoid);
+  Tensor value_logit;
+  if (v_first.exists()) value_logit = low_rank(n, x_v, "v", s.rank_value, n.vector("v0"));
+  mix_operands(n, o, k_raw, v_raw, v_first, rate_logit, value_logit);
+  mix.v_first = v_first.exists() ? v_first : o.v;
+
+  for (Tensor* tensor : {&o.r, &o.d, &o.k, &o.v, &o.a, &o.b}) *tensor = tensor->reshaped(heads);
+  mix.d = o.d, mix.k = o.k, mix.v = o.v, mix.b = o.b;
+  const Tensor y = scan(n, o, mix);
+  const Tensor gated = normalise_and_gate(n, o, y, gate, mix);
+  mix.out = linear(tape, gated, n.matrix("output", s.D, s.A, Initial::constant(0)));
+  return mix;
+}
+
+}  // namespace metascale

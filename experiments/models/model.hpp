@@ -1,0 +1,48 @@
+// Architectures. Each is one file of forward code (models/<name>.cpp) and a row of the table in model.cpp.
+#pragma once
+
+#include <string>
+
+#include "experiments/config.hpp"
+#include "experiments/tape.hpp"
+
+namespace metascale {
+
+// What a model's forward is written with.
+struct Forward {
+  Tape& tape;
+  const ModelConfig& config;
+  bool carry_state = false;  // recurrent models: read and leave the state of the sequence so far
+
+  Tensor parameter(const std::string& name, Shape shape, Initial initial, bool decay = false,
+                   double rate_multiplier = 1) const {
+    return tape.parameter({.name = name,
+                           .shape = shape,
+                           .initial = std::move(initial),
+                           .rate_multiplier = rate_multiplier,
+                           .decay = decay});
+  }
+  // Embedding and head: decayed, and not part of the non-embedding parameters.
+  Tensor vocabulary_parameter(const std::string& name, Initial initial) const {
+    return tape.parameter({.name = name,
+                           .shape = {config.vocabulary, config.width},
+                           .initial = std::move(initial),
+                           .decay = true,
+                           .embedding = true});
+  }
+};
+
+struct ModelOutput {
+  Tensor hidden;  // (B, T, D)  after the last norm
+  Tensor head;    // (V, D)
+};
+
+// tokens (B, T) i32.
+ModelOutput forward(Forward& forward, const Tensor& tokens);
+
+ModelOutput transformer(Forward& forward, const Tensor& tokens);
+ModelOutput transformer_pp(Forward& forward, const Tensor& tokens);
+ModelOutput rwkv7(Forward& forward, const Tensor& tokens);
+ModelOutput meta_state(Forward& forward, const Tensor& tokens);
+
+}  // namespace metascale

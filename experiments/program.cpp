@@ -1,0 +1,93 @@
+#include "experiments/program.hpp"
+
+#include <cstring>
+
+#include "experiments/layers/basic.hpp"
+
+namespace metascale {
+namespace {
+
+std::size_t aligned(std::size_t bytes) { return (bytes + 63) / 64 * 64; }
+
+}  // namespace
+
+Program::Program(const ModelConfig& model, const ProgramOptions& options, ParameterList& list)
+    : options_(options), tape_(options.tape, list) {
+  const Shape shape{options.rows, options.context};
+  const auto input = [&](const char* name, Dtype dtype) {
+    externals_.push_back(tape_.input(name, shape, dtype));
+    return externals_.back();
+  };
+  tokens_ = input("tokens", Dtype::i32);
+  Forward context{.tape = tape_, .config = model, .carry_state = options.carry_state};
+  const ModelOutput output = forward(context, tokens_);
+  if (options.logits) {
+    logits_ = linear(tape_, output.hidden, output.head);
+    tape_.keep(logits_);
+  } else {
+    targets_ = input("targets", Dtype::i32);
+    if (options.tape.training) scales_ = input("scales", options.tape.dtype);
+    losses_ = classifier(tape_, output.hidden, output.head, targets_, scales_);
+    tape_.keep(losses_);
+  }
+  tape_.finish();
+  for (const auto& [name, state] : tape_.carried_states()) {
+    externals_.push_back(state.before);
+    externals_.push_back(state.after);
+  }
+}
+
+std::size_t Program::bytes() const {
+  std::size_t sum = aligned(tape_.planned_bytes());
+  for (const Tensor& tensor : externals_) sum += aligned(tensor.bytes());
+  return sum;
+}
+
+void Program::allocate(Device device, const ParameterMemory& parameters) {
+  planned_ = Buffer(device, tape_.planned_bytes());
+  inputs_ = Buffer(device, bytes() - aligned(tape_.planned_bytes()));
+  tape_.bind_memory(planned_.data());
+  tape_.bind_parameters(parameters.values.data(), parameters.gradients.data());
+  std::byte* next = inputs_.data();
+  for (const Tensor& tensor : externals_) {
+    tape_.bind(tensor, next);
+    next += aligned(tensor.bytes());
+  }
+}
+
+void Program::set_scale(std::int64_t index, double scale) {
+  with_float_type(options_.tape.dtype, [&]<typename T>() { at<T>(scales_)[index] = T(scale); });
+}
+
+double Program::value(const Tensor& tensor, std::int64_t index) const {
+  return with_float_type(options_.tape.dtype, [&]<typename T>() {
+    return double(static_cast<const T*>(tape_.address(tensor))[index]);
+  });
+}
+
+double Program::loss(std::int64_t index) const { return value(losses_, index); }
+double Program::logit(std::int64_t index) const { return value(logits_, index); }
+
+void Program::advance_state() {
+  for (const auto& [name, state] : tape_.carried_states())
+    std::memcpy(tape_.address(state.before), tape_.address(state.after), state.before.bytes());
+}
+
+void Program::reset_state() {
+  for (const auto& [name, state] : tape_.carried_states())
+    std::memset(tape_.address(state.before), 0, state.before.bytes());
+}
+
+void Program::poison() { std::memset(planned_.data(), 0xff, planned_.bytes()); }
+
+std::vector<double> Program::state(const std::string& name) const {
+  const auto found = tape_.carried_states().find(name);
+  if (found == tape_.carried_states().end())
+    throw Error(concat("the model carries no state '", name, "'"));
+  std::vector<double> values;
+  for (std::int64_t i = 0; i < found->second.after.size(); ++i)
+    values.push_back(value(found->second.after, i));
+  return values;
+}
+
+}  // namespace metascale

@@ -1,0 +1,96 @@
+#include "experiments/recorder.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace metascale {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr auto sync_period = std::chrono::seconds(5);
+
+std::optional<RunLog> existing_log(const fs::path& journal) {
+  std::error_code error;
+  const auto bytes = fs::file_size(journal, error);
+  if (error || bytes == 0) return std::nullopt;
+  return read_journal(journal);
+}
+
+std::int32_t attempts_in(const RunLog& log) {
+  std::int32_t last = 0;
+  for (const auto& event : log.events) last = std::max(last, event.attempt);
+  for (const auto& row : log.steps) last = std::max(last, row.attempt);
+  return last;
+}
+
+double now_utc() {
+  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+}  // namespace
+
+Recorder::Recorder(fs::path run_folder, RunLog head)
+    : folder_(std::move(run_folder)),
+      found_(existing_log(folder_ / "journal.jsonl")),
+      log_(std::move(head)),
+      journal_(folder_ / "journal.jsonl") {
+  if (found_) attempt_ = attempts_in(*found_) + 1;
+}
+
+void Recorder::resume(std::int64_t step) {
+  journal_.header(log_);
+  if (found_) {
+    journal_.resume(step, attempt_);
+    log_.steps = std::move(found_->steps);
+    log_.evaluations = std::move(found_->evaluations);
+    log_.events = std::move(found_->events);
+    std::erase_if(log_.steps, [&](const StepRow& row) { return row.step > step; });
+    std::erase_if(log_.evaluations, [&](const Evaluation& row) { return row.step > step; });
+    found_.reset();
+  }
+}
+
+void Recorder::append(const StepRow& row) {
+  journal_.append(row);
+  log_.steps.push_back(row);
+}
+
+void Recorder::append(const Evaluation& evaluation) {
+  std::string segments_file;
+  if (!evaluation.segments.empty()) {
+    segments_file = fmt::format("evaluations/{}-step-{}.bin", evaluation.split, evaluation.step);
+    fs::create_directories(folder_ / "evaluations");
+    write_segments(folder_ / segments_file, evaluation);
+  }
+  journal_.append(evaluation, segments_file);
+  log_.evaluations.push_back(evaluation);
+  sync();
+}
+
+void Recorder::event(const std::string& kind, std::int64_t step, const std::string& message) {
+  const Event event{
+      .time = now_utc(), .step = step, .attempt = attempt_, .kind = kind, .message = message};
+  journal_.append(event);
+  log_.events.push_back(event);
+}
+
+void Recorder::sync() {
+  journal_.sync();
+  synced_ = Clock::now();
+}
+
+void Recorder::snapshot() {
+  const auto start = Clock::now();
+  write_run_file(folder_ / "run.h5", log_);
+  written_ = Clock::now();
+  cost_ = written_ - start;
+}
+
+void Recorder::tick() {
+  if (Clock::now() - synced_ > sync_period) sync();
+  if (Clock::now() - written_ > 100 * cost_) snapshot();
+}
+
+}  // namespace metascale

@@ -1,0 +1,45 @@
+// What a run writes while it goes: the journal (the truth), run.h5 (a snapshot of it) and evaluations.
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "core/journal.hpp"
+
+namespace metascale {
+
+class Recorder {
+ public:
+  // head: run id, configuration, facts, environment. An existing journal is read and gone on with.
+  Recorder(std::filesystem::path run_folder, RunLog head);
+
+  // The run goes on from the checkpoint of this step (0: from the start); later rows are superseded.
+  void resume(std::int64_t step);
+  std::int32_t attempt() const { return attempt_; }
+  const RunLog& log() const { return log_; }
+
+  void append(const StepRow& row);
+  void append(const Evaluation& evaluation);  // its segments go to a file of their own, first
+  void event(const std::string& kind, std::int64_t step, const std::string& message);
+  void set_fact(const std::string& key, const std::string& value) { log_.facts[key] = value; }
+
+  void sync();      // what was appended so far survives a crash
+  void snapshot();  // writes run.h5
+  // Syncs every few seconds, and writes run.h5 when that costs below 1 % of the time since it was last
+  // written.
+  void tick();
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  std::filesystem::path folder_;
+  std::optional<RunLog> found_;
+  RunLog log_;
+  Journal journal_;
+  std::int32_t attempt_ = 1;
+  Clock::time_point synced_ = Clock::now(), written_ = Clock::now();
+  Clock::duration cost_ = std::chrono::milliseconds(20);  // of the last snapshot
+};
+
+}  // namespace metascale

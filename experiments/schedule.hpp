@@ -1,0 +1,13 @@
+// Learning rate of an update.
+#pragma once
+
+#include "experiments/config.hpp"
+
+namespace metascale {
+
+// step: 1 .. training.steps. Linear warm-up to the peak at warmup_steps; then by kind from the peak to
+// final_learning_rate at the last step: cosine, linear, constant (stays), wsd (stays, and falls linearly
+// over the last decay_steps).
+double learning_rate(const TrainingConfig& training, std::int64_t step);
+
+}  // namespace metascale

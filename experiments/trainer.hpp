@@ -1,0 +1,30 @@
+// One run: configuration -> model -> steps -> run.h5. Starts, goes on where a checkpoint left off, stops when
+// asked, and leaves the run's folder so that it can be started again at any moment.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+
+#include "core/error.hpp"
+#include "core/run_file.hpp"
+#include "experiments/config.hpp"
+
+namespace metascale {
+
+// What a run was asked to do while it runs.
+enum class StopRequest { none, save, interrupt };  // save: TERM or USR2; interrupt: INT
+
+struct TrainHooks {
+  std::function<StopRequest()> stop = [] { return StopRequest::none; };  // asked after each step
+  std::function<void(const StepRow&)> on_step = [](const StepRow&) {};
+  std::function<void(const Evaluation&)> on_evaluation = [](const Evaluation&) {};
+  std::function<void(const std::string&)> on_message = [](const std::string&) {};
+};
+
+// Trains the run in this folder (config.yaml is there) to its end or until it is stopped.
+// Returns good, saved or interrupted. Throws Error: usage, bad_input, io, run_failed (non-finite, out of
+// memory). DONE or FAILED, state.json and the log are written in every case.
+ExitCode train(const std::filesystem::path& run_folder, const TrainHooks& hooks);
+
+}  // namespace metascale

@@ -1,0 +1,55 @@
+// What several operators' check() ask of their operands.
+#pragma once
+
+#include "kernels/queue.hpp"
+
+namespace metascale {
+
+// The shape with its leading axes merged until `rank` are left: (B, T, D) as rank 2 is (B*T, D).
+constexpr Shape merged(const Shape& shape, int rank) {
+  if (shape.rank <= rank) return shape;
+  Shape result;
+  result.rank = rank;
+  for (int axis = 0; axis < shape.rank; ++axis)
+    result.extents[std::size_t(axis < shape.rank - rank ? 0 : axis - (shape.rank - rank))] *=
+        shape[axis];
+  return result;
+}
+
+// As expect_shape, for operands whose leading axes may come unmerged.
+inline void expect_merged_shape(const char* what, const Tensor& tensor, Shape wanted,
+                                const char* because) {
+  if (merged(tensor.shape, wanted.rank) != wanted)
+    throw Error(
+        concat(what, " has shape ", tensor.shape, " but must have ", wanted, ": ", because));
+}
+
+inline void expect_rank(const char* what, const Tensor& tensor, int least, const char* axes) {
+  if (tensor.shape.rank < least)
+    throw Error(concat(what, " has shape ", tensor.shape, " but must have at least ", least,
+                       " axes: ", axes));
+}
+
+// Throws unless every operand is f32, or every one is f64; integers and operands left out do not
+// count.
+template <typename Op>
+void expect_one_float_dtype(const char* op_name, const Op& op) {
+  const char* first_name = nullptr;
+  Dtype first = Dtype::f32;
+  Op::operands(op, [&](const char* name, const Tensor& tensor, Use) {
+    if (!tensor.exists() || tensor.dtype == Dtype::i32) return;
+    if (tensor.dtype == Dtype::bf16)
+      throw Error(concat(op_name, ".", name,
+                         " is bf16 but must be f32 or f64: the operator computes in its operands' "
+                         "dtype; convert it first (kernels/elementwise.hpp: Cast)"));
+    if (first_name == nullptr) {
+      first_name = name;
+      first = tensor.dtype;
+    } else if (tensor.dtype != first) {
+      throw Error(concat(op_name, ".", name, " is ", name_of(tensor.dtype), " but must be ",
+                         name_of(first), ": the dtype of ", op_name, ".", first_name));
+    }
+  });
+}
+
+}  // namespace metascale

@@ -1,0 +1,48 @@
+#include "kernels/cpu/convert.hpp"
+
+#include "core/parallel.hpp"
+#include "kernels/cpu/dispatch.hpp"
+
+namespace metascale {
+namespace {
+
+template <typename To, typename From>
+METASCALE_MULTIVERSION void convert_part(To* __restrict y, const From* __restrict x,
+                                         std::int64_t count) {
+  for (std::int64_t i = 0; i < count; ++i) {
+    if constexpr (sizeof(To) < sizeof(float) || sizeof(From) < sizeof(float))
+      y[i] = To(float(x[i]));
+    else
+      y[i] = To(x[i]);
+  }
+}
+
+template <typename To, typename From>
+void convert_all(To* y, const From* x, std::int64_t count, int threads) {
+  parallel_for(threads, count, [&](std::int64_t begin, std::int64_t end) {
+    convert_part(y + begin, x + begin, end - begin);
+  });
+}
+
+}  // namespace
+
+void convert(bfloat16* y, const float* x, std::int64_t count, int threads) {
+  convert_all(y, x, count, threads);
+}
+void convert(bfloat16* y, const double* x, std::int64_t count, int threads) {
+  convert_all(y, x, count, threads);
+}
+void convert(float* y, const bfloat16* x, std::int64_t count, int threads) {
+  convert_all(y, x, count, threads);
+}
+void convert(double* y, const bfloat16* x, std::int64_t count, int threads) {
+  convert_all(y, x, count, threads);
+}
+void convert(float* y, const double* x, std::int64_t count, int threads) {
+  convert_all(y, x, count, threads);
+}
+void convert(double* y, const float* x, std::int64_t count, int threads) {
+  convert_all(y, x, count, threads);
+}
+
+}  // namespace metascale

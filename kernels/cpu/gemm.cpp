@@ -1,0 +1,159 @@
+#define EIGEN_DONT_PARALLELIZE  // parallel_for shares out the rows: its threads are the queue's
+
+#include "kernels/cpu/gemm.hpp"
+
+#include <omp.h>
+#include <oneapi/dnnl/dnnl.h>
+
+#include <Eigen/Core>
+#include <algorithm>
+#include <oneapi/dnnl/dnnl.hpp>
+
+#include "core/error.hpp"
+#include "core/parallel.hpp"
+
+namespace metascale {
+namespace {
+
+// oneDNN takes its number of threads from OpenMP.
+class ThreadsOfScope {
+ public:
+  explicit ThreadsOfScope(int threads) : before_(omp_get_max_threads()) {
+    if (threads != before_) omp_set_num_threads(threads);
+  }
+  ~ThreadsOfScope() { omp_set_num_threads(before_); }
+  ThreadsOfScope(const ThreadsOfScope&) = delete;
+  ThreadsOfScope& operator=(const ThreadsOfScope&) = delete;
+
+ private:
+  int before_;
+};
+
+using Matrix = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+using Rows = Eigen::Map<Matrix, 0, Eigen::OuterStride<>>;
+using ConstRows = Eigen::Map<const Matrix, 0, Eigen::OuterStride<>>;
+
+ConstRows stored(const Operand<double>& operand, std::int64_t rows, std::int64_t columns) {
+  return operand.transpose
+             ? ConstRows(operand.data, columns, rows, Eigen::OuterStride<>(operand.stride))
+             : ConstRows(operand.data, rows, columns, Eigen::OuterStride<>(operand.stride));
+}
+
+void add_product(Rows c, const ConstRows& a, const ConstRows& b, const Product<double>& product) {
+  const double alpha = product.alpha;
+  if (product.a.transpose && product.b.transpose)
+    c.noalias() += alpha * a.transpose() * b.transpose();
+  else if (product.a.transpose)
+    c.noalias() += alpha * a.transpose() * b;
+  else if (product.b.transpose)
+    c.noalias() += alpha * a * b.transpose();
+  else
+    c.noalias() += alpha * a * b;
+}
+
+using Dims = dnnl::memory::dims;
+
+dnnl::memory::desc description(const Operand<bfloat16>& operand, std::int64_t rows,
+                               std::int64_t columns) {
+  return {{rows, columns},
+          dnnl::memory::data_type::bf16,
+          operand.transpose ? Dims{1, operand.stride} : Dims{operand.stride, 1}};
+}
+
+constexpr std::int64_t tile = 64;
+
+struct Tile {
+  std::int64_t row, column, rows, columns;  // of op()'s result
+};
+
+// target (rows, columns) = the tile of op(operand), widened
+void widen(float* target, const Operand<bfloat16>& operand, Tile at) {
+  for (std::int64_t i = 0; i < at.rows; ++i)
+    for (std::int64_t j = 0; j < at.columns; ++j)
+      target[i * tile + j] = operand.transpose
+                                 ? operand.data[(at.column + j) * operand.stride + at.row + i]
+                                 : operand.data[(at.row + i) * operand.stride + at.column + j];
+}
+
+void multiply_tile(const Product<bfloat16, float>& product, std::int64_t row, std::int64_t column) {
+  float a[tile * tile], b[tile * tile];
+  const std::int64_t M = std::min(tile, product.M - row), N = std::min(tile, product.N - column);
+  for (std::int64_t k = 0; k < product.K; k += tile) {
+    const std::int64_t K = std::min(tile, product.K - k);
+    widen(a, product.a, {row, k, M, K});
+    widen(b, product.b, {k, column, K, N});
+    multiply(Product<float>{.c = product.c + row * product.stride + column,
+                            .stride = product.stride,
+                            .M = M,
+                            .N = N,
+                            .K = K,
+                            .a = {a, tile},
+                            .b = {b, tile},
+                            .add = product.add || k > 0},
+             1);
+  }
+}
+
+}  // namespace
+
+void multiply(const Product<float>& product, int threads) {
+  const ThreadsOfScope scope(threads);
+  const dnnl_status_t status = dnnl_sgemm(
+      product.a.transpose ? 'T' : 'N', product.b.transpose ? 'T' : 'N', product.M, product.N,
+      product.K, product.alpha, product.a.data, product.a.stride, product.b.data, product.b.stride,
+      product.add ? 1.0f : 0.0f, product.c, product.stride);
+  if (status != dnnl_success)
+    throw Error(concat("oneDNN refused an f32 product with M = ", product.M, ", N = ", product.N,
+                       ", K = ", product.K, " (status ", int(status), ")"));
+}
+
+void multiply(const Product<double>& product, int threads) {
+  parallel_for(threads, product.M, [&](std::int64_t begin, std::int64_t end) {
+    Product<double> part = product;
+    part.M = end - begin;
+    part.a.data += begin * (product.a.transpose ? 1 : product.a.stride);
+    part.c += begin * product.stride;
+    Rows c(part.c, part.M, part.N, Eigen::OuterStride<>(part.stride));
+    if (!product.add) c.setZero();
+    add_product(c, stored(part.a, part.M, part.K), stored(part.b, part.K, part.N), part);
+  });
+}
+
+void multiply(const Product<bfloat16, float>& product, int threads) {
+  const ThreadsOfScope scope(threads);
+  // oneDNN keeps the compiled primitives itself, by shape, strides and threads, for all threads of
+  // the program: finding one again takes 3 us, so no second cache is kept here.
+  const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
+  const dnnl::memory::desc a = description(product.a, product.M, product.K),
+                           b = description(product.b, product.K, product.N),
+                           c({product.M, product.N}, dnnl::memory::data_type::f32,
+                             Dims{product.stride, 1});
+  dnnl::primitive_attr attributes;
+  if (product.add) {
+    dnnl::post_ops sum;
+    sum.append_sum(1.0f);
+    attributes.set_post_ops(sum);
+  }
+  const dnnl::matmul::primitive_desc description({a, b, c}, attributes, engine,
+                                                 /*allow_empty=*/true);
+  if (!description) return multiply_widened(product, threads);
+  dnnl::stream stream(engine);
+  const auto memory = [&](const dnnl::memory::desc& of, const void* data) {
+    return dnnl::memory(of, engine, const_cast<void*>(data));
+  };
+  dnnl::matmul(description)
+      .execute(stream, {{DNNL_ARG_SRC, memory(a, product.a.data)},
+                        {DNNL_ARG_WEIGHTS, memory(b, product.b.data)},
+                        {DNNL_ARG_DST, memory(c, product.c)}});
+  stream.wait();
+}
+
+void multiply_widened(const Product<bfloat16, float>& product, int threads) {
+  const std::int64_t rows = (product.M + tile - 1) / tile, columns = (product.N + tile - 1) / tile;
+  parallel_for(threads, rows * columns, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i)
+      multiply_tile(product, i / columns * tile, i % columns * tile);
+  });
+}
+
+}  // namespace metascale

@@ -1,0 +1,41 @@
+// Matrix products on the CPU, row-major:   c (M, N) = alpha op(a) op(b)  (+ c where add)
+//   f32   oneDNN's sgemm        f64   Eigen        bf16 operands, f32 sums   oneDNN's matmul
+//   primitive
+// Rows may lie further apart than they are long (the heads of an activation). What c held is not
+// read unless add is set. Inside a parallel region they run on the calling thread.
+#pragma once
+
+#include <cstdint>
+
+#include "core/bfloat16.hpp"
+
+namespace metascale {
+
+template <typename T>
+struct Operand {
+  const T* data = nullptr;
+  std::int64_t stride = 0;  // elements from one stored row to the next
+  bool transpose = false;   // the stored matrix is op()'s transpose
+};
+
+template <typename T, typename Sum = T>
+struct Product {
+  Sum* c = nullptr;
+  std::int64_t stride = 0;  // of c's rows
+  std::int64_t M = 0, N = 0, K = 0;
+  Operand<T> a;  // (M, K), stored (K, M) where transpose
+  Operand<T> b;  // (K, N), stored (N, K) where transpose
+  Sum alpha = 1;
+  bool add = false;
+};
+
+void multiply(const Product<float>& product, int threads);
+void multiply(const Product<double>& product, int threads);
+
+// alpha must be 1. Processors that oneDNN has no bf16 product for take multiply_widened.
+void multiply(const Product<bfloat16, float>& product, int threads);
+
+// The same sums from sgemm upon the operands widened to f32, a tile at a time.
+void multiply_widened(const Product<bfloat16, float>& product, int threads);
+
+}  // namespace metascale

@@ -1,0 +1,80 @@
+#include "kernels/optimizer.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "kernels/cpu/blocks.hpp"
+#include "kernels/cpu/dispatch.hpp"
+
+namespace metascale {
+namespace {
+
+template <typename T>
+struct Step {  // of AdamW, with what is the same for all elements worked out in f64
+  T gradient_scale, beta1, rest1, beta2, rest2;
+  T rate;         // rate / (1 - b1^t)
+  T root_weight;  // 1 / sqrt(1 - b2^t)
+  T epsilon;
+  T decay;  // rate weight_decay
+
+  explicit Step(const AdamW& op)
+      : gradient_scale(T(op.gradient_scale)),
+        beta1(T(op.beta1)),
+        rest1(T(1 - op.beta1)),
+        beta2(T(op.beta2)),
+        rest2(T(1 - op.beta2)),
+        rate(T(op.rate / (1 - std::pow(op.beta1, double(op.time))))),
+        root_weight(T(1 / std::sqrt(1 - std::pow(op.beta2, double(op.time))))),
+        epsilon(T(op.epsilon)),
+        decay(T(op.rate * op.weight_decay)) {}
+};
+
+template <typename T>
+METASCALE_MULTIVERSION void adam_block(T* __restrict p, T* __restrict m, T* __restrict v,
+                                       const T* __restrict gradients, std::int64_t count,
+                                       const Step<T> step) {
+  for (std::int64_t i = 0; i < count; ++i) {
+    const T g = step.gradient_scale * gradients[i];
+    const T first = step.beta1 * m[i] + step.rest1 * g;
+    const T second = step.beta2 * v[i] + step.rest2 * (g * g);
+    m[i] = first;
+    v[i] = second;
+    const T root = std::sqrt(second) * step.root_weight + step.epsilon;
+    p[i] -= step.rate * first / root + step.decay * p[i];
+  }
+}
+
+template <typename T>
+METASCALE_MULTIVERSION double sum_of_squares(const T* x, std::int64_t count) {
+  double sum = 0;
+#pragma omp simd reduction(+ : sum)
+  for (std::int64_t i = 0; i < count; ++i) sum += double(x[i]) * double(x[i]);
+  return sum;
+}
+
+}  // namespace
+
+void AdamW::on(CpuQueue& queue) const {
+  with_float_type(parameters.dtype, [&]<typename T>() {
+    const Step<T> step(*this);
+    for_blocks(queue.threads, parameters.size(), [&](std::int64_t begin, std::int64_t end) {
+      adam_block(parameters.pointer<T>() + begin, m.pointer<T>() + begin, v.pointer<T>() + begin,
+                 gradients.pointer<T>() + begin, end - begin, step);
+    });
+  });
+}
+
+void SumOfSquares::on(CpuQueue& queue) const {
+  static_assert(block == element_block, "a partial sum per block");
+  with_float_type(x.dtype, [&]<typename T>() {
+    double* partial = partials.pointer<double>();
+    for_blocks(queue.threads, x.size(), [&](std::int64_t begin, std::int64_t end) {
+      partial[begin / block] = sum_of_squares(x.pointer<T>() + begin, end - begin);
+    });
+    double total = 0;
+    for (std::int64_t i = 0; i < partials.size(); ++i) total += partial[i];
+    *sum.pointer<double>() = total;
+  });
+}
+
+}  // namespace metascale

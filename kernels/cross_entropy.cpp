@@ -1,0 +1,83 @@
+#include "kernels/cross_entropy.hpp"
+
+#include "kernels/checks.hpp"
+
+namespace metascale {
+namespace {
+
+struct Sizes {
+  std::int64_t R, D, V, C;
+};
+
+Sizes sizes_of(const Tensor& x, const Tensor& weight) {
+  const Shape rows = merged(x.shape, 2);
+  const std::int64_t R = rows[0], V = weight.shape[0];
+  return {R, rows[1], V, classifier_chunk(R, V)};
+}
+
+std::int64_t rounded_weight_elements(const Tensor& weight) {
+  return weight.dtype == Dtype::bf16 ? 0 : weight.size();
+}
+
+// Both operators' common operands; name(field) is "Op.field".
+template <typename Op>
+void check_common(const Op& op, const std::string& name) {
+  const auto field = [&](const char* of) { return name + "." + of; };
+  expect_rank(field("x").c_str(), op.x, 2, "(R, D)");
+  expect_rank(field("weight").c_str(), op.weight, 2, "(V, D)");
+  const auto [R, D, V, C] = sizes_of(op.x, op.weight);
+  expect_shape(field("weight").c_str(), op.weight, {V, D}, "one row per token, as wide as x");
+  expect_merged_shape(field("losses").c_str(), op.losses, {R}, "one loss per row of x");
+  expect_merged_shape(field("targets").c_str(), op.targets, {R}, "one target per row of x");
+  expect_dtype(field("targets").c_str(), op.targets, Dtype::i32, "targets are indices");
+  expect_shape(field("logits").c_str(), op.logits, {C, V},
+               "one chunk of rows (kernels/cross_entropy.hpp: classifier_chunk)");
+  if (!op.bf16) return expect_one_float_dtype(name.c_str(), op);
+  Op::operands(op, [&](const char* operand, const Tensor& tensor, Use) {
+    const bool may_be_bf16 = operand == std::string("weight") || operand == std::string("scratch");
+    if (!tensor.exists() || tensor.dtype == Dtype::i32) return;
+    if (may_be_bf16 && tensor.dtype == Dtype::bf16) return;
+    expect_dtype(field(operand).c_str(), tensor, Dtype::f32, "products of bf16 are summed in f32");
+  });
+  expect_dtype(field("scratch").c_str(), op.scratch, Dtype::bf16, "it holds rounded operands");
+  if (op.scratch.size() < op.scratch_elements())
+    throw Error(concat(field("scratch"), " has ", op.scratch.size(), " elements but must have ",
+                       op.scratch_elements(), ": the rounded operands (", name,
+                       "::scratch_elements)"));
+}
+
+}  // namespace
+
+std::int64_t ClassifierLoss::scratch_elements() const {
+  if (!bf16) return 0;
+  const auto [R, D, V, C] = sizes_of(x, weight);
+  return rounded_weight_elements(weight) + C * D;
+}
+
+void ClassifierLoss::check() const { check_common(*this, "ClassifierLoss"); }
+
+Cost ClassifierLoss::cost() const {
+  const auto [R, D, V, C] = sizes_of(x, weight);
+  return {.flops = double(R) * double(V) * (2.0 * double(D) + 10), .bytes = operand_bytes(*this)};
+}
+
+std::int64_t ClassifierLossAndGradients::scratch_elements() const {
+  if (!bf16) return 0;
+  const auto [R, D, V, C] = sizes_of(x, weight);
+  return rounded_weight_elements(weight) + C * D + C * V;
+}
+
+void ClassifierLossAndGradients::check() const {
+  check_common(*this, "ClassifierLossAndGradients");
+  expect_shape("ClassifierLossAndGradients.dx", dx, x.shape, "the shape of x");
+  expect_shape("ClassifierLossAndGradients.dweight", dweight, weight.shape, "the shape of weight");
+  expect_merged_shape("ClassifierLossAndGradients.scales", scales, {merged(x.shape, 2)[0]},
+                      "one factor per row of x");
+}
+
+Cost ClassifierLossAndGradients::cost() const {
+  const auto [R, D, V, C] = sizes_of(x, weight);
+  return {.flops = double(R) * double(V) * (6.0 * double(D) + 12), .bytes = operand_bytes(*this)};
+}
+
+}  // namespace metascale

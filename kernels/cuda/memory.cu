@@ -1,0 +1,35 @@
+#include "kernels/cuda/memory.hpp"
+
+#include "kernels/cuda/launch.cuh"
+
+namespace metascale::cuda {
+
+std::byte* allocate(std::size_t bytes) {
+  void* memory = nullptr;
+  if (bytes == 0) return nullptr;
+  const cudaError_t status = cudaMalloc(&memory, bytes);
+  if (status != cudaSuccess)
+    throw Error(concat(bytes, " bytes were asked for on the GPU: ", cudaGetErrorString(status),
+                       "; lower training.micro_batch or set training.recompute: block"),
+                ExitCode::run_failed);
+  return static_cast<std::byte*>(memory);
+}
+
+void release(std::byte* memory) noexcept { cudaFree(memory); }
+
+void clear(std::byte* memory, std::size_t bytes, CUstream_st* stream) {
+  expect_success(cudaMemsetAsync(memory, 0, bytes, stream), "memory of the GPU was not cleared");
+}
+
+void copy_to_device(std::byte* device, const void* host, std::size_t bytes, CUstream_st* stream) {
+  expect_success(cudaMemcpyAsync(device, host, bytes, cudaMemcpyHostToDevice, stream),
+                 "a copy to the GPU failed");
+}
+
+void copy_to_host(void* host, const std::byte* device, std::size_t bytes, CUstream_st* stream) {
+  constexpr const char* what = "a copy from the GPU failed";
+  expect_success(cudaMemcpyAsync(host, device, bytes, cudaMemcpyDeviceToHost, stream), what);
+  expect_success(cudaStreamSynchronize(stream), what);
+}
+
+}  // namespace metascale::cuda

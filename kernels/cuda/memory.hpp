@@ -1,0 +1,19 @@
+// Memory of the GPU, and copies to and from it. On its own nothing here waits for the GPU, except
+// that copy_to_host returns when the bytes have arrived.
+#pragma once
+
+#include <cstddef>
+
+struct CUstream_st;
+
+namespace metascale::cuda {
+
+// Not initialised; aligned to 256 bytes. Throws Error{run_failed} when there is none.
+std::byte* allocate(std::size_t bytes);
+void release(std::byte* memory) noexcept;
+
+void clear(std::byte* memory, std::size_t bytes, CUstream_st* stream);
+void copy_to_device(std::byte* device, const void* host, std::size_t bytes, CUstream_st* stream);
+void copy_to_host(void* host, const std::byte* device, std::size_t bytes, CUstream_st* stream);
+
+}  // namespace metascale::cuda

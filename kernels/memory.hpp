@@ -1,0 +1,34 @@
+// The only owner of memory on a device.
+#pragma once
+
+#include <cstddef>
+#include <utility>
+
+#include "core/tensor.hpp"
+
+namespace metascale {
+
+class Buffer {
+ public:
+  Buffer() = default;
+  // bytes of zeroed memory, aligned to at least 64 bytes. Throws Error{run_failed} when there is none.
+  Buffer(Device device, std::size_t bytes);
+  ~Buffer();
+  Buffer(Buffer&& other) noexcept { *this = std::move(other); }
+  Buffer& operator=(Buffer&& other) noexcept {
+    std::swap(device_, other.device_);
+    std::swap(data_, other.data_);
+    std::swap(bytes_, other.bytes_);
+    return *this;
+  }
+
+  std::byte* data() const { return data_; }
+  std::size_t bytes() const { return bytes_; }
+
+ private:
+  Device device_ = Device::plan;
+  std::byte* data_ = nullptr;
+  std::size_t bytes_ = 0;
+};
+
+}  // namespace metascale

@@ -1,0 +1,56 @@
+// A sweep on disk. It has no database: its state is its folder,
+//   results/<sweep>/  sweep.yaml  sweep.lock.yaml  plan.csv  events.jsonl
+//     runs/<run id>/  config.yaml  state.json  attempts/0001/out.log  DONE | FAILED ...
+// Nothing here is ever deleted: a run whose line vanished from the sweep file stays.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "sweeps/resolve.hpp"
+#include "sweeps/status.hpp"
+
+namespace metascale {
+
+// What running a resolution would change in the folder.
+struct LedgerChanges {
+  std::vector<std::string> added;      // no folder yet
+  std::vector<std::string> unfinished; // there, not done: will be resumed
+  std::vector<std::string> done;       // there and done: will be skipped
+  std::vector<std::string> updated;    // unfinished, with a config.yaml that says something else by now
+  std::vector<std::string> vanished;   // there, but no longer in the sweep file
+};
+
+class Ledger {
+ public:
+  // folder: results/<sweep>. Nothing is written before update().
+  explicit Ledger(std::filesystem::path folder);
+
+  const std::filesystem::path& folder() const { return folder_; }
+  std::filesystem::path run_folder(const std::string& id) const { return folder_ / "runs" / id; }
+
+  LedgerChanges compare(const Resolution& resolution) const;
+  // Creates the folders of new runs and rewrites sweep.yaml, plan.csv and the lock. Finished runs are left
+  // alone. Throws Error{usage} where a token file is not the one that the lock remembers.
+  LedgerChanges update(const Definition& definition, const Resolution& resolution);
+
+  RunStatus status(const std::string& id) const;
+  std::vector<RunStatus> statuses() const;  // of all run folders, by id
+
+  // Appends to events.jsonl: {"time":..., "kind":..., "run":..., "message":...}.
+  void event(const std::string& kind, const std::string& run, const std::string& message) const;
+
+  // The loss of the final evaluation on validation, by run id; runs without one are left out.
+  std::map<std::string, double> validation_losses(const std::vector<PlannedRun>& runs) const;
+
+ private:
+  void write_lock(const Definition& definition, const Resolution& resolution) const;
+  std::filesystem::path folder_;
+};
+
+// plan.csv: one line per run.
+std::string plan_table(const Resolution& resolution);
+
+}  // namespace metascale

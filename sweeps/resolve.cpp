@@ -1,0 +1,211 @@
+#include "sweeps/resolve.hpp"
+
+#include <fmt/format.h>
+#include <fnmatch.h>
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "sweeps/resolve/cells.hpp"
+
+namespace metascale {
+namespace {
+
+using resolving::CellRun;
+using resolving::Sizes;
+
+// Runs that differ in their length only share a trunk where the schedule is wsd.
+using TrunkKey = std::tuple<std::size_t, std::size_t, std::size_t>;  // arm, size, seed
+
+std::vector<Cell> chosen_cells(const Definition& definition) {
+  std::vector<Cell> cells;
+  for (const Cell& cell : definition.grid) {
+    const bool excluded =
+        std::any_of(definition.exclude.begin(), definition.exclude.end(),
+                    [&](const Selector& selector) { return selector.matches(cell); });
+    if (!excluded) cells.push_back(cell);
+  }
+  return cells;
+}
+
+void refuse_what_is_not_built(const Definition& definition) {
+  const auto refuse = [](const Place& place, const char* what, const char* instead) {
+    throw error_at(place, fmt::format("{}: not built yet", what), instead);
+  };
+  for (const IncludeDefinition& include : definition.include)
+    if (include.is_grown) refuse(include.place, "grown runs (from, grow)", "remove this entry");
+  if (!definition.evaluation.domains.empty())
+    refuse(definition.evaluation.place, "evaluation of some domains only", "write domains: all");
+  if (definition.log.every.steps != 1)
+    refuse(definition.log.place, "a log of every other step", "write every: 1 step");
+}
+
+double own_steps(const RunConfig& config) {
+  return double(config.training.steps - config.parent.step);
+}
+
+PlannedRun planned(const Definition& definition, const CellRun& run) {
+  PlannedRun planned{.config = run.config, .counts = run.counts};
+  planned.tokens = own_steps(run.config) * double(run.config.training.batch_tokens);
+  planned.flops = planned.tokens * run.counts.flops_per_token;
+  planned.resources = definition.resources.standard;
+  for (const auto& [selector, settings] : definition.resources.when) {
+    if (!selector.matches(run.cell)) continue;
+    if (settings.gpus) planned.resources.gpus = settings.gpus;
+    if (settings.cpus) planned.resources.cpus = settings.cpus;
+    if (settings.runs_per_gpu) planned.resources.runs_per_gpu = settings.runs_per_gpu;
+    if (settings.time) planned.resources.time = settings.time;
+  }
+  return planned;
+}
+
+// One trunk for the runs of one (arm, size, seed), which become branches of it.
+CellRun make_trunk(std::vector<CellRun*>& branches) {
+  std::sort(branches.begin(), branches.end(), [](const CellRun* a, const CellRun* b) {
+    return a->config.training.steps < b->config.training.steps;
+  });
+  CellRun trunk = *branches.back();
+  RunConfig& config = trunk.config;
+  config.role = Role::trunk;
+  config.length = "trunk";
+  config.data.test.clear();  // it ends undecayed: nobody compares it
+  config.training.steps = trunk.config.training.steps - config.training.schedule.decay_steps;
+  config.training.schedule.decay_steps = 0;
+  for (const CellRun* branch : branches) {
+    const TrainingConfig& training = branch->config.training;
+    config.log.checkpoint_at.push_back(training.steps - training.schedule.decay_steps);
+  }
+  config.id = run_id(config);
+  for (CellRun* branch : branches) {
+    TrainingConfig& training = branch->config.training;
+    training.schedule.warmup_steps = config.training.schedule.warmup_steps;  // the trunk's own
+    branch->config.parent = {.run = config.id,
+                             .step = training.steps - training.schedule.decay_steps};
+    if (branch->config.parent.step <= training.schedule.warmup_steps)
+      throw error_at(
+          branch->place,
+          fmt::format("the branch of length {} leaves its trunk at step {}, inside the {} steps of "
+                      "warm-up",
+                      branch->config.length, branch->config.parent.step,
+                      training.schedule.warmup_steps),
+          "lengthen it, or shorten the warm-up");
+    branch->config.id = run_id(branch->config);
+  }
+  return trunk;
+}
+
+std::vector<CellRun> with_trunks(std::vector<CellRun> runs) {
+  std::map<TrunkKey, std::vector<CellRun*>> groups;
+  for (CellRun& run : runs)
+    if (run.config.training.schedule.kind == ScheduleKind::wsd)
+      groups[{run.cell.arm, run.cell.size, run.cell.seed}].push_back(&run);
+  std::vector<CellRun> trunks;
+  for (auto& [key, branches] : groups)
+    if (branches.size() > 1) trunks.push_back(make_trunk(branches));
+  trunks.insert(trunks.end(), std::make_move_iterator(runs.begin()),
+                std::make_move_iterator(runs.end()));
+  return trunks;
+}
+
+// Every pair of arms at every size that is used.
+std::vector<PairMismatch> pair_table(const Definition& definition, const Sizes& sizes) {
+  std::vector<PairMismatch> pairs;
+  for (const auto& [size, matched] : sizes) {
+    const auto& values = matched.result.values;
+    for (std::size_t a = 0; a < values.size(); ++a)
+      for (std::size_t b = a + 1; b < values.size(); ++b)
+        pairs.push_back({.size = definition.axes.sizes[size].name,
+                         .first = definition.arms[a].name,
+                         .second = definition.arms[b].name,
+                         .quantity = name_of(matched.request.on),
+                         .target = matched.request.target,
+                         .first_value = values[a],
+                         .second_value = values[b],
+                         .mismatch = (values[b] - values[a]) / matched.request.target});
+  }
+  return pairs;
+}
+
+void refuse_doubles(const std::vector<PlannedRun>& runs, const Definition& definition) {
+  std::set<std::string> ids;
+  for (const PlannedRun& run : runs)
+    if (!ids.insert(run.config.id).second)
+      throw error_at(
+          definition.place, fmt::format("the run {} is there twice", run.config.id),
+          "look for an include that the axes make already, or for arms that are the same");
+}
+
+}  // namespace
+
+Resolution resolve(const Definition& definition, const TuningChoices& choices) {
+  refuse_what_is_not_built(definition);
+  const std::vector<Cell> cells = chosen_cells(definition);
+  if (cells.empty() && definition.include.empty())
+    throw error_at(definition.place, "every run is excluded", "remove an entry of exclude");
+  Sizes sizes = resolving::match_sizes(definition, cells);
+
+  Resolution resolution;
+  std::vector<CellRun> runs;
+  const bool waits = definition.match.tuning && choices.empty();
+  if (definition.match.tuning)
+    for (const CellRun& trial : resolving::trials(definition, cells, sizes))
+      resolution.runs.push_back(planned(definition, trial));
+  for (const Cell& cell : cells)
+    runs.push_back(resolving::run_of_cell(definition, sizes, cell, {}, choices));
+  for (const IncludeDefinition& include : definition.include)
+    runs.push_back(
+        resolving::run_of_cell(definition, sizes, include.cell, include.training, choices));
+  for (const CellRun& run : with_trunks(std::move(runs))) {
+    resolution.runs.push_back(planned(definition, run));
+    resolution.runs.back().waits_for_tuning = waits;
+  }
+  refuse_doubles(resolution.runs, definition);
+  resolution.pairs = pair_table(definition, sizes);
+  for (const PlannedRun& run : resolution.runs) {
+    resolution.tokens += run.tokens;
+    resolution.flops += run.flops;
+  }
+  return resolution;
+}
+
+TuningChoices choose(const Definition& definition, const Resolution& resolution,
+                     const std::map<std::string, double>& losses) {
+  TuningChoices choices;
+  if (!definition.match.tuning) return choices;
+  std::map<std::string, double> best;
+  for (const PlannedRun& run : resolution.runs) {
+    if (run.config.role != Role::trial) continue;
+    const auto loss = losses.find(run.config.id);
+    if (loss == losses.end()) return {};
+    const auto known = best.find(run.config.arm);
+    if (!std::isfinite(loss->second) || (known != best.end() && known->second <= loss->second))
+      continue;
+    best[run.config.arm] = loss->second;
+    for (const auto& [key, values] : definition.match.tuning->over)
+      choices[run.config.arm][key] = resolving::optimizer_value(run.config.training.optimizer, key);
+  }
+  if (choices.size() < definition.arms.size())
+    throw error_at(definition.match.tuning->place, "an arm has no trial with a finite loss",
+                   "add gentler values to 'over'");
+  return choices;
+}
+
+bool matches_pattern(const std::string& id, const std::string& pattern) {
+  return fnmatch(pattern.c_str(), id.c_str(), 0) == 0;
+}
+
+std::vector<PlannedRun> selected(std::vector<PlannedRun> runs, const std::vector<std::string>& only,
+                                 const std::vector<std::string>& skip) {
+  const auto any = [](const std::vector<std::string>& patterns, const PlannedRun& run) {
+    return std::any_of(patterns.begin(), patterns.end(), [&](const std::string& pattern) {
+      return matches_pattern(run.config.id, pattern);
+    });
+  };
+  std::erase_if(runs, [&](const PlannedRun& run) {
+    return (!only.empty() && !any(only, run)) || any(skip, run);
+  });
+  return runs;
+}
+
+}  // namespace metascale

@@ -1,0 +1,294 @@
+// The fibers behind include/cuda_runtime.h. One thread of the host runs them all; a fiber gives up
+// the processor only at a barrier, a shuffle or its end.
+#include <link.h>
+#include <ucontext.h>
+
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/common_interface_defs.h>
+#endif
+
+#include <cuda_runtime.h>
+
+#include <algorithm>
+#include <cstring>
+#include <exception>
+#include <memory>
+#include <random>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+namespace metascale::cuda {
+// What cuda::dynamic_shared() of kernels/cuda/block.cuh declares.
+extern __shared__ unsigned char dynamic_shared_memory[];
+__shared__ __align__(16) unsigned char dynamic_shared_memory[cuda_emulator::largest_shared_bytes];
+}  // namespace metascale::cuda
+
+namespace cuda_emulator {
+namespace {
+
+constexpr std::size_t stack_bytes = 128 * 1024;
+constexpr unsigned warp_size = 32;
+
+enum class State { ready, at_block_barrier, at_warp_barrier, done };
+
+struct Fiber {
+  ucontext_t context;
+  std::unique_ptr<std::byte[]> stack;
+  State state = State::done;
+  uint3 thread = {};
+  Where where = {};
+  alignas(16) unsigned char slot[16];  // what this lane shows to its warp
+};
+
+Order order = Order::forward;
+std::mt19937 generator(1);
+std::vector<Fiber> fibers;
+unsigned count = 0, current = 0;
+ucontext_t scheduler;
+const std::function<void()>* body = nullptr;
+std::exception_ptr failure;
+std::unordered_map<const void*, std::size_t> shared_limits;
+
+// Switches of stacks, told to AddressSanitizer where it is there.
+struct Stack {
+  const void* bottom = nullptr;
+  std::size_t bytes = 0;
+};
+Stack scheduler_stack;
+
+void switch_stacks(ucontext_t& from, ucontext_t& to, [[maybe_unused]] Stack stack) {
+#if defined(__SANITIZE_ADDRESS__)
+  void* fake_stack = nullptr;
+  __sanitizer_start_switch_fiber(&fake_stack, stack.bottom, stack.bytes);
+  swapcontext(&from, &to);
+  __sanitizer_finish_switch_fiber(fake_stack, nullptr, nullptr);
+#else
+  swapcontext(&from, &to);
+#endif
+}
+
+void resume(Fiber& fiber) {
+  switch_stacks(scheduler, fiber.context, {fiber.stack.get(), stack_bytes});
+}
+void suspend(Fiber& fiber) { switch_stacks(fiber.context, scheduler, scheduler_stack); }
+
+void fiber_main() {
+#if defined(__SANITIZE_ADDRESS__)
+  __sanitizer_finish_switch_fiber(nullptr, &scheduler_stack.bottom, &scheduler_stack.bytes);
+#endif
+  for (;;) {
+    try {
+      (*body)();
+    } catch (...) {
+      failure = std::current_exception();
+    }
+    fibers[current].state = State::done;
+    suspend(fibers[current]);
+  }
+}
+
+void make_fibers() {
+  if (fibers.size() >= count) return;
+  fibers = std::vector<Fiber>(count);
+  for (Fiber& fiber : fibers) {
+    fiber.stack = std::make_unique<std::byte[]>(stack_bytes);
+    getcontext(&fiber.context);
+    fiber.context.uc_stack.ss_sp = fiber.stack.get();
+    fiber.context.uc_stack.ss_size = stack_bytes;
+    makecontext(&fiber.context, fiber_main, 0);
+  }
+}
+
+void wait(State state, Where where) {
+  Fiber& self = fibers[current];
+  self.state = state;
+  self.where = where;
+  suspend(self);
+}
+
+std::string describe(unsigned f) {
+  const Fiber& fiber = fibers[f];
+  const std::string who = "thread " + std::to_string(f) + " of block " + std::to_string(blockIdx.x);
+  if (fiber.state == State::done) return who + " has returned";
+  return who + " waits at " + fiber.where.file + ":" + std::to_string(fiber.where.line);
+}
+
+[[noreturn]] void fail(const char* what, unsigned a, unsigned b) {
+  const std::string message = std::string(what) + ": " + describe(a) + ", " + describe(b);
+  fibers.clear();  // abandoned in the middle; the next launch makes new ones
+  throw std::runtime_error(message);
+}
+
+bool same_place(Where a, Where b) { return a.line == b.line && !std::strcmp(a.file, b.file); }
+
+// Wakes the fibers [begin, end) if all that still run wait at this kind of barrier.
+bool release(unsigned begin, unsigned end, State barrier) {
+  unsigned first = end;
+  for (unsigned f = begin; f < end; ++f) {
+    if (fibers[f].state == State::done) continue;
+    if (fibers[f].state != barrier) return false;
+    if (first == end) first = f;
+    if (!same_place(fibers[f].where, fibers[first].where)) fail("divergent barrier", first, f);
+  }
+  for (unsigned f = begin; f < end; ++f)
+    if (fibers[f].state == barrier) fibers[f].state = State::ready;
+  return first != end;
+}
+
+// Static and dynamic shared memory is what the program declares thread_local; nothing else of ours
+// is. All its bits are set: NaN, so that what is read before it is written shows.
+std::span<std::byte> shared_memory() {
+  std::span<std::byte> found;
+  const auto visit = [](dl_phdr_info* object, std::size_t, void* result) {
+    for (int i = 0; i < object->dlpi_phnum; ++i)
+      if (object->dlpi_phdr[i].p_type == PT_TLS && object->dlpi_tls_data)
+        *static_cast<std::span<std::byte>*>(result) = {
+            static_cast<std::byte*>(object->dlpi_tls_data), object->dlpi_phdr[i].p_memsz};
+    return 1;  // the first object is the program itself; libraries are left alone
+  };
+  dl_iterate_phdr(visit, &found);
+  return found;
+}
+
+// Runs the fibers of a warp until each has returned or waits for the whole block: a warp gets ahead
+// of the others as far as its barriers let it, so that a missing barrier between warps shows.
+void run_warp(std::span<const unsigned> turn) {
+  const unsigned begin = turn[0] / warp_size * warp_size;
+  do {
+    for (unsigned f : turn) {
+      if (fibers[f].state != State::ready) continue;
+      current = f;
+      threadIdx = fibers[f].thread;
+      resume(fibers[f]);
+      if (failure) fibers.clear(), std::rethrow_exception(std::exchange(failure, nullptr));
+    }
+  } while (release(begin, begin + unsigned(turn.size()), State::at_warp_barrier));
+}
+
+// The fibers of each warp, in the order in which they are resumed.
+std::vector<std::vector<unsigned>> warps_in_order() {
+  std::vector<std::vector<unsigned>> warps((count + warp_size - 1) / warp_size);
+  for (unsigned f = 0; f < count; ++f) warps[f / warp_size].push_back(f);
+  if (order == Order::reverse) {
+    std::reverse(warps.begin(), warps.end());
+    for (auto& warp : warps) std::reverse(warp.begin(), warp.end());
+  }
+  if (order == Order::shuffled) {
+    std::shuffle(warps.begin(), warps.end(), generator);
+    for (auto& warp : warps) std::shuffle(warp.begin(), warp.end(), generator);
+  }
+  return warps;
+}
+
+void run_block(const std::vector<std::vector<unsigned>>& warps) {
+  const auto is_done = [](const Fiber& fiber) { return fiber.state == State::done; };
+  for (unsigned f = 0; f < count; ++f) fibers[f].state = State::ready;
+  for (;;) {
+    for (const auto& warp : warps) run_warp(warp);
+    if (std::all_of(fibers.begin(), fibers.begin() + count, is_done)) return;
+    if (release(0, count, State::at_block_barrier)) continue;
+    unsigned other = 0;
+    while (other + 1 < count && fibers[other].state == fibers[0].state) ++other;
+    fail("deadlock", 0, other);
+  }
+}
+
+uint3 position(unsigned index, dim3 extent) {
+  return {index % extent.x, index / extent.x % extent.y, index / (extent.x * extent.y)};
+}
+
+}  // namespace
+
+void set_order(Order wanted) { order = wanted; }
+
+bool launchable(dim3 grid, dim3 block) {
+  return block.count() >= 1 && block.count() <= 1024 && block.z <= 64 && grid.count() >= 1 &&
+         grid.x <= 0x7fffffffu && grid.y <= 65535 && grid.z <= 65535;
+}
+
+void allow_shared_bytes(const void* kernel, std::size_t bytes) { shared_limits[kernel] = bytes; }
+
+std::size_t allowed_shared_bytes(const void* kernel) {
+  const auto found = shared_limits.find(kernel);
+  return found == shared_limits.end() ? 48 * 1024 : found->second;
+}
+
+void run_grid(dim3 grid, dim3 block, std::size_t, const std::function<void()>& thread) {
+  body = &thread;
+  count = unsigned(block.count());
+  make_fibers();
+  for (unsigned f = 0; f < count; ++f) fibers[f].thread = position(f, block);
+  gridDim = grid;
+  blockDim = block;
+  const std::span<std::byte> shared = shared_memory();
+  const unsigned blocks = unsigned(grid.count());
+  for (unsigned i = 0; i < blocks; ++i) {
+    blockIdx = position(order == Order::forward ? i : blocks - 1 - i, grid);
+    std::memset(shared.data(), 0xff, shared.size());
+    run_block(warps_in_order());
+  }
+}
+
+void block_barrier(Where where) { wait(State::at_block_barrier, where); }
+
+void warp_barrier(unsigned mask, Where where) {
+  if (mask != 0xffffffffu)
+    throw std::runtime_error("only whole warps are emulated: the mask must be 0xffffffff");
+  wait(State::at_warp_barrier, where);
+}
+
+unsigned lane() { return current % warp_size; }
+
+void warp_exchange(unsigned mask, const void* mine, void* theirs, std::size_t bytes, unsigned lane,
+                   Where where) {
+  std::memcpy(fibers[current].slot, mine, bytes);
+  warp_barrier(mask, where);
+  const unsigned source = current / warp_size * warp_size + lane;
+  if (source >= count || fibers[source].state == State::done)
+    throw std::runtime_error("thread " + std::to_string(current) + " reads from lane " +
+                             std::to_string(lane) + ", which does not run, at " + where.file + ":" +
+                             std::to_string(where.line));
+  std::memcpy(theirs, fibers[source].slot, bytes);
+  warp_barrier(mask, where);
+}
+
+}  // namespace cuda_emulator
+
+const char* cudaGetErrorString(cudaError_t error) {
+  switch (error) {
+    case cudaSuccess: return "no error";
+    case cudaErrorInvalidValue: return "invalid argument";
+    case cudaErrorMemoryAllocation: return "out of memory";
+    case cudaErrorInvalidConfiguration: return "invalid configuration argument";
+  }
+  return "unknown error";
+}
+
+cudaError_t cudaMalloc(void** memory, std::size_t bytes) {
+  *memory = ::operator new(bytes, std::align_val_t(256), std::nothrow);
+  if (!*memory) return cudaErrorMemoryAllocation;
+  std::memset(*memory, 0xff, bytes);
+  return cudaSuccess;
+}
+
+cudaError_t cudaFree(void* memory) {
+  ::operator delete(memory, std::align_val_t(256));
+  return cudaSuccess;
+}
+
+cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind,
+                            cudaStream_t) {
+  std::memcpy(to, from, bytes);
+  return cudaSuccess;
+}
+
+cudaError_t cudaMemsetAsync(void* memory, int value, std::size_t bytes, cudaStream_t) {
+  std::memset(memory, value, bytes);
+  return cudaSuccess;
+}
+
+cudaError_t cudaStreamSynchronize(cudaStream_t) { return cudaSuccess; }

@@ -1,0 +1,106 @@
+#include <catch2/catch.hpp>
+#include <vector>
+
+#include "data/corpus.hpp"
+#include "data/files/child_process.hpp"
+#include "data/tokenizer.hpp"
+#include "tests/data/temporary_folder.hpp"
+
+namespace metascale {
+namespace {
+
+using testing::error_of;
+using testing::TemporaryFolder;
+
+// PATH for the length of a test.
+class Path {
+ public:
+  explicit Path(const std::string& folders) { ::setenv("PATH", folders.c_str(), 1); }
+  ~Path() { ::setenv("PATH", before_.c_str(), 1); }
+
+ private:
+  std::string before_ = std::getenv("PATH");
+};
+
+TEST_CASE("an unknown tier is refused with the known ones") {
+  CHECK_THAT(error_of(ExitCode::usage, [] { build_corpus({.tier = "huge"}); }),
+             Catch::Contains("'huge'") && Catch::Contains("small, full and max"));
+}
+
+TEST_CASE("a machine without python3 is told so") {
+  const TemporaryFolder folder;
+  const Path path(folder.path().string());
+  CHECK_THAT(error_of(ExitCode::unavailable, [&] { build_corpus({.folder = folder / "out"}); }),
+             Catch::Contains("cannot run python3"));
+}
+
+TEST_CASE("a builder that fails is quoted") {
+  const TemporaryFolder folder;
+  const auto program = folder.write("python3", "#!/bin/sh\necho \"no network\" >&2\nexit 3\n");
+  std::filesystem::permissions(program, std::filesystem::perms::owner_all);
+  const Path path(folder.path().string());
+  std::vector<std::string> lines;
+  const std::string message = error_of(ExitCode::unavailable, [&] {
+    build_corpus({.folder = folder / "out",
+                  .progress = [&](const std::string& line) { lines.push_back(line); }});
+  });
+  CHECK_THAT(message, Catch::Contains("code 3") && Catch::Contains("no network"));
+  CHECK(lines == std::vector<std::string>{"no network"});
+}
+
+TEST_CASE(
+    "the builder is given the folder as it is, whatever stands in its name, and a lock file") {
+  const TemporaryFolder folder;
+  const auto program = folder.write("python3", "#!/bin/sh\nfor word; do echo \"$word\"; done\n");
+  std::filesystem::permissions(program, std::filesystem::perms::owner_all);
+  const Path path(folder.path().string());
+  std::vector<std::string> words;
+  const std::string out = (folder / "a b; $(exit 1)").string();
+  build_corpus(
+      {.folder = out, .progress = [&](const std::string& line) { words.push_back(line); }});
+  REQUIRE(words.size() == 9);
+  CHECK(words[4] == out);
+  CHECK(words[8] == (corpus_scripts() / "lock-small.json").string());
+}
+
+TEST_CASE("the recipe of each tier names its packages, and the lock file has them") {
+  const std::string tier = GENERATE("small", "full");
+  const std::filesystem::path scripts = corpus_scripts();
+  const std::string lock = testing::bytes_of(scripts / ("lock-" + tier + ".json"));
+  std::vector<std::string> packages;
+  const int code =
+      run_program({"python3", (scripts / "make_corpus.py").string(), "--tier", tier, "--list"},
+                  [&](const std::string& line) { packages.push_back(line); });
+  CHECK(code == 0);
+  CHECK(packages.size() == (tier == "small" ? 32 : 61));
+  for (const std::string& package : packages)
+    CHECK_THAT(lock, Catch::Contains("\"" + package + "\""));
+}
+
+TEST_CASE("lines come one by one, the last one without its end, too") {
+  const TemporaryFolder folder;
+  std::vector<std::string> lines;
+  const auto file = folder.write("a", "one\n\nthree");
+  CHECK(run_program({"cat", file.string()},
+                    [&](const std::string& line) { lines.push_back(line); }) == 0);
+  CHECK(lines == std::vector<std::string>{"one", "", "three"});
+}
+
+TEST_CASE("a program ended by a signal says which") {
+  CHECK(run_program({"sh", "-c", "kill -9 $$"}, [](const std::string&) {}) == 137);
+}
+
+TEST_CASE("the byte tokenizer is the bytes and an end") {
+  const auto tokenizer = make_tokenizer("bytes");
+  std::vector<std::int32_t> ids;
+  tokenizer->encode(std::string_view("a\0\xff", 3), ids);
+  CHECK(ids == std::vector<std::int32_t>{97, 0, 255});
+  CHECK(tokenizer->decode(ids) == std::string("a\0\xff", 3));
+  CHECK(tokenizer->byte_length(255) == 1);
+  CHECK(tokenizer->byte_length(256) == 0);
+  CHECK_THROWS_AS(tokenizer->byte_length(257), Error);
+  CHECK_THAT(error_of(ExitCode::usage, [] { make_tokenizer("words"); }), Catch::Contains("bytes"));
+}
+
+}  // namespace
+}  // namespace metascale

@@ -1,0 +1,244 @@
+#include <zstd.h>
+
+#include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
+
+#include "data/document_reader.hpp"
+#include "data/utf8.hpp"
+#include "tests/data/temporary_folder.hpp"
+
+namespace metascale {
+namespace {
+
+using testing::error_of;
+using testing::TemporaryFolder;
+
+std::string compressed(const std::string& text) {
+  std::string out(ZSTD_compressBound(text.size()), '\0');
+  out.resize(ZSTD_compress(out.data(), out.size(), text.data(), text.size(), 3));
+  return out;
+}
+
+std::vector<Document> documents_of(const std::filesystem::path& source,
+                                   ReaderOptions options = {}) {
+  DocumentReader reader(find_source_files(source), options);
+  std::vector<Document> documents;
+  for (Document document; reader.next(document);) documents.push_back(document);
+  return documents;
+}
+
+std::vector<std::string> texts_of(const std::filesystem::path& source, ReaderOptions options = {}) {
+  std::vector<std::string> texts;
+  for (const Document& document : documents_of(source, options)) texts.push_back(document.text);
+  return texts;
+}
+
+TEST_CASE("text and domain are read in both manners in which the Pile writes JSON") {
+  const TemporaryFolder folder;
+  const auto file = folder.write(
+      "pile.jsonl",
+      "{\"text\":\"a\\/b \\u00e4\\ud83d\\ude00\",\"meta\":{\"pile_set_name\":\"Pile-CC\"}}\n"
+      "{\"meta\": {\"x\": [1, {}], \"pile_set_name\": \"ArXiv\"}, \"text\": \"c/d\"}\n"
+      "\n"
+      "{\"text\":[\"one\",\"two\"],\"meta\":\"free\"}\r\n"
+      "{\"text\":\"last, without an end of line\"}");
+  const auto documents = documents_of(file);
+  REQUIRE(documents.size() == 4);
+  CHECK(documents[0].text == "a/b \xc3\xa4\xf0\x9f\x98\x80");
+  CHECK(documents[0].domain == "Pile-CC");
+  CHECK(documents[1].text == "c/d");
+  CHECK(documents[1].domain == "ArXiv");
+  CHECK(documents[2].text == "one\n\ntwo");
+  CHECK(documents[2].domain == "pile");
+  CHECK(documents[3].text == "last, without an end of line");
+}
+
+TEST_CASE("several zstd frames in a file are one stream") {
+  const TemporaryFolder folder;
+  const auto file = folder.write("a.jsonl.zst", compressed("{\"text\":\"o") + compressed("") +
+                                                    compressed("ne\"}\n{\"text\":\"two\"}\n"));
+  CHECK(texts_of(file) == std::vector<std::string>{"one", "two"});
+}
+
+TEST_CASE("a long text comes whole out of a small zstd file") {
+  const TemporaryFolder folder;
+  const std::string text(5'000'000, 'x');
+  const auto file =
+      folder.write("a.jsonl.zst", compressed("{\"text\":\"" + text + "\"}\n{\"text\":\"b\"}"));
+  CHECK(texts_of(file) == std::vector<std::string>{text, "b"});
+}
+
+TEST_CASE("a truncated zstd file is refused at any length") {
+  const TemporaryFolder folder;
+  const std::string whole = compressed("{\"text\":\"some text that takes a few bytes\"}\n");
+  const std::size_t length = GENERATE_COPY(range(std::size_t(1), whole.size()));
+  const auto file = folder.write("a.jsonl.zst", whole.substr(0, length));
+  CHECK_THAT(error_of(ExitCode::bad_input, [&] { texts_of(file); }),
+             Catch::Contains("a.jsonl.zst: ends inside a zstd frame"));
+}
+
+TEST_CASE("what is not zstd is refused") {
+  const TemporaryFolder folder;
+  const auto file = folder.write("a.jsonl.zst", "{\"text\":\"plain\"}\n");
+  CHECK_THAT(error_of(ExitCode::bad_input, [&] { texts_of(file); }), Catch::Contains("not zstd"));
+}
+
+TEST_CASE("a bad line is refused with file and line, or counted and skipped") {
+  const std::string line =
+      GENERATE("{\"text\": \"open", "{\"title\": \"no text\"}", "[1, 2]", "text", "{\"text\": 5}",
+               "{\"text\": [1]}", "{\"text\": \"a\"} {}",
+               "{\"text\": \"a\", \"meta\": {\"pile_set_name\": 3}}");
+  INFO(line);
+  const TemporaryFolder folder;
+  const auto file =
+      folder.write("a.jsonl", "{\"text\":\"good\"}\n" + line + "\n{\"text\":\"too\"}\n");
+  CHECK_THAT(error_of(ExitCode::bad_input, [&] { texts_of(file); }),
+             Catch::Contains("a.jsonl:2: "));
+  DocumentReader reader({file}, {.bad_lines = BadLines::skip});
+  Document document;
+  REQUIRE(reader.next(document));
+  REQUIRE(reader.next(document));
+  CHECK(document.text == "too");
+  CHECK_FALSE(reader.next(document));
+  CHECK(reader.skipped() == 1);
+}
+
+TEST_CASE("a line that is too long is a bad line, however the file is cut") {
+  const TemporaryFolder folder;
+  const std::int64_t length = GENERATE(60, 1'000'000, 3'000'000);
+  const auto file = folder.write("a.jsonl", "{\"text\":\"a\"}\n{\"text\":\"" +
+                                                std::string(std::size_t(length), 'x') +
+                                                "\"}\n{\"text\":\"b\"}\n");
+  CHECK(texts_of(file, {.bad_lines = BadLines::skip, .longest_line = 50}) ==
+        std::vector<std::string>{"a", "b"});
+  CHECK_THAT(error_of(ExitCode::bad_input, [&] { texts_of(file, {.longest_line = 50}); }),
+             Catch::Contains("a.jsonl:2: the line is longer than 50 bytes"));
+}
+
+TEST_CASE("lone surrogates become U+FFFD, and pairs stay") {
+  const auto [json, text] = GENERATE(table<std::string, std::string>({
+      {"\\ud800", "\xef\xbf\xbd"},
+      {"a\\udc00b",
+       "a\xef\xbf\xbd"
+       "b"},
+      {"\\ud800\\ud800\\udc00", "\xef\xbf\xbd\xf0\x90\x80\x80"},
+      {"\\uD83D\\uDE00", "\xf0\x9f\x98\x80"},
+      {"\\ud800\\u0041",
+       "\xef\xbf\xbd"
+       "A"},
+      {"\\ud800\\n", "\xef\xbf\xbd\n"},
+      {"\\\\ud800", "\\ud800"},
+      {"\\\\\\ud800", "\\\xef\xbf\xbd"},
+      {"\\udfff\\ud800", "\xef\xbf\xbd\xef\xbf\xbd"},
+  }));
+  INFO(json);
+  const TemporaryFolder folder;
+  CHECK(texts_of(folder.write("a.jsonl", "{\"text\":\"" + json + "\"}")) ==
+        std::vector<std::string>{text});
+}
+
+// Examples of Unicode 16, 3.9, tables 3-8 to 3-11, and the borders of table 3-7.
+TEST_CASE("each maximal invalid subpart of UTF-8 becomes one U+FFFD") {
+  const std::string r = "\xef\xbf\xbd";
+  const auto [raw, repaired] = GENERATE_COPY(table<std::string, std::string>({
+      {"\xc0\xaf\xe0\x80\xbf\xf0\x81\x82"
+       "A",
+       r + r + r + r + r + r + r + r + "A"},
+      {"\xed\xa0\x80\xed\xbf\xbf\xed\xaf"
+       "A",
+       r + r + r + r + r + r + r + r + "A"},
+      {"\xf4\x91\x92\x93\xff"
+       "A\x80\xbf"
+       "B",
+       r + r + r + r + r + "A" + r + r + "B"},
+      {"\xe1\x80\xe2\xf0\x91\x92\xf1\xbf"
+       "A",
+       r + r + r + r + "A"},
+      {"\xf0\x9f\x98\x80\xc3\xa4\xf4\x8f\xbf\xbf", "\xf0\x9f\x98\x80\xc3\xa4\xf4\x8f\xbf\xbf"},
+      {"a\xf0\x9f\x98", "a" + r},
+  }));
+  CHECK(repair_utf8(raw) == repaired);
+  const TemporaryFolder folder;
+  CHECK(texts_of(folder.write("a.jsonl", "{\"text\":\"" + raw + "\"}")) ==
+        std::vector<std::string>{repaired});
+  CHECK(texts_of(folder.write("b.txt", raw)) == std::vector<std::string>{repaired});
+}
+
+TEST_CASE("a text file is one document of the domain of its name") {
+  const TemporaryFolder folder;
+  const auto file = folder.write("letters.txt", "\xef\xbb\xbfone\n\ntwo\n");
+  const auto documents = documents_of(file);
+  REQUIRE(documents.size() == 1);
+  CHECK(documents[0].text == "one\n\ntwo\n");
+  CHECK(documents[0].domain == "letters");
+}
+
+TEST_CASE("a long text file is cut at blank lines, else at lines, else between characters") {
+  const TemporaryFolder folder;
+  const std::string paragraphs = "aaaa\n\nbbbb\n\ncccc\n\n";
+  CHECK(texts_of(folder.write("a.txt", paragraphs), {.longest_text = 14}) ==
+        std::vector<std::string>{"aaaa\n\nbbbb\n\n", "cccc\n\n"});
+  CHECK(texts_of(folder.write("b.txt", "aaaa\nbbbb\ncccc\n"), {.longest_text = 11}) ==
+        std::vector<std::string>{"aaaa\nbbbb\n", "cccc\n"});
+  CHECK(texts_of(folder.write("c.txt", "\xc3\xa4\xc3\xa4\xc3\xa4"), {.longest_text = 3}) ==
+        std::vector<std::string>{"\xc3\xa4", "\xc3\xa4", "\xc3\xa4"});
+}
+
+TEST_CASE("cutting a text file loses nothing") {
+  const TemporaryFolder folder;
+  std::string text;
+  for (int i = 0; i < 20000; ++i) text += "line " + std::to_string(i) + (i % 7 ? "\n" : "\n\n");
+  std::string joined;
+  for (const std::string& part :
+       texts_of(folder.write("a.txt.zst", compressed(text)), {.longest_text = 1000})) {
+    CHECK(part.size() <= 1000);
+    joined += part;
+  }
+  CHECK(joined == text);
+}
+
+TEST_CASE("a folder is read in the order of its paths, with the folders in it") {
+  const TemporaryFolder folder;
+  folder.write("b.jsonl", "{\"text\":\"2\"}\n");
+  folder.write("a/z.txt", "1");
+  folder.write("c.txt", "3");
+  folder.write("manifest.json", "{}");
+  CHECK(texts_of(folder.path()) == std::vector<std::string>{"1", "2", "3"});
+}
+
+TEST_CASE("a source without a readable file is refused with what can be read") {
+  const TemporaryFolder folder;
+  folder.write("a.pdf", "x");
+  const std::string name = GENERATE(".", "a.pdf", "none");
+  const std::filesystem::path source = folder / name;
+  CHECK_THAT(error_of(ExitCode::bad_input, [&] { texts_of(source); }),
+             Catch::Contains(".jsonl") || Catch::Contains("no such file"));
+}
+
+TEST_CASE("lines without text are counted and are no documents") {
+  const TemporaryFolder folder;
+  const auto file = folder.write("a.jsonl", "{\"text\":\"\"}\n{\"text\":\"a\"}\n");
+  DocumentReader reader({file});
+  Document document;
+  REQUIRE(reader.next(document));
+  CHECK_FALSE(reader.next(document));
+  CHECK(reader.empty() == 1);
+}
+
+TEST_CASE("sources are listed with size and digest as stored") {
+  const TemporaryFolder folder;
+  const auto file = folder.write("a.txt", "abc");
+  DocumentReader reader({file});
+  Document document;
+  while (reader.next(document)) {
+  }
+  REQUIRE(reader.sources().size() == 1);
+  CHECK(reader.sources()[0].file == "a.txt");
+  CHECK(reader.sources()[0].bytes == 3);
+  CHECK(reader.sources()[0].sha256 ==
+        "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+  CHECK(reader.stored_bytes_read() == 3);
+}
+
+}  // namespace
+}  // namespace metascale

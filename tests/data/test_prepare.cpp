@@ -1,0 +1,210 @@
+#include <fmt/format.h>
+
+#include <catch2/catch.hpp>
+#include <map>
+#include <set>
+
+#include "data/prepare.hpp"
+#include "tests/data/temporary_folder.hpp"
+
+namespace metascale {
+namespace {
+
+using testing::bytes_of;
+using testing::error_of;
+using testing::TemporaryFolder;
+
+const auto tokenizer = make_tokenizer("bytes");
+
+std::string line(const std::string& text, const std::string& domain) {
+  return fmt::format("{{\"text\": \"{}\", \"meta\": {{\"pile_set_name\": \"{}\"}}}}\n", text,
+                     domain);
+}
+
+std::string text_of(const TokenFile& file, std::int64_t document) {
+  const std::int64_t begin = file.document_begin(document);
+  std::vector<std::int32_t> ids(std::size_t(file.document_begin(document + 1) - begin));
+  file.read(begin, std::int64_t(ids.size()), ids.data());
+  REQUIRE(ids.back() == 256);
+  return tokenizer->decode(ids);
+}
+
+std::set<std::string> texts_of(const std::filesystem::path& path) {
+  const TokenFile file(path);
+  std::set<std::string> texts;
+  for (std::int64_t document = 0; document < file.documents(); ++document)
+    texts.insert(text_of(file, document));
+  return texts;
+}
+
+// 400 documents of two domains with texts of equal length.
+std::string many_lines() {
+  std::string lines;
+  for (int i = 0; i < 400; ++i)
+    lines += line(fmt::format("document number {:04}", i), i % 2 ? "odd" : "even");
+  return lines;
+}
+
+TEST_CASE("files called train, val and test become the three parts") {
+  const TemporaryFolder folder;
+  folder.write("in/train-000.jsonl", line("first", "a") + line("second", "b"));
+  folder.write("in/train-001.jsonl", line("third", "a"));
+  folder.write("in/val.jsonl", line("v\\u00e4l", "a"));
+  folder.write("in/test.jsonl", line("test", "b"));
+  const PrepareResult result =
+      prepare({.source = folder / "in", .out = folder / "out"}, *tokenizer);
+  CHECK_FALSE(result.split_by_hash);
+  REQUIRE(result.parts.size() == 3);
+  const TokenFile train(folder / "out/train");
+  CHECK(train.documents() == 3);
+  CHECK(text_of(train, 2) == "third");
+  CHECK(train.domains()[std::size_t(train.domain_of(1))] == "b");
+  CHECK(train.info().sources.size() == 2);
+  CHECK(TokenFile(folder / "out/validation").info().bytes == 4);
+  CHECK(texts_of(folder / "out/test") == std::set<std::string>{"test"});
+}
+
+TEST_CASE("files in folders called train, val and test become the three parts") {
+  const TemporaryFolder folder;
+  folder.write("train/00.jsonl", line("a", "x"));
+  folder.write("val/00.jsonl", line("b", "x"));
+  folder.write("test/00.jsonl", line("c", "x"));
+  prepare({.source = folder.path(), .out = folder / "out"}, *tokenizer);
+  CHECK(texts_of(folder / "out/validation") == std::set<std::string>{"b"});
+}
+
+TEST_CASE("a source without parts is split by the hash of its texts, in each domain") {
+  const TemporaryFolder folder;
+  const auto source = folder.write("all.jsonl", many_lines());
+  const PrepareResult result = prepare({.source = source, .out = folder / "out"}, *tokenizer);
+  CHECK(result.split_by_hash);
+  std::map<std::string, std::int64_t> documents;
+  for (const PreparedPart& part : result.parts)
+    for (const DomainCount& domain : part.info.domains)
+      documents[std::string(name_of(part.split)) + " " + domain.name] = domain.documents;
+  CHECK(documents == std::map<std::string, std::int64_t>{{"test even", 6},
+                                                         {"test odd", 6},
+                                                         {"train even", 188},
+                                                         {"train odd", 188},
+                                                         {"validation even", 6},
+                                                         {"validation odd", 6}});
+}
+
+TEST_CASE("the split depends on the texts, not on their files or order") {
+  const TemporaryFolder folder;
+  std::string reversed;
+  const std::string lines = many_lines();
+  for (std::size_t end = lines.size(); end > 0;) {
+    const std::size_t begin = end < 2 ? 0 : lines.rfind('\n', end - 2) + 1;
+    reversed += lines.substr(begin, end - begin);
+    end = begin;
+  }
+  prepare({.source = folder.write("a.jsonl", lines), .out = folder / "one"}, *tokenizer);
+  prepare({.source = folder.write("b.jsonl", reversed), .out = folder / "two"}, *tokenizer);
+  for (const Split split : all_splits)
+    CHECK(texts_of(folder / "one" / name_of(split)) == texts_of(folder / "two" / name_of(split)));
+}
+
+TEST_CASE("equal texts are in one part") {
+  const TemporaryFolder folder;
+  const auto source = folder.write("a.jsonl", many_lines() + many_lines());
+  prepare({.source = source, .out = folder / "out"}, *tokenizer);
+  std::set<std::string> all;
+  std::size_t sum = 0;
+  for (const Split split : all_splits) {
+    const auto texts = texts_of(folder / "out" / name_of(split));
+    all.insert(texts.begin(), texts.end());
+    sum += texts.size();
+  }
+  CHECK(all.size() == 400);
+  CHECK(sum == 400);
+}
+
+TEST_CASE("a few documents of several domains are split together") {
+  const TemporaryFolder folder;
+  for (int i = 0; i < 9; ++i)
+    folder.write(fmt::format("in/{}.txt", i), fmt::format("text of file number {}", i));
+  prepare({.source = folder / "in", .out = folder / "out"}, *tokenizer);
+  CHECK(TokenFile(folder / "out/train").documents() == 7);
+  CHECK(TokenFile(folder / "out/validation").documents() == 1);
+  CHECK(TokenFile(folder / "out/test").documents() == 1);
+}
+
+TEST_CASE("token files do not depend on the number of threads") {
+  const TemporaryFolder folder;
+  const auto source = folder.write("all.jsonl", many_lines());
+  prepare({.source = source, .out = folder / "one", .threads = 1}, *tokenizer);
+  prepare({.source = source, .out = folder / "three", .threads = 3}, *tokenizer);
+  for (const auto& entry : std::filesystem::directory_iterator(folder / "one")) {
+    const std::string name = entry.path().filename().string();
+    INFO(name);
+    CHECK(bytes_of(folder / "one" / name) == bytes_of(folder / "three" / name));
+  }
+}
+
+TEST_CASE("an empty corpus is refused and nothing is left") {
+  const TemporaryFolder folder;
+  const auto source = folder.write("empty.jsonl", GENERATE("", "\n\n", "{\"text\": \"\"}\n"));
+  CHECK_THAT(error_of(ExitCode::bad_input,
+                      [&] { prepare({.source = source, .out = folder / "out"}, *tokenizer); }),
+             Catch::Contains("the corpus is empty"));
+  CHECK(std::filesystem::is_empty(folder / "out"));
+}
+
+TEST_CASE("a part without text is refused by its name") {
+  const TemporaryFolder folder;
+  folder.write("in/train.jsonl", line("a", "x"));
+  folder.write("in/val.jsonl", "");
+  CHECK_THAT(
+      error_of(ExitCode::bad_input,
+               [&] { prepare({.source = folder / "in", .out = folder / "out"}, *tokenizer); }),
+      Catch::Contains("val.jsonl") && Catch::Contains("no text for validation"));
+}
+
+TEST_CASE("too few documents for three parts are refused") {
+  const TemporaryFolder folder;
+  const auto source = folder.write("a.jsonl", line("only", "x") + line("two", "x"));
+  CHECK_THAT(error_of(ExitCode::bad_input,
+                      [&] { prepare({.source = source, .out = folder / "out"}, *tokenizer); }),
+             Catch::Contains("too little text"));
+}
+
+TEST_CASE("a file of no part beside files of parts is refused") {
+  const TemporaryFolder folder;
+  folder.write("train.jsonl", line("a", "x"));
+  folder.write("test.jsonl", line("b", "x"));
+  folder.write("more.jsonl", line("c", "x"));
+  CHECK_THAT(
+      error_of(ExitCode::bad_input,
+               [&] { prepare({.source = folder.path(), .out = folder / "out"}, *tokenizer); }),
+      Catch::Contains("more.jsonl: belongs to no part"));
+}
+
+TEST_CASE("a bad line stops the preparation, and what stood there before still stands") {
+  const TemporaryFolder folder;
+  const auto good = folder.write("good.jsonl", many_lines());
+  const auto bad = folder.write("bad.jsonl", many_lines() + "{\n");
+  prepare({.source = good, .out = folder / "out"}, *tokenizer);
+  const std::string before = bytes_of(folder / "out/train.bin");
+  CHECK_THAT(error_of(ExitCode::bad_input,
+                      [&] { prepare({.source = bad, .out = folder / "out"}, *tokenizer); }),
+             Catch::Contains("bad.jsonl:401"));
+  CHECK(bytes_of(folder / "out/train.bin") == before);
+  CHECK(texts_of(folder / "out/train").size() == 376);
+}
+
+TEST_CASE("progress ends with all documents and all stored bytes") {
+  const TemporaryFolder folder;
+  const auto source = folder.write("all.jsonl", many_lines());
+  PrepareProgress last;
+  prepare({.source = source,
+           .out = folder / "out",
+           .progress = [&](const PrepareProgress& progress) { last = progress; }},
+          *tokenizer);
+  CHECK(last.documents == 400);
+  CHECK(last.stored_bytes == last.stored_total);
+  CHECK(last.stored_total == std::int64_t(std::filesystem::file_size(source)));
+}
+
+}  // namespace
+}  // namespace metascale

@@ -1,0 +1,126 @@
+// Operators on a GPU, or on its emulator, for tests: operands are copied there and back, and every
+// operand has its own allocation, so that AddressSanitizer and compute-sanitizer see each overrun.
+#pragma once
+
+#include <catch2/catch.hpp>
+#include <map>
+#include <vector>
+
+#include "kernels/cuda/memory.hpp"
+#include "tests/support/cases.hpp"
+
+#ifdef METASCALE_CUDA_IS_EMULATED
+#include <cuda_runtime.h>
+#endif
+
+namespace metascale::testing {
+
+// The operands of one operator, moved to the device and back.
+class OnCuda {
+ public:
+  OnCuda() = default;
+  OnCuda(const OnCuda&) = delete;
+  OnCuda& operator=(const OnCuda&) = delete;
+  ~OnCuda() {
+    for (const auto& [host, device] : moved_) cuda::release(device);
+  }
+
+  Tensor move(const Tensor& tensor) {
+    Tensor result = tensor;
+    if (tensor.size() == 0) return result;
+    const auto [place, is_new] = moved_.try_emplace(tensor.data, nullptr);
+    if (is_new) {
+      place->second = cuda::allocate(tensor.bytes());
+      cuda::copy_to_device(place->second, tensor.data, tensor.bytes(), nullptr);
+    }
+    result.data = place->second;
+    return result;
+  }
+
+  void copy_back(const Tensor& tensor) const {
+    if (tensor.size() == 0) return;
+    cuda::copy_to_host(tensor.data, moved_.at(tensor.data), tensor.bytes(), nullptr);
+  }
+
+ private:
+  std::map<void*, std::byte*> moved_;
+};
+
+// Runs op on the CPU, or on the GPU with copies of its operands.
+template <typename Op>
+void run_on(Device device, const Op& op) {
+  Queue queue;
+  queue.device = device;
+  if (device != Device::cuda) return run(queue, op);
+  OnCuda memory;
+  Op moved = op;
+  Op::operands(moved, [&](const char*, Tensor& tensor, Use) { tensor = memory.move(tensor); });
+  run(queue, moved);
+  Op::operands(op, [&](const char*, const Tensor& tensor, Use) { memory.copy_back(tensor); });
+}
+
+template <typename Case>
+void run_case_on(Device device, const Case& item) {
+  run_on(device, item.forward);
+  if constexpr (requires { item.backward; }) run_on(device, item.backward);
+}
+
+template <typename Case, typename... Sizes>
+void expect_cuda_close_to_cpu(Sizes... sizes) {
+  for (const Dtype dtype : {Dtype::f32, Dtype::f64}) {
+    INFO("in " << name_of(dtype));
+    Case on_cpu(dtype, sizes...), on_cuda(dtype, sizes...);
+    run_case_on(Device::cpu, on_cpu);
+    run_case_on(Device::cuda, on_cuda);
+    expect_close(outputs_of_case(on_cuda), outputs_of_case(on_cpu),
+                 dtype == Dtype::f64 ? tolerance::f64 : tolerance::f32);
+  }
+}
+
+// Gradients that are not fresh: the same result as on the CPU, which adds [cases.hpp].
+template <typename Case, typename... Sizes>
+void expect_cuda_adds_to_gradients(Sizes... sizes) {
+  const auto prepared = [&] {
+    Case item(Dtype::f64, sizes...);
+    unsigned seed = 77;
+    decltype(item.backward)::operands(item.backward, [&](const char*, Tensor& tensor, Use use) {
+      if (use != Use::add || !tensor.exists()) return;
+      assign(tensor, random_values(tensor.size(), seed++));
+      tensor.fresh = false;
+    });
+    return item;
+  };
+  const Case on_cpu = prepared(), on_cuda = prepared();
+  run_case_on(Device::cpu, on_cpu);
+  run_case_on(Device::cuda, on_cuda);
+  expect_close(outputs_of_case(on_cuda), outputs_of_case(on_cpu), tolerance::f64);
+}
+
+// Equal bits on every run; with the emulator, also for every order of threads and blocks.
+template <typename Case, typename... Sizes>
+void expect_same_bits_on_every_run(Sizes... sizes) {
+  const auto result = [&](auto prepare) {
+    Case item(Dtype::f32, sizes...);
+    prepare();
+    run_case_on(Device::cuda, item);
+    return item;
+  };
+  const Case first = result([] {});
+  const auto expect_same = [&](const Case& other) {
+    const std::vector<Named> a = outputs_of_case(first), b = outputs_of_case(other);
+    for (std::size_t i = 0; i < a.size(); ++i) {
+      INFO("operand " << a[i].name);
+      CHECK(same_bits(a[i].tensor, b[i].tensor));
+    }
+  };
+#ifdef METASCALE_CUDA_IS_EMULATED
+  using cuda_emulator::Order, cuda_emulator::set_order;
+  expect_same(result([] { set_order(Order::reverse); }));
+  expect_same(result([] { set_order(Order::shuffled); }));
+  set_order(Order::forward);
+#else
+  expect_same(result([] {}));
+#endif
+}
+
+}  // namespace metascale::testing

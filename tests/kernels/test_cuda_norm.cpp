@@ -1,0 +1,45 @@
+// Norms on the GPU against the CPU, whose own tests are in test_norm.cpp. Sizes: less and more than a
+// warp, a block's threads and the lanes of a column sum; none a multiple of them.
+#include "tests/kernels/cuda_device.hpp"
+#include "tests/kernels/norm_cases.hpp"
+
+namespace metascale {
+
+using namespace testing;
+
+TEST_CASE("norms on the GPU are close to the CPU") {
+  expect_cuda_close_to_cpu<LayerNormCase>(70, 33);
+  expect_cuda_close_to_cpu<LayerNormCase>(3, 301);
+  expect_cuda_close_to_cpu<RmsNormCase>(70, 33);
+  expect_cuda_close_to_cpu<RmsNormCase>(3, 301);
+  expect_cuda_close_to_cpu<HeadNormCase>(7, 3, 9);
+  expect_cuda_close_to_cpu<HeadNormCase>(3, 2, 64);
+}
+
+TEST_CASE("norms on the GPU add to the gradients they find") {
+  expect_cuda_adds_to_gradients<LayerNormCase>(7, 33);
+  expect_cuda_adds_to_gradients<RmsNormCase>(7, 33);
+  expect_cuda_adds_to_gradients<HeadNormCase>(5, 3, 9);
+}
+
+TEST_CASE("norms on the GPU have the same bits on every run") {
+  expect_same_bits_on_every_run<LayerNormCase>(70, 33);
+  expect_same_bits_on_every_run<RmsNormCase>(70, 33);
+  expect_same_bits_on_every_run<HeadNormCase>(7, 3, 9);
+}
+
+TEST_CASE("a row that does not fit 48 KiB is normalised on the GPU too") {
+  expect_cuda_close_to_cpu<LayerNormCase>(1, 13000);
+}
+
+TEST_CASE("a norm of no rows leaves the gradients of its weights as they are") {
+  LayerNormCase norm(Dtype::f64, 0, 5);
+  norm.backward.dweight.fresh = norm.backward.dbias.fresh = false;
+  assign(norm.backward.dweight, Values(5, 2.0));
+  assign(norm.backward.dbias, Values(5, 3.0));
+  run_case_on(Device::cuda, norm);
+  CHECK(values_of(norm.backward.dweight) == Values(5, 2.0));
+  CHECK(values_of(norm.backward.dbias) == Values(5, 3.0));
+}
+
+}  // namespace metascale

@@ -1,0 +1,147 @@
+#include "definitions.hpp"
+
+using namespace metascale;
+
+namespace {
+
+// The refusal of small_sweep with `find` replaced.
+std::string refusal(const std::string& find, const std::string& replacement) {
+  std::string text = small_sweep;
+  const std::size_t at = text.find(find);
+  REQUIRE(at != std::string::npos);
+  text.replace(at, find.size(), replacement);
+  return refusal_of([&] { resolve(parse_definition(text, "sweep.yaml")); });
+}
+std::string refusal_with(const std::string& lines) {
+  return refusal("schema: 1\n", "schema: 1\n" + lines);
+}
+
+}  // namespace
+
+TEST_CASE("sweep file: an unknown architecture names the nearest") {
+  CHECK(refusal("architecture: meta_state", "architecture: metastate") ==
+        "sweep.yaml:5: arms.meta_state.architecture: unknown value 'metastate'; did you mean "
+        "'meta_state'?");
+}
+
+TEST_CASE("sweep file: an unknown key names the nearest") {
+  CHECK(refusal("tolerance: 1%", "tolerence: 1%") ==
+        "sweep.yaml:6: match.tolerence: unknown key; did you mean 'tolerance'?");
+  CHECK(refusal_with("trainning: {}\n") ==
+        "sweep.yaml:2: trainning: unknown key; did you mean 'training'?");
+}
+
+TEST_CASE("sweep file: a key of another architecture is unknown") {
+  CHECK_THAT(refusal("{architecture: rwkv7}", "{architecture: rwkv7, rho: 0.5}"),
+             Catch::StartsWith("sweep.yaml:4: arms.rwkv7.rho: unknown key; "));
+}
+
+TEST_CASE("sweep file: a wrong type says what belongs there") {
+  CHECK(refusal("context: 128", "context: long") ==
+        "sweep.yaml:11: training.context: 'long' is no number; write a whole number from 1 up, "
+        "such as 2048, "
+        "0.5M or 1e6");
+  CHECK(refusal("seed: [1]", "seed: 1") ==
+        "sweep.yaml:10: axes.seed: '1' where a list belongs; write [one, "
+        "another]");
+}
+
+TEST_CASE("sweep file: an unknown unit names the units") {
+  CHECK(refusal("100k tokens", "100k words") ==
+        "sweep.yaml:9: axes.length[0]: unknown unit 'words'; write a number and its unit: xC, "
+        "token, tokens, "
+        "flop, flops");
+  CHECK(refusal("tolerance: 1%", "tolerance: 0.01") ==
+        "sweep.yaml:6: match.tolerance: '0.01' is no percentage; write a percentage from 1e-07% to "
+        "50%, with "
+        "its sign");
+}
+
+TEST_CASE("sweep file: a doubled key is refused") {
+  CHECK(refusal_with("schema: 1\n") ==
+        "sweep.yaml:2: schema: this key is here twice (first in line 1); keep one of them");
+}
+
+TEST_CASE("sweep file: a vocabulary too small for its tokenizer is refused") {
+  CHECK(refusal("name: toy,", "name: toy, vocabulary: 256,") ==
+        "sweep.yaml:12: data.vocabulary: 256 is too small: the tokenizer 'bytes' has 257 ids; "
+        "write 257 or "
+        "more");
+  CHECK_THAT(refusal("name: toy,", "name: toy, tokenizer: 20B_tokenizer.json, vocabulary: 1000,"),
+             Catch::Contains("has 50277 ids"));
+}
+
+TEST_CASE("sweep file: one arm is no comparison") {
+  CHECK_THAT(
+      refusal("  rwkv7: {architecture: rwkv7}\n", ""),
+      Catch::Equals("sweep.yaml:3: arms: 1 arm; a comparison needs two or more; the first is the "
+                    "baseline"));
+}
+
+TEST_CASE("sweep file: a name that would break a run's id is refused") {
+  CHECK_THAT(refusal("  rwkv7:", "  rwkv-7:"), Catch::Contains("'rwkv-7' cannot be a name"));
+  CHECK_THAT(refusal("name: 200k", "name: ../x"), Catch::Contains("'../x' cannot be a name"));
+}
+
+TEST_CASE("sweep file: an unknown size names the presets and the long form") {
+  CHECK_THAT(refusal("[{name: 200k, layers: 3, width: 64, head_size: 32, target: 200k}]", "[155M]"),
+             Catch::Equals(
+                 "sweep.yaml:8: axes.size[0]: unknown size '155M'; did you mean '150M'?; or write "
+                 "{name: 275M, layers: 18, width: 896, target: 275M}"));
+}
+
+TEST_CASE("sweep file: exclude and include name values that exist") {
+  CHECK_THAT(refusal_with("exclude: [{size: 300k}]\n"),
+             Catch::Contains("exclude[0].size: unknown size '300k'; did you mean '200k'?"));
+  CHECK_THAT(refusal_with("exclude: [{arm: rwkv}]\n"), Catch::Contains("did you mean 'rwkv7'?"));
+  CHECK_THAT(refusal_with("exclude: [{seed: 9}]\n"), Catch::Contains("unknown seed 9"));
+  CHECK_THAT(refusal_with("include: [{arm: rwkv7, size: 200k, length: 1xC}]\n"),
+             Catch::Contains("include[0]: the key 'seed' is missing"));
+}
+
+TEST_CASE("sweep file: zipped lists are of equal length") {
+  CHECK_THAT(
+      refusal("  length: [100k tokens]\n  seed: [1]\n", "zip: [{length: [1xC, 2xC], seed: [1]}]\n"),
+      Catch::Contains(
+          "zip[0].seed: 1 values, but 2 beside them; zipped lists are of equal length"));
+  CHECK_THAT(refusal("  seed: [1]\n", "  seed: [1]\nzip: [{seed: [2]}]\n"),
+             Catch::Contains("the axis 'seed' is there already"));
+  CHECK_THAT(refusal("  seed: [1]\n", ""), Catch::Contains("axes: the axis 'seed' is missing"));
+}
+
+TEST_CASE("sweep file: what is kept for later is checked now") {
+  CHECK(
+      refusal_with(
+          "launch: {slurm: {partition: gpu, account: lab, array_cap: 16, signal_before: 120s, "
+          "max_stalled_timeouts: 3, lines: [\"--exclusive\"], setup: [\"module load cuda\"]}}\n") ==
+      "accepted");
+  CHECK_THAT(refusal_with("launch: {slurm: {partitoin: gpu}}\n"),
+             Catch::Contains("did you mean 'partition'?"));
+  CHECK_THAT(refusal_with("launch: {local: {}, slurm: {}}\n"), Catch::Contains("2 ways to launch"));
+  CHECK(refusal_with("launch: {template: {submit: a, state: b, cancel: c}}\n") == "accepted");
+}
+
+TEST_CASE("sweep file: what is not built yet says so where it is used") {
+  const std::string grown =
+      "include:\n"
+      "  - {arm: meta_state, size: derived, from: {arm: meta_state, size: 200k, length: 1xC, seed: "
+      "1}, grow: "
+      "{parameter_tokens: 2x, heads: 16}, length: 1xC}\n";
+  CHECK_THAT(
+      refusal_with(grown),
+      Catch::Equals("sweep.yaml:3: include[0]: grown runs (from, grow): not built yet; remove this "
+                    "entry"));
+  CHECK_NOTHROW(parse_definition(grown + small_sweep, "sweep.yaml"));
+}
+
+TEST_CASE("sweep file: --set changes a key and is named in its errors") {
+  CHECK(small_definition({"training.context=256"}).training.context == 256);
+  CHECK(refusal_of([] { small_definition({"training.contxt=256"}); }) ==
+        "--set training.contxt=256:1: training.contxt: unknown key; did you mean 'context'?");
+}
+
+TEST_CASE("sweep file: numbers with suffixes are numbers, and 1B is no boolean") {
+  const Definition definition = small_definition({"training.batch_tokens=0.5M", "name=1B"});
+  CHECK(definition.training.batch_tokens == 500000);
+  CHECK(definition.name == "1B");
+}
