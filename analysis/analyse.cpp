@@ -51,7 +51,7 @@ std::vector<Cell> make_cells(const Collection& collection) {
       const Run& one = *candidate.front();
       return one.arm == run.arm && one.size == run.size && one.length == run.length;
     });
-    if (group == groups.end()) group = groups.insert(group, {});
+    if (group == groups.end()) group = groups.emplace(group);
     group->push_back(&run);
   }
   std::vector<Cell> cells;
@@ -110,8 +110,8 @@ std::vector<FitPoint> points_of(const Report& report, const std::string& arm,
   for (const Cell& cell : report.cells) {
     if (cell.arm != arm || (!with_tokens && cell.length != length)) continue;
     for (const Run* run : cell.runs) {
-      FitPoint point{run->id, cell.size + " " + cell.length, {value_on(axis, *run)},
-                     run->final_loss()};
+      FitPoint point{
+          run->id, cell.size + " " + cell.length, {value_on(axis, *run)}, run->final_loss()};
       if (with_tokens) point.x.push_back(double(run->tokens));
       if (std::all_of(point.x.begin(), point.x.end(),
                       [](double x) { return std::isfinite(x) && x > 0; }))
@@ -140,26 +140,25 @@ void add_fit(Report& report, const std::string& arm, const std::string& length, 
   const bool both = length == "all";
   const std::vector<FitPoint> points = points_of(report, arm, length, axis, both);
   if (points.empty() || distinct(points, 0) < 2) return;
-  if (both && (distinct(points, 1) < 2 || points.size() < 6)) return;
+  if (both && (report.lengths().size() < 2 || distinct(points, 1) < 2 || points.size() < 6)) return;
   const auto& arms = report.collection.arms;
   const auto arm_number = std::uint64_t(std::find(arms.begin(), arms.end(), arm) - arms.begin());
-  const FitOptions fit_options{.draws = options.bootstrap_fits,
-                               .seed = options.seed + arm_number,  // arms' noise is independent
-                               .confidence = options.confidence,
-                               .threads = options.threads};
-  const auto kind_of = [&](const std::vector<FitPoint>& some) {
-    return both ? LawKind::chinchilla : law_for(some);
+  FitOptions fit_options{.draws = options.bootstrap_fits,
+                         .seed = options.seed + arm_number,  // arms' noise is independent
+                         .confidence = options.confidence,
+                         .threads = options.threads};
+  const auto fit = [&](const std::vector<FitPoint>& some) {
+    const LawKind kind = both ? LawKind::chinchilla : law_for(some);
+    fit_options.objective = default_objective(kind);
+    return fit_law(kind, some, fit_options);
   };
   try {
-    ArmFit entry{arm, length, axis, fit_law(kind_of(points), points, fit_options), {}};
-    if (distinct(points, 0) >= 4) {
-      const std::vector<FitPoint> held = holding_out_largest(points);
-      entry.without_largest = fit_law(kind_of(held), held, fit_options);
-    }
+    ArmFit entry{arm, length, axis, fit(points), {}};
+    if (distinct(points, 0) >= 4) entry.without_largest = fit(holding_out_largest(points));
     report.fits.push_back(std::move(entry));
   } catch (const Error& error) {
-    report.notes.push_back(concat("No fit of ", arm, " (", length, ") in ", words_of(axis), ": ",
-                                  error.what()));
+    report.notes.push_back(
+        concat("No fit of ", arm, " (", length, ") in ", words_of(axis), ": ", error.what()));
   }
 }
 
@@ -177,8 +176,8 @@ void add_gains(Report& report, const ReportOptions& options) {
       const ArmFit* base = find_fit(report, report.collection.baseline(), cell.length, axis);
       const ArmFit* own = find_fit(report, cell.arm, cell.length, axis);
       if (base == nullptr || own == nullptr) continue;
-      const double x = axis == FitAxis::training_flops ? cell.training_flops
-                                                       : cell.non_embedding_parameters;
+      const double x =
+          axis == FitAxis::training_flops ? cell.training_flops : cell.non_embedding_parameters;
       report.gains.push_back(
           {cell.arm, cell.size, cell.length, axis,
            equivalent_gain(base->fit, own->fit, x, cell.loss, options.confidence)});
@@ -205,8 +204,9 @@ void describe_protocol(Report& report) {
     report.notes.push_back(concat("The final evaluations cover a fixed subset of the split (",
                                   join(coverages), "): they show the method and claim nothing."));
   if (splits.contains("validation"))
-    report.notes.push_back("Some final evaluations are on validation data, on which learning rates "
-                           "may have been chosen.");
+    report.notes.push_back(
+        "Some final evaluations are on validation data, on which learning rates "
+        "may have been chosen.");
 }
 
 void add_notes(Report& report) {
@@ -225,15 +225,17 @@ void add_notes(Report& report) {
       report.notes.push_back(concat(states[state], states[state] == 1 ? " run is " : " runs are ",
                                     name_of(state), "; see Runs."));
   if (non_finite > 0)
-    report.notes.push_back(concat(non_finite, " logged steps have a loss that is not finite; the "
-                                              "curves leave them out."));
+    report.notes.push_back(concat(non_finite,
+                                  " logged steps have a loss that is not finite; the "
+                                  "curves leave them out."));
   const bool single = std::any_of(report.pairs.begin(), report.pairs.end(), [](const auto& pair) {
     return pair.problem.empty() && pair.result.assumed_seed_noise;
   });
   if (single)
-    report.notes.push_back("Some pairs have one seed. Their intervals assume the seed noise known "
-                           "from other studies: 0.35 % of the loss for one run, 0.5 % for the "
-                           "difference of two.");
+    report.notes.push_back(
+        "Some pairs have one seed. Their intervals assume the seed noise known "
+        "from other studies: 0.35 % of the loss for one run, 0.5 % for the "
+        "difference of two.");
 }
 
 std::string time_now() {
@@ -298,9 +300,8 @@ std::vector<std::string> Report::sizes() const {
   }
   std::vector<std::string> names;
   for (const auto& [name, count] : smallest) names.push_back(name);
-  std::stable_sort(names.begin(), names.end(), [&](const auto& a, const auto& b) {
-    return smallest.at(a) < smallest.at(b);
-  });
+  std::stable_sort(names.begin(), names.end(),
+                   [&](const auto& a, const auto& b) { return smallest.at(a) < smallest.at(b); });
   return names;
 }
 
@@ -322,8 +323,8 @@ Report analyse(Collection collection, const ReportOptions& options) {
   stage("fits");
   for (const std::string& arm : report.collection.arms) {
     for (const std::string& length : report.lengths())
-      for (const FitAxis axis : {FitAxis::non_embedding_parameters, FitAxis::parameters,
-                                 FitAxis::training_flops})
+      for (const FitAxis axis :
+           {FitAxis::non_embedding_parameters, FitAxis::parameters, FitAxis::training_flops})
         add_fit(report, arm, length, axis, options);
     add_fit(report, arm, "all", FitAxis::non_embedding_parameters, options);
   }

@@ -15,8 +15,8 @@ namespace {
 
 constexpr std::int64_t short_context = 128;  // positions below this are "short context"
 
-std::string percent(double share) { return fmt::format("{:+.2f} %", 100 * share); }
-std::string percent(const Interval& interval) {
+std::string share(double value) { return fmt::format("{:+.2f} %", 100 * value); }
+std::string share(const Interval& interval) {
   return fmt::format("[{:+.2f}, {:+.2f}] %", 100 * interval.low, 100 * interval.high);
 }
 
@@ -39,13 +39,11 @@ struct Comparison {
   double sign;  // +1 if the subject is the pair's second arm
 
   double gain() const {  // relative to the other arm's loss
-    return sign > 0 ? -pair->result.relative
-                    : pair->result.difference / pair->result.second_loss;
+    return sign > 0 ? -pair->result.relative : pair->result.difference / pair->result.second_loss;
   }
   Interval interval() const {  // of the gain, with seeds
     const Interval& nats = pair->result.with_seeds;
-    const double scale =
-        sign > 0 ? -1 / pair->result.first_loss : 1 / pair->result.second_loss;
+    const double scale = sign > 0 ? -1 / pair->result.first_loss : 1 / pair->result.second_loss;
     return scale > 0 ? Interval{nats.low * scale, nats.high * scale}
                      : Interval{nats.high * scale, nats.low * scale};
   }
@@ -67,9 +65,8 @@ std::vector<Comparison> comparisons(const Report& report, const std::string& sub
 // Whether what was evaluated may carry a claim at all.
 bool covers_all(const Report& report) {
   return std::all_of(report.cells.begin(), report.cells.end(), [](const Cell& cell) {
-    return std::all_of(cell.runs.begin(), cell.runs.end(), [](const Run* run) {
-      return run->final_evaluation()->coverage == "all";
-    });
+    return std::all_of(cell.runs.begin(), cell.runs.end(),
+                       [](const Run* run) { return run->final_evaluation()->coverage == "all"; });
   });
 }
 
@@ -82,23 +79,22 @@ void refuse_subsets(const Report& report, Claim& claim) {
 Claim judge_below(const Report& report, Claim claim, const std::string& subject,
                   const std::string& other) {
   const auto found = comparisons(report, subject, other);
-  claim.would_decide = fmt::format("a matched pair of {} and {}",
-                                   subject.empty() ? "a meta_state arm" : subject,
-                                   other.empty() ? "a baseline arm" : other);
+  claim.would_decide =
+      fmt::format("a matched pair of {} and {}", subject.empty() ? "a meta_state arm" : subject,
+                  other.empty() ? "a baseline arm" : other);
   if (found.empty()) return claim;
   int better = 0, worse = 0;
   for (const Comparison& comparison : found) {
     const Interval interval = comparison.interval();
     better += interval.low > 0 ? 1 : 0;
     worse += interval.high < 0 ? 1 : 0;
-    claim.evidence += fmt::format("{}{} {}: {} {}", claim.evidence.empty() ? "" : "; ",
-                                  comparison.pair->pair->size, comparison.pair->pair->length,
-                                  percent(comparison.gain()), percent(interval));
+    claim.evidence.push_back({comparison.pair->pair->size + " " + comparison.pair->pair->length,
+                              share(comparison.gain()) + " " + share(interval)});
   }
-  claim.evidence = "lower loss by " + claim.evidence;
-  claim.verdict = worse > 0                      ? Verdict::does_not_hold
-                  : better == int(found.size())  ? Verdict::holds
-                                                 : Verdict::not_decided;
+  claim.measure = fmt::format("Loss of {} below that of {} by", subject, other);
+  claim.verdict = worse > 0                     ? Verdict::does_not_hold
+                  : better == int(found.size()) ? Verdict::holds
+                                                : Verdict::not_decided;
   claim.would_decide = claim.verdict == Verdict::not_decided
                            ? "more seeds at the sizes whose interval contains 0"
                            : "";
@@ -159,11 +155,11 @@ Claim judge_growth(const Report& report, Claim claim, const std::string& subject
     ++slopes, most_sizes = std::max(most_sizes, fitted.sizes);
     growing += fitted.interval.low > 0 ? 1 : 0;
     shrinking += fitted.interval.high < 0 ? 1 : 0;
-    claim.evidence += fmt::format("{}{}: {} per factor e of parameters {}, {} sizes",
-                                  claim.evidence.empty() ? "" : "; ", length,
-                                  percent(fitted.value), percent(fitted.interval), fitted.sizes);
+    claim.evidence.push_back({fmt::format("{}, {} sizes", length, fitted.sizes),
+                              share(fitted.value) + " " + share(fitted.interval)});
   }
   if (slopes == 0) return claim;
+  claim.measure = "Slope of the relative gain per factor e of parameters";
   claim.verdict = Verdict::not_decided;
   if (most_sizes < 3) return claim;
   claim.would_decide = "more sizes or seeds, until the slope's interval excludes 0";
@@ -187,7 +183,8 @@ Interval seed_interval(const std::vector<double>& gains, double mean, double con
   for (const double gain : gains) squares += (gain - mean) * (gain - mean);
   const std::size_t count = gains.size();
   if (count < 2) {
-    const double half = -normal_quantile((1 - confidence) / 2) * known_seed_deviation * std::sqrt(2.0);
+    const double half =
+        -normal_quantile((1 - confidence) / 2) * known_seed_deviation * std::sqrt(2.0);
     return {mean - half, mean + half};
   }
   const double error = std::sqrt(squares / double(count - 1) / double(count));
@@ -214,13 +211,12 @@ Claim judge_short_context(const Report& report, Claim claim, const std::string& 
     if (!std::isfinite(mean)) continue;
     const Interval interval = seed_interval(gains, mean, report.confidence);
     ++pairs, better += interval.low > 0 ? 1 : 0, worse += interval.high < 0 ? 1 : 0;
-    claim.evidence += fmt::format("{}{} {}: {} {}", claim.evidence.empty() ? "" : "; ", pair.size,
-                                  pair.length, percent(mean), percent(interval));
+    claim.evidence.push_back({pair.size + " " + pair.length, share(mean) + " " + share(interval)});
   }
   if (pairs == 0) return claim;
-  claim.evidence = fmt::format("lower loss at positions below {} by {} (intervals over seeds)",
-                               short_context, claim.evidence);
-  claim.verdict = worse > 0          ? Verdict::does_not_hold
+  claim.measure =
+      fmt::format("Loss at positions below {} lower by (intervals over seeds)", short_context);
+  claim.verdict = worse > 0         ? Verdict::does_not_hold
                   : better == pairs ? Verdict::holds
                                     : Verdict::not_decided;
   if (claim.verdict != Verdict::not_decided) claim.would_decide.clear();
@@ -251,16 +247,16 @@ Claim judge_efficiency(const Report& report, Claim claim, const std::string& sub
     const bool hours_better = !(entry.gain.interval.low / slowness <= 1);
     better += entry.gain.interval.low > 1 && hours_better ? 1 : 0;
     worse += entry.gain.interval.high < 1 || entry.gain.interval.high / slowness < 1 ? 1 : 0;
-    claim.evidence += fmt::format(
-        "{}{} {}: {:.2f} times the FLOPs [{:.2f}, {:.2f}], {}", claim.evidence.empty() ? "" : "; ",
-        entry.size, entry.length, entry.gain.gain, entry.gain.interval.low,
-        entry.gain.interval.high,
-        std::isfinite(in_hours) ? fmt::format("{:.2f} times the hours", in_hours)
-                                : std::string("hours not comparable"));
+    claim.evidence.push_back(
+        {entry.size + " " + entry.length,
+         fmt::format("{:.2f} x FLOPs [{:.2f}, {:.2f}], {}", entry.gain.gain,
+                     entry.gain.interval.low, entry.gain.interval.high,
+                     std::isfinite(in_hours) ? fmt::format("{:.2f} x hours", in_hours)
+                                             : std::string("hours not comparable"))});
   }
   if (gains == 0) return claim;
-  claim.evidence = "to reach this arm's loss the baseline needs, " + claim.evidence;
-  claim.verdict = worse > 0          ? Verdict::does_not_hold
+  claim.measure = "What the baseline needs to reach this arm's loss, over what the arm used";
+  claim.verdict = worse > 0         ? Verdict::does_not_hold
                   : better == gains ? Verdict::holds
                                     : Verdict::not_decided;
   if (claim.verdict != Verdict::not_decided) claim.would_decide.clear();
@@ -290,39 +286,46 @@ const char* words_of(Verdict verdict) {
   return "?";
 }
 
+std::string Claim::evidence_text() const {
+  std::string text;
+  for (const Evidence& entry : evidence)
+    text += (text.empty() ? measure + ": " : "; ") + entry.where + " " + entry.value;
+  return text;
+}
+
 std::vector<Claim> judge_claims(const Report& report) {
   const std::string subject = arm_of(report, {"meta_state"});
   const std::string transformer = arm_of(report, {"transformer", "transformer_pp"});
   const std::string plain = arm_of(report, {"rwkv7"});
   std::vector<Claim> claims;
-  claims.push_back(judge_below(
-      report, {"a", "Meta-State has lower loss than the Transformer at every size"}, subject,
-      transformer));
+  claims.push_back(
+      judge_below(report, {"a", "Meta-State has lower loss than the Transformer at every size"},
+                  subject, transformer));
   claims.push_back(
       judge_growth(report, {"b", "The relative gain grows with scale"}, subject, transformer));
   claims.push_back({"c", "Cost is linear and memory constant in context length", Verdict::no_data,
-                    "", "measurements of time and memory over context lengths"});
-  claims.push_back({"d", "The state tracks what attention of fixed depth cannot",
-                    Verdict::no_data, "", "state-tracking probes"});
-  claims.push_back({"e", "Models grow without being retrained", Verdict::no_data, "",
+                    "measurements of time and memory over context lengths"});
+  claims.push_back({"d", "The state tracks what attention of fixed depth cannot", Verdict::no_data,
+                    "state-tracking probes"});
+  claims.push_back({"e", "Models grow without being retrained", Verdict::no_data,
                     "grown runs beside runs from scratch at equal total compute"});
-  claims.push_back(judge_short_context(
-      report, {"f", "The gain is there in short context (positions below 128)"}, subject,
-      transformer));
+  claims.push_back(
+      judge_short_context(report, {"f", "The gain is there in short context (positions below 128)"},
+                          subject, transformer));
   claims.push_back(judge_efficiency(
       report, {"g", "Efficiency: lower loss at equal FLOPs and at equal device-hours"}, subject));
   if (!plain.empty()) {
-    claims.push_back(judge_below(
-        report, {"h", "Explanation: RWKV-7 alone is already below the Transformer"}, plain,
-        transformer));
-    claims.push_back(judge_below(
-        report, {"i", "Explanation: the Meta-State layer adds to RWKV-7"}, subject, plain));
+    claims.push_back(
+        judge_below(report, {"h", "Explanation: RWKV-7 alone is already below the Transformer"},
+                    plain, transformer));
+    claims.push_back(judge_below(report, {"i", "Explanation: the Meta-State layer adds to RWKV-7"},
+                                 subject, plain));
   }
   for (const std::string& arm : report.collection.arms)
     if (arm != subject && arm.find("time_mix") != std::string::npos)
-      claims.push_back(judge_below(
-          report, {"j", "Explanation: the state's read-out beats the time_mix control"}, subject,
-          arm));
+      claims.push_back(
+          judge_below(report, {"j", "Explanation: the state's read-out beats the time_mix control"},
+                      subject, arm));
   return claims;
 }
 

@@ -10,12 +10,20 @@ enum class Verdict { holds, does_not_hold, not_decided, no_data };
 const char* name_of(Verdict verdict);   // holds, does_not_hold ...
 const char* words_of(Verdict verdict);  // "holds", "does not hold" ...
 
+struct Evidence {
+  std::string where;  // size and length
+  std::string value;  // with its interval
+};
+
 struct Claim {
-  std::string letter;        // a to g, and x, y: what explains it
-  std::string text;          // the claim
+  std::string letter;  // a to g are the paper's, the rest explain them
+  std::string text;    // the claim
   Verdict verdict = Verdict::no_data;
-  std::string evidence;      // the measured numbers
   std::string would_decide;  // what would decide it; empty where it is decided
+  std::string measure;       // what the evidence's numbers are
+  std::vector<Evidence> evidence;
+
+  std::string evidence_text() const;  // all of it in one line
 };
 
 struct Report;

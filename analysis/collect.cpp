@@ -45,13 +45,14 @@ std::string last_event(const RunLog& log, const std::string& kind) {
 }
 
 void settle_state(Run& run, const fs::path& folder) {
-  const std::string said = recorded_state(folder);
-  if (fs::exists(folder / "FAILED") || said == "failed") {
+  const bool on_disk = !folder.empty();
+  const std::string said = on_disk ? recorded_state(folder) : run.fact("status").value_or("");
+  if ((on_disk && fs::exists(folder / "FAILED")) || said == "failed") {
     run.state = RunState::failed;
-    run.reason = first_words(folder / "FAILED");
+    if (on_disk) run.reason = first_words(folder / "FAILED");
     if (run.reason.empty()) run.reason = last_event(run.log, "failed");
     if (run.reason.empty()) run.reason = "no reason was recorded";
-  } else if (fs::exists(folder / "DONE") || (folder.empty() && run.fact("status") == "done")) {
+  } else if (on_disk ? fs::exists(folder / "DONE") : said == "done") {
     run.state = RunState::done;
   } else {
     run.state = RunState::unfinished;
@@ -69,7 +70,25 @@ void settle_state(Run& run, const fs::path& folder) {
   }
 }
 
-void condense_steps(Run& run, std::size_t limit) {
+// Means over stretches of equal width in the logarithm of the step: the early descent keeps its
+// form, the late noise is averaged.
+std::vector<CurvePoint> trend_of(const std::vector<CurvePoint>& points, std::size_t stretches) {
+  std::vector<CurvePoint> trend;
+  const double count = double(points.size());
+  std::size_t begin = 0;
+  for (std::size_t stretch = 1; stretch <= stretches && begin < points.size(); ++stretch) {
+    const auto end = std::size_t(std::ceil(std::pow(count, double(stretch) / double(stretches))));
+    if (end <= begin) continue;
+    CurvePoint mean = points[(begin + end - 1) / 2];
+    mean.loss = 0;
+    for (std::size_t i = begin; i < end; ++i) mean.loss += points[i].loss / double(end - begin);
+    trend.push_back(mean);
+    begin = end;
+  }
+  return trend;
+}
+
+void condense_steps(Run& run, const CollectOptions& options) {
   std::vector<CurvePoint> points;
   std::vector<double> losses, speeds;
   for (const StepRow& row : run.log.steps) {
@@ -82,7 +101,9 @@ void condense_steps(Run& run, std::size_t limit) {
     points.push_back({row.step, row.tokens, row.flops, run.hours, row.loss});
     losses.push_back(row.loss);
   }
-  for (const std::size_t index : thin(losses, limit)) run.curve.push_back(points[index]);
+  for (const std::size_t index : thin(losses, options.curve_points))
+    run.curve.push_back(points[index]);
+  run.trend = trend_of(points, options.trend_points);
   if (!run.log.steps.empty()) {
     const StepRow& last = run.log.steps.back();
     run.steps = last.step, run.tokens = last.tokens;
@@ -165,7 +186,8 @@ const char* name_of(RunState state) {
 const Evaluation* Run::final_evaluation() const {
   const Evaluation* found = nullptr;
   for (const Evaluation& evaluation : log.evaluations)
-    if (evaluation.is_final && (found == nullptr || evaluation.split == "test")) found = &evaluation;
+    if (evaluation.is_final && (found == nullptr || evaluation.split == "test"))
+      found = &evaluation;
   return found;
 }
 
@@ -206,7 +228,7 @@ Run summarise(RunLog log, const fs::path& folder, const CollectOptions& options)
   run.size = run.fact("size").value_or("");
   run.length = run.fact("length").value_or("");
   run.seed = std::int64_t(run.number("seed").value_or(0));
-  condense_steps(run, options.curve_points);
+  condense_steps(run, options);
   settle_state(run, folder);
   condense_segments(run);
   return run;
@@ -219,14 +241,13 @@ void settle_order(Collection& collection) {
     if (collection.sweep.empty()) collection.sweep = run.fact("sweep").value_or("");
   }
   for (const Run& run : collection.runs)  // an arm that the list does not know comes last
-    if (!run.arm.empty() && std::find(collection.arms.begin(), collection.arms.end(), run.arm) ==
-                                collection.arms.end())
+    if (!run.arm.empty() &&
+        std::find(collection.arms.begin(), collection.arms.end(), run.arm) == collection.arms.end())
       collection.arms.push_back(run.arm);
   for (const Run& run : collection.runs)
     if (const auto baseline = run.fact("baseline_arm")) {
       const auto found = std::find(collection.arms.begin(), collection.arms.end(), *baseline);
-      if (found != collection.arms.end())
-        std::rotate(collection.arms.begin(), found, found + 1);
+      if (found != collection.arms.end()) std::rotate(collection.arms.begin(), found, found + 1);
       break;
     }
   const auto place = [&](const Run& run) {
@@ -254,8 +275,7 @@ Collection collect(const fs::path& folder, const CollectOptions& options) {
     collection.runs.push_back(std::move(run));
   }
   settle_order(collection);
-  if (collection.sweep.empty())
-    collection.sweep = fs::weakly_canonical(folder).filename().string();
+  if (collection.sweep.empty()) collection.sweep = fs::weakly_canonical(folder).filename().string();
   return collection;
 }
 

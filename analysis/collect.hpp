@@ -1,5 +1,5 @@
-// From a results folder to its runs: what each run is, how it ended, what it measured. A run is known
-// only through its own files.
+// From a results folder to its runs: what each run is, how it ended, what it measured. A run is
+// known only through its own files.
 #pragma once
 
 #include <cstdint>
@@ -31,17 +31,18 @@ struct Run {
   std::string arm, architecture, size, length;
   std::int64_t seed = 0;
   RunState state = RunState::unreadable;
-  std::string reason;               // why it is not done; empty if it is
-  RunLog log;                       // without steps and segments, which are condensed into:
-  std::vector<CurvePoint> curve;    // thinned, extremes kept, only finite losses
+  std::string reason;                   // why it is not done; empty if it is
+  RunLog log;                           // without steps and segments, which are condensed into:
+  std::vector<CurvePoint> curve;        // thinned, extremes kept, only finite losses
+  std::vector<CurvePoint> trend;        // means over stretches that grow with the step, for figures
   std::vector<DocumentLoss> documents;  // of the final evaluation
-  std::int64_t steps = 0;           // done
-  std::int64_t tokens = 0;          // trained on
-  double flops = 0;                 // achieved training FLOPs, model FLOPs
-  double hours = 0;                 // wall time of all steps
-  double tokens_per_second = 0;     // median over steps
-  std::int64_t non_finite_rows = 0; // steps whose loss is NaN or infinite
-  std::uint64_t data_digest = 0;    // running digest of the token ids after the last step
+  std::int64_t steps = 0;               // done
+  std::int64_t tokens = 0;              // trained on
+  double flops = 0;                     // achieved training FLOPs, model FLOPs
+  double hours = 0;                     // wall time of all steps
+  double tokens_per_second = 0;         // median over steps
+  std::int64_t non_finite_rows = 0;     // steps whose loss is NaN or infinite
+  std::uint64_t data_digest = 0;        // running digest of the token ids after the last step
 
   // The final evaluation on test, or on validation if test was never opened; nullptr: none.
   const Evaluation* final_evaluation() const;
@@ -54,23 +55,25 @@ struct Run {
 
 struct CollectOptions {
   std::size_t curve_points = 600;  // per run, at most
+  std::size_t trend_points = 90;
 };
 
 struct Collection {
   std::filesystem::path folder;
-  std::string sweep;              // its name
-  std::vector<std::string> arms;  // in the sweep's order; the first is the baseline
-  std::vector<Run> runs;          // by arm, parameters, length, seed
-  std::vector<std::string> notes; // what was odd about the folder
+  std::string sweep;               // its name
+  std::vector<std::string> arms;   // in the sweep's order; the first is the baseline
+  std::vector<Run> runs;           // by arm, parameters, length, seed
+  std::vector<std::string> notes;  // what was odd about the folder
 
   std::string baseline() const { return arms.empty() ? "" : arms.front(); }
 };
 
-// Reads results/<sweep>, or a single run folder. A run that cannot be read is in the result, with the
-// reason. Throws Error{bad_input} only if the folder itself does not exist.
+// Reads results/<sweep>, or a single run folder. A run that cannot be read is in the result, with
+// the reason. Throws Error{bad_input} only if the folder itself does not exist.
 Collection collect(const std::filesystem::path& folder, const CollectOptions& options = {});
 
-// A run out of a log that is in memory; `folder` holds DONE, FAILED and state.json if it exists.
+// A run out of a log. `folder` holds DONE, FAILED and state.json; if it is empty, the log's fact
+// "status" says how the run ended.
 Run summarise(RunLog log, const std::filesystem::path& folder, const CollectOptions& options = {});
 
 // Sorts runs and settles the order of arms. collect does it; so must who builds runs in memory.

@@ -18,7 +18,7 @@ set datafile missing "nan"
 set encoding utf8
 set border 3 lw 0.8 lc rgb "#555555"
 set tics nomirror out scale 0.5 textcolor rgb "#333333"
-set grid ytics lw 0.5 lc rgb "#e2e2e2"
+set grid ytics lt 1 lw 0.5 lc rgb "#e4e4e4"
 set key noenhanced samplen 2.2 spacing 1.15 textcolor rgb "#222222"
 )";
 
@@ -41,10 +41,11 @@ std::string gnuplot_script(const Figure& figure) {
   std::string plots;
   for (const std::string& plot : figure.plots)
     plots += (plots.empty() ? "" : ", \\\n         ") + plot;
-  return "# Draws this figure again: gnuplot " + figure.name + ".gp\n" + terminals + figure.settings +
-         loop_head +
-         fmt::format("    set output \"{}\" . (columns == 1 ? \"\" : \"-double\") . \".\" . format\n",
-                     figure.name) +
+  return "# Draws this figure again: gnuplot " + figure.name + ".gp\n" + terminals +
+         figure.settings + loop_head +
+         fmt::format(
+             "    set output \"{}\" . (columns == 1 ? \"\" : \"-double\") . \".\" . format\n",
+             figure.name) +
          "    plot " + plots + "\n    unset output\n  }\n}\n";
 }
 
@@ -57,8 +58,9 @@ std::vector<std::string> write_figures(const Report& report, const std::filesyst
     const ProcessResult result =
         run_process({"gnuplot", figure.name + ".gp"}, folder, gnuplot_seconds);
     if (!result.found) {
-      problems.push_back("gnuplot is not installed: figures/ holds scripts and data, but no pictures "
-                         "(install gnuplot-nox).");
+      problems.push_back(
+          "gnuplot is not installed: figures/ holds scripts and data, but no pictures "
+          "(install gnuplot-nox).");
       return problems;
     }
     if (!result.good())

@@ -11,9 +11,9 @@
 namespace metascale {
 
 struct Figure {
-  std::string name;      // of its files
-  std::string data;      // name.csv; blocks are parted by two empty lines
-  std::string settings;  // gnuplot commands
+  std::string name;                // of its files
+  std::string data;                // name.csv; blocks are parted by two empty lines
+  std::string settings;            // gnuplot commands
   std::vector<std::string> plots;  // the elements of one plot command
 };
 
@@ -23,8 +23,8 @@ std::vector<Figure> figures_of(const Report& report);
 // The whole script: draws name.{svg,pdf,png} and name-double.{svg,pdf,png} in its own folder.
 std::string gnuplot_script(const Figure& figure);
 
-// Writes script and data of each and runs gnuplot. Returns what could not be drawn, in words; scripts
-// and data are there all the same. Throws Error{io} if the folder cannot be written.
+// Writes script and data of each and runs gnuplot. Returns what could not be drawn, in words;
+// scripts and data are there all the same. Throws Error{io} if the folder cannot be written.
 std::vector<std::string> write_figures(const Report& report, const std::filesystem::path& folder);
 
 }  // namespace metascale

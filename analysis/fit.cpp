@@ -24,8 +24,9 @@ void check_points(const Law& form, std::span<const FitPoint> points) {
                   ExitCode::bad_input);
     for (const double value : point.x)
       if (!std::isfinite(value) || value <= 0)
-        throw Error(concat(point.label, ": x = ", value, " has no logarithm; drop the row or mend it"),
-                    ExitCode::bad_input);
+        throw Error(
+            concat(point.label, ": x = ", value, " has no logarithm; drop the row or mend it"),
+            ExitCode::bad_input);
     if (!std::isfinite(point.loss) || point.loss <= 0)
       throw Error(concat(point.label, ": loss = ", point.loss,
                          " has no logarithm; drop the row or mend it"),
@@ -34,8 +35,8 @@ void check_points(const Law& form, std::span<const FitPoint> points) {
   }
   const std::size_t needed = std::max<std::size_t>(2, form.coefficients());
   if (fitted < needed)
-    throw Error(concat("a fit of ", name_of(form.kind), " needs ", needed, " points, and there are ",
-                       fitted, " to fit"),
+    throw Error(concat("a fit of ", name_of(form.kind), " needs ", needed,
+                       " points, and there are ", fitted, " to fit"),
                 ExitCode::bad_input);
 }
 
@@ -141,6 +142,10 @@ Fit fit_law(LawKind kind, std::span<const FitPoint> points, const FitOptions& op
   return fit;
 }
 
+Objective default_objective(LawKind kind) {
+  return kind == LawKind::loglog ? Objective::squared_log : Objective::huber_log;
+}
+
 LawKind law_for(std::span<const FitPoint> points) {
   std::vector<FitPoint> fitted;
   std::copy_if(points.begin(), points.end(), std::back_inserter(fitted),
@@ -157,12 +162,13 @@ LawKind law_for(std::span<const FitPoint> points) {
 Allocation allocate(const Fit& fit, double flops) {
   const Law& form = law(fit.kind);
   if (form.variables != 2)
-    throw Error(concat("the law ", name_of(fit.kind), " has one variable: it allocates nothing; fit ",
-                       "chinchilla or tied"),
+    throw Error(concat("the law ", name_of(fit.kind),
+                       " has one variable: it allocates nothing; fit ", "chinchilla or tied"),
                 ExitCode::usage);
   const double alpha = fit.inside[std::size_t(form.terms[0].exponent)];
   const double beta = fit.inside[std::size_t(form.terms[1].exponent)];
-  const double log_ratio = std::log(alpha / beta) + fit.inside[std::size_t(form.terms[0].coefficient)] -
+  const double log_ratio = std::log(alpha / beta) +
+                           fit.inside[std::size_t(form.terms[0].coefficient)] -
                            fit.inside[std::size_t(form.terms[1].coefficient)];
   const double budget = flops / 6;
   Allocation best;

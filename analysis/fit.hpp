@@ -14,11 +14,11 @@
 namespace metascale {
 
 struct FitPoint {
-  std::string label;        // run id, or the row of a table
-  std::string cell;         // runs of one (size, length) differ by their seed only; empty: its own
-  std::vector<double> x;    // N or C or D; N and D for the laws of two variables
-  double loss = 0;          // nats per token, or whatever is to be fitted; > 0
-  bool held_out = false;    // predicted, not fitted
+  std::string label;      // run id, or the row of a table
+  std::string cell;       // runs of one (size, length) differ by their seed only; empty: its own
+  std::vector<double> x;  // N or C or D; N and D for the laws of two variables
+  double loss = 0;        // nats per token, or whatever is to be fitted; > 0
+  bool held_out = false;  // predicted, not fitted
 };
 
 enum class Objective {
@@ -29,13 +29,14 @@ enum class Objective {
 
 struct FitOptions {
   Objective objective = Objective::huber_log;
-  int draws = 2000;            // of the bootstrap; 0: none
+  int draws = 2000;  // of the bootstrap; 0: none
   std::uint64_t seed = 20250411;
   double confidence = 0.95;
   int threads = 1;
   double huber_delta = 1e-3;
-  double seed_deviation = 0;   // relative, of one run; 0: known_seed_deviation. One run per cell only.
-  bool influence = true;       // refits without each point in turn
+  double seed_deviation =
+      0;                  // relative, of one run; 0: known_seed_deviation. One run per cell only.
+  bool influence = true;  // refits without each point in turn
   std::function<void(int done, int of)> progress;  // called by one thread at a time; may be empty
 };
 
@@ -48,7 +49,7 @@ struct HeldOut {
   std::string label;
   std::vector<double> x;
   double measured = 0, predicted = 0;
-  Interval interval;   // of the prediction
+  Interval interval;  // of the prediction
   double error() const { return predicted / measured - 1; }
 };
 
@@ -59,26 +60,30 @@ struct Fit {
   std::vector<double> coefficients;  // as people know them, in the order of Law::names
   std::vector<Interval> intervals;   // of the coefficients; empty without bootstrap
   double objective = 0;
-  std::vector<FitPoint> points;      // those fitted
-  std::vector<double> residuals;     // relative, L' / L - 1, one per point
-  double worst_residual = 0;         // largest |residual|
+  std::vector<FitPoint> points;   // those fitted
+  std::vector<double> residuals;  // relative, L' / L - 1, one per point
+  double worst_residual = 0;      // largest |residual|
   std::vector<HeldOut> held_out;
   std::vector<Influence> influence;
   std::vector<std::vector<double>> replicates;  // inside coefficients of each bootstrap draw
   bool parametric_bootstrap = false;            // one run per cell: known seed noise was drawn
   std::int64_t cells = 0;
-  double agreement = 0;              // share of the ten best starts that found the optimum
-  double gradient = 0;               // largest free component at the optimum
-  std::vector<std::string> problems; // fit health: empty is good
+  double agreement = 0;               // share of the ten best starts that found the optimum
+  double gradient = 0;                // largest free component at the optimum
+  std::vector<std::string> problems;  // fit health: empty is good
 
   bool healthy() const { return problems.empty(); }
   double predict(std::span<const double> x) const { return law(kind).loss(inside, x); }
   Interval predict_interval(std::span<const double> x, double confidence = 0.95) const;
 };
 
-// Throws Error{bad_input} if a value is not positive and finite, or if there are fewer points than two
-// (loglog) or than the law's coefficients.
+// Throws Error{bad_input} if a value is not positive and finite, or if there are fewer points than
+// two (loglog) or than the law's coefficients.
 Fit fit_law(LawKind kind, std::span<const FitPoint> points, const FitOptions& options = {});
+
+// Squares for a straight line: where it misfits by more than delta, Huber losses have no unique
+// minimum. Huber losses for all else.
+Objective default_objective(LawKind kind);
 
 // power where at least 5 points span 1.5 decades of x, loglog otherwise.
 LawKind law_for(std::span<const FitPoint> points);

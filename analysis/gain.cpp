@@ -35,15 +35,16 @@ EquivalentGain equivalent_gain(const Fit& baseline, const Fit& arm, double x, do
     draws.push_back(inverse(baseline, baseline.replicates[i], drawn) / x);
   }
   result.interval = percentile_interval(std::move(draws), confidence);
-  const auto [low, high] = std::minmax_element(
-      baseline.points.begin(), baseline.points.end(),
-      [](const FitPoint& a, const FitPoint& b) { return a.x[0] < b.x[0]; });
+  const auto [low, high] =
+      std::minmax_element(baseline.points.begin(), baseline.points.end(),
+                          [](const FitPoint& a, const FitPoint& b) { return a.x[0] < b.x[0]; });
   if (!std::isfinite(result.baseline_x))
     result.problem = "the baseline's law never reaches this loss";
   else if (result.baseline_x < low->x[0] || result.baseline_x > high->x[0])
-    result.problem = fmt::format("the baseline reaches this loss at {:.3g}, outside its fitted range "
-                                 "{:.3g} to {:.3g}",
-                                 result.baseline_x, low->x[0], high->x[0]);
+    result.problem = fmt::format(
+        "the baseline reaches this loss at {:.3g}, outside its fitted range "
+        "{:.3g} to {:.3g}",
+        result.baseline_x, low->x[0], high->x[0]);
   return result;
 }
 

@@ -9,12 +9,12 @@
 namespace metascale {
 
 struct EquivalentGain {
-  double x = 0;              // of the arm: FLOPs or parameters
-  double loss = 0;           // of the arm, measured
-  double baseline_x = 0;     // what the baseline's law needs for that loss; NaN: never reaches it
-  double gain = 0;           // baseline_x / x
-  Interval interval;         // of the gain, by replicates of both arms
-  std::string problem;       // why the gain must not be quoted; empty: it may
+  double x = 0;           // of the arm: FLOPs or parameters
+  double loss = 0;        // of the arm, measured
+  double baseline_x = 0;  // what the baseline's law needs for that loss; NaN: never reaches it
+  double gain = 0;        // baseline_x / x
+  Interval interval;      // of the gain, by replicates of both arms
+  std::string problem;    // why the gain must not be quoted; empty: it may
 };
 
 // Both fits have one variable; the arm's replicates give the noise of its loss at x. The two must

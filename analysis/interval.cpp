@@ -51,7 +51,8 @@ Interval bca_interval(std::vector<double> draws, double estimate,
   // Ties count half: draws of a statistic that never moves are then unbiased.
   const double below =
       0.5 * double((first - draws.begin()) + (last - draws.begin())) / double(draws.size());
-  if (below <= 0 || below >= 1)  // the estimate lies outside its own bootstrap: no correction exists
+  if (below <= 0 ||
+      below >= 1)  // the estimate lies outside its own bootstrap: no correction exists
     return {quantile(draws, (1 - confidence) / 2), quantile(draws, (1 + confidence) / 2)};
   const double bias = normal_quantile(below), rate = acceleration(leave_one_out);
   const auto corrected = [&](double probability) {

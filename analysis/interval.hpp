@@ -24,7 +24,7 @@ Interval percentile_interval(std::vector<double> draws, double confidence);
 Interval bca_interval(std::vector<double> draws, double estimate,
                       std::span<const double> leave_one_out, double confidence);
 
-double normal_distribution(double x);           // Phi
-double normal_quantile(double probability);     // its inverse; -+infinity at 0 and 1
+double normal_distribution(double x);        // Phi
+double normal_quantile(double probability);  // its inverse; -+infinity at 0 and 1
 
 }  // namespace metascale

@@ -1,6 +1,6 @@
-// Scaling laws as sums of powers: L = sum of coefficient * x^-exponent + E, with x the parameters N or
-// the tokens D of a run, or its FLOPs C. Predictions and gradients are in logarithms:
-// ln L = LSE(a_i - exponent_i ln x_i, ..., e) [Hoffmann et al. 2022, appendix D.3].
+// Scaling laws as sums of powers: L = sum of coefficient * x^-exponent + E, with x the parameters N
+// or the tokens D of a run, or its FLOPs C. Predictions and gradients are in logarithms: ln L =
+// LSE(a_i - exponent_i ln x_i, ..., e) [Hoffmann et al. 2022, appendix D.3].
 #pragma once
 
 #include <span>
@@ -28,7 +28,7 @@ struct Law {
   LawKind kind;
   std::vector<std::string> names;  // of the coefficients as people know them: A, B, E, alpha, beta
   std::vector<LawTerm> terms;
-  int constant = -1;               // index of ln E; -1: none
+  int constant = -1;  // index of ln E; -1: none
   int variables = 1;
 
   std::size_t coefficients() const { return names.size(); }

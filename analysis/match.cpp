@@ -110,7 +110,10 @@ void match_cell(const Cell& cell, const std::string& first_arm, const std::strin
   for (const auto& [seed, one] : first->second) {
     const auto partner = second->second.find(seed);
     if (partner == second->second.end()) {
-      matching.refused.push_back({one->id, second_arm, cell.size, cell.length,
+      matching.refused.push_back({one->id,
+                                  second_arm,
+                                  cell.size,
+                                  cell.length,
                                   {concat("no run of ", second_arm, " with seed ", seed)}});
       continue;
     }
@@ -127,7 +130,10 @@ void match_cell(const Cell& cell, const std::string& first_arm, const std::strin
   }
   for (const auto& [seed, other] : second->second)
     if (!first->second.contains(seed))
-      matching.refused.push_back({first_arm, other->id, cell.size, cell.length,
+      matching.refused.push_back({first_arm,
+                                  other->id,
+                                  cell.size,
+                                  cell.length,
                                   {concat("no run of ", first_arm, " with seed ", seed)}});
   if (!pair.first.empty()) matching.pairs.push_back(std::move(pair));
 }
@@ -142,8 +148,9 @@ std::vector<std::string> mismatches(const Run& first, const Run& second) {
   if (first.tokens != second.tokens)
     reasons.push_back(concat("trained on ", first.tokens, " and ", second.tokens, " tokens"));
   else if (first.data_digest != second.data_digest)
-    reasons.push_back("trained on different tokens, or on the same in another order: the running "
-                      "digests of the token ids differ");
+    reasons.push_back(
+        "trained on different tokens, or on the same in another order: the running "
+        "digests of the token ids differ");
   return reasons;
 }
 

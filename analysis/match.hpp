@@ -1,6 +1,6 @@
 // Which runs may be compared: the two agree on data, tokenizer, context, schedule, batch, precision
-// and evaluation set, and on the matched quantity within tolerance. What does not is listed with the
-// reason [docs/analysis.md, "Matched pairs"].
+// and evaluation set, and on the matched quantity within tolerance. What does not is listed with
+// the reason [docs/analysis.md, "Matched pairs"].
 #pragma once
 
 #include <string>

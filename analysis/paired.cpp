@@ -83,8 +83,8 @@ void add_levels(std::span<const PairedSeed> seeds, int domain, PairedResult& res
   result.seed_deviation = deviation_of(result.per_seed);
 }
 
-// What the seeds add to one draw. Several seeds: Student's t with their own spread, since resampling
-// two or three values understates it; one seed: the known deviation of two single runs.
+// What the seeds add to one draw. Several seeds: Student's t with their own spread, since
+// resampling two or three values understates it; one seed: the known deviation of two single runs.
 double draw_seeds(const PairedResult& result, CounterRandom random) {
   const std::size_t count = result.per_seed.size();
   if (count < 2)
@@ -96,7 +96,8 @@ double draw_seeds(const PairedResult& result, CounterRandom random) {
 
 }  // namespace
 
-PairedSeed join_documents(std::span<const DocumentLoss> first, std::span<const DocumentLoss> second) {
+PairedSeed join_documents(std::span<const DocumentLoss> first,
+                          std::span<const DocumentLoss> second) {
   const auto by_number = [](const DocumentLoss& a, const DocumentLoss& b) {
     return a.document < b.document;
   };
@@ -121,13 +122,13 @@ PairedSeed join_documents(std::span<const DocumentLoss> first, std::span<const D
 }
 
 PairedResult paired_difference(std::span<const PairedSeed> seeds, const PairedOptions& options) {
-  if (seeds.empty())
-    throw Error("a paired difference was asked of no seed", ExitCode::assertion);
+  if (seeds.empty()) throw Error("a paired difference was asked of no seed", ExitCode::assertion);
   for (const PairedSeed& seed : seeds)
     if (seed.size() != seeds.front().size())
-      throw Error("the seeds of a paired difference scored different documents; evaluate all runs "
-                  "on the same set",
-                  ExitCode::assertion);
+      throw Error(
+          "the seeds of a paired difference scored different documents; evaluate all runs "
+          "on the same set",
+          ExitCode::assertion);
   const std::vector<Unit> units = units_of(seeds, options.domain);
   if (units.empty())
     throw Error("a paired difference has no document: the final evaluations hold no segments",
@@ -147,8 +148,8 @@ PairedResult paired_difference(std::span<const PairedSeed> seeds, const PairedOp
     }
   });
   result.percentile = percentile_interval(documents, options.confidence);
-  result.bca =
-      bca_interval(std::move(documents), result.difference, leave_one_out(units), options.confidence);
+  result.bca = bca_interval(std::move(documents), result.difference, leave_one_out(units),
+                            options.confidence);
   result.with_seeds = percentile_interval(both, options.confidence);
   result.assumed_seed_noise = seeds.size() < 2;
   result.draws = std::move(both);

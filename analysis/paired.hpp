@@ -29,9 +29,10 @@ struct PairedDocument {
 };
 using PairedSeed = std::vector<PairedDocument>;
 
-// Joins two evaluations' documents by number, in ascending order. Throws Error{assertion} naming the
-// first document that one of them lacks or whose tokens differ.
-PairedSeed join_documents(std::span<const DocumentLoss> first, std::span<const DocumentLoss> second);
+// Joins two evaluations' documents by number, in ascending order. Throws Error{assertion} naming
+// the first document that one of them lacks or whose tokens differ.
+PairedSeed join_documents(std::span<const DocumentLoss> first,
+                          std::span<const DocumentLoss> second);
 
 // Runs that differ only in their seed differ in loss by about this share of it: the standard
 // deviation of one run (docs/analysis.md, "Seeds").
@@ -48,7 +49,7 @@ struct PairedOptions {
 
 // All in nats per token, second minus first: negative where the second arm is better.
 struct PairedResult {
-  double difference = 0;            // mean over seeds, weighted by tokens
+  double difference = 0;  // mean over seeds, weighted by tokens
   double first_loss = 0, second_loss = 0;
   double relative = 0;              // difference / first_loss
   double bits_per_byte = 0;         // the difference in bits per UTF-8 byte
@@ -60,7 +61,7 @@ struct PairedResult {
   bool assumed_seed_noise = false;  // one seed: known_seed_deviation was used
   std::int64_t documents = 0;
   std::int64_t tokens = 0;
-  std::vector<double> draws;        // of the difference with seeds, one per bootstrap draw
+  std::vector<double> draws;  // of the difference with seeds, one per bootstrap draw
 };
 
 // Draws depend on (options.seed, draw) alone: comparisons over the same documents draw the same

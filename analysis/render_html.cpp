@@ -31,9 +31,10 @@ std::string folded(const std::string& summary, const std::string& body) {
 }
 
 std::string chart(const char* id, const std::string& label, const char* size = "") {
-  return fmt::format("<div class=\"plot {}\"><canvas id=\"{}\" role=\"img\" aria-label=\"{}\">{}"
-                     "</canvas></div>",
-                     size, id, html_escape(label), html_escape(label));
+  return fmt::format(
+      "<div class=\"plot {}\"><canvas id=\"{}\" role=\"img\" aria-label=\"{}\">{}"
+      "</canvas></div>",
+      size, id, html_escape(label), html_escape(label));
 }
 
 std::string choice(const char* id, const char* label,
@@ -66,6 +67,16 @@ const char* tone_of(Verdict verdict) {
   return "";
 }
 
+std::string evidence_list(const Claim& claim) {
+  if (claim.evidence.empty()) return "";
+  std::string html =
+      "<p class=\"measure\">" + html_escape(claim.measure) + "</p><dl class=\"evidence\">";
+  for (const Evidence& entry : claim.evidence)
+    html += "<div><dt>" + html_escape(entry.where) + "</dt><dd>" + html_escape(entry.value) +
+            "</dd></div>";
+  return html + "</dl>";
+}
+
 std::string summary_section(const Report& report) {
   std::string html;
   if (!report.notes.empty()) {
@@ -77,8 +88,7 @@ std::string summary_section(const Report& report) {
   for (const Claim& claim : report.claims) {
     html += fmt::format("<li><span class=\"letter\">{}</span><div><p class=\"text\">{}</p>",
                         html_escape(claim.letter), html_escape(claim.text));
-    if (!claim.evidence.empty())
-      html += "<p class=\"evidence\">" + html_escape(claim.evidence) + "</p>";
+    html += evidence_list(claim);
     if (!claim.would_decide.empty())
       html += "<p class=\"would\">Would decide it: " + html_escape(claim.would_decide) + ".</p>";
     html += fmt::format("</div><span class=\"badge {}\">{}</span></li>\n", tone_of(claim.verdict),
@@ -94,7 +104,8 @@ std::string comparison_section(const Report& report) {
     controls = "<div class=\"controls\">" +
                choice("sizes-length", "Length", length_choices(report, true)) + "</div>";
   return "<figure>" + controls +
-         chart("chart-sizes", "Final loss per size for each arm; the table below holds the numbers") +
+         chart("chart-sizes",
+               "Final loss per size for each arm; the table below holds the numbers") +
          "<figcaption>Final loss of every arm per size; whiskers are one standard deviation over "
          "seeds. The axis does not begin at 0.</figcaption></figure>\n" +
          to_html(comparison_table(report)) +
@@ -112,11 +123,13 @@ std::string curves_section(const Report& report) {
                 {{"both", "training and validation"},
                  {"validation", "validation"},
                  {"training", "training"}}) +
-         toggle("curves-log-x", "log x", false) + toggle("curves-log-y", "log y", false) +
+         toggle("curves-log-x", "log x", true) + toggle("curves-log-y", "log y", false) +
          "<button type=\"button\" id=\"curves-all\">Show all</button>"
          "<button type=\"button\" id=\"curves-none\">Hide all</button></div>" +
-         chart("chart-curves", "Loss curves of all runs; tables/curves.csv holds the numbers", "tall") +
-         "<div class=\"legend\" id=\"legend-curves\" role=\"group\" aria-label=\"Runs shown\"></div>"
+         chart("chart-curves", "Loss curves of all runs; tables/curves.csv holds the numbers",
+               "tall") +
+         "<div class=\"legend\" id=\"legend-curves\" role=\"group\" aria-label=\"Runs "
+         "shown\"></div>"
          "<figcaption>Loss of each step's batch as logged (thin) and on validation data (bold). "
          "Colour is the arm, dash the size. Long curves are thinned; the lowest and highest value "
          "of each stretch are kept.</figcaption></figure>\n";
@@ -127,22 +140,25 @@ std::string scaling_section(const Report& report) {
                                [](const ArmFit& entry) { return entry.length != "all"; });
   std::string html;
   if (any) {
-    html = "<figure><div class=\"controls\">" +
-           choice("fits-x", "Against",
-                  {{"non_embedding_parameters", "non-embedding parameters"},
-                   {"parameters", "all parameters"},
-                   {"training_flops", "training FLOPs"}}) +
-           (report.lengths().size() > 1
-                ? choice("fits-length", "Length", length_choices(report, false))
-                : "") +
-           toggle("fits-log", "log axes", true) + "</div>" +
-           chart("chart-fits", "Final loss against size with fitted laws; the tables below hold the "
-                               "numbers") +
-           "<figcaption>Final losses with the fitted law and its 95 % bootstrap band. A dashed law "
-           "has a problem that the table names. Open marks are predictions of the largest size by a "
-           "fit that did not see it.</figcaption></figure>\n";
+    html =
+        "<figure><div class=\"controls\">" +
+        choice("fits-x", "Against",
+               {{"non_embedding_parameters", "non-embedding parameters"},
+                {"parameters", "all parameters"},
+                {"training_flops", "training FLOPs"}}) +
+        (report.lengths().size() > 1
+             ? choice("fits-length", "Length", length_choices(report, false))
+             : "") +
+        toggle("fits-log", "log axes", true) + "</div>" +
+        chart("chart-fits",
+              "Final loss against size with fitted laws; the tables below hold the "
+              "numbers") +
+        "<figcaption>Final losses with the fitted law and its 95 % bootstrap band. A dashed law "
+        "has a problem that the table names. Open marks are predictions of the largest size by a "
+        "fit that did not see it.</figcaption></figure>\n";
   }
-  return html + table_or(fits_table(report), "No arm has two sizes that are done: nothing to fit.") +
+  return html +
+         table_or(fits_table(report), "No arm has two sizes that are done: nothing to fit.") +
          (any ? folded("Measured, fitted and held-out losses", to_html(residuals_table(report)))
               : "");
 }
@@ -151,7 +167,8 @@ std::string pairs_section(const Report& report) {
   const std::string plot = forest_plot(report);
   if (plot.empty()) return "<p class=\"empty\">No two runs are a matched pair.</p>\n";
   return "<figure>" + plot +
-         "<figcaption>Both models score the same documents, so their difference is known far better "
+         "<figcaption>Both models score the same documents, so their difference is known far "
+         "better "
          "than either loss. Thick: 95 % over documents (BCa). Thin: over documents and seeds, the "
          "interval that decides.</figcaption></figure>\n" +
          folded("The same as a table", to_html(pairs_table(report)));
@@ -173,8 +190,9 @@ std::string runs_section(const Report& report) {
 }
 
 std::string refused_section(const Report& report) {
-  return table_or(not_comparable_table(report), "Every pair of runs that the sweep means to compare "
-                                                "agrees in what it must agree in.");
+  return table_or(not_comparable_table(report),
+                  "Every pair of runs that the sweep means to compare "
+                  "agrees in what it must agree in.");
 }
 
 std::string environment_section(const Report& report) {
@@ -191,8 +209,10 @@ std::string environment_section(const Report& report) {
 std::string method_section(const Report& report) {
   return fmt::format(
       "<p>Final evaluations: {}.</p>"
-      "<p>Losses are nats per token; bits per byte divide the summed nats by ln 2 and by the raw bytes "
-      "of the text. FLOPs are model FLOPs by one rule for every architecture. Differences are paired "
+      "<p>Losses are nats per token; bits per byte divide the summed nats by ln 2 and by the raw "
+      "bytes "
+      "of the text. FLOPs are model FLOPs by one rule for every architecture. Differences are "
+      "paired "
       "by document: each of the bootstrap's draws takes documents with replacement; seeds enter as "
       "Student's t of their own spread, or with one seed as the spread known from other studies. "
       "Scaling laws minimise the sum of Huber losses of log residuals from many starts; bands come "
@@ -219,6 +239,24 @@ std::string fact(const std::string& name, const std::string& value, const std::s
          html_escape(small) + "</small></dd></div>";
 }
 
+// The difference of the last arm to the baseline at the largest size, in one sentence.
+std::string headline(const Report& report) {
+  const PairReport* largest = nullptr;
+  for (const PairReport& pair : report.pairs)
+    if (pair.problem.empty() && pair.pair->first_arm == report.collection.baseline() &&
+        (largest == nullptr || pair.pair->second_arm != largest->pair->second_arm ||
+         pair.first->parameters >= largest->first->parameters))
+      largest = &pair;
+  if (largest == nullptr) return "";
+  const PairedResult& result = largest->result;
+  const Interval interval{100 * result.with_seeds.low / result.first_loss,
+                          100 * result.with_seeds.high / result.first_loss};
+  return fmt::format("At {} ({}), the loss of {} differs from that of {} by {:+.2f} % {}{}.",
+                     largest->pair->size, largest->pair->length, largest->pair->second_arm,
+                     largest->pair->first_arm, 100 * result.relative, interval_text(interval, 2),
+                     interval.excludes(0) ? "" : ", an interval that contains 0");
+}
+
 std::string head_of(const Report& report) {
   const auto& runs = report.collection.runs;
   const auto done = std::count_if(runs.begin(), runs.end(),
@@ -230,16 +268,18 @@ std::string head_of(const Report& report) {
   for (const Run& run : runs) hours += run.hours, flops += run.flops;
   const auto sizes = report.sizes();
   return "<header class=\"page\"><p class=\"eyebrow\">metascale report</p><h1>" +
-         html_escape(report.collection.sweep) + "</h1><p class=\"lead\">" + html_escape(arms) +
-         (report.protocol.empty() ? "" : ". Evaluated on " + html_escape(report.protocol)) +
+         html_escape(report.collection.sweep) + "</h1><p class=\"lead\">" +
+         html_escape(headline(report)) + "</p><p class=\"sub\">" + html_escape(arms) +
+         (report.protocol.empty() ? "" : ". Evaluated: " + html_escape(report.protocol)) +
          ".</p><dl class=\"facts\">" +
          fact("Runs done", std::to_string(done), "of " + std::to_string(runs.size())) +
-         fact("Sizes", std::to_string(sizes.size()),
-              sizes.empty() ? "" : sizes.front() + (sizes.size() > 1 ? " to " + sizes.back() : "")) +
+         fact(
+             "Sizes", std::to_string(sizes.size()),
+             sizes.empty() ? "" : sizes.front() + (sizes.size() > 1 ? " to " + sizes.back() : "")) +
          fact("Matched pairs", std::to_string(report.pairs.size()),
               std::to_string(report.matching.refused.size()) + " refused") +
-         fact("Compute", scientific(flops), "model FLOPs") + fact("Run time", duration_text(hours), "") +
-         "</dl></header>\n";
+         fact("Compute", scientific(flops), "model FLOPs") +
+         fact("Run time", duration_text(hours), "") + "</dl></header>\n";
 }
 
 }  // namespace
@@ -258,20 +298,24 @@ std::string render_html(const Report& report) {
           head_of(report) + "<nav class=\"contents\" aria-label=\"Sections\"><div>";
   for (const Section& section : sections)
     html += fmt::format("<a href=\"#{}\">{}</a>", section.id, section.title);
-  html += "<button type=\"button\" id=\"theme\">Dark</button></div></nav>\n<main>\n"
-          "<noscript><p class=\"notes\">The charts need JavaScript; every number is also in the "
-          "tables.</p></noscript>\n";
+  html +=
+      "<button type=\"button\" id=\"theme\">Dark</button></div></nav>\n<main>\n"
+      "<noscript><p class=\"notes\">The charts need JavaScript; every number is also in the "
+      "tables.</p></noscript>\n";
   for (const Section& section : sections)
-    html += fmt::format("<section id=\"{0}\" aria-labelledby=\"title-{0}\"><h2 id=\"title-{0}\">{1}"
-                        "</h2>\n",
-                        section.id, section.title) +
+    html += fmt::format(
+                "<section id=\"{0}\" aria-labelledby=\"title-{0}\"><h2 id=\"title-{0}\">{1}"
+                "</h2>\n",
+                section.id, section.title) +
             section.body(report) + "</section>\n";
   const auto program = build_info();
-  html += "</main><footer><p>Made " + html_escape(report.generated) + " by metascale " +
-          html_escape(program.at("version")) + ", commit " + html_escape(program.at("commit")) +
-          ". Every number is in tables/*.csv and fits.json beside this page; charts by Chart.js (MIT "
-          "licence).</p></footer>\n";
-  html += "<script type=\"application/json\" id=\"data\">" + render_page_data(report) + "</script>\n";
+  html +=
+      "</main><footer><p>Made " + html_escape(report.generated) + " by metascale " +
+      html_escape(program.at("version")) + ", commit " + html_escape(program.at("commit")) +
+      ". Every number is in tables/*.csv and fits.json beside this page; charts by Chart.js (MIT "
+      "licence).</p></footer>\n";
+  html +=
+      "<script type=\"application/json\" id=\"data\">" + render_page_data(report) + "</script>\n";
   html += "<script>";
   html += chart_script;
   html += "</script>\n<script>";

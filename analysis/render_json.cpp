@@ -76,8 +76,10 @@ Json pairs_json(const Report& report) {
                {"second", pair.pair->second_arm},
                {"size", pair.pair->size},
                {"length", pair.pair->length}};
-    if (pair.problem.empty()) entry["result"] = paired_json(pair.result);
-    else entry["problem"] = pair.problem;
+    if (pair.problem.empty())
+      entry["result"] = paired_json(pair.result);
+    else
+      entry["problem"] = pair.problem;
     for (const DomainDifference& domain : pair.domains)
       entry["domains"][domain.domain] = paired_json(domain.result);
     list.push_back(std::move(entry));
@@ -141,7 +143,8 @@ Json runs_json(const Report& report) {
 
 Json chart_fit(const ArmFit& entry) {
   const Fit& fit = entry.fit;
-  Json line{{"x", Json::array()}, {"y", Json::array()}, {"low", Json::array()}, {"high", Json::array()}};
+  Json line{
+      {"x", Json::array()}, {"y", Json::array()}, {"low", Json::array()}, {"high", Json::array()}};
   for (const double x : line_of(fit)) {
     const double at[] = {x};
     const Interval band = fit.predict_interval(at);
@@ -158,12 +161,38 @@ Json chart_fit(const ArmFit& entry) {
                       {"low", number(point.interval.low)},
                       {"high", number(point.interval.high)},
                       {"run", point.label}});
-  return {{"arm", entry.arm},   {"length", entry.length},   {"axis", name_of(entry.axis)},
-          {"line", line},       {"points", points},         {"held", held},
-          {"healthy", fit.healthy()}};
+  return {
+      {"arm", entry.arm}, {"length", entry.length}, {"axis", name_of(entry.axis)}, {"line", line},
+      {"points", points}, {"held", held},           {"healthy", fit.healthy()}};
+}
+
+Json isoflop_json(const IsoflopFit& fit) {
+  Json json{{"law", "isoflop"},
+            {"coefficients",
+             {{"coefficient", number(fit.coefficient)},
+              {"exponent", number(fit.exponent)},
+              {"token_exponent", number(fit.token_exponent)}}},
+            {"intervals", {{"exponent", interval(fit.interval)}}},
+            {"healthy", fit.healthy()},
+            {"problems", fit.problems},
+            {"budgets", Json::array()}};
+  for (const IsoflopBudget& budget : fit.budgets)
+    json["budgets"].push_back({{"flops", number(budget.flops)},
+                               {"points", budget.points},
+                               {"curvature", number(budget.curvature)},
+                               {"parameters", number(budget.parameters)},
+                               {"loss", number(budget.loss)},
+                               {"problem", budget.problem}});
+  return json;
 }
 
 }  // namespace
+
+std::string render_fit_json(const FitTableResult& result) {
+  Json json = result.fit ? fit_json(*result.fit) : isoflop_json(*result.isoflop);
+  json["notes"] = result.notes;
+  return json.dump(1, ' ', false, Json::error_handler_t::replace);
+}
 
 std::vector<double> line_of(const Fit& fit, int points) {
   double low = fit.points.front().x[0], high = low;
@@ -191,7 +220,7 @@ std::string render_json(const Report& report) {
     json["claims"].push_back({{"letter", claim.letter},
                               {"claim", claim.text},
                               {"verdict", name_of(claim.verdict)},
-                              {"evidence", claim.evidence},
+                              {"evidence", claim.evidence_text()},
                               {"would_decide", claim.would_decide}});
   json["cells"] = cells_json(report);
   json["pairs"] = pairs_json(report);
@@ -227,8 +256,10 @@ std::string render_page_data(const Report& report) {
     if (entry.length != "all") json["fits"].push_back(chart_fit(entry));
   std::string text = json.dump(-1, ' ', false, Json::error_handler_t::replace), safe;
   for (const char letter : text) {
-    if (letter == '<') safe += "\\u003c";
-    else safe += letter;
+    if (letter == '<')
+      safe += "\\u003c";
+    else
+      safe += letter;
   }
   return safe;
 }

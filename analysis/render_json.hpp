@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "analysis/fit_table.hpp"
 #include "analysis/report.hpp"
 
 namespace metascale {
@@ -10,6 +11,8 @@ namespace metascale {
 std::string render_json(const Report& report);  // fits.json: fits, gains, pairs, claims, cells
 // The page's charts; safe inside a <script> element: no '<' stands in it.
 std::string render_page_data(const Report& report);
+
+std::string render_fit_json(const FitTableResult& result);  // what `metascale fit --json` prints
 
 // x of a fit's drawn line, log-spaced over its points and a little beyond.
 std::vector<double> line_of(const Fit& fit, int points = 60);

@@ -14,8 +14,8 @@ std::string section(const std::string& title, const Table& table, const std::str
 }  // namespace
 
 std::string render_markdown(const Report& report) {
-  std::string text = "# " + markdown_escape(report.collection.sweep) + "\n\nMade " + report.generated +
-                     ". Final evaluations: " +
+  std::string text = "# " + markdown_escape(report.collection.sweep) + "\n\nMade " +
+                     report.generated + ". Final evaluations: " +
                      markdown_escape(report.protocol.empty() ? "none" : report.protocol) + ".\n";
   if (!report.notes.empty()) text += "\n";
   for (const std::string& note : report.notes) text += "- " + markdown_escape(note) + "\n";

@@ -49,8 +49,7 @@ ReportResult result_of(Report& report, const fs::path& page) {
 }  // namespace
 
 ReportResult write_report(Collection collection, const ReportOptions& options) {
-  const fs::path folder =
-      options.output.empty() ? collection.folder / "report" : options.output;
+  const fs::path folder = options.output.empty() ? collection.folder / "report" : options.output;
   make_folder(folder);
   Report report = analyse(std::move(collection), options);
   if (options.figures) {

@@ -17,14 +17,14 @@
 namespace metascale {
 
 struct ReportOptions {
-  std::filesystem::path output;      // empty: <results folder>/report
-  int bootstrap_pairs = 10000;       // draws per paired difference
-  int bootstrap_fits = 2000;         // draws per fit
-  std::uint64_t seed = 20250411;     // of all draws
+  std::filesystem::path output;   // empty: <results folder>/report
+  int bootstrap_pairs = 10000;    // draws per paired difference
+  int bootstrap_fits = 2000;      // draws per fit
+  std::uint64_t seed = 20250411;  // of all draws
   double confidence = 0.95;
   int threads = 1;
-  bool figures = true;               // by gnuplot; left out with a note where it is not installed
-  int refresh_seconds = 0;           // the page reloads itself; 0: never
+  bool figures = true;      // by gnuplot; left out with a note where it is not installed
+  int refresh_seconds = 0;  // the page reloads itself; 0: never
   std::function<void(const std::string& stage)> progress;  // may be empty
 };
 
@@ -39,7 +39,7 @@ struct Cell {
   double loss_deviation = 0;              // over seeds; NaN with one seed
   double bits_per_byte = 0;
   double tokens_per_second = 0;
-  double hours = 0;                       // mean wall time
+  double hours = 0;  // mean wall time
 };
 
 struct DomainDifference {
@@ -49,11 +49,11 @@ struct DomainDifference {
 
 struct PairReport {
   const MatchedPair* pair = nullptr;
-  const Cell* first = nullptr;   // may hold more seeds than the pair
+  const Cell* first = nullptr;  // may hold more seeds than the pair
   const Cell* second = nullptr;
   PairedResult result;
   std::vector<DomainDifference> domains;
-  std::string problem;           // why there is no result; empty: there is one
+  std::string problem;  // why there is no result; empty: there is one
 };
 
 enum class FitAxis { non_embedding_parameters, parameters, training_flops };
@@ -61,7 +61,7 @@ const char* name_of(FitAxis axis);   // as in the logs' facts
 const char* words_of(FitAxis axis);  // for people
 
 struct ArmFit {
-  std::string arm, length;             // length "all": over all lengths, with N and D
+  std::string arm, length;  // length "all": over all lengths, with N and D
   FitAxis axis = FitAxis::non_embedding_parameters;
   Fit fit;
   std::optional<Fit> without_largest;  // the largest size held out
@@ -85,13 +85,15 @@ struct Report {
   std::vector<ArmFit> fits;
   std::vector<GainReport> gains;
   std::vector<Claim> claims;
-  std::vector<std::string> notes;   // what a reader must know: subsets, single seeds, what is missing
-  std::string protocol;             // how the final evaluations were made
-  std::string generated;            // UTC, ISO 8601
+  std::vector<std::string>
+      notes;              // what a reader must know: subsets, single seeds, what is missing
+  std::string protocol;   // how the final evaluations were made
+  std::string generated;  // UTC, ISO 8601
   double confidence = 0.95;
   int refresh_seconds = 0;
 
-  const Cell* cell(const std::string& arm, const std::string& size, const std::string& length) const;
+  const Cell* cell(const std::string& arm, const std::string& size,
+                   const std::string& length) const;
   std::vector<std::string> lengths() const;
   // Labels of the sizes that have a run with a log, ascending by parameters.
   std::vector<std::string> sizes() const;
@@ -100,16 +102,16 @@ struct Report {
 Report analyse(Collection collection, const ReportOptions& options);
 
 struct ReportResult {
-  std::filesystem::path page;   // report.html
+  std::filesystem::path page;  // report.html
   std::int64_t done = 0, failed = 0, unfinished = 0, unreadable = 0;
   std::int64_t not_comparable = 0;
   std::vector<Claim> claims;
   std::vector<std::string> notes;
 };
 
-// Writes report.html, report.md, tables/*.csv, fits.json and figures/ into options.output. Runs that
-// cannot be read or compared are in the report, not errors. Throws Error{bad_input} if the folder does
-// not exist, Error{io} if the report cannot be written.
+// Writes report.html, report.md, tables/*.csv, fits.json and figures/ into options.output. Runs
+// that cannot be read or compared are in the report, not errors. Throws Error{bad_input} if the
+// folder does not exist, Error{io} if the report cannot be written.
 ReportResult write_report(const std::filesystem::path& results, const ReportOptions& options = {});
 ReportResult write_report(Collection collection, const ReportOptions& options);
 

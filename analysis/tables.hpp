@@ -1,5 +1,5 @@
-// The report's tables. The page, report.md, tables/*.csv and the LaTeX table all render these, so that
-// a number is the same wherever it stands.
+// The report's tables. The page, report.md, tables/*.csv and the LaTeX table all render these, so
+// that a number is the same wherever it stands.
 #pragma once
 
 #include <string>
@@ -13,6 +13,7 @@ struct TableColumn {
   std::string key;    // in CSV
   std::string title;  // for people, with the unit
   bool numeric = true;
+  bool wide = false;  // holds sentences
 };
 
 struct TableCell {
@@ -22,30 +23,30 @@ struct TableCell {
 };
 
 struct Table {
-  std::string key;      // file name without .csv
+  std::string key;  // file name without .csv
   std::string caption;
   std::vector<TableColumn> columns;
   std::vector<std::vector<TableCell>> rows;
 };
 
-Table comparison_table(const Report& report);      // the paper's Figure 2
-Table cells_table(const Report& report);           // every arm, size, length with all its numbers
-Table pairs_table(const Report& report);           // paired differences with intervals
-Table domains_table(const Report& report);         // per domain and pair
+Table comparison_table(const Report& report);  // the paper's Figure 2
+Table cells_table(const Report& report);       // every arm, size, length with all its numbers
+Table pairs_table(const Report& report);       // paired differences with intervals
+Table domains_table(const Report& report);     // per domain and pair
 Table claims_table(const Report& report);
-Table fits_table(const Report& report);            // coefficients and health
-Table residuals_table(const Report& report);       // measured and fitted, and held-out sizes
+Table fits_table(const Report& report);       // coefficients and health
+Table residuals_table(const Report& report);  // measured and fitted, and held-out sizes
 Table gains_table(const Report& report);
 Table runs_table(const Report& report);
 Table not_comparable_table(const Report& report);
 Table environment_table(const Report& report);
-Table curves_table(const Report& report);          // thinned training curves, for CSV
+Table curves_table(const Report& report);  // thinned training curves, for CSV
 
 std::vector<Table> all_tables(const Report& report);
 
 std::string to_csv(const Table& table);
 std::string to_markdown(const Table& table);
 std::string to_latex(const Table& table);
-std::string to_html(const Table& table);           // <table> with caption and scopes
+std::string to_html(const Table& table);  // <table> with caption and scopes
 
 }  // namespace metascale

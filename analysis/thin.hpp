@@ -8,8 +8,8 @@
 
 namespace metascale {
 
-// Indices, ascending, of at most `limit` of the values (limit >= 4); all of them if they are no more.
-// Values must be finite.
+// Indices, ascending, of at most `limit` of the values (limit >= 4); all of them if they are no
+// more. Values must be finite.
 std::vector<std::size_t> thin(std::span<const double> values, std::size_t limit);
 
 }  // namespace metascale

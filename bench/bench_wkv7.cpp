@@ -52,7 +52,7 @@ struct Seconds {
 template <typename Op>
 Seconds measure(Queue& queue, const Op& op) {
   std::vector<double> times;
-  for (int repeat = -2; repeat < 51; ++repeat) {
+  for (int repeat = -2; repeat < 201; ++repeat) {
     const double start = thread_seconds();
     run(queue, op);
     if (repeat >= 0) times.push_back(thread_seconds() - start);

@@ -49,7 +49,8 @@ AtomicFile::~AtomicFile() {
 
 void AtomicFile::commit() {
   File(temporary_, O_RDONLY).sync();
-  if (std::rename(temporary_.c_str(), path_.c_str()) != 0) throw_io_error("rename to", path_, errno);
+  if (std::rename(temporary_.c_str(), path_.c_str()) != 0)
+    throw_io_error("rename to", path_, errno);
   temporary_.clear();
   sync_folder(folder_of(path_));
 }

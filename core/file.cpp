@@ -35,9 +35,8 @@ constexpr Remedy remedies[] = {
 }  // namespace
 
 void throw_io_error(std::string_view action, const std::filesystem::path& path, int error_number) {
-  const auto* found = std::find_if(std::begin(remedies), std::end(remedies), [&](const Remedy& r) {
-    return r.error_number == error_number;
-  });
+  const auto* found = std::find_if(std::begin(remedies), std::end(remedies),
+                                   [&](const Remedy& r) { return r.error_number == error_number; });
   const char* remedy = found == std::end(remedies) ? "check the disk and the path" : found->text;
   throw Error(concat(path.string(), ": cannot ", action, ": ",
                      std::generic_category().message(error_number), "; ", remedy),
@@ -88,8 +87,8 @@ void File::write(const void* bytes, std::size_t count) const {
 std::size_t File::read_some(void* bytes, std::size_t count, std::uint64_t offset) const {
   std::size_t done = 0;
   while (done < count) {
-    const ssize_t got = ::pread(descriptor_, static_cast<char*>(bytes) + done, count - done,
-                                off_t(offset + done));
+    const ssize_t got =
+        ::pread(descriptor_, static_cast<char*>(bytes) + done, count - done, off_t(offset + done));
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) throw_io_error("read", path_, errno);
     if (got == 0) break;

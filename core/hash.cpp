@@ -182,9 +182,12 @@ bool parse_hex(std::string_view text, std::size_t digits, std::uint64_t& value) 
   if (text.size() != digits || digits == 0 || digits > 16) return false;
   std::uint64_t result = 0;
   for (const char c : text) {
-    if (c >= '0' && c <= '9') result = result << 4 | std::uint64_t(c - '0');
-    else if (c >= 'a' && c <= 'f') result = result << 4 | std::uint64_t(c - 'a' + 10);
-    else return false;
+    if (c >= '0' && c <= '9')
+      result = result << 4 | std::uint64_t(c - '0');
+    else if (c >= 'a' && c <= 'f')
+      result = result << 4 | std::uint64_t(c - 'a' + 10);
+    else
+      return false;
   }
   value = result;
   return true;

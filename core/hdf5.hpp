@@ -64,8 +64,8 @@ class Hdf5Reader {
   std::vector<std::string> datasets(const std::string& group = "/") const;  // the same
   std::vector<std::int64_t> extents(const std::string& dataset) const;
 
-  // All elements, row-major. T: double, float, int32, int64, uint64, uint8. The stored type must be of
-  // the same kind (float or integer); a narrower T is refused, so that no value changes.
+  // All elements, row-major. T: double, float, int32, int64, uint64, uint8. The stored type must be
+  // of the same kind (float or integer); a narrower T is refused, so that no value changes.
   template <typename T>
   std::vector<T> read(const std::string& dataset) const;
   Hdf5Array read_array(const std::string& dataset) const;  // of any number type, as double
@@ -95,8 +95,9 @@ class Hdf5Reader {
   Hdf5Handle file_;
 };
 
-// Builds a file in memory: its bytes, written atomically by the caller, are a file that HDF5 1.8 and
-// later read; equal content gives equal bytes. So a full disk is met by our own write, not inside HDF5.
+// Builds a file in memory: its bytes, written atomically by the caller, are a file that HDF5 1.8
+// and later read; equal content gives equal bytes. So a full disk is met by our own write, not
+// inside HDF5.
 class Hdf5Writer {
  public:
   explicit Hdf5Writer(const std::string& name);  // for messages

@@ -123,8 +123,11 @@ Hdf5Handle Hdf5Reader::open_dataset(const std::string& name) const {
   return dataset;
 }
 
-// Throws unless what the file stores can really hold as many elements as the dataset claims.
-static std::string claims_too_much(hid_t dataset, std::uint64_t file_bytes) {
+namespace {
+
+// What is wrong with a dataset's claims about its size, or nothing: what the file stores must be
+// able to hold as many elements.
+std::string complaint_about_size(hid_t dataset, std::uint64_t file_bytes) {
   const Hdf5Handle space(H5Dget_space(dataset), H5Sclose), type(H5Dget_type(dataset), H5Tclose);
   const Hdf5Handle list(H5Dget_create_plist(dataset), H5Pclose);
   if (space.id() < 0 || type.id() < 0 || list.id() < 0) return hdf5_cause();
@@ -152,21 +155,23 @@ static std::string claims_too_much(hid_t dataset, std::uint64_t file_bytes) {
   return "";
 }
 
+std::size_t product(const std::vector<std::int64_t>& extents) {
+  std::size_t count = 1;
+  for (const std::int64_t extent : extents) count *= std::size_t(extent);
+  return count;
+}
+
+}  // namespace
+
 std::vector<std::int64_t> Hdf5Reader::extents(const std::string& name) const {
   const Hdf5Handle dataset = open_dataset(name);
-  const std::string complaint = claims_too_much(dataset.id(), file_bytes_);
+  const std::string complaint = complaint_about_size(dataset.id(), file_bytes_);
   if (!complaint.empty()) fail(name, complaint);
   const Hdf5Handle space(H5Dget_space(dataset.id()), H5Sclose);
   std::array<hsize_t, H5S_MAX_RANK> extents{};
   const int rank = H5Sget_simple_extent_dims(space.id(), extents.data(), nullptr);
   if (rank < 0) fail(name, hdf5_cause());
   return {extents.begin(), extents.begin() + rank};
-}
-
-static std::size_t product(const std::vector<std::int64_t>& extents) {
-  std::size_t count = 1;
-  for (const std::int64_t extent : extents) count *= std::size_t(extent);
-  return count;
 }
 
 template <typename T>
@@ -177,8 +182,8 @@ std::vector<T> Hdf5Reader::read(const std::string& name) const {
   if (!holds<T>(type.id()))
     fail(name, concat("stored as ", name_of_type(type.id()), ", but ", sizeof(T) * 8, "-bit ",
                       std::is_floating_point_v<T> ? "floats" : "integers", " are expected"));
-  if (!values.empty() && H5Dread(dataset.id(), hdf5_type<T>(), H5S_ALL, H5S_ALL, H5P_DEFAULT,
-                                 values.data()) < 0)
+  if (!values.empty() &&
+      H5Dread(dataset.id(), hdf5_type<T>(), H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()) < 0)
     fail(name, concat("cannot read this dataset (", hdf5_cause(), ")"));
   return values;
 }
@@ -303,7 +308,8 @@ Hdf5Handle Hdf5Reader::open_attribute(const std::string& object, const std::stri
   const Hdf5Handle links = access_list(H5P_LINK_ACCESS);
   Hdf5Handle attribute(
       H5Aopen_by_name(file_.id(), object.c_str(), name.c_str(), H5P_DEFAULT, links.id()), H5Aclose);
-  if (attribute.id() < 0) fail(object + "@" + name, concat("no such attribute (", hdf5_cause(), ")"));
+  if (attribute.id() < 0)
+    fail(object + "@" + name, concat("no such attribute (", hdf5_cause(), ")"));
   return attribute;
 }
 

@@ -55,9 +55,9 @@ void Hdf5Writer::write_column(const std::string& name, std::int64_t type, std::s
   if (type_bytes > 1) H5Pset_shuffle(list.id());
   H5Pset_deflate(list.id(), 4);
   const Hdf5Handle space(H5Screate_simple(1, &rows, &unlimited), H5Sclose);
-  Hdf5Handle dataset(H5Dcreate2(file_.id(), name.c_str(), type, space.id(), H5P_DEFAULT, list.id(),
-                                H5P_DEFAULT),
-                     H5Dclose);
+  Hdf5Handle dataset(
+      H5Dcreate2(file_.id(), name.c_str(), type, space.id(), H5P_DEFAULT, list.id(), H5P_DEFAULT),
+      H5Dclose);
   if (dataset.id() < 0) fail(name, concat("cannot create this dataset (", hdf5_cause(), ")"));
   if (count > 0 && H5Dwrite(dataset.id(), type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) < 0)
     fail(name, concat("cannot write this dataset (", hdf5_cause(), ")"));
@@ -98,10 +98,9 @@ void Hdf5Writer::write_string(const std::string& name, const std::string& value)
 void Hdf5Writer::write_attribute(const std::string& object, const std::string& name,
                                  std::int64_t type, const void* value) {
   const Hdf5Handle space(H5Screate(H5S_SCALAR), H5Sclose);
-  const Hdf5Handle attribute(
-      H5Acreate_by_name(file_.id(), object.c_str(), name.c_str(), type, space.id(), H5P_DEFAULT,
-                        H5P_DEFAULT, H5P_DEFAULT),
-      H5Aclose);
+  const Hdf5Handle attribute(H5Acreate_by_name(file_.id(), object.c_str(), name.c_str(), type,
+                                               space.id(), H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT),
+                             H5Aclose);
   if (attribute.id() < 0 || H5Awrite(attribute.id(), type, value) < 0)
     fail(object + "@" + name, concat("cannot write this attribute (", hdf5_cause(), ")"));
 }

@@ -132,14 +132,14 @@ class Rebuild {
 
   std::filesystem::path folder_;
   RunLog log_;
-  std::vector<nlohmann::json> evaluation_rows_;  // what names their segments, beside log_.evaluations
+  std::vector<nlohmann::json>
+      evaluation_rows_;  // what names their segments, beside log_.evaluations
   bool has_header_ = false;
 };
 
 }  // namespace
 
-Journal::Journal(const std::filesystem::path& path)
-    : file_(path, O_WRONLY | O_APPEND | O_CREAT) {
+Journal::Journal(const std::filesystem::path& path) : file_(path, O_WRONLY | O_APPEND | O_CREAT) {
   if (file_.size() == 0) {
     const std::filesystem::path folder = path.parent_path();
     sync_folder(folder.empty() ? "." : folder);
@@ -210,8 +210,9 @@ RunLog read_journal(const std::filesystem::path& path) {
     }
   }
   if (!rebuild.has_header())
-    throw Error(concat(path.string(), ": it has no header row, so no run is known from it; start the "
-                                      "run again"),
+    throw Error(concat(path.string(),
+                       ": it has no header row, so no run is known from it; start the "
+                       "run again"),
                 ExitCode::bad_input);
   try {
     return rebuild.finish();

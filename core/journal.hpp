@@ -1,5 +1,6 @@
-// journal.jsonl: the append-only truth of a run. One JSON row per line with a CRC-32C at its end, written by
-// one write(2) with O_APPEND. A torn last line is cut on the next open; everything before it stands.
+// journal.jsonl: the append-only truth of a run. One JSON row per line with a CRC-32C at its end,
+// written by one write(2) with O_APPEND. A torn last line is cut on the next open; everything
+// before it stands.
 #pragma once
 
 #include <filesystem>
@@ -27,8 +28,8 @@ class Journal {
   // journal's folder (empty: none).
   void append(const Evaluation& evaluation, const std::string& segments_file);
   void append(const Event& event);
-  // The run goes on from the checkpoint of this step: rows of later steps, and their evaluations, are
-  // superseded. Events are history and stay.
+  // The run goes on from the checkpoint of this step: rows of later steps, and their evaluations,
+  // are superseded. Events are history and stay.
   void resume(std::int64_t step, std::int32_t attempt);
   void sync();  // fdatasync
 
@@ -42,10 +43,10 @@ class Journal {
 // A torn last line is ignored; damage before it is Error{bad_input} naming file:line.
 RunLog read_journal(const std::filesystem::path& path);
 
-// The newest of run.h5 and journal.jsonl in a run folder: run.h5 where it holds the journal's last row,
-// else the journal. `source` becomes the name of the file that was read, and why where it was not run.h5
-// with a journal that agrees: "journal.jsonl (run.h5 is older)". Throws Error{bad_input} if neither can be
-// read.
+// The newest of run.h5 and journal.jsonl in a run folder: run.h5 where it holds the journal's last
+// row, else the journal. `source` becomes the name of the file that was read, and why where it was
+// not run.h5 with a journal that agrees: "journal.jsonl (run.h5 is older)". Throws Error{bad_input}
+// if neither can be read.
 RunLog read_run_folder(const std::filesystem::path& folder, std::string* source = nullptr);
 
 // Rebuilds run.h5 from the journal where they do not agree. Returns whether it wrote.

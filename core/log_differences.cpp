@@ -1,8 +1,9 @@
 #include "core/log_differences.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <bit>
-#include <fmt/format.h>
 
 #include "core/run_file/columns.hpp"
 

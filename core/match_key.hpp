@@ -1,5 +1,5 @@
-// What the two runs of a matched pair must agree on. experiments/ writes a run's key into its log's
-// facts; analysis/ compares the keys of two logs and refuses the pair where they differ.
+// What the two runs of a matched pair must agree on: facts of their logs (RunLog::facts), written
+// by experiments/ and compared by analysis/, which refuses a pair that differs.
 #pragma once
 
 #include <array>
@@ -13,38 +13,38 @@ namespace metascale {
 using MatchKey = std::map<std::string, std::string>;
 
 struct MatchKeyEntry {
-  std::string_view name;
-  std::string_view meaning;  // as it stands in a sentence: "the <meaning> differs"
+  std::string_view fact;       // its name in RunLog::facts
+  std::string_view identical;  // its name under match.identical of a sweep; empty: always compared
+  std::string_view words;      // for people
 };
 
-// In the order in which differences are told; every key holds exactly these. `identical` in a sweep's
-// definition names those before matched_quantity [docs/sweep-file.md].
-inline constexpr std::array<MatchKeyEntry, 13> match_key_entries = {{
-    {"data_digest", "digest of the training tokens"},
-    {"data_order", "order of the training windows and its seed"},
-    {"tokens", "number of training tokens"},
-    {"optimizer_steps", "number of optimizer steps"},
-    {"tokenizer", "tokenizer"},
-    {"context", "context length"},
-    {"schedule", "schedule's kind and fractions"},
-    {"batch_tokens", "batch size in tokens"},
-    {"precision", "precision"},
-    {"evaluation", "evaluation set or protocol"},
-    {"matched_quantity", "quantity that was matched"},
-    {"matched_value", "value of the matched quantity"},
-    {"tolerance", "tolerance of the match"},
+// In the order in which differences are told. Compared as text:
+inline constexpr std::array<MatchKeyEntry, 12> match_key_entries = {{
+    {"data_name", "data_order", "data"},
+    {"data_digest", "data_order", "digest of the training data"},
+    {"data_order", "data_order", "order of the training data, with its seed"},
+    {"tokens_planned", "tokens", "planned tokens"},
+    {"steps_planned", "optimizer_steps", "planned steps"},
+    {"tokenizer", "tokenizer", "tokenizer"},
+    {"context", "context", "context"},
+    {"schedule", "schedule", "schedule"},
+    {"batch_tokens", "batch_tokens", "tokens per batch"},
+    {"precision", "precision", "precision"},
+    {"evaluation", "evaluation", "protocol and windows of the evaluation"},
+    {"match_on", "", "matched quantity"},
 }};
+// Compared as numbers: match_value, within the smaller of both match_tolerance ("0.5%" or "0.005").
+inline constexpr std::string_view match_value_fact = "match_value";
+inline constexpr std::string_view match_tolerance_fact = "match_tolerance";
 
-// Throws Error{usage} naming entries that are missing or unknown.
-void check_match_key(const MatchKey& key);
-
-// Why two runs cannot be compared, one readable reason each; empty: they can. matched_value is compared
-// within the smaller of both tolerances ("0.5%" of the mean), everything else as text. An entry that
-// a key lacks is a difference.
-std::vector<std::string> differences(const MatchKey& a, const MatchKey& b);
-
-// In a log's facts the key's entries stand as "match.<name>".
-void add_to_facts(const MatchKey& key, std::map<std::string, std::string>& facts);
+// The entries of the key that these facts hold.
 MatchKey match_key_of(const std::map<std::string, std::string>& facts);
+
+// Throws Error{internal} naming the first entry that is missing: call it before a key is logged.
+void expect_complete(const MatchKey& key);
+
+// Why two runs cannot be compared, one readable reason each, with both values; empty: they can.
+// What one of them (or both) did not log is such a reason.
+std::vector<std::string> differences(const MatchKey& a, const MatchKey& b);
 
 }  // namespace metascale

@@ -1,5 +1,6 @@
-// Random numbers as a function: Philox4x32-10 [Salmon et al. 2011], a counter-based generator. A value depends on
-// (seed, stream, index) alone, so that it can be made anywhere, in any order, on any device.
+// Random numbers as a function: Philox4x32-10 [Salmon et al. 2011], a counter-based generator. A
+// value depends on (seed, stream, index) alone, so that it can be made anywhere, in any order, on
+// any device.
 #pragma once
 
 #include <array>
@@ -38,8 +39,8 @@ class RandomStream {
   }
   // In (0, 1): never 0 nor 1.
   constexpr double uniform(std::uint64_t index) const { return to_unit(bits(index)); }
-  // Standard normal by Box and Muller; neighbours 2i and 2i + 1 share one application. The last bits
-  // depend on the C library's log, sin and cos.
+  // Standard normal by Box and Muller; neighbours 2i and 2i + 1 share one application. The last
+  // bits depend on the C library's log, sin and cos.
   double normal(std::uint64_t index) const {
     const auto w = words(index / 2);
     const double radius = std::sqrt(-2 * std::log(to_unit(std::uint64_t(w[0]) << 32 | w[1])));

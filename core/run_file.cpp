@@ -13,9 +13,14 @@ namespace metascale {
 namespace {
 
 constexpr std::string_view hdf5_signature = "\x89HDF\r\n\x1a\n";
-constexpr const char* group_names[] = {"/steps",       "/evaluations",           "/evaluations/domains",
-                                       "/evaluations/positions", "/evaluations/segments",
-                                       "/events",      "/facts",                 "/environment"};
+constexpr const char* group_names[] = {"/steps",
+                                       "/evaluations",
+                                       "/evaluations/domains",
+                                       "/evaluations/positions",
+                                       "/evaluations/segments",
+                                       "/events",
+                                       "/facts",
+                                       "/environment"};
 
 // bool has no type of its own in HDF5 that every reader knows.
 template <typename T>
@@ -27,8 +32,10 @@ void write_one(Hdf5Writer& file, const std::string& name, const std::vector<Row>
   std::vector<Stored<T>> values;
   values.reserve(rows.size());
   for (const Row& row : rows) values.push_back(Stored<T>(row.*column.member));
-  if constexpr (std::is_same_v<T, std::string>) file.write_strings(name, values);
-  else file.write(name, values);
+  if constexpr (std::is_same_v<T, std::string>)
+    file.write_strings(name, values);
+  else
+    file.write(name, values);
   file.attribute(name, "unit", std::string(column.unit));
   file.attribute(name, "deterministic", std::int64_t(column.deterministic));
   file.attribute(name, "description", std::string(column.about));
@@ -57,7 +64,8 @@ void write_parts(Hdf5Writer& file, const std::string& group, const RunLog& log,
   file.write(name, owners);
   file.attribute(name, "unit", std::string("1"));
   file.attribute(name, "deterministic", std::int64_t(1));
-  file.attribute(name, "description", std::string("row of /evaluations that it belongs to, from 0"));
+  file.attribute(name, "description",
+                 std::string("row of /evaluations that it belongs to, from 0"));
   write_table(file, group, rows, columns);
 }
 
@@ -91,23 +99,26 @@ class TableReader {
     expect_rows(name, owners.size(), rows);
     for (std::size_t i = 0; i < owners.size(); ++i)
       if (owners[i] < (i ? owners[i - 1] : 0) || std::size_t(owners[i]) >= evaluations)
-        refuse(path_, concat(name, " is ", owners[i], " in row ", i, ", but there are ", evaluations,
-                             " evaluations, in order"));
+        refuse(path_, concat(name, " is ", owners[i], " in row ", i, ", but there are ",
+                             evaluations, " evaluations, in order"));
     return owners;
   }
 
  private:
   void expect_rows(const std::string& name, std::size_t rows, std::size_t expected) const {
     if (rows != expected)
-      refuse(path_, concat(name, " has ", rows, " rows, but the columns beside it have ", expected));
+      refuse(path_,
+             concat(name, " has ", rows, " rows, but the columns beside it have ", expected));
   }
 
   template <typename Row, typename T>
   void fill(std::vector<Row>& rows, const std::string& name, const Column<Row, T>& column,
             bool first) const {
     std::vector<Stored<T>> values;
-    if constexpr (std::is_same_v<T, std::string>) values = file_.read_strings(name);
-    else values = file_.read<Stored<T>>(name);
+    if constexpr (std::is_same_v<T, std::string>)
+      values = file_.read_strings(name);
+    else
+      values = file_.read<Stored<T>>(name);
     if (first) rows.resize(values.size());
     expect_rows(name, values.size(), rows.size());
     for (std::size_t i = 0; i < rows.size(); ++i) rows[i].*column.member = T(values[i]);
@@ -179,14 +190,17 @@ void write_run_file(const std::filesystem::path& path, const RunLog& log) {
 RunLog read_run_file(const std::filesystem::path& path) {
   const std::string bytes = read_file(path, Hdf5Reader::max_file_bytes);
   std::string_view content = bytes;
-  // HDF5 1.10 can crash on damaged files, so it gets to see only bytes that are as they were written.
+  // HDF5 1.10 can crash on damaged files, so it gets to see only bytes that are as they were
+  // written.
   if (take_seal(content, path) == Seal::absent)
-    refuse(path, content.substr(0, hdf5_signature.size()) == hdf5_signature
-                     ? "its last bytes, the seal, are missing: it was cut, or changed by another tool"
-                     : "this is no HDF5 file");
+    refuse(path,
+           content.substr(0, hdf5_signature.size()) == hdf5_signature
+               ? "its last bytes, the seal, are missing: it was cut, or changed by another tool"
+               : "this is no HDF5 file");
   const Hdf5Reader file(path, content);
   if (!file.has_attribute("/", "schema") || !file.has_attribute("/", "run_id"))
-    refuse(path, "an HDF5 file, but not the log of a run: it has no attribute 'schema' or 'run_id'");
+    refuse(path,
+           "an HDF5 file, but not the log of a run: it has no attribute 'schema' or 'run_id'");
   const std::int64_t schema = file.attribute_int("/", "schema");
   if (schema != run_file_schema)
     throw Error(concat(path.string(), ": written in schema ", schema, ", but this program reads ",

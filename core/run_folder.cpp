@@ -1,5 +1,5 @@
-// A run folder holds its log twice: run.h5 for people, journal.jsonl for truth. Which one to read, and
-// how the first is made anew from the second.
+// A run folder holds its log twice: run.h5 for people, journal.jsonl for truth. Which one to read,
+// and how the first is made anew from the second.
 #include <fcntl.h>
 
 #include <algorithm>
@@ -33,8 +33,8 @@ std::optional<std::string> last_line(const std::filesystem::path& path) {
   }
 }
 
-// run.h5 is a snapshot of what the journal said at some time: if it ends with the journal's last row, it
-// has all of them.
+// run.h5 is a snapshot of what the journal said at some time: if it ends with the journal's last
+// row, it has all of them.
 bool ends_with(const RunLog& log, const std::string& line) {
   const auto row = parse_journal_line(line);
   if (!row) return false;
@@ -77,9 +77,11 @@ RunLog read_run_folder(const std::filesystem::path& folder, std::string* source)
     say("run.h5");
     return std::move(*snapshot);
   }
-  std::optional<RunLog> journal = try_to([&] { return read_journal(journal_path); }, journal_complaint);
+  std::optional<RunLog> journal =
+      try_to([&] { return read_journal(journal_path); }, journal_complaint);
   if (journal) {
-    say(snapshot ? "journal.jsonl (run.h5 is older)" : "journal.jsonl (" + snapshot_complaint + ")");
+    say(snapshot ? "journal.jsonl (run.h5 is older)"
+                 : "journal.jsonl (" + snapshot_complaint + ")");
     return std::move(*journal);
   }
   if (snapshot) {

@@ -36,7 +36,8 @@ Seal take_seal(std::string_view& bytes, const std::filesystem::path& path) {
   const std::string_view content = bytes.substr(0, bytes.size() - seal_bytes);
   if (block.count != content.size() ||
       xxh3_128(content.data(), content.size()) != Hash128{block.high, block.low})
-    throw Error(concat(path.string(), ": its bytes are not those that were written: the digest at "
+    throw Error(concat(path.string(),
+                       ": its bytes are not those that were written: the digest at "
                        "its end differs; make it anew (metascale repair) or copy it again"),
                 ExitCode::bad_input);
   bytes = content;

@@ -28,6 +28,7 @@ class Batches {
  public:
   // rows: windows of one optimizer step, over all ranks. file must outlive this.
   Batches(const TokenFile& file, const Order& order, std::int64_t context, std::int64_t rows);
+  Batches(TokenFile&&, const Order&, std::int64_t, std::int64_t) = delete;
 
   std::int64_t rows() const { return rows_; }
   std::int64_t context() const { return context_; }

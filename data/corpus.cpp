@@ -42,10 +42,9 @@ std::filesystem::path corpus_scripts() {
 void build_corpus(const CorpusOptions& options) {
   const Tier& tier = find_tier(options.tier);
   const std::filesystem::path scripts = corpus_scripts();
-  const std::filesystem::path cache =
-      options.cache.empty()
-          ? std::filesystem::absolute(options.folder).lexically_normal().parent_path() / "packages"
-          : options.cache;
+  const std::filesystem::path beside =
+      (std::filesystem::absolute(options.folder) / "..").lexically_normal();
+  const std::filesystem::path cache = options.cache.empty() ? beside / "packages" : options.cache;
   std::filesystem::create_directories(options.folder);
   std::vector<std::string> arguments{"python3", (scripts / "make_corpus.py").string(),
                                      "--tier",  tier.name,

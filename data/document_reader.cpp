@@ -147,8 +147,9 @@ bool DocumentReader::open_next_file() {
 
 void DocumentReader::close_file() {
   const std::int64_t bytes = open_->bytes->stored_bytes();
-  sources_.push_back(
-      {.file = open_->path.filename().string(), .bytes = bytes, .sha256 = open_->bytes->sha256()});
+  sources_.push_back({.file = repair_utf8(open_->path.filename().string()),
+                      .bytes = bytes,
+                      .sha256 = open_->bytes->sha256()});
   finished_bytes_ += bytes;
   open_.reset();
 }

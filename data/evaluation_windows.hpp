@@ -35,6 +35,7 @@ class EvaluationWindows {
   // Throws Error{bad_input} if file was made by another tokenizer, or holds fewer than two tokens.
   EvaluationWindows(const TokenFile& file, const Tokenizer& tokenizer, std::int64_t context,
                     std::int64_t count = 0);
+  EvaluationWindows(TokenFile&&, const Tokenizer&, std::int64_t, std::int64_t = 0) = delete;
 
   std::int64_t size() const { return std::int64_t(windows_.size()); }  // chosen windows
   std::int64_t total() const { return total_; }                        // windows of the whole set

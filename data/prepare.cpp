@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 
+#include "core/atomic_file.hpp"
 #include "core/error.hpp"
 #include "core/parallel.hpp"
 #include "data/files/token_set_writer.hpp"
@@ -88,25 +89,40 @@ void count_lines(const DocumentReader& reader, PrepareResult& result) {
   result.empty += reader.empty();
 }
 
+struct WrittenPart {
+  Split split;
+  std::unique_ptr<TokenSetWriter> writer;
+  std::vector<SourceFile> sources;
+};
+
+// Only when all parts are complete do they take their names.
+void commit(std::vector<WrittenPart>& parts, PrepareResult& result) {
+  for (const WrittenPart& part : parts)
+    result.parts.push_back({.split = part.split,
+                            .path = part.writer->stem(),
+                            .info = part.writer->commit(part.sources)});
+}
+
 void prepare_own_split(const PrepareOptions& options, const Tokenizer& tokenizer,
-                       const std::map<Split, std::vector<std::filesystem::path>>& parts,
+                       const std::map<Split, std::vector<std::filesystem::path>>& splits,
                        PrepareResult& result) {
-  for (const auto& [split, files] : parts) {
+  std::vector<WrittenPart> parts;
+  for (const auto& [split, files] : splits) {
     Pass pass(options, files, name_of(split));
-    TokenSetWriter writer(options.out / name_of(split), tokenizer);
+    auto writer = std::make_unique<TokenSetWriter>(options.out / name_of(split), tokenizer);
     std::vector<Encoded> block;
     while (pass.next(block)) {
       encode(tokenizer, options.threads, block);
-      for (const Encoded& encoded : block) add(writer, encoded);
+      for (const Encoded& encoded : block) add(*writer, encoded);
     }
-    if (writer.documents() == 0)
+    if (writer->documents() == 0)
       throw Error(concat(files.front().string(), ": there is no text for ", name_of(split),
                          ": no line of its files has a \"text\" that is not empty"),
                   ExitCode::bad_input);
     count_lines(pass.reader(), result);
-    result.parts.push_back(
-        {.split = split, .path = writer.stem(), .info = writer.commit(pass.reader().sources())});
+    parts.push_back({split, std::move(writer), pass.reader().sources()});
   }
+  commit(parts, result);
 }
 
 HashSplit find_hash_split(const PrepareOptions& options,
@@ -130,27 +146,30 @@ HashSplit find_hash_split(const PrepareOptions& options,
 void prepare_by_hash(const PrepareOptions& options, const Tokenizer& tokenizer,
                      const std::vector<std::filesystem::path>& files, PrepareResult& result) {
   const HashSplit split = find_hash_split(options, files);
-  std::map<Split, std::unique_ptr<TokenSetWriter>> writers;
+  std::vector<WrittenPart> parts;
   for (const Split part : all_splits)
-    writers[part] = std::make_unique<TokenSetWriter>(options.out / name_of(part), tokenizer);
+    parts.push_back(
+        {part, std::make_unique<TokenSetWriter>(options.out / name_of(part), tokenizer), {}});
   Pass pass(options, files, "tokens");
   std::vector<Encoded> block;
   while (pass.next(block)) {
     encode(tokenizer, options.threads, block);
-    for (const Encoded& encoded : block)
-      add(*writers[split.of(encoded.document.text, encoded.document.domain)], encoded);
+    for (const Encoded& encoded : block) {
+      const Split part = split.of(encoded.document.text, encoded.document.domain);
+      add(*parts[std::size_t(part)].writer, encoded);
+    }
   }
-  for (const auto& [part, writer] : writers)
-    if (writer->documents() == 0)
-      throw Error(
-          concat(options.source.string(), ": there is too little text for a ", name_of(part),
-                 " part of its own; give more documents, or files called train, validation "
-                 "and test"),
-          ExitCode::bad_input);
   count_lines(pass.reader(), result);
-  for (const auto& [part, writer] : writers)
-    result.parts.push_back(
-        {.split = part, .path = writer->stem(), .info = writer->commit(pass.reader().sources())});
+  for (WrittenPart& part : parts) {
+    part.sources = pass.reader().sources();
+    if (part.writer->documents() == 0)
+      throw Error(
+          concat(options.source.string(), ": there is too little text for a ", name_of(part.split),
+                 " part of its own; give more documents, or files "
+                 "called train, validation and test"),
+          ExitCode::bad_input);
+  }
+  commit(parts, result);
 }
 
 }  // namespace
@@ -159,6 +178,7 @@ PrepareResult prepare(const PrepareOptions& options, const Tokenizer& tokenizer)
   const std::vector<std::filesystem::path> files = find_source_files(options.source);
   const auto parts = find_splits(options.source, files);
   std::filesystem::create_directories(options.out);
+  remove_unfinished_files(options.out);
   PrepareResult result;
   result.split_by_hash = parts.empty();
   if (parts.empty())

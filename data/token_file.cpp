@@ -8,6 +8,7 @@
 #include "core/error.hpp"
 #include "core/hash.hpp"
 #include "data/files/document_table.hpp"
+#include "data/files/flat_layout.hpp"
 
 namespace metascale {
 namespace {
@@ -18,13 +19,15 @@ struct TypeRow {
   TokenType type;
   const char* name;
   std::int64_t bytes;
+  bool in_index;  // known to the .idx
 };
-constexpr std::array<TypeRow, 6> types{{{TokenType::u8, "u8", 1},
-                                        {TokenType::i8, "i8", 1},
-                                        {TokenType::i16, "i16", 2},
-                                        {TokenType::i32, "i32", 4},
-                                        {TokenType::i64, "i64", 8},
-                                        {TokenType::u16, "u16", 2}}};
+constexpr std::array<TypeRow, 7> types{{{TokenType::u8, "u8", 1, true},
+                                        {TokenType::i8, "i8", 1, true},
+                                        {TokenType::i16, "i16", 2, true},
+                                        {TokenType::i32, "i32", 4, true},
+                                        {TokenType::i64, "i64", 8, true},
+                                        {TokenType::u16, "u16", 2, true},
+                                        {TokenType::u32, "u32", 4, false}}};
 
 const TypeRow* find_type(int code) {
   for (const TypeRow& row : types)
@@ -74,6 +77,7 @@ std::int64_t widen(TokenType type, const std::byte* from, std::int64_t count, st
     case TokenType::i32: return widen<std::int32_t>(from, count, limit, out);
     case TokenType::i64: return widen<std::int64_t>(from, count, limit, out);
     case TokenType::u16: return widen<std::uint16_t>(from, count, limit, out);
+    case TokenType::u32: return widen<std::uint32_t>(from, count, limit, out);
   }
   return 0;
 }
@@ -106,11 +110,16 @@ TokenFile::TokenFile(const std::filesystem::path& path) : TokenFile(path, Foreig
 
 TokenFile::TokenFile(const std::filesystem::path& path, const Foreign& foreign)
     : path_(token_file_stem(path)) {
-  idx_ = MappedFile(with_ending(path_, ".idx"));
-  bin_ = MappedFile(with_ending(path_, ".bin"));
-  open_index();
-  check_sequences();
-  check_document_index();
+  if (foreign.layout != TokenLayout::megatron) {
+    bin_ = MappedFile(with_ending(path_, ".bin"));
+    open_flat(foreign.layout);
+  } else {
+    idx_ = MappedFile(with_ending(path_, ".idx"));
+    bin_ = MappedFile(with_ending(path_, ".bin"));
+    open_index();
+    check_sequences();
+    check_document_index();
+  }
   open_info(foreign);
 }
 
@@ -128,7 +137,7 @@ void TokenFile::open_index() {
     refuse(".idx", concat("is of version ", version, "; only version 1 is known"));
   const int code = number_at<std::uint8_t>(idx_, 17);
   const TypeRow* row = find_type(code);
-  if (!row)
+  if (!row || !row->in_index)
     refuse(".idx", concat("has tokens of dtype code ", code,
                           "; token ids are 1 u8, 2 i8, 3 i16, 4 i32, 5 i64 or 8 u16"));
   type_ = row->type;
@@ -144,6 +153,16 @@ void TokenFile::open_index() {
                           " document entries take (34 + 12 n + 8 d): truncated or damaged"));
   sequences_ = std::int64_t(sequences);
   stored_documents_ = std::int64_t(documents);
+}
+
+void TokenFile::open_flat(TokenLayout layout) {
+  const FlatLayout flat = read_flat_layout(bin_, with_ending(path_, ".bin"), layout);
+  type_ = flat.type;
+  width_ = size_of(type_);
+  header_ = flat.header;
+  tokens_ = flat.tokens;
+  flat_ = sequences_are_documents_ = true;
+  sequences_ = documents_ = tokens_ > 0 ? 1 : 0;
 }
 
 // The sequences must follow each other without a gap, as every writer of this format leaves them:
@@ -186,7 +205,7 @@ void TokenFile::check_document_index() {
 
 void TokenFile::open_info(const Foreign& foreign) {
   const std::filesystem::path json = with_ending(path_, ".json");
-  has_info_ = std::filesystem::exists(json);
+  has_info_ = !flat_ && std::filesystem::exists(json);
   if (!has_info_) {
     info_.vocabulary = foreign.vocabulary;
     info_.end_of_document = foreign.end_of_document;
@@ -217,7 +236,7 @@ void TokenFile::read(std::int64_t first, std::int64_t count, std::int32_t* out) 
   const std::int64_t limit = info_.vocabulary > 0
                                  ? info_.vocabulary
                                  : std::int64_t(std::numeric_limits<std::int32_t>::max()) + 1;
-  const std::int64_t good = widen(type_, bin_.data() + first * width_, count, limit, out);
+  const std::int64_t good = widen(type_, bin_.data() + header_ + first * width_, count, limit, out);
   if (good != count)
     refuse(".bin", concat("the token at position ", first + good,
                           " is negative or not below the vocabulary of ", limit,
@@ -230,6 +249,7 @@ std::int64_t TokenFile::stored_document(std::int64_t index) const {
 
 std::int64_t TokenFile::sequence_begin(std::int64_t sequence) const {
   if (sequence == sequences_) return tokens_;
+  if (flat_) return 0;
   return number_at<std::int64_t>(idx_, header_bytes + 4 * sequences_ + 8 * sequence) / width_;
 }
 

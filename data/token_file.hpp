@@ -14,11 +14,28 @@
 
 namespace metascale {
 
-// Codes as they stand in the .idx (6 and 7, float and double, hold no token ids and are refused).
-enum class TokenType : std::uint8_t { u8 = 1, i8 = 2, i16 = 3, i32 = 4, i64 = 5, u16 = 8 };
+// Codes as they stand in the .idx (6 and 7, float and double, hold no token ids and are refused);
+// u32 is only in flat files.
+enum class TokenType : std::uint8_t {
+  u8 = 1,
+  i8 = 2,
+  i16 = 3,
+  i32 = 4,
+  i64 = 5,
+  u16 = 8,
+  u32 = 32
+};
 std::int64_t size_of(TokenType type);  // bytes
 const char* name_of(TokenType type);
 TokenType token_type_for(std::int64_t vocabulary);  // u16 below 65500 ids, else i32, as GPT-NeoX
+
+// How somebody else's tokens lie in the .bin. Flat files have no index: all of one is one document.
+enum class TokenLayout {
+  megatron,  // beside an .idx
+  llm_c,  // 256 int32 of header (magic 20240520, version 1: u16; 20240801, version 7: u32), tokens
+  raw_u16,  // tokens only (nanoGPT, OLMo)
+  raw_u32,
+};
 
 struct DomainCount {
   std::string name;
@@ -54,6 +71,7 @@ class TokenFile {
   struct Foreign {
     std::int64_t vocabulary = 0;
     std::int32_t end_of_document = -1;
+    TokenLayout layout = TokenLayout::megatron;
   };
   explicit TokenFile(const std::filesystem::path& path);
   TokenFile(const std::filesystem::path& path, const Foreign& foreign);
@@ -88,6 +106,7 @@ class TokenFile {
 
  private:
   void open_index();
+  void open_flat(TokenLayout layout);
   void check_sequences();
   void check_document_index();
   void open_info(const Foreign& foreign);
@@ -98,7 +117,9 @@ class TokenFile {
   std::filesystem::path path_;
   MappedFile bin_, idx_, side_;
   TokenType type_ = TokenType::u16;
-  std::int64_t width_ = 2;  // bytes of a token
+  std::int64_t width_ = 2;   // bytes of a token
+  std::int64_t header_ = 0;  // bytes of the .bin before its tokens
+  bool flat_ = false;        // no .idx
   std::int64_t tokens_ = 0, sequences_ = 0, stored_documents_ = 0, documents_ = 0;
   bool sequences_are_documents_ = false;  // doc_idx is trivial, or not to be trusted
   bool has_info_ = false;

@@ -51,6 +51,7 @@ void TokenWriter::add_sequence(std::span<const std::int32_t> ids) {
     case TokenType::i32: write_as<std::int32_t>(*bin_, ids); break;
     case TokenType::i64: write_as<std::int64_t>(*bin_, ids); break;
     case TokenType::u16: write_as<std::uint16_t>(*bin_, ids); break;
+    case TokenType::u32: throw Error("a .idx does not know tokens of type u32; write them as i32");
   }
   sizes_->number(std::int32_t(ids.size()));
   tokens_ += std::int64_t(ids.size());

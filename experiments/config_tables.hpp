@@ -4,6 +4,7 @@
 
 #include "core/yaml.hpp"
 #include "experiments/config.hpp"
+#include "experiments/matching.hpp"
 
 namespace metascale {
 
@@ -28,6 +29,11 @@ inline constexpr Named<WkvForm> wkv_form_names[] = {
     {"auto", WkvForm::automatic}, {"scan", WkvForm::scan}, {"chunked", WkvForm::chunked}};
 inline constexpr Named<NonFinite> non_finite_names[] = {
     {"stop", NonFinite::stop}, {"skip", NonFinite::skip}, {"roll_back", NonFinite::roll_back}};
+inline constexpr Named<MatchOn> match_on_names[] = {
+    {"parameters", MatchOn::parameters},
+    {"non_embedding_parameters", MatchOn::non_embedding_parameters},
+    {"flops_per_token", MatchOn::flops_per_token},
+    {"training_flops", MatchOn::training_flops}};
 inline constexpr Named<Role> role_names[] = {
     {"run", Role::run}, {"trial", Role::trial}, {"trunk", Role::trunk}};
 

@@ -6,17 +6,11 @@
 #include <cmath>
 #include <optional>
 
-#include "core/yaml.hpp"
+#include "experiments/config_tables.hpp"
 #include "experiments/plan.hpp"
 
 namespace metascale {
 namespace {
-
-constexpr Named<MatchOn> match_on_names[] = {
-    {"parameters", MatchOn::parameters},
-    {"non_embedding_parameters", MatchOn::non_embedding_parameters},
-    {"flops_per_token", MatchOn::flops_per_token},
-    {"training_flops", MatchOn::training_flops}};
 
 // The matched quantity is a straight line in the feed-forward width.
 struct Line {

@@ -28,7 +28,6 @@ Program::Program(const ModelConfig& model, const ProgramOptions& options, Parame
     targets_ = input("targets", Dtype::i32);
     if (options.tape.training) scales_ = input("scales", options.tape.dtype);
     losses_ = classifier(tape_, output.hidden, output.head, targets_, scales_);
-    tape_.keep(losses_);
   }
   tape_.finish();
   for (const auto& [name, state] : tape_.carried_states()) {

@@ -5,6 +5,7 @@
 
 #include <cmath>
 
+#include "core/match_key.hpp"
 #include "experiments/evaluation.hpp"
 #include "experiments/plan.hpp"
 #include "experiments/schedule.hpp"
@@ -184,6 +185,12 @@ std::map<std::string, std::string> RunContext::facts() const {
       {"tokenizer", tokenizer_->identity()},
       {"data_name", config_.data.name},
       {"data_digest", state.data_fingerprint},
+      {"data_order", fmt::format("{}, seeds {} and {}", config_.data.order,
+                                 config_.data.order_seed, config_.seed)},
+      {"evaluation", config_.evaluation.protocol + ", " +
+                         (config_.evaluation.final_windows > 0
+                              ? fmt::format("{} windows", config_.evaluation.final_windows)
+                              : std::string("all windows"))},
       {"device", "cpu"},
       {"threads", number(state.threads)},
       {"micro_batch", number(state.micro_batch)},
@@ -194,6 +201,7 @@ std::map<std::string, std::string> RunContext::facts() const {
       {"activation_bytes", number(training_->bytes())},
       {"epochs_planned", number(batches_.epochs(training.steps))},
   });
+  expect_complete(match_key_of(facts));
   return facts;
 }
 

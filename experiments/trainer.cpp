@@ -8,6 +8,8 @@
 
 #include "core/atomic_file.hpp"
 #include "core/build_info.hpp"
+#include "core/heartbeat.hpp"
+#include "core/run_lease.hpp"
 #include "experiments/recorder.hpp"
 #include "experiments/run_context.hpp"
 
@@ -17,6 +19,8 @@ namespace {
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
+constexpr double heartbeat_seconds = 1;
+
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
@@ -24,7 +28,8 @@ double seconds_since(Clock::time_point start) {
 class Training {
  public:
   Training(const fs::path& folder, const RunConfig& config, const TrainHooks& hooks)
-      : folder_(folder),
+      : lease_(folder),
+        folder_(folder),
         config_(config),
         hooks_(hooks),
         checkpoints_(folder, config.model),
@@ -36,6 +41,7 @@ class Training {
                            .environment = build_info()}) {}
 
   ExitCode run() {
+    beat(RunPhase::running);
     begin();
     while (context_.state.step < config_.training.steps) {
       train_one_step();
@@ -44,6 +50,7 @@ class Training {
       if (!last && due(config_.evaluation.every_steps)) evaluate("validation", false);
       if (!last && checkpoint_due()) save();
       recorder_.tick();
+      if (seconds_since(last_beat_) > heartbeat_seconds) beat(RunPhase::running);
       if (const StopRequest request = hooks_.stop(); request != StopRequest::none && !last)
         return stop(request);
     }
@@ -83,6 +90,7 @@ class Training {
     row.seconds = seconds_since(start);
     row.tokens_per_second = double(config_.training.batch_tokens) / row.seconds;
     recorder_.append(row);
+    last_ = row;
     hooks_.on_step(row);
     if (!std::isfinite(row.loss) || !std::isfinite(row.gradient_norm)) not_finite(row);
   }
@@ -128,6 +136,7 @@ class Training {
     save();
     note("saved", request == StopRequest::save ? "TERM or USR2" : "INT");
     recorder_.snapshot();
+    beat(RunPhase::saved);
     return request == StopRequest::save ? ExitCode::saved : ExitCode::interrupted;
   }
 
@@ -140,6 +149,7 @@ class Training {
     recorder_.sync();
     recorder_.snapshot();
     write_file_atomically(folder_ / "DONE", fmt::format("{}\n", config_.id));
+    beat(RunPhase::done);
     return ExitCode::good;
   }
 
@@ -148,6 +158,19 @@ class Training {
     hooks_.on_message(message.empty() ? kind : fmt::format("{}: {}", kind, message));
   }
 
+  // Says in state.json how far the run is, and that the lease on its folder is still held.
+  void beat(RunPhase phase) {
+    lease_.renew();
+    write_heartbeat(folder_, {.phase = phase,
+                              .step = context_.state.step,
+                              .steps = config_.training.steps,
+                              .loss = last_.step > 0 ? last_.loss : std::nan(""),
+                              .tokens_per_second = last_.tokens_per_second,
+                              .attempt = recorder_.attempt()});
+    last_beat_ = Clock::now();
+  }
+
+  RunLease lease_;  // first: nothing in the folder is touched before it is ours
   fs::path folder_;
   const RunConfig& config_;
   const TrainHooks& hooks_;
@@ -156,15 +179,32 @@ class Training {
   std::optional<TrainingState> start_;
   RunContext context_;
   Recorder recorder_;
+  StepRow last_;
+  Clock::time_point last_beat_;
 };
+
+// FAILED says why, whatever ended the run; what was written before still stands.
+void mark_failed(const fs::path& folder, const std::string& why) {
+  Heartbeat heartbeat = read_heartbeat(folder).value_or(Heartbeat{});
+  heartbeat.phase = RunPhase::failed;
+  heartbeat.message = why;
+  write_heartbeat(folder, heartbeat);
+  write_file_atomically(folder / "FAILED", why + "\n");
+}
 
 }  // namespace
 
 ExitCode train(const fs::path& run_folder, const TrainHooks& hooks) {
   const RunConfig config = read_run_config(run_folder / "config.yaml");
   if (fs::exists(run_folder / "DONE")) return ExitCode::good;
-  Training training(run_folder, config, hooks);
-  return training.run();
+  std::error_code error;
+  fs::remove(run_folder / "FAILED", error);  // of an earlier attempt
+  try {
+    return Training(run_folder, config, hooks).run();
+  } catch (const Error& failure) {
+    if (failure.code == ExitCode::run_failed) mark_failed(run_folder, failure.what());
+    throw;
+  }
 }
 
 }  // namespace metascale

@@ -90,7 +90,7 @@ Error error_at(const Place& place, const std::string& wrong, const std::string& 
   return yaml_error(node, wrong, right);
 }
 
-bool Selector::matches(const Cell& cell) const {
+bool Selector::matches(const GridCell& cell) const {
   const auto allows = [](const std::vector<std::size_t>& set, std::size_t index) {
     return set.empty() || std::find(set.begin(), set.end(), index) != set.end();
   };

@@ -104,19 +104,19 @@ struct AxesDefinition {
 };
 
 // The axes of one run of the grid; indices into the definition.
-struct Cell {
+struct GridCell {
   std::size_t arm = 0, size = 0, length = 0, seed = 0;
 };
 
 // {size: 1.5B, seed: [2, 3]}: the runs that agree with every key. An empty set allows all.
 struct Selector {
   std::vector<std::size_t> arms, sizes, lengths, seeds;
-  bool matches(const Cell& cell) const;
+  bool matches(const GridCell& cell) const;
   Place place;
 };
 
 struct IncludeDefinition {
-  Cell cell;
+  GridCell cell;
   TrainingSettings training;
   bool is_grown = false;  // from:, grow:, size: derived
   Place place;
@@ -124,13 +124,13 @@ struct IncludeDefinition {
 
 // ---- the rest
 
-struct Interval {  // "250M tokens", "1000 steps"; both 0: never
+struct Period {  // "250M tokens", "1000 steps"; both 0: never
   double tokens = 0;
   std::int64_t steps = 0;
 };
 
 struct EvaluationDefinition {
-  Interval every;
+  Period every;
   std::int64_t windows = 0, final_windows = 0;  // 0: all
   std::string protocol = "packed_windows";
   std::vector<std::string> domains;  // empty: all
@@ -138,7 +138,7 @@ struct EvaluationDefinition {
 };
 
 struct LogDefinition {
-  Interval every{.steps = 1}, checkpoint_every;
+  Period every{.steps = 1}, checkpoint_every;
   std::int64_t keep = 2;
   Place place;
 };
@@ -206,7 +206,7 @@ struct Definition {
   std::vector<ArmDefinition> arms;  // the first is the baseline
   MatchDefinition match;
   AxesDefinition axes;
-  std::vector<Cell> grid;  // what axes and zip make, before exclude; `arm` runs fastest
+  std::vector<GridCell> grid;  // what axes and zip make, before exclude; `arm` runs fastest
   std::vector<Selector> exclude;
   std::vector<IncludeDefinition> include;
   TrainingSettings training;

@@ -11,13 +11,15 @@
 #include "core/atomic_file.hpp"
 #include "core/file.hpp"
 #include "core/journal.hpp"
+#include "sweeps/token_files.hpp"
 
 namespace metascale {
 namespace {
 
 namespace fs = std::filesystem;
 
-// config.yaml as it will stand in the folder: with paths that do not depend on where train is started.
+// config.yaml as it will stand in the folder: with paths that do not depend on where train is
+// started.
 std::string config_text(RunConfig config) {
   for (fs::path* path : {&config.data.train, &config.data.validation, &config.data.test})
     if (!path->empty()) *path = fs::absolute(*path).lexically_normal();
@@ -35,42 +37,38 @@ void create_folders(const fs::path& path) {
 
 bool is_done(const fs::path& run) { return fs::exists(run / "DONE"); }
 
-// SHA-256 of a token file's .bin, as its .json tells; empty where there is no such file.
-std::string token_digest(fs::path path) {
-  path += ".json";
-  if (!fs::exists(path)) return "";
-  const nlohmann::json json = nlohmann::json::parse(read_file(path, 16 << 20), nullptr, false);
-  if (!json.is_object() || !json.contains("sha256") || !json["sha256"].is_object()) return "";
-  return json["sha256"].value("bin", std::string());
-}
-
 struct Split {
   const char* name;
   fs::path DataConfig::*path;
 };
-constexpr Split splits[] = {
-    {"train", &DataConfig::train}, {"validation", &DataConfig::validation}, {"test", &DataConfig::test}};
+constexpr Split splits[] = {{"train", &DataConfig::train},
+                            {"validation", &DataConfig::validation},
+                            {"test", &DataConfig::test}};
 
 // Digests in the lock stay; those that are not in it yet come from the files, where they are there.
-std::map<std::string, std::string> locked_digests(const Definition& definition, const fs::path& lock) {
+std::map<std::string, std::string> locked_digests(const Definition& definition,
+                                                  const fs::path& lock) {
   std::map<std::string, std::string> digests;
   if (fs::exists(lock)) {
     const YamlNode root = read_yaml(lock, {.bytes = 256u << 20, .nodes = 20'000'000});
     if (const YamlNode* data = root.find("data"))
-      for (std::size_t i = 0; i < data->keys.size(); ++i) digests[data->keys[i]] = read_string(data->items[i]);
+      for (std::size_t i = 0; i < data->keys.size(); ++i)
+        digests[data->keys[i]] = read_string(data->items[i]);
   }
   for (const Split& split : splits) {
     const fs::path& path = definition.data.config.*split.path;
-    const std::string found = token_digest(path);
-    if (found.empty()) continue;
+    const auto facts = token_file_facts(path);
+    if (!facts) continue;
+    const std::string& found = facts->bin_sha256;
     const auto [known, is_new] = digests.emplace(split.name, found);
     if (!is_new && known->second != found)
-      throw error_at(definition.data.place,
-                     fmt::format("the {} tokens in {} are not those that this sweep began with (SHA-256 {}.., "
-                                 "{} has {}..)",
-                                 split.name, path.string(), found.substr(0, 12), lock.string(),
-                                 known->second.substr(0, 12)),
-                     "bring the first ones back, or give the sweep or the data another name");
+      throw error_at(
+          definition.data.place,
+          fmt::format("the {} tokens in {} are not those that this sweep began with (SHA-256 {}.., "
+                      "{} has {}..)",
+                      split.name, path.string(), found.substr(0, 12), lock.string(),
+                      known->second.substr(0, 12)),
+          "bring the first ones back, or give the sweep or the data another name");
   }
   return digests;
 }
@@ -93,7 +91,8 @@ LedgerChanges Ledger::compare(const Resolution& resolution) const {
       changes.done.push_back(id);
     } else {
       changes.unfinished.push_back(id);
-      if (read_file(folder / "config.yaml") != config_text(run.config)) changes.updated.push_back(id);
+      if (read_file(folder / "config.yaml") != config_text(run.config))
+        changes.updated.push_back(id);
     }
   }
   std::error_code error;
@@ -114,7 +113,8 @@ LedgerChanges Ledger::update(const Definition& definition, const Resolution& res
     const fs::path folder = run_folder(run.config.id);
     if (run.waits_for_tuning || is_done(folder)) continue;
     create_folders(folder / "attempts");
-    // A run that goes on reads its thread count and micro-batch from its checkpoint, the rest from here.
+    // A run that goes on reads its thread count and micro-batch from its checkpoint, the rest from
+    // here.
     const std::string text = config_text(run.config);
     const fs::path config = folder / "config.yaml";
     if (!fs::exists(config) || read_file(config) != text) write_file_atomically(config, text);
@@ -125,16 +125,20 @@ LedgerChanges Ledger::update(const Definition& definition, const Resolution& res
 
 void Ledger::write_lock(const Definition& definition, const Resolution& resolution) const {
   const fs::path path = folder_ / "sweep.lock.yaml";
-  std::string text = "# What the sweep file resolved to. Written by the program; the data digests are kept.\nschema: 1\n";
+  std::string text =
+      "# What the sweep file resolved to. Written by the program; the data digests are "
+      "kept.\nschema: 1\n";
   const auto digests = locked_digests(definition, path);
   text += digests.empty() ? "data: {}\n" : "data:\n";
-  for (const auto& [split, digest] : digests) text += fmt::format("  {}: {}\n", split, yaml_string(digest));
+  for (const auto& [split, digest] : digests)
+    text += fmt::format("  {}: {}\n", split, yaml_string(digest));
   text += "runs:\n";
   for (const PlannedRun& run : resolution.runs) {
     if (run.waits_for_tuning) continue;
-    text += fmt::format("  - {{id: {}, identity: {}, feed_forward: {}, parameters: {}, steps: {}}}\n",
-                        run.config.id, yaml_string(run.config.id.substr(run.config.id.rfind('-') + 1)),
-                        run.config.model.feed_forward, run.counts.parameters, run.config.training.steps);
+    text += fmt::format(
+        "  - {{id: {}, identity: {}, feed_forward: {}, parameters: {}, steps: {}}}\n",
+        run.config.id, yaml_string(run.config.id.substr(run.config.id.rfind('-') + 1)),
+        run.config.model.feed_forward, run.counts.parameters, run.config.training.steps);
   }
   write_file_atomically(path, text);
 }
@@ -146,16 +150,20 @@ std::vector<RunStatus> Ledger::statuses() const {
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(folder_ / "runs", error))
     if (fs::exists(entry.path() / "config.yaml")) all.push_back(read_status(entry.path()));
-  std::sort(all.begin(), all.end(), [](const RunStatus& a, const RunStatus& b) { return a.id < b.id; });
+  std::sort(all.begin(), all.end(),
+            [](const RunStatus& a, const RunStatus& b) { return a.id < b.id; });
   return all;
 }
 
-void Ledger::event(const std::string& kind, const std::string& run, const std::string& message) const {
-  const double time = std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+void Ledger::event(const std::string& kind, const std::string& run,
+                   const std::string& message) const {
+  const double time =
+      std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
   nlohmann::json json{{"time", time}, {"kind", kind}};
   if (!run.empty()) json["run"] = run;
   if (!message.empty()) json["message"] = message;
-  const std::string line = json.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace) + "\n";
+  const std::string line =
+      json.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace) + "\n";
   const File file(folder_ / "events.jsonl", O_WRONLY | O_CREAT | O_APPEND);
   file.write(line.data(), line.size());
 }
@@ -182,8 +190,9 @@ std::string plan_table(const Resolution& resolution) {
     text += fmt::format("{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{}\n",
                         run.waits_for_tuning ? std::string() : config.id, config.arm,
                         name_of(config.model.architecture), config.size, config.length, config.seed,
-                        name_of(config.role), run.counts.parameters, run.counts.non_embedding_parameters,
-                        config.model.feed_forward, run.counts.flops_per_token, config.training.steps,
+                        name_of(config.role), run.counts.parameters,
+                        run.counts.non_embedding_parameters, config.model.feed_forward,
+                        run.counts.flops_per_token, config.training.steps,
                         config.training.batch_tokens, run.tokens, run.flops,
                         config.training.optimizer.learning_rate, config.parent.run);
   }

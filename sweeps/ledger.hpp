@@ -16,11 +16,12 @@ namespace metascale {
 
 // What running a resolution would change in the folder.
 struct LedgerChanges {
-  std::vector<std::string> added;      // no folder yet
-  std::vector<std::string> unfinished; // there, not done: will be resumed
-  std::vector<std::string> done;       // there and done: will be skipped
-  std::vector<std::string> updated;    // unfinished, with a config.yaml that says something else by now
-  std::vector<std::string> vanished;   // there, but no longer in the sweep file
+  std::vector<std::string> added;       // no folder yet
+  std::vector<std::string> unfinished;  // there, not done: will be resumed
+  std::vector<std::string> done;        // there and done: will be skipped
+  std::vector<std::string>
+      updated;  // unfinished, with a config.yaml that says something else by now
+  std::vector<std::string> vanished;  // there, but no longer in the sweep file
 };
 
 class Ledger {
@@ -32,8 +33,8 @@ class Ledger {
   std::filesystem::path run_folder(const std::string& id) const { return folder_ / "runs" / id; }
 
   LedgerChanges compare(const Resolution& resolution) const;
-  // Creates the folders of new runs and rewrites sweep.yaml, plan.csv and the lock. Finished runs are left
-  // alone. Throws Error{usage} where a token file is not the one that the lock remembers.
+  // Creates the folders of new runs and rewrites sweep.yaml, plan.csv and the lock. Finished runs
+  // are left alone. Throws Error{usage} where a token file is not the one that the lock remembers.
   LedgerChanges update(const Definition& definition, const Resolution& resolution);
 
   RunStatus status(const std::string& id) const;

@@ -8,6 +8,7 @@
 #include <set>
 
 #include "sweeps/resolve/cells.hpp"
+#include "sweeps/token_files.hpp"
 
 namespace metascale {
 namespace {
@@ -18,9 +19,9 @@ using resolving::Sizes;
 // Runs that differ in their length only share a trunk where the schedule is wsd.
 using TrunkKey = std::tuple<std::size_t, std::size_t, std::size_t>;  // arm, size, seed
 
-std::vector<Cell> chosen_cells(const Definition& definition) {
-  std::vector<Cell> cells;
-  for (const Cell& cell : definition.grid) {
+std::vector<GridCell> chosen_cells(const Definition& definition) {
+  std::vector<GridCell> cells;
+  for (const GridCell& cell : definition.grid) {
     const bool excluded =
         std::any_of(definition.exclude.begin(), definition.exclude.end(),
                     [&](const Selector& selector) { return selector.matches(cell); });
@@ -68,6 +69,7 @@ CellRun make_trunk(std::vector<CellRun*>& branches) {
   CellRun trunk = *branches.back();
   RunConfig& config = trunk.config;
   config.role = Role::trunk;
+  config.match["role"] = name_of(Role::trunk);
   config.length = "trunk";
   config.data.test.clear();  // it ends undecayed: nobody compares it
   config.training.steps = trunk.config.training.steps - config.training.schedule.decay_steps;
@@ -140,7 +142,8 @@ void refuse_doubles(const std::vector<PlannedRun>& runs, const Definition& defin
 
 Resolution resolve(const Definition& definition, const TuningChoices& choices) {
   refuse_what_is_not_built(definition);
-  const std::vector<Cell> cells = chosen_cells(definition);
+  check_token_files(definition);
+  const std::vector<GridCell> cells = chosen_cells(definition);
   if (cells.empty() && definition.include.empty())
     throw error_at(definition.place, "every run is excluded", "remove an entry of exclude");
   Sizes sizes = resolving::match_sizes(definition, cells);
@@ -151,7 +154,7 @@ Resolution resolve(const Definition& definition, const TuningChoices& choices) {
   if (definition.match.tuning)
     for (const CellRun& trial : resolving::trials(definition, cells, sizes))
       resolution.runs.push_back(planned(definition, trial));
-  for (const Cell& cell : cells)
+  for (const GridCell& cell : cells)
     runs.push_back(resolving::run_of_cell(definition, sizes, cell, {}, choices));
   for (const IncludeDefinition& include : definition.include)
     runs.push_back(

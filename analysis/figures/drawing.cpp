@@ -17,8 +17,10 @@ std::size_t place(const std::vector<std::string>& names, const std::string& name
 std::string gnuplot_text(std::string_view text) {
   std::string result = "'";
   for (const char letter : text) {
-    if (letter == '\'') result += "''";
-    else result += letter == '\n' || letter == '\r' ? ' ' : letter;
+    if (letter == '\'')
+      result += "''";
+    else
+      result += letter == '\n' || letter == '\r' ? ' ' : letter;
   }
   return result + "'";
 }

@@ -25,18 +25,19 @@ void add_loss_by_size(const Report& report, std::vector<Figure>& figures) {
       for (const std::string& arm : report.collection.arms) {
         const Cell* cell = report.cell(arm, sizes[i], length);
         any = any || cell != nullptr;
-        figure.data += cell == nullptr ? ",nan,nan"
-                                       : fmt::format(",{},{}", cell->loss,
-                                                     std::isfinite(cell->loss_deviation)
-                                                         ? cell->loss_deviation
-                                                         : 0.0);
+        figure.data +=
+            cell == nullptr
+                ? ",nan,nan"
+                : fmt::format(",{},{}", cell->loss,
+                              std::isfinite(cell->loss_deviation) ? cell->loss_deviation : 0.0);
       }
       figure.data += "\n";
       tics += fmt::format("{}{} {}", i > 0 ? ", " : "", gnuplot_text(sizes[i]), i);
     }
     if (!any) continue;
     figure.settings = fmt::format(
-        "set xrange [-0.35:{}]\nset xtics ({}) noenhanced\nset xlabel 'Model size'\nset ylabel 'Final "
+        "set xrange [-0.35:{}]\nset xtics ({}) noenhanced\nset xlabel 'Model size'\nset ylabel "
+        "'Final "
         "loss (nats per token)'\nset format y '%.2f'\nset offsets 0, 0, graph 0.06, graph 0.06\n",
         double(sizes.size()) - 0.65, tics);
     int column = 3;
@@ -53,16 +54,21 @@ void add_loss_by_size(const Report& report, std::vector<Figure>& figures) {
 
 void add_curves(const Report& report, bool by_flops, std::vector<Figure>& figures) {
   Figure figure{by_flops ? "curves-by-flops" : "curves-by-tokens", "", "", {}};
-  double lowest = INFINITY, start = 0;
+  const auto x_of = [&](const CurvePoint& point) {
+    return by_flops ? point.flops : double(point.tokens);
+  };
+  double lowest = INFINITY, start = 0, first = INFINITY;
   int block = 0;
   for (const Run& run : report.collection.runs) {
-    if (run.curve.size() < 2) continue;
+    if (run.trend.size() < 2) continue;
     figure.data += (block > 0 ? "\n\n" : "") + csv_escape("# " + run.id) + "\n";
-    for (const CurvePoint& point : run.curve) {
-      figure.data += fmt::format("{},{}\n", by_flops ? point.flops : double(point.tokens), point.loss);
+    for (const CurvePoint& point : run.trend) {
+      figure.data += fmt::format("{},{}\n", x_of(point), point.loss);
       lowest = std::min(lowest, point.loss);
     }
-    start = std::max(start, run.curve[run.curve.size() / 20].loss);
+    const CurvePoint& early =
+        run.trend[run.trend.size() / 6];  // what lies before is off the picture
+    start = std::max(start, early.loss), first = std::min(first, x_of(early));
     const bool named = run.seed <= 1;
     figure.plots.push_back(fmt::format(
         "'{}.csv' index {} using 1:2 with lines lc rgb {} dt {} lw 1.1 {}", figure.name, block,
@@ -72,11 +78,35 @@ void add_curves(const Report& report, bool by_flops, std::vector<Figure>& figure
   }
   if (block == 0) return;
   figure.settings = fmt::format(
-      "set xlabel {}\nset ylabel 'Training loss (nats per token)'\nset format x '%.0s%c'\nset format y "
-      "'%.1f'\nset yrange [{}:{}]\nset key font ',{}'\n{}",
-      by_flops ? "'Training compute (model FLOPs)'" : "'Training tokens'", 0.97 * lowest, 1.05 * start,
-      block > 9 ? 5 : 6, by_flops ? "set logscale x\nset format x '10^{%T}'\n" : "");
+      "set xlabel {}\nset ylabel 'Training loss (nats per token)'\nset format x '%.0s%c'\nset "
+      "format y "
+      "'%.1f'\nset yrange [{}:{}]\nset xrange [{}:*] noextend\nset key samplen 4 font ',{}'\n{}",
+      by_flops ? "'Training compute (model FLOPs)'" : "'Training tokens'", 0.97 * lowest,
+      1.05 * start, 0.9 * first, block > 9 ? 5 : 6,
+      by_flops ? "set logscale x\nset format x '10^{%T}'\n" : "set logscale x\n");
   figures.push_back(std::move(figure));
+}
+
+// Ranges of a log-log figure, with round numbers along the losses: gnuplot alone marks powers of
+// ten, of which there are none.
+std::string loss_range(const Report& report, FitAxis axis, const std::string& length) {
+  double low = INFINITY, high = 0, first = INFINITY, last = 0;
+  for (const ArmFit& entry : report.fits) {
+    if (entry.axis != axis || entry.length != length) continue;
+    for (const FitPoint& point : entry.fit.points) {
+      low = std::min(low, point.loss), high = std::max(high, point.loss);
+      first = std::min(first, point.x[0]), last = std::max(last, point.x[0]);
+    }
+  }
+  low *= 0.985, high *= 1.015;
+  double step = 0.01;
+  for (const double candidate : {0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0})
+    if ((high - low) / step > 7) step = candidate;
+  std::string tics;
+  for (double tic = std::ceil(low / step) * step; tic < high; tic += step)
+    tics += fmt::format("{}'{:.{}f}' {}", tics.empty() ? "" : ", ", tic, step < 0.1 ? 2 : 1, tic);
+  return fmt::format("set ytics ({})\nset yrange [{}:{}]\nset xrange [{}:{}]\n", tics, low, high,
+                     0.8 * first, 1.25 * last);
 }
 
 void add_scaling(const Report& report, FitAxis axis, std::vector<Figure>& figures) {
@@ -96,24 +126,27 @@ void add_scaling(const Report& report, FitAxis axis, std::vector<Figure>& figure
       figure.data += "\n\n";
       for (const FitPoint& point : entry.fit.points)
         figure.data += fmt::format("{},{}\n", point.x[0], point.loss);
-      figure.plots.push_back(fmt::format("'{}.csv' index {} using 1:3:4 with filledcurves lc rgb {} fs "
-                                         "transparent solid 0.15 noborder notitle",
-                                         figure.name, block, colour));
-      figure.plots.push_back(fmt::format("'{}.csv' index {} using 1:2 with lines lc rgb {} lw 1.4 dt {} "
-                                         "notitle",
-                                         figure.name, block, colour, entry.fit.healthy() ? 1 : 2));
-      points.push_back(fmt::format("'{}.csv' index {} using 1:2 with points lc rgb {} pt {} ps 0.8 "
-                                   "title {}",
-                                   figure.name, block + 1, colour, point_of(report, entry.arm),
-                                   gnuplot_text(entry.arm)));
+      figure.plots.push_back(
+          fmt::format("'{}.csv' index {} using 1:3:4 with filledcurves lc rgb {} fs "
+                      "transparent solid 0.15 noborder notitle",
+                      figure.name, block, colour));
+      figure.plots.push_back(
+          fmt::format("'{}.csv' index {} using 1:2 with lines lc rgb {} lw 1.4 dt {} "
+                      "notitle",
+                      figure.name, block, colour, entry.fit.healthy() ? 1 : 2));
+      points.push_back(fmt::format(
+          "'{}.csv' index {} using 1:2 with points lc rgb {} pt {} ps 0.8 "
+          "title {}",
+          figure.name, block + 1, colour, point_of(report, entry.arm), gnuplot_text(entry.arm)));
       block += 2;
     }
     if (block == 0) continue;
     figure.plots.insert(figure.plots.end(), points.begin(), points.end());
     figure.settings = fmt::format(
         "set logscale xy\nset xlabel {}\nset ylabel 'Final loss (nats per token)'\nset format x "
-        "'{}'\nset format y '%.2g'\nset ytics 1.1\n",
-        gnuplot_text(words_of(axis)), axis == FitAxis::training_flops ? "10^{%T}" : "%.0s%c");
+        "'{}'\n{}",
+        gnuplot_text(words_of(axis)), axis == FitAxis::training_flops ? "10^{%T}" : "%.0s%c",
+        loss_range(report, axis, length));
     figures.push_back(std::move(figure));
   }
 }
@@ -139,15 +172,17 @@ void add_rows(const Report& report, const std::string& name, const std::vector<B
     if (rows.empty()) continue;
     figure.data += (block > 0 ? "\n\n" : "") + rows;
     figure.plots.push_back(fmt::format(
-        "'{}.csv' index {} using 1:2:3:4 with xerrorbars lc rgb {} pt {} ps 0.7 lw 1.3 title {}", name,
-        block, colour_of(report, arm), point_of(report, arm), gnuplot_text(arm)));
+        "'{}.csv' index {} using 1:2:3:4 with xerrorbars lc rgb {} pt {} ps 0.7 lw 1.3 title {}",
+        name, block, colour_of(report, arm), point_of(report, arm), gnuplot_text(arm)));
     ++block;
   }
   for (std::size_t i = 0; i < bars.size(); ++i)
     tics += fmt::format("{}{} {}", i > 0 ? ", " : "", gnuplot_text(bars[i].label), bars.size() - i);
   figure.settings = fmt::format(
-      "set ytics ({}) noenhanced font ',{}'\nset yrange [0.4:{}]\nset xlabel 'Difference in loss (%)'\n"
-      "set arrow from 0, graph 0 to 0, graph 1 nohead dt 2 lc rgb '#555555'\nset key outside top center "
+      "set ytics ({}) noenhanced font ',{}'\nset yrange [0.4:{}]\nset xlabel 'Difference in loss "
+      "(%)'\n"
+      "set arrow from 0, graph 0 to 0, graph 1 nohead dt 2 lc rgb '#555555'\nset key outside top "
+      "center "
       "horizontal\nset offsets graph 0.03, graph 0.03, 0, 0\n",
       tics, bars.size() > 14 ? 5 : 6, double(bars.size()) + 0.6);
   figures.push_back(std::move(figure));

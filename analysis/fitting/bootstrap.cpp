@@ -26,8 +26,8 @@ std::map<std::string, std::vector<std::size_t>> cells_of(std::span<const FitPoin
   return cells;
 }
 
-// Deviations are pooled over cells, since two or three runs of one cell tell too little of its noise,
-// and stretched by sqrt(n / (n - 1)), which the mean of n runs has taken from them.
+// Deviations are pooled over cells, since two or three runs of one cell tell too little of its
+// noise, and stretched by sqrt(n / (n - 1)), which the mean of n runs has taken from them.
 Noise noise_of(std::span<const FitPoint> points, const LogTable& table, const FitOptions& options) {
   Noise noise;
   noise.centre = table.log_loss;
@@ -69,7 +69,7 @@ void add_replicates(Fit& fit, const LogTable& table, std::span<const std::vector
       draw_losses(noise, CounterRandom(options.seed, std::uint64_t(draw)), drawn.log_loss);
       Minimum best;
       for (const std::vector<double>& start : optima) {
-        Minimum minimum = minimise(problem, start, {.iterations = 300, .tolerance = 1e-11});
+        Minimum minimum = minimise_nearby(problem, start, {.iterations = 300, .tolerance = 1e-11});
         if (minimum.objective < best.objective) best = std::move(minimum);
       }
       fit.replicates[std::size_t(draw)] = best.at.empty() ? fit.inside : best.at;

@@ -10,8 +10,8 @@
 
 namespace metascale {
 
-// Sets fit.replicates, fit.parametric_bootstrap and fit.cells. Each replicate draws the noise of every
-// run anew around the mean of its cell and is searched from `optima`, those of the full fit.
+// Sets fit.replicates, fit.parametric_bootstrap and fit.cells. Each replicate draws the noise of
+// every run anew around the mean of its cell and is searched from `optima`, those of the full fit.
 void add_replicates(Fit& fit, const LogTable& table, std::span<const std::vector<double>> optima,
                     const FitOptions& options);
 

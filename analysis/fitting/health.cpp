@@ -37,14 +37,15 @@ void judge_search(const Fit& fit, const LeastSquares& problem, const std::vector
   for (std::size_t i = 0; i < form.coefficients(); ++i) {
     const double value = fit.inside[i];
     if (value <= problem.lower[i] + 1e-6 || value >= problem.upper[i] - 1e-6)
-      problems.push_back(fmt::format("{} sits on a bound ({:.4g})", form.names[i],
-                                     fit.coefficients[i]));
+      problems.push_back(
+          fmt::format("{} sits on a bound ({:.4g})", form.names[i], fit.coefficients[i]));
   }
   if (fit.agreement < 0.5)
     problems.push_back(fmt::format("the best starts disagree: {:.0f} % of ten end at one optimum",
                                    100 * fit.agreement));
   if (fit.gradient > 1e-8 && fit.gradient > small_gradient * std::sqrt(2 * fit.objective))
-    problems.push_back(fmt::format("the gradient at the optimum is not small ({:.1e})", fit.gradient));
+    problems.push_back(
+        fmt::format("the gradient at the optimum is not small ({:.1e})", fit.gradient));
 }
 
 void judge_influence(const Fit& fit, std::vector<std::string>& problems) {

@@ -41,8 +41,8 @@ double free_gradient(const LeastSquares& problem, std::span<const double> at) {
     double slope = 0;
     for (std::size_t row = 0; row < values.size(); ++row)
       slope += jacobian[row * count + i] * values[row];
-    const bool stopped = (at[i] <= problem.lower[i] && slope > 0) ||
-                         (at[i] >= problem.upper[i] && slope < 0);
+    const bool stopped =
+        (at[i] <= problem.lower[i] && slope > 0) || (at[i] >= problem.upper[i] && slope < 0);
     if (!stopped) largest = std::max(largest, std::abs(slope));
   }
   return largest;
@@ -88,9 +88,12 @@ std::vector<Minimum> minimise_from(const LeastSquares& problem,
                                    int threads) {
   std::vector<Minimum> minima(starts.size());
   parallel_for(threads, std::int64_t(starts.size()), [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t i = begin; i < end; ++i)
-      minima[std::size_t(i)] =
-          minimise(problem, starts[std::size_t(i)], {.iterations = 60, .tolerance = 1e-9});
+    for (std::int64_t i = begin; i < end; ++i) {
+      const std::vector<double>& start = starts[std::size_t(i)];
+      Minimum& minimum = minima[std::size_t(i)];
+      minimum = minimise_nearby(problem, start, {.iterations = 80, .tolerance = 1e-9});
+      minimum.moved = minimum.at != start;
+    }
   });
   const auto by_objective = [](const Minimum& a, const Minimum& b) {
     return a.objective < b.objective;

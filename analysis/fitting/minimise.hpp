@@ -31,14 +31,21 @@ struct MinimiseOptions {
 Minimum minimise(const LeastSquares& problem, std::vector<double> start,
                  const MinimiseOptions& options);
 
-// From every start, in parallel; ascending by objective. The first `polished` are searched again with
-// many iterations and the finest tolerance.
+// The same without the cost of setting a search up: for the first rough search from each of
+// thousands of starts, and for bootstrap replicates, which start near their minimum.
+// Levenberg-Marquardt with projection on the bounds [Nocedal, Wright 2006, 10.3]; `gradient` and
+// `moved` are not set.
+Minimum minimise_nearby(const LeastSquares& problem, std::vector<double> start,
+                        const MinimiseOptions& options);
+
+// From every start, in parallel; ascending by objective. The first `polished` are searched again by
+// Ceres with many iterations and the finest tolerance; only theirs have a gradient.
 std::vector<Minimum> minimise_from(const LeastSquares& problem,
                                    std::span<const std::vector<double>> starts, int polished,
                                    int threads);
 
-// sign(r) sqrt(2 Huber_delta(r)): the sum of half its squares is the sum of Huber losses, and it has a
-// continuous derivative, so that least squares can minimise it. derivative may be null.
+// sign(r) sqrt(2 Huber_delta(r)): the sum of half its squares is the sum of Huber losses, and it
+// has a continuous derivative, so that least squares can minimise it. derivative may be null.
 double huber_root(double residual, double delta, double* derivative);
 
 }  // namespace metascale

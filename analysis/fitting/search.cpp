@@ -7,8 +7,8 @@
 namespace metascale {
 namespace {
 
-constexpr double steepest = 10;       // exponents beyond this are no scaling law
-constexpr double negligible = 12;     // ln E stops this far below the smallest ln L: E is then 0
+constexpr double steepest = 10;    // exponents beyond this are no scaling law
+constexpr double negligible = 12;  // ln E stops this far below the smallest ln L: E is then 0
 constexpr double grid_exponents[] = {0, 0.5, 1, 1.5, 2};
 constexpr double grid_constants[] = {-1, -0.5, 0, 0.5, 1};
 constexpr double grid_coefficients[] = {0, 5, 10, 15, 20, 25};
@@ -20,14 +20,17 @@ double smallest(std::span<const double> values) {
 std::vector<std::vector<double>> starts_of_two_variables(const Law& law) {
   std::vector<std::vector<double>> starts;
   const auto add = [&](double a, double b, double e, double alpha, double beta) {
-    if (law.kind == LawKind::tied) starts.push_back({a, b, e, alpha});
-    else starts.push_back({a, b, e, alpha, beta});
+    if (law.kind == LawKind::tied)
+      starts.push_back({a, b, e, alpha});
+    else
+      starts.push_back({a, b, e, alpha, beta});
   };
   for (const double a : grid_coefficients)
     for (const double b : grid_coefficients)
       for (const double e : grid_constants)
         for (const double alpha : grid_exponents) {
-          if (law.kind == LawKind::tied) add(a, b, e, alpha, alpha);
+          if (law.kind == LawKind::tied)
+            add(a, b, e, alpha, alpha);
           else
             for (const double beta : grid_exponents) add(a, b, e, alpha, beta);
         }
@@ -60,7 +63,8 @@ std::vector<std::vector<double>> starts_of_one_variable(const Law& law, const Lo
 LogTable log_table(const Law& law, std::span<const FitPoint> points) {
   LogTable table{law.variables, {}, {}};
   for (const FitPoint& point : points) {
-    for (int i = 0; i < law.variables; ++i) table.log_x.push_back(std::log(point.x[std::size_t(i)]));
+    for (int i = 0; i < law.variables; ++i)
+      table.log_x.push_back(std::log(point.x[std::size_t(i)]));
     table.log_loss.push_back(std::log(point.loss));
   }
   return table;
@@ -93,7 +97,9 @@ LeastSquares problem_of(const Law& law, const LogTable& table, const FitOptions&
   };
   for (std::size_t i = 0; i < law.coefficients(); ++i) {
     const bool logarithm = law.is_logarithm(i);
-    problem.lower.push_back(logarithm ? -std::numeric_limits<double>::infinity() : 0);
+    // A straight line may rise (optimal sizes over compute do); a law's terms may only fall.
+    const double flattest = law.kind == LawKind::loglog ? -steepest : 0;
+    problem.lower.push_back(logarithm ? -std::numeric_limits<double>::infinity() : flattest);
     problem.upper.push_back(logarithm ? std::numeric_limits<double>::infinity() : steepest);
   }
   if (law.constant >= 0)

@@ -5,8 +5,8 @@
 
 namespace metascale {
 
-extern const std::string_view page_style;   // analysis/page/style.css
-extern const std::string_view page_script;  // analysis/page/page.js
-extern const std::string_view chart_script; // Chart.js of the system, MIT licence, with its notice
+extern const std::string_view page_style;    // analysis/page/style.css
+extern const std::string_view page_script;   // analysis/page/page.js
+extern const std::string_view chart_script;  // Chart.js of the system, MIT licence, with its notice
 
 }  // namespace metascale

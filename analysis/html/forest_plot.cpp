@@ -35,7 +35,8 @@ std::vector<Row> rows_of(const Report& report) {
     const auto arm = std::find(arms.begin(), arms.end(), pair.pair->second_arm) - arms.begin();
     rows.push_back({pair.pair->second_arm + " - " + pair.pair->first_arm + ", " + pair.pair->size +
                         " " + pair.pair->length,
-                    arm_colour(std::size_t(arm)).light, 100 * result.relative,
+                    arm_colour(std::size_t(arm)).light,
+                    100 * result.relative,
                     {scale * result.bca.low, scale * result.bca.high},
                     {scale * result.with_seeds.low, scale * result.with_seeds.high}});
   }
@@ -53,7 +54,8 @@ struct Scale {
 Scale scale_of(const std::vector<Row>& rows) {
   double reach = 0, furthest = 0;
   for (const Row& row : rows) {
-    reach = std::max({reach, std::abs(row.value), std::abs(row.inner.low), std::abs(row.inner.high)});
+    reach =
+        std::max({reach, std::abs(row.value), std::abs(row.inner.low), std::abs(row.inner.high)});
     for (const double end : {row.outer.low, row.outer.high})
       if (std::isfinite(end)) furthest = std::max(furthest, std::abs(end));
   }
@@ -71,19 +73,22 @@ Scale scale_of(const std::vector<Row>& rows) {
 
 std::string draw_row(const Row& row, const Scale& scale, double y) {
   const auto line = [&](const Interval& interval, const char* name) {
-    return fmt::format("<line class=\"{}\" x1=\"{:.1f}\" x2=\"{:.1f}\" y1=\"{:.1f}\" y2=\"{:.1f}\" "
-                       "stroke=\"{}\" stroke-linecap=\"round\"/>",
-                       name, scale.x(interval.low), scale.x(interval.high), y, y, row.colour);
+    return fmt::format(
+        "<line class=\"{}\" x1=\"{:.1f}\" x2=\"{:.1f}\" y1=\"{:.1f}\" y2=\"{:.1f}\" "
+        "stroke=\"{}\" stroke-linecap=\"round\"/>",
+        name, scale.x(interval.low), scale.x(interval.high), y, y, row.colour);
   };
   return fmt::format("<text x=\"0\" y=\"{:.1f}\">{}</text>", y + 4, html_escape(row.label)) +
          (row.outer.known() ? line(row.outer, "thin") : "") +
          (row.inner.known() ? line(row.inner, "thick") : "") +
-         fmt::format("<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"4.6\" fill=\"{}\" stroke=\"var(--panel)\" "
-                     "stroke-width=\"1.6\"/>",
-                     scale.x(row.value), y, row.colour) +
-         fmt::format("<text x=\"{}\" y=\"{:.1f}\" text-anchor=\"end\">{:+.2f} %</text>"
-                     "<text class=\"soft\" x=\"{}\" y=\"{:.1f}\" text-anchor=\"end\">{}</text>",
-                     width - 118, y + 4, row.value, width, y + 4, interval_text(row.outer, 2));
+         fmt::format(
+             "<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"4.6\" fill=\"{}\" stroke=\"var(--panel)\" "
+             "stroke-width=\"1.6\"/>",
+             scale.x(row.value), y, row.colour) +
+         fmt::format(
+             "<text x=\"{}\" y=\"{:.1f}\" text-anchor=\"end\">{:+.2f} %</text>"
+             "<text class=\"soft\" x=\"{}\" y=\"{:.1f}\" text-anchor=\"end\">{}</text>",
+             width - 118, y + 4, row.value, width, y + 4, interval_text(row.outer, 2));
 }
 
 }  // namespace
@@ -99,18 +104,21 @@ std::string forest_plot(const Report& report) {
       width, bottom + 46);
   const double step = nice_step(scale.high - scale.low);
   for (double tick = std::ceil(scale.low / step) * step; tick <= scale.high; tick += step)
-    svg += fmt::format("<line class=\"grid\" x1=\"{0:.1f}\" x2=\"{0:.1f}\" y1=\"{1}\" y2=\"{2}\"/>"
-                       "<text class=\"soft\" x=\"{0:.1f}\" y=\"{3}\" text-anchor=\"middle\">{4:+g}</text>",
-                       scale.x(tick), top - 12, bottom, bottom + 17,
-                       std::abs(tick) < step / 1e6 ? 0.0 : tick);
+    svg += fmt::format(
+        "<line class=\"grid\" x1=\"{0:.1f}\" x2=\"{0:.1f}\" y1=\"{1}\" y2=\"{2}\"/>"
+        "<text class=\"soft\" x=\"{0:.1f}\" y=\"{3}\" text-anchor=\"middle\">{4}</text>",
+        scale.x(tick), top - 12, bottom, bottom + 17,
+        std::abs(tick) < step / 1e6 ? "0" : fmt::format("{:+g}", tick));
   svg += fmt::format("<line class=\"zero\" x1=\"{0:.1f}\" x2=\"{0:.1f}\" y1=\"{1}\" y2=\"{2}\"/>",
                      scale.x(0), top - 12, bottom);
-  svg += fmt::format("<text class=\"soft\" x=\"{:.1f}\" y=\"18\" text-anchor=\"end\">&#8592; lower loss"
-                     "</text><text class=\"soft\" x=\"{:.1f}\" y=\"18\">higher loss &#8594;</text>",
-                     scale.x(0) - 8, scale.x(0) + 8);
-  svg += fmt::format("<text class=\"soft\" x=\"{:.1f}\" y=\"{}\" text-anchor=\"middle\">difference in "
-                     "loss, percent</text>",
-                     (left + width - right) / 2, bottom + 37);
+  svg += fmt::format(
+      "<text class=\"soft\" x=\"{:.1f}\" y=\"18\" text-anchor=\"end\">&#8592; lower loss"
+      "</text><text class=\"soft\" x=\"{:.1f}\" y=\"18\">higher loss &#8594;</text>",
+      scale.x(0) - 8, scale.x(0) + 8);
+  svg += fmt::format(
+      "<text class=\"soft\" x=\"{:.1f}\" y=\"{}\" text-anchor=\"middle\">difference in "
+      "loss, percent</text>",
+      (left + width - right) / 2, bottom + 37);
   for (std::size_t i = 0; i < rows.size(); ++i)
     svg += draw_row(rows[i], scale, top + row_height * (double(i) + 0.5));
   return svg + "</svg>";

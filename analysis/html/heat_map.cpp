@@ -28,19 +28,18 @@ double largest_difference(const Report& report) {
 }
 
 std::string heat_cell(const PairReport& pair, const std::string& domain, double largest) {
-  const auto found = std::find_if(
-      pair.domains.begin(), pair.domains.end(),
-      [&](const DomainDifference& entry) { return entry.domain == domain; });
+  const auto found =
+      std::find_if(pair.domains.begin(), pair.domains.end(),
+                   [&](const DomainDifference& entry) { return entry.domain == domain; });
   if (found == pair.domains.end()) return "<td>-</td>";
   const double share = found->result.relative / largest;
   const bool decided = found->result.with_seeds.excludes(0);
-  return fmt::format(
-      "<td style=\"background:rgba(var({}),{:.3f})\" title=\"{}\">{}{}</td>",
-      share < 0 ? "--heat-better" : "--heat-worse", 0.85 * std::abs(share),
-      html_escape(fmt::format("{} {}: {:+.4f} nats/token {}", pair.pair->second_arm, domain,
-                              found->result.difference,
-                              interval_text(found->result.with_seeds, 4))),
-      with_sign(100 * found->result.relative, 2), decided ? "*" : "");
+  return fmt::format("<td style=\"background:rgba(var({}),{:.3f})\" title=\"{}\">{}{}</td>",
+                     share < 0 ? "--heat-better" : "--heat-worse", 0.85 * std::abs(share),
+                     html_escape(fmt::format("{} {}: {:+.4f} nats/token {}", pair.pair->second_arm,
+                                             domain, found->result.difference,
+                                             interval_text(found->result.with_seeds, 4))),
+                     with_sign(100 * found->result.relative, 2), decided ? "*" : "");
 }
 
 }  // namespace
@@ -65,8 +64,9 @@ std::string domain_heat_map(const Report& report) {
     for (const std::string& domain : domains) html += heat_cell(pair, domain, largest);
     html += "</tr>\n";
   }
-  return html + "</tbody></table></div><p class=\"scale\"><span>lower loss</span><i></i><span>higher "
-                "loss</span></p>";
+  return html +
+         "</tbody></table></div><p class=\"scale\"><span>lower loss</span><i></i><span>higher "
+         "loss</span></p>";
 }
 
 }  // namespace metascale

@@ -39,6 +39,16 @@
     grid: {color: style("--line"), borderColor: style("--line-strong"), drawTicks: false},
     ticks: {color: style("--soft"), padding: 7, maxRotation: 0, autoSkipPadding: 14, callback: ticks},
   });
+  // Log axes fitted to their values: Chart.js alone would reach down to a power of ten.
+  const logRange = (values, margin) => ({min: Math.min(...values) / margin, max: Math.max(...values) * margin});
+  const roundTicks = scale => {
+    const span = scale.max - scale.min;
+    const power = 10 ** Math.floor(Math.log10(span / 5));
+    const step = [1, 2, 5, 10].map(lead => lead * power).find(size => span / size <= 7);
+    scale.ticks = [];
+    for (let value = Math.ceil(scale.min / step) * step; value <= scale.max; value += step)
+      scale.ticks.push({value: +value.toPrecision(8)});
+  };
   const tooltip = () => ({
     backgroundColor: style("--ink"), titleColor: style("--paper"), bodyColor: style("--paper"),
     padding: 10, cornerRadius: 5, boxPadding: 4, usePointStyle: true,
@@ -145,7 +155,7 @@
         sets.push({...common, data: points(run.curve), pointRadius: 0, pointHitRadius: 5, borderWidth: alone ? 1.4 : 1,
                    borderColor: clear(colour(run.arm), alone ? .85 : .28), part: "training", order: 2});
       if (which !== "training")
-        sets.push({...common, data: points(run.evaluations), pointStyle: shapeOf(run.arm), pointRadius: 2.5, pointHoverRadius: 6, borderWidth: 2, part: "validation", order: 1});
+        sets.push({...common, data: points(run.evaluations), pointStyle: shapeOf(run.arm), pointRadius: data.runs.length > 12 ? 0 : 2.5, pointHitRadius: 6, pointHoverRadius: 6, borderWidth: 1.8, part: "validation", order: 1});
     }
     return sets;
   };
@@ -156,7 +166,8 @@
       maintainAspectRatio: false, animation: false, parsing: false, normalized: true,
       interaction: {mode: "nearest", intersect: false, axis: "xy"},
       scales: {x: axis(xTitles[option("curves-x", "tokens")], option("curves-log-x", false), option("curves-log-x", false) ? logTick : short),
-               y: axis("Loss, nats per token", option("curves-log-y", false), lossTick)},
+               y: {...axis("Loss, nats per token", option("curves-log-y", false), lossTick),
+                   ...(option("curves-log-y", false) ? {afterBuildTicks: roundTicks} : {})}},
       plugins: {legend: {display: false}, tooltip: {...tooltip(), callbacks: {
         title: items => items.length ? `${xTitles[option("curves-x", "tokens")]} ${short(items[0].parsed.x)}` : "",
         label: item => ` ${item.dataset.label}, ${item.dataset.part}: ${item.parsed.y.toFixed(4)}`,
@@ -166,8 +177,19 @@
   const curvesLegend = () => {
     const box = byId("legend-curves");
     if (!box) return;
-    legend(box, data.runs.map(run => ({label: run.id, colour: colour(run.arm), dash: dashOf(run.size), hidden: hidden.has(run.id), id: run.id})),
-      entry => { entry.hidden ? hidden.add(entry.id) : hidden.delete(entry.id); drawCurves(); });
+    const groups = new Map();  // one button for the seeds of an arm, size and length
+    for (const run of data.runs) {
+      const key = JSON.stringify([run.arm, run.size, run.length]);
+      if (!groups.has(key)) groups.set(key, []);
+      groups.get(key).push(run);
+    }
+    legend(box, [...groups.values()].map(runs => ({
+      label: [runs[0].arm || runs[0].id, runs[0].size, runs[0].length, runs.length > 1 ? `(${runs.length} seeds)` : ""].filter(Boolean).join(" "),
+      colour: colour(runs[0].arm), dash: dashOf(runs[0].size), hidden: runs.every(run => hidden.has(run.id)), runs})),
+      entry => {
+        for (const run of entry.runs) entry.hidden ? hidden.add(run.id) : hidden.delete(run.id);
+        drawCurves();
+      });
   };
   if (drawCurves) {
     for (const id of ["curves-x", "curves-which", "curves-log-x", "curves-log-y"])
@@ -199,14 +221,19 @@
     }
     return sets;
   };
+  const fitRanges = name => {
+    const values = fitSets().flatMap(set => set.data.map(point => point[name])).filter(value => value > 0);
+    if (!option("fits-log", true) || !values.length) return {};
+    return name === "y" ? {...logRange(values, 1.01), afterBuildTicks: roundTicks} : logRange(values, 1.03);
+  };
   const fitTitles = {non_embedding_parameters: "Non-embedding parameters", parameters: "Parameters", training_flops: "Training FLOPs (model FLOPs)"};
   const drawFits = make("chart-fits", canvas => new Chart(canvas, {
     type: "line",
     data: {datasets: fitSets()},
     options: {
       maintainAspectRatio: false, animation: false, parsing: false,
-      scales: {x: axis(fitTitles[option("fits-x", "non_embedding_parameters")], option("fits-log", true), option("fits-log", true) ? logTick : short),
-               y: axis("Final loss, nats per token", option("fits-log", true), lossTick)},
+      scales: {x: {...axis(fitTitles[option("fits-x", "non_embedding_parameters")], option("fits-log", true), option("fits-log", true) ? logTick : short), ...fitRanges("x")},
+               y: {...axis("Final loss, nats per token", option("fits-log", true), lossTick), ...fitRanges("y")}},
       plugins: {
         legend: {position: "top", align: "start", labels: {usePointStyle: true, color: style("--ink"), boxHeight: 8, padding: 16,
           filter: item => item.text && !item.text.endsWith(" fit")}},

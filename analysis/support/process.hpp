@@ -8,10 +8,10 @@
 namespace metascale {
 
 struct ProcessResult {
-  bool found = true;     // the program exists
+  bool found = true;  // the program exists
   bool timed_out = false;
-  int exit_code = -1;    // 128 + signal if a signal ended it
-  std::string output;    // stdout and stderr together, at most 64 KiB
+  int exit_code = -1;  // 128 + signal if a signal ended it
+  std::string output;  // stdout and stderr together, at most 64 KiB
   bool good() const { return found && !timed_out && exit_code == 0; }
 };
 

@@ -14,8 +14,10 @@ std::string replace_each(std::string_view text, auto replacement_of) {
   result.reserve(text.size());
   for (const char letter : text) {
     const std::string_view replacement = replacement_of(letter);
-    if (replacement.data() == nullptr) result += letter;
-    else result += replacement;
+    if (replacement.data() == nullptr)
+      result += letter;
+    else
+      result += replacement;
   }
   return result;
 }
@@ -84,9 +86,12 @@ std::string html_escape(std::string_view text) {
 
 std::string csv_escape(std::string_view text) {
   if (text.find_first_of(",\"\r\n") == std::string_view::npos) return std::string(text);
-  return '"' + replace_each(text, [](char letter) -> std::string_view {
-           return letter == '"' ? "\"\"" : std::string_view{};
-         }) + '"';
+  return '"' +
+         replace_each(text,
+                      [](char letter) -> std::string_view {
+                        return letter == '"' ? "\"\"" : std::string_view{};
+                      }) +
+         '"';
 }
 
 std::string markdown_escape(std::string_view text) {

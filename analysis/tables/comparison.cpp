@@ -29,8 +29,8 @@ TableCell difference_cell(const PairReport* pair) {
   const PairedResult& result = pair->result;
   const Interval relative{result.with_seeds.low / result.first_loss,
                           result.with_seeds.high / result.first_loss};
-  return {percent(result.relative) + " " + interval_text(relative, 2, 100),
-          exact(result.relative), tone_of(result)};
+  return {percent(result.relative) + " " + interval_text(relative, 2, 100), exact(result.relative),
+          tone_of(result)};
 }
 
 TableCell loss_cell(const Cell* cell) {
@@ -42,8 +42,8 @@ TableCell loss_cell(const Cell* cell) {
 
 std::vector<TableCell> pair_row(const PairReport& pair, const std::string& domain,
                                 const PairedResult& result) {
-  std::vector<TableCell> row{{pair.pair->second_arm}, {pair.pair->first_arm}, {pair.pair->size},
-                             {pair.pair->length}};
+  std::vector<TableCell> row{
+      {pair.pair->second_arm}, {pair.pair->first_arm}, {pair.pair->size}, {pair.pair->length}};
   if (!domain.empty()) row.push_back({domain});
   row.push_back(number(result.first_loss, 4));
   row.push_back(number(result.second_loss, 4));
@@ -51,7 +51,8 @@ std::vector<TableCell> pair_row(const PairReport& pair, const std::string& domai
   row.push_back({percent(result.relative), exact(result.relative), ""});
   row.push_back({with_sign(result.bits_per_byte, 4), exact(result.bits_per_byte), ""});
   for (const Interval& interval : {result.percentile, result.bca, result.with_seeds})
-    row.push_back({interval_text(interval, 4), exact(interval.low) + " " + exact(interval.high), ""});
+    row.push_back(
+        {interval_text(interval, 4), exact(interval.low) + " " + exact(interval.high), ""});
   row.push_back({std::to_string(result.per_seed.size()) +
                      (result.assumed_seed_noise ? " (noise assumed)" : ""),
                  std::to_string(result.per_seed.size()), ""});
@@ -65,17 +66,16 @@ std::vector<TableColumn> pair_columns(bool with_domain) {
                                    {"size", "Size", false},
                                    {"length", "Length", false}};
   if (with_domain) columns.push_back({"domain", "Domain", false});
-  const std::vector<TableColumn> rest{
-      {"against_nats_per_token", "Its loss, nats/token"},
-      {"arm_nats_per_token", "Loss, nats/token"},
-      {"difference_nats_per_token", "Difference, nats/token"},
-      {"relative_difference", "Relative"},
-      {"difference_bits_per_byte", "Bits/byte"},
-      {"percentile_interval", "Percentile interval"},
-      {"bca_interval", "BCa interval"},
-      {"interval_with_seeds", "Interval with seeds"},
-      {"seeds", "Seeds"},
-      {"documents", "Documents"}};
+  const std::vector<TableColumn> rest{{"against_nats_per_token", "Its loss, nats/token"},
+                                      {"arm_nats_per_token", "Loss, nats/token"},
+                                      {"difference_nats_per_token", "Difference, nats/token"},
+                                      {"relative_difference", "Relative"},
+                                      {"difference_bits_per_byte", "Bits/byte"},
+                                      {"percentile_interval", "Percentile interval"},
+                                      {"bca_interval", "BCa interval"},
+                                      {"interval_with_seeds", "Interval with seeds"},
+                                      {"seeds", "Seeds"},
+                                      {"documents", "Documents"}};
   columns.insert(columns.end(), rest.begin(), rest.end());
   return columns;
 }
@@ -83,12 +83,13 @@ std::vector<TableColumn> pair_columns(bool with_domain) {
 }  // namespace
 
 Table comparison_table(const Report& report) {
-  Table table{"comparison",
-              "Final loss in nats per token (mean and standard deviation over seeds), and the paired "
-              "difference to " +
-                  report.collection.baseline() + " with its 95 % interval",
-              {{"size", "Size", false}, {"length", "Length", false}},
-              {}};
+  Table table{
+      "comparison",
+      "Final loss in nats per token (mean and standard deviation over seeds), and the paired "
+      "difference to " +
+          report.collection.baseline() + " with its 95 % interval",
+      {{"size", "Size", false}, {"length", "Length", false}},
+      {}};
   const auto& arms = report.collection.arms;
   for (const std::string& arm : arms) table.columns.push_back({"loss_" + slug(arm), arm});
   for (std::size_t i = 1; i < arms.size(); ++i)
@@ -110,24 +111,25 @@ Table comparison_table(const Report& report) {
 }
 
 Table cells_table(const Report& report) {
-  Table table{"cells",
-              "Every arm, size and length that is done; tokens and FLOPs as achieved; model FLOPs by "
-              "one rule for all architectures",
-              {{"arm", "Arm", false},
-               {"size", "Size", false},
-               {"length", "Length", false},
-               {"seeds", "Seeds"},
-               {"parameters", "Parameters"},
-               {"non_embedding_parameters", "Non-embedding"},
-               {"flops_per_token", "FLOPs/token"},
-               {"tokens", "Tokens"},
-               {"training_flops", "Training FLOPs"},
-               {"nats_per_token", "Loss, nats/token"},
-               {"deviation_over_seeds", "SD over seeds"},
-               {"bits_per_byte", "Bits/byte"},
-               {"tokens_per_second", "Tokens/s"},
-               {"hours", "Wall time"}},
-              {}};
+  Table table{
+      "cells",
+      "Every arm, size and length that is done; tokens and FLOPs as achieved; model FLOPs by "
+      "one rule for all architectures",
+      {{"arm", "Arm", false},
+       {"size", "Size", false},
+       {"length", "Length", false},
+       {"seeds", "Seeds"},
+       {"parameters", "Parameters"},
+       {"non_embedding_parameters", "Non-embedding"},
+       {"flops_per_token", "FLOPs/token"},
+       {"tokens", "Tokens"},
+       {"training_flops", "Training FLOPs"},
+       {"nats_per_token", "Loss, nats/token"},
+       {"deviation_over_seeds", "SD over seeds"},
+       {"bits_per_byte", "Bits/byte"},
+       {"tokens_per_second", "Tokens/s"},
+       {"hours", "Wall time"}},
+      {}};
   for (const Cell& cell : report.cells)
     table.rows.push_back(
         {{cell.arm},
@@ -177,14 +179,14 @@ Table claims_table(const Report& report) {
                {"would_decide", "What would decide it", false}},
               {}};
   for (const Claim& claim : report.claims) {
-    const std::string tone = claim.verdict == Verdict::holds            ? "good"
+    const std::string tone = claim.verdict == Verdict::holds           ? "good"
                              : claim.verdict == Verdict::does_not_hold ? "bad"
                              : claim.verdict == Verdict::not_decided   ? "warn"
-                                                                        : "quiet";
+                                                                       : "quiet";
     table.rows.push_back({{claim.letter},
                           {claim.text},
                           {words_of(claim.verdict), "", tone},
-                          {claim.evidence.empty() ? "-" : claim.evidence},
+                          {claim.evidence.empty() ? "-" : claim.evidence_text()},
                           {claim.would_decide.empty() ? "-" : claim.would_decide}});
   }
   return table;

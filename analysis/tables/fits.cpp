@@ -27,24 +27,25 @@ std::string joined(const std::vector<std::string>& parts) {
 std::string coefficients_of(const Fit& fit, bool in_full) {
   std::string text;
   for (std::size_t i = 0; i < fit.coefficients.size(); ++i) {
-    text += fmt::format("{}{} = {}", i > 0 ? ", " : "", law(fit.kind).names[i],
-                        in_full ? exact(fit.coefficients[i])
-                                : fmt::format("{:.4g}", fit.coefficients[i]));
+    text += fmt::format(
+        "{}{} = {}", i > 0 ? ", " : "", law(fit.kind).names[i],
+        in_full ? exact(fit.coefficients[i]) : fmt::format("{:.4g}", fit.coefficients[i]));
     if (!fit.intervals.empty() && fit.intervals[i].known())
-      text += in_full ? fmt::format(" [{} {}]", exact(fit.intervals[i].low),
-                                    exact(fit.intervals[i].high))
-                      : fmt::format(" [{:.3g}, {:.3g}]", fit.intervals[i].low,
-                                    fit.intervals[i].high);
+      text +=
+          in_full
+              ? fmt::format(" [{} {}]", exact(fit.intervals[i].low), exact(fit.intervals[i].high))
+              : fmt::format(" [{:.3g}, {:.3g}]", fit.intervals[i].low, fit.intervals[i].high);
   }
   return text;
 }
 
-std::string held_out_of(const ArmFit& entry) {
-  if (!entry.without_largest) return "-";
-  std::string text;
+// Mean over the seeds of the largest size.
+TableCell held_out_of(const ArmFit& entry) {
+  if (!entry.without_largest) return {"-"};
+  double mean = 0;
   for (const HeldOut& point : entry.without_largest->held_out)
-    text += (text.empty() ? "" : ", ") + percent(point.error());
-  return text;
+    mean += point.error() / double(entry.without_largest->held_out.size());
+  return {percent(mean), exact(mean), ""};
 }
 
 void add_points(Table& table, const ArmFit& entry) {
@@ -70,68 +71,70 @@ void add_points(Table& table, const ArmFit& entry) {
 }  // namespace
 
 Table fits_table(const Report& report) {
-  Table table{"fits",
-              "Scaling laws, fitted to final losses. A fit with a problem is printed, and not to be "
-              "quoted",
-              {{"arm", "Arm", false},
-               {"length", "Length", false},
-               {"axis", "x", false},
-               {"law", "Law", false},
-               {"coefficients", "Coefficients with 95 % intervals", false},
-               {"points", "Points"},
-               {"worst_residual", "Worst residual"},
-               {"held_out_error", "Largest size held out: error"},
-               {"health", "Health", false}},
-              {}};
+  Table table{
+      "fits",
+      "Scaling laws, fitted to final losses. A fit with a problem is printed, and not to be "
+      "quoted",
+      {{"arm", "Arm", false},
+       {"length", "Length", false},
+       {"axis", "x", false},
+       {"law", "Law", false},
+       {"coefficients", "Coefficients with 95 % intervals", false, true},
+       {"points", "Points"},
+       {"worst_residual", "Worst residual"},
+       {"held_out_error", "Error on held-out largest size"},
+       {"health", "Health", false, true}},
+      {}};
   for (const ArmFit& entry : report.fits) {
     const Fit& fit = entry.fit;
-    table.rows.push_back({{entry.arm},
-                          {entry.length},
-                          {words_of(entry.axis), name_of(entry.axis)},
-                          {formula(fit.kind), name_of(fit.kind)},
-                          {coefficients_of(fit, false), coefficients_of(fit, true)},
-                          {std::to_string(fit.points.size())},
-                          {fmt::format("{:.2f} %", 100 * fit.worst_residual),
-                           exact(fit.worst_residual)},
-                          {held_out_of(entry)},
-                          {fit.healthy() ? "good" : joined(fit.problems), "",
-                           fit.healthy() ? "good" : "bad"}});
+    table.rows.push_back(
+        {{entry.arm},
+         {entry.length},
+         {words_of(entry.axis), name_of(entry.axis)},
+         {formula(fit.kind), name_of(fit.kind)},
+         {coefficients_of(fit, false), coefficients_of(fit, true)},
+         {std::to_string(fit.points.size())},
+         {fmt::format("{:.2f} %", 100 * fit.worst_residual), exact(fit.worst_residual)},
+         held_out_of(entry),
+         {fit.healthy() ? "good" : joined(fit.problems), "", fit.healthy() ? "good" : "bad"}});
   }
   return table;
 }
 
 Table residuals_table(const Report& report) {
-  Table table{"residuals",
-              "Measured and fitted losses of every run, and predictions of the largest size by fits "
-              "that did not see it",
-              {{"arm", "Arm", false},
-               {"length", "Length", false},
-               {"axis", "x is", false},
-               {"run", "Run", false},
-               {"role", "Role", false},
-               {"x", "x"},
-               {"measured", "Measured, nats/token"},
-               {"fitted", "Fitted, nats/token"},
-               {"residual", "Residual"}},
-              {}};
+  Table table{
+      "residuals",
+      "Measured and fitted losses of every run, and predictions of the largest size by fits "
+      "that did not see it",
+      {{"arm", "Arm", false},
+       {"length", "Length", false},
+       {"axis", "x is", false},
+       {"run", "Run", false},
+       {"role", "Role", false},
+       {"x", "x"},
+       {"measured", "Measured, nats/token"},
+       {"fitted", "Fitted, nats/token"},
+       {"residual", "Residual"}},
+      {}};
   for (const ArmFit& entry : report.fits) add_points(table, entry);
   return table;
 }
 
 Table gains_table(const Report& report) {
-  Table table{"gains",
-              "Equivalent gain: what the baseline needs for the arm's loss, over what the arm used; "
-              "only inside the baseline's fitted range",
-              {{"arm", "Arm", false},
-               {"size", "Size", false},
-               {"length", "Length", false},
-               {"axis", "In", false},
-               {"x", "Arm used"},
-               {"baseline_x", "Baseline needs"},
-               {"gain", "Gain"},
-               {"interval", "95 % interval"},
-               {"problem", "Not to be quoted, because", false}},
-              {}};
+  Table table{
+      "gains",
+      "Equivalent gain: what the baseline needs for the arm's loss, over what the arm used; "
+      "only inside the baseline's fitted range",
+      {{"arm", "Arm", false},
+       {"size", "Size", false},
+       {"length", "Length", false},
+       {"axis", "In", false},
+       {"x", "Arm used"},
+       {"baseline_x", "Baseline needs"},
+       {"gain", "Gain"},
+       {"interval", "95 % interval"},
+       {"problem", "Not to be quoted, because", false, true}},
+      {}};
   for (const GainReport& entry : report.gains) {
     const EquivalentGain& gain = entry.gain;
     const bool above = gain.problem.empty() && gain.interval.low > 1;
@@ -144,7 +147,10 @@ Table gains_table(const Report& report) {
          {scientific(gain.x), exact(gain.x)},
          {scientific(gain.baseline_x), exact(gain.baseline_x)},
          {std::isfinite(gain.gain) ? fmt::format("{:.2f} x", gain.gain) : "-", exact(gain.gain),
-          above ? "good" : below ? "bad" : gain.problem.empty() ? "" : "quiet"},
+          above                  ? "good"
+          : below                ? "bad"
+          : gain.problem.empty() ? ""
+                                 : "quiet"},
          {gain.interval.known()
               ? fmt::format("[{:.2f}, {:.2f}]", gain.interval.low, gain.interval.high)
               : "-",

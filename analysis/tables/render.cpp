@@ -31,6 +31,13 @@ std::string to_markdown(const Table& table) {
 }
 
 std::string to_latex(const Table& table) {
+  const auto in_latex = [](const std::string& cell) {
+    std::string text = latex_escape(cell);
+    constexpr std::string_view plus_minus = "\xC2\xB1";
+    if (const std::size_t at = text.find(plus_minus); at != std::string::npos)
+      text.replace(at, plus_minus.size(), "$\\pm$");
+    return text;
+  };
   std::string text = "% " + table.caption + "\n\\begin{tabular}{";
   for (const TableColumn& column : table.columns) text += column.numeric ? 'r' : 'l';
   text += "}\n\\hline\n";
@@ -39,7 +46,7 @@ std::string to_latex(const Table& table) {
   text += " \\\\\n\\hline\n";
   for (const auto& row : table.rows) {
     for (std::size_t i = 0; i < row.size(); ++i)
-      text += (i > 0 ? " & " : "") + latex_escape(row[i].shown);
+      text += (i > 0 ? " & " : "") + in_latex(row[i].shown);
     text += " \\\\\n";
   }
   return text + "\\hline\n\\end{tabular}\n";
@@ -47,8 +54,8 @@ std::string to_latex(const Table& table) {
 
 std::string to_html(const Table& table) {
   std::string text = "<div class=\"table-scroll\" tabindex=\"0\" role=\"region\" aria-label=\"" +
-                     html_escape(table.caption) + "\"><table><caption>" + html_escape(table.caption) +
-                     "</caption><thead><tr>";
+                     html_escape(table.caption) + "\"><table><caption>" +
+                     html_escape(table.caption) + "</caption><thead><tr>";
   for (const TableColumn& column : table.columns)
     text += std::string("<th scope=\"col\"") + (column.numeric ? " class=\"number\">" : ">") +
             html_escape(column.title) + "</th>";
@@ -56,7 +63,9 @@ std::string to_html(const Table& table) {
   for (const auto& row : table.rows) {
     text += "<tr>";
     for (std::size_t i = 0; i < row.size(); ++i) {
-      std::string classes = table.columns[i].numeric ? "number" : "";
+      std::string classes = table.columns[i].numeric ? "number"
+                            : table.columns[i].wide  ? "wide"
+                                                     : "";
       if (!row[i].tone.empty()) classes += " tone-" + row[i].tone;
       const std::string tag = i == 0 ? "th scope=\"row\"" : "td";
       text += "<" + tag + (classes.empty() ? "" : " class=\"" + classes + "\"") + ">" +

@@ -34,26 +34,25 @@ Table runs_table(const Report& report) {
                {"bits_per_byte", "Bits/byte"},
                {"tokens_per_second", "Tokens/s"},
                {"hours", "Wall time"},
-               {"reason", "Remark", false}},
+               {"reason", "Remark", false, true}},
               {}};
   for (const Run& run : report.collection.runs) {
     const auto planned = run.number("steps_planned");
-    table.rows.push_back(
-        {{run.id},
-         {name_of(run.state), "", tone_of(run.state)},
-         {run.arm},
-         {run.size},
-         {run.length},
-         {run.arm.empty() ? "" : std::to_string(run.seed)},
-         {std::to_string(run.steps) + (planned ? " / " + fixed(*planned, 0) : ""),
-          std::to_string(run.steps)},
-         {short_count(double(run.tokens)), std::to_string(run.tokens)},
-         {scientific(run.flops), exact(run.flops)},
-         {fixed(run.final_loss(), 4), exact(run.final_loss())},
-         {fixed(run.final_bits_per_byte(), 4), exact(run.final_bits_per_byte())},
-         {short_count(run.tokens_per_second), exact(run.tokens_per_second)},
-         {duration_text(run.hours), exact(run.hours)},
-         {run.reason}});
+    table.rows.push_back({{run.id},
+                          {name_of(run.state), "", tone_of(run.state)},
+                          {run.arm},
+                          {run.size},
+                          {run.length},
+                          {run.arm.empty() ? "" : std::to_string(run.seed)},
+                          {std::to_string(run.steps) + (planned ? " / " + fixed(*planned, 0) : ""),
+                           std::to_string(run.steps)},
+                          {short_count(double(run.tokens)), std::to_string(run.tokens)},
+                          {scientific(run.flops), exact(run.flops)},
+                          {fixed(run.final_loss(), 4), exact(run.final_loss())},
+                          {fixed(run.final_bits_per_byte(), 4), exact(run.final_bits_per_byte())},
+                          {short_count(run.tokens_per_second), exact(run.tokens_per_second)},
+                          {duration_text(run.hours), exact(run.hours)},
+                          {run.reason}});
   }
   return table;
 }
@@ -65,7 +64,7 @@ Table not_comparable_table(const Report& report) {
                {"second", "And", false},
                {"size", "Size", false},
                {"length", "Length", false},
-               {"reasons", "Because", false}},
+               {"reasons", "Because", false, true}},
               {}};
   const auto add = [&](const std::string& first, const std::string& second, const std::string& size,
                        const std::string& length, const std::string& reasons) {
@@ -73,7 +72,8 @@ Table not_comparable_table(const Report& report) {
   };
   for (const NotComparable& entry : report.matching.refused) {
     std::string reasons;
-    for (const std::string& reason : entry.reasons) reasons += (reasons.empty() ? "" : "; ") + reason;
+    for (const std::string& reason : entry.reasons)
+      reasons += (reasons.empty() ? "" : "; ") + reason;
     add(entry.first, entry.second, entry.size, entry.length, reasons);
   }
   for (const PairReport& pair : report.pairs)
@@ -121,9 +121,9 @@ Table curves_table(const Report& report) {
 }
 
 std::vector<Table> all_tables(const Report& report) {
-  return {comparison_table(report), cells_table(report),   pairs_table(report),
-          domains_table(report),    claims_table(report),  fits_table(report),
-          residuals_table(report),  gains_table(report),   runs_table(report),
+  return {comparison_table(report),     cells_table(report),       pairs_table(report),
+          domains_table(report),        claims_table(report),      fits_table(report),
+          residuals_table(report),      gains_table(report),       runs_table(report),
           not_comparable_table(report), environment_table(report), curves_table(report)};
 }
 

@@ -43,8 +43,6 @@ bool LineReader::next(std::string_view& line) {
   return true;
 }
 
-bool LineReader::at_end() {
-  return used_ == buffer_.size() && !fill();
-}
+bool LineReader::at_end() { return used_ == buffer_.size() && !fill(); }
 
 }  // namespace metascale

@@ -31,14 +31,17 @@ const Json& member(const Json& row, const char* name) {
   return found == row.end() ? absent : *found;
 }
 
-// JSON has no NaN and no infinity, and its readers round integers above 2^53: those are hexadecimal.
+// JSON has no NaN and no infinity, and its readers round integers above 2^53: those are
+// hexadecimal.
 template <typename T>
 OrderedJson to_json_value(const T& value) {
   if constexpr (std::is_same_v<T, double>) {
     if (!std::isfinite(value)) return "0x" + to_hex(std::bit_cast<std::uint64_t>(value));
   }
-  if constexpr (std::is_same_v<T, std::uint64_t>) return to_hex(value);
-  else return value;
+  if constexpr (std::is_same_v<T, std::uint64_t>)
+    return to_hex(value);
+  else
+    return value;
 }
 
 void from_json_value(const Json& row, const char* name, double& value) {
@@ -91,16 +94,15 @@ void from_json_value(const Json& row, const char* name, std::string& value) {
 
 template <typename Row, typename Columns>
 void put_columns(OrderedJson& json, const Row& row, const Columns& columns) {
-  for_each_column(columns, [&](const auto& column) {
-    json[column.name] = to_json_value(row.*column.member);
-  });
+  for_each_column(
+      columns, [&](const auto& column) { json[column.name] = to_json_value(row.*column.member); });
 }
 
 template <typename Row, typename Columns>
 Row get_columns(const Json& json, const Columns& columns) {
   Row row;
-  for_each_column(columns,
-                  [&](const auto& column) { from_json_value(json, column.name, row.*column.member); });
+  for_each_column(
+      columns, [&](const auto& column) { from_json_value(json, column.name, row.*column.member); });
   return row;
 }
 
@@ -161,9 +163,9 @@ std::optional<Json> parse_journal_line(std::string_view line) {
 }
 
 OrderedJson to_row(const RunLog& log) {
-  return {{"row", "header"},        {"schema", log.schema}, {"run_id", log.run_id},
-          {"configuration", log.configuration}, {"facts", log.facts},
-          {"environment", log.environment}};
+  return {{"row", "header"},      {"schema", log.schema},
+          {"run_id", log.run_id}, {"configuration", log.configuration},
+          {"facts", log.facts},   {"environment", log.environment}};
 }
 
 OrderedJson to_row(const StepRow& row) {

@@ -1,5 +1,5 @@
-// The text of a journal's lines, and back. A line is one JSON object whose last member is the CRC-32C
-// of the bytes before it: {"row":"step","step":1,...,"crc":"0123abcd"}
+// The text of a journal's lines, and back. A line is one JSON object whose last member is the
+// CRC-32C of the bytes before it: {"row":"step","step":1,...,"crc":"0123abcd"}
 #pragma once
 
 #include <nlohmann/json.hpp>

@@ -1,5 +1,5 @@
-// The columns of a run's log, once: run.h5 and the journal are both written and read by these tables,
-// and a test holds docs/log-schema.md to them.
+// The columns of a run's log, once: run.h5 and the journal are both written and read by these
+// tables, and a test holds docs/log-schema.md to them.
 #pragma once
 
 #include <tuple>

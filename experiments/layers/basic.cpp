@@ -153,6 +153,7 @@ Tensor classifier(Tape& tape, const Tensor& hidden, const Tensor& head, const Te
                   const Tensor& scales) {
   const std::int64_t R = rows_of(hidden), V = head.shape[0];
   const Tensor losses = tape.activation(targets.shape);
+  tape.keep(losses);
   const Tensor logits = tape.scratch({classifier_chunk(R, V), V}, hidden.dtype);
   if (tape.options().training)  // forward and backward at once, so that logits are made only once
     run_rounded(tape, ClassifierLossAndGradients{.losses = losses,

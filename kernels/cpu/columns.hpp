@@ -16,14 +16,13 @@ namespace metascale {
 inline constexpr std::int64_t column_block = 32;   // columns that one thread sums at a time
 inline constexpr std::int64_t column_chunk = 128;  // rows
 
-// add_rows(partial, rows, columns) adds the terms of rows [first, last) x columns [first, last) to
-// partial[0 .. columns.last - columns.first); it is where the loop over elements is.
 struct Range {
   std::int64_t first, last;
 };
 
-// target[count] (+)= sums over R rows. Sums = how many sums are made side by side of each column
-// (dweight and dbias): add_rows then gets an array of partial sums, targets an array of pointers.
+// targets[s][column] (+)= the sum over R rows of term s, for Sums terms side by side (dweight and
+// dbias); a target of nullptr is left out. add_rows(partial, rows, columns) adds the terms of these
+// rows and columns to partial[s][column - columns.first]: it is where the loops over elements are.
 template <int Sums, typename T, typename AddRows>
 void sum_columns(int threads, std::int64_t R, std::int64_t columns,
                  const std::array<T*, std::size_t(Sums)>& targets,
@@ -40,10 +39,9 @@ void sum_columns(int threads, std::int64_t R, std::int64_t columns,
         for (int sum = 0; sum < Sums; ++sum)
           for (std::int64_t i = 0; i < width; ++i) total[sum][i] += partial[sum][i];
       }
-      for (int sum = 0; sum < Sums; ++sum)
-        for (std::int64_t i = 0; i < width; ++i)
-          accumulate(targets[std::size_t(sum)][range.first + i], total[sum][i],
-                     fresh[std::size_t(sum)]);
+      for (std::size_t sum = 0; sum < std::size_t(Sums); ++sum)
+        for (std::int64_t i = 0; i < width && targets[sum] != nullptr; ++i)
+          accumulate(targets[sum][range.first + i], total[sum][i], fresh[sum]);
     }
   });
 }

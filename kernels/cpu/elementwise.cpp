@@ -1,5 +1,6 @@
 #include "kernels/elementwise.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
 
@@ -28,7 +29,7 @@ template <ActivationKind kind, typename T>
   } else if constexpr (kind == ActivationKind::gelu_tanh) {
     return T(0.5) * x * (1 + vector_tanh(gelu_slope<T> * (x + gelu_cubic<T> * x * x * x)));
   } else if constexpr (kind == ActivationKind::gelu_erf) {
-    return T(0.5) * x * (1 + std::erf(x * root_half<T>));
+    return T(0.5) * x * (1 + vector_erf(x * root_half<T>));
   } else if constexpr (kind == ActivationKind::tanh) {
     return vector_tanh(x);
   } else {
@@ -45,7 +46,7 @@ template <ActivationKind kind, typename T>
     const T inner = gelu_slope<T> * (1 + 3 * gelu_cubic<T> * x * x);
     return T(0.5) * (1 + t) + T(0.5) * x * (1 - t * t) * inner;
   } else if constexpr (kind == ActivationKind::gelu_erf) {
-    return T(0.5) * (1 + std::erf(x * root_half<T>)) +
+    return T(0.5) * (1 + vector_erf(x * root_half<T>)) +
            x * normal_density<T> * vector_exp(T(-0.5) * x * x);
   } else if constexpr (kind == ActivationKind::tanh) {
     const T t = vector_tanh(x);
@@ -90,28 +91,22 @@ METASCALE_MULTIVERSION void swiglu(T* __restrict y, const T* __restrict gate,
   for (std::int64_t i = 0; i < count; ++i) y[i] = gate[i] * vector_sigmoid(gate[i]) * up[i];
 }
 
-template <typename T>
-METASCALE_MULTIVERSION void swiglu_backward_gate(T* __restrict dgate, const T* __restrict dy,
-                                                 const T* __restrict gate, const T* __restrict up,
-                                                 std::int64_t count, bool fresh) {
-  const auto term = [=](std::int64_t i) {
-    const T s = vector_sigmoid(gate[i]);
-    return dy[i] * up[i] * s * (1 + gate[i] * (1 - s));
-  };
-  if (fresh)
-    for (std::int64_t i = 0; i < count; ++i) dgate[i] = term(i);
-  else
-    for (std::int64_t i = 0; i < count; ++i) dgate[i] += term(i);
-}
+struct Fresh {
+  bool gate, up;
+};
 
 template <typename T>
-METASCALE_MULTIVERSION void swiglu_backward_up(T* __restrict dup, const T* __restrict dy,
-                                               const T* __restrict gate, std::int64_t count,
-                                               bool fresh) {
-  if (fresh)
-    for (std::int64_t i = 0; i < count; ++i) dup[i] = dy[i] * gate[i] * vector_sigmoid(gate[i]);
-  else
-    for (std::int64_t i = 0; i < count; ++i) dup[i] += dy[i] * gate[i] * vector_sigmoid(gate[i]);
+METASCALE_MULTIVERSION void swiglu_backward(T* __restrict dgate, T* __restrict dup,
+                                            const T* __restrict dy, const T* __restrict gate,
+                                            const T* __restrict up, std::int64_t count,
+                                            Fresh fresh) {
+  if (fresh.gate) std::fill_n(dgate, count, T(0));
+  if (fresh.up) std::fill_n(dup, count, T(0));
+  for (std::int64_t i = 0; i < count; ++i) {
+    const T s = vector_sigmoid(gate[i]);
+    dgate[i] += dy[i] * up[i] * s * (1 + gate[i] * (1 - s));
+    dup[i] += dy[i] * gate[i] * s;
+  }
 }
 
 template <typename T>
@@ -160,10 +155,9 @@ void SwigluForward::on(CpuQueue& queue) const {
 void SwigluBackward::on(CpuQueue& queue) const {
   with_float_type(dy.dtype, [&]<typename T>() {
     for_blocks(queue.threads, dy.size(), [&](std::int64_t begin, std::int64_t end) {
-      const T *above = dy.pointer<T>() + begin, *gates = gate.pointer<T>() + begin;
-      swiglu_backward_gate(dgate.pointer<T>() + begin, above, gates, up.pointer<T>() + begin,
-                           end - begin, dgate.fresh);
-      swiglu_backward_up(dup.pointer<T>() + begin, above, gates, end - begin, dup.fresh);
+      swiglu_backward(dgate.pointer<T>() + begin, dup.pointer<T>() + begin, dy.pointer<T>() + begin,
+                      gate.pointer<T>() + begin, up.pointer<T>() + begin, end - begin,
+                      {dgate.fresh, dup.fresh});
     });
   });
 }

@@ -45,6 +45,14 @@ Product<T, Sum> product_of(const Matmul& op) {
   return product;
 }
 
+void multiply_rounded(const Matmul& op, int threads) {
+  Product<bfloat16, float> product = product_of<bfloat16, float>(op);
+  bfloat16* free = op.scratch.pointer<bfloat16>();
+  product.a.data = rounded(op.a, free, threads);
+  product.b.data = rounded(op.b, free, threads);
+  multiply(product, threads);
+}
+
 template <typename T>
 METASCALE_MULTIVERSION void sum_rows(T (*__restrict partial)[column_block], Range rows,
                                      Range columns, const T* __restrict dy, std::int64_t N) {
@@ -58,18 +66,12 @@ METASCALE_MULTIVERSION void sum_rows(T (*__restrict partial)[column_block], Rang
 void Matmul::on(CpuQueue& queue) const {
   with_float_type(c.dtype, [&]<typename T>() {
     if (bias.exists()) repeat_row<T>(c, bias, queue.threads);
-    if (bf16) return;
+    if (bf16) return multiply_rounded(*this, queue.threads);
     Product<T> product = product_of<T, T>(*this);
     product.a.data = a.pointer<T>();
     product.b.data = b.pointer<T>();
     multiply(product, queue.threads);
   });
-  if (!bf16) return;
-  Product<bfloat16, float> product = product_of<bfloat16, float>(*this);
-  bfloat16* free = scratch.pointer<bfloat16>();
-  product.a.data = rounded(a, free, queue.threads);
-  product.b.data = rounded(b, free, queue.threads);
-  multiply(product, queue.threads);
 }
 
 void ColumnSum::on(CpuQueue& queue) const {

@@ -49,22 +49,41 @@ METASCALE_MULTIVERSION void shift_row_backward(T* __restrict dx, const T* __rest
     for (std::int64_t i = 0; i < D; ++i) dx[i] += dy[i] * (1 - mix[i]) + next[i] * mix[i];
 }
 
+// partial[m] += dy^m_t (x_{t-1} - x_t); the difference is formed once for all mixes.
 template <typename T>
 METASCALE_MULTIVERSION void mix_columns(T (*__restrict partial)[column_block], Range rows,
                                         Range columns, const Sequences<T>& of,
-                                        const T* __restrict dy) {
+                                        const std::array<const T*, max_mixes>& dy, int mixes) {
   const std::int64_t width = columns.last - columns.first;
   for (std::int64_t r = rows.first; r < rows.last; ++r) {
-    const T* dy_row = dy + r * of.D + columns.first;
-    const T* x_row = of.x + r * of.D + columns.first;
-    const T* before = of.before(r);
-    if (before == nullptr) {
-      for (std::int64_t i = 0; i < width; ++i) partial[0][i] -= dy_row[i] * x_row[i];
-    } else {
-      before += columns.first;
-      for (std::int64_t i = 0; i < width; ++i) partial[0][i] += dy_row[i] * (before[i] - x_row[i]);
+    const std::int64_t offset = r * of.D + columns.first;
+    const T *x = of.x + offset, *before = of.before(r);
+    T difference[column_block];
+    if (before == nullptr)
+      for (std::int64_t i = 0; i < width; ++i) difference[i] = -x[i];
+    else
+      for (std::int64_t i = 0; i < width; ++i) difference[i] = before[columns.first + i] - x[i];
+    for (int m = 0; m < mixes; ++m) {
+      const T* row = dy[std::size_t(m)] + offset;
+      for (std::int64_t i = 0; i < width; ++i) partial[m][i] += row[i] * difference[i];
     }
   }
+}
+
+template <typename T>
+void sum_mix_gradients(const TokenShiftBackward& op, const Sequences<T>& of, int threads) {
+  std::array<const T*, max_mixes> above{};
+  std::array<T*, max_mixes> targets{};
+  std::array<bool, max_mixes> fresh{};
+  for (std::size_t m = 0; m < std::size_t(op.mixes); ++m) {
+    above[m] = op.dy[m].pointer<T>();
+    targets[m] = op.dmix[m].pointer<T>();
+    fresh[m] = op.dmix[m].fresh;
+  }
+  sum_columns<max_mixes, T>(threads, op.x.shape[0] * op.x.shape[1], of.D, targets, fresh,
+                            [&](auto partial, Range rows, Range columns) {
+                              mix_columns(partial, rows, columns, of, above, op.mixes);
+                            });
 }
 
 }  // namespace
@@ -94,13 +113,7 @@ void TokenShiftBackward::on(CpuQueue& queue) const {
                              mix[m].pointer<T>(), D, dx.fresh && m == 0);
         }
     });
-    for (std::size_t m = 0; m < std::size_t(mixes); ++m) {
-      const T* above = dy[m].pointer<T>();
-      sum_columns<1, T>(queue.threads, R, D, {dmix[m].pointer<T>()}, {dmix[m].fresh},
-                        [&](auto partial, Range rows, Range columns) {
-                          mix_columns(partial, rows, columns, of, above);
-                        });
-    }
+    sum_mix_gradients(*this, of, queue.threads);
   });
 }
 

@@ -20,15 +20,20 @@ constexpr double decay_rate = 0.6065306597126334;  // e^{-1/2}
 template <typename T>
 using ChunkRows = T[chunk][max_head];
 
+template <typename T>
+T logistic(T x) {
+  return 1 / (1 + std::exp(-x));
+}
+
 // w = exp(-e^{-1/2} sigma(d)) of the tokens [first, first + count), and where wanted dw/dd.
 template <typename T>
 void decays(const T* d, const WkvExtent& extent, std::int64_t first, std::int64_t count,
             ChunkRows<T>& w, ChunkRows<T>* slope = nullptr) {
   for (std::int64_t t = 0; t < count; ++t)
     for (std::int64_t j = 0; j < extent.size; ++j) {
-      const T sigma = 1 / (1 + std::exp(-d[(first + t) * extent.stride + j]));
+      const T logit = d[(first + t) * extent.stride + j], sigma = logistic(logit);
       w[t][j] = std::exp(-T(decay_rate) * sigma);
-      if (slope) (*slope)[t][j] = -T(decay_rate) * sigma * (1 - sigma) * w[t][j];
+      if (slope) (*slope)[t][j] = -T(decay_rate) * sigma * logistic(-logit) * w[t][j];
     }
 }
 

@@ -13,7 +13,6 @@
 
 #include <utility>
 
-#include "kernels/cpu/vector_math.hpp"
 #include "kernels/cpu/wkv7_scan.hpp"
 
 namespace metascale {
@@ -21,6 +20,7 @@ namespace {
 
 constexpr int chunk = 16;     // wkv7_checkpoint
 constexpr int tile_rows = 8;  // of the backward
+constexpr float decay_rate = 0.6065306597126334f;  // e^{-1/2}
 
 template <int Lanes>
 struct VectorTypes {
@@ -98,18 +98,54 @@ struct VectorScan {
       }
   }
 
+  // e^x for |x| <= 80, as kernels/cpu/vector_math.hpp does it: 2^n e^r, Taylor to r^7.
+  static V exponential(V x) {
+    typedef std::int32_t Bits __attribute__((vector_size(Lanes * sizeof(std::int32_t))));
+    constexpr float rounder = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer
+    const V shifted = x * 1.44269504f + rounder, n = shifted - rounder;
+    const V r = (x - n * 0.693145752f) - n * 1.42860677e-6f;  // ln 2 in two parts
+    const Bits exponent = (reinterpret_cast<Bits>(shifted) << 23) + 0x3f800000;
+    return taylor(r) * reinterpret_cast<V>(exponent);
+  }
+
+  static V taylor(V x) {  // of e^x, to x^7
+    V p = x * (1.0f / 5040) + 1.0f / 720;
+    p = p * x + 1.0f / 120;
+    p = p * x + 1.0f / 24;
+    p = p * x + 1.0f / 6;
+    p = p * x + 0.5f;
+    p = p * x + 1.0f;
+    return p * x + 1.0f;
+  }
+
+  // e^{-rate sigma}: to the 9th power the series needs no range reduction, and it is 1 where sigma is 0.
+  static V decay_of(V sigma) {
+    const V x = sigma * -decay_rate;
+    V p = x * (1.0f / 362880) + 1.0f / 40320;
+    p = p * x + 1.0f / 5040;
+    p = p * x + 1.0f / 720;
+    p = p * x + 1.0f / 120;
+    p = p * x + 1.0f / 24;
+    p = p * x + 1.0f / 6;
+    p = p * x + 0.5f;
+    p = p * x + 1.0f;
+    return p * x + 1.0f;
+  }
+
   // w of `count` tokens, rows of N; dw/dd too where slope is not nullptr.
   static void decays(const float* d, std::int64_t stride, int count, float* w, float* slope) {
-    constexpr float rate = 0.6065306597126334f;  // e^{-1/2}
-    for (int t = 0; t < count; ++t) {
-      const float* logit = d + t * stride;
-      float sigma[N];
-      for (int j = 0; j < N; ++j) sigma[j] = vector_sigmoid(logit[j]);
-      for (int j = 0; j < N; ++j) w[t * N + j] = vector_exp(-rate * sigma[j]);
-      if (!slope) continue;
-      for (int j = 0; j < N; ++j)
-        slope[t * N + j] = -rate * sigma[j] * (1 - sigma[j]) * w[t * N + j];
-    }
+    constexpr float largest = 80;  // beyond it, w is 1 or its least value to the bit
+    for (int t = 0; t < count; ++t)
+      for (int j = 0; j < N; j += Lanes) {
+        V x = -load<Lanes>(d + t * stride + j);
+        x = x > largest ? V{} + largest : x;
+        x = x < -largest ? V{} - largest : x;
+        const V e = exponential(x), sigma = 1.0f / (1.0f + e);
+        const V decay = decay_of(sigma);
+        store<Lanes>(w + t * N + j, decay);
+        // 1 - sigma = e sigma, without cancellation
+        if (slope) store<Lanes>(slope + t * N + j, sigma * sigma * e * decay * -decay_rate);
+      }
   }
 
   // y_i = sum_j S[j][i] x_j
@@ -217,24 +253,31 @@ struct VectorScan {
     }
     // w, b, k: at the tile's first key channel;  u, v: at its first row.
     void update(const Token& token) {
+      V w[backward_block], b[backward_block], k[backward_block];
 #pragma GCC unroll 2
       for (int q = 0; q < backward_block; ++q) {
-        const V w = load<Lanes>(token.w + q * Lanes), b = load<Lanes>(token.b + q * Lanes),
-                k = load<Lanes>(token.k + q * Lanes);
+        w[q] = load<Lanes>(token.w + q * Lanes);
+        b[q] = load<Lanes>(token.b + q * Lanes);
+        k[q] = load<Lanes>(token.k + q * Lanes);
+      }
 #pragma GCC unroll 8
-        for (int row = 0; row < tile_rows; ++row)
-          s[row][q] = s[row][q] * w + b * token.u[row] + k * token.v[row];
+      for (int row = 0; row < tile_rows; ++row) {
+        const float u = token.u[row], v = token.v[row];
+#pragma GCC unroll 2
+        for (int q = 0; q < backward_block; ++q) s[row][q] = s[row][q] * w[q] + b[q] * u + k[q] * v;
       }
     }
     // sums_j += sum over rows of s x_row
     void add_to(float* sums, const float* x) const {
+      V sum[backward_block];
 #pragma GCC unroll 2
-      for (int q = 0; q < backward_block; ++q) {
-        V sum = load<Lanes>(sums + q * Lanes);
+      for (int q = 0; q < backward_block; ++q) sum[q] = load<Lanes>(sums + q * Lanes);
 #pragma GCC unroll 8
-        for (int row = 0; row < tile_rows; ++row) sum += s[row][q] * x[row];
-        store<Lanes>(sums + q * Lanes, sum);
-      }
+      for (int row = 0; row < tile_rows; ++row)
+#pragma GCC unroll 2
+        for (int q = 0; q < backward_block; ++q) sum[q] += s[row][q] * x[row];
+#pragma GCC unroll 2
+      for (int q = 0; q < backward_block; ++q) store<Lanes>(sums + q * Lanes, sum[q]);
     }
   };
   static constexpr int tile_columns = backward_block * Lanes;

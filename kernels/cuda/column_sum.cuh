@@ -33,7 +33,7 @@ __global__ void add_column_sums(ColumnSums<T, Count> to, std::int64_t rows, std:
     }
   for (int i = 0; i < Count; ++i) partial[i][lane][c] = sum[i];
   __syncthreads();
-  if (lane >= Count || column >= columns) return;  // lane i finishes sum i
+  if (lane >= Count || column >= columns || !to.sums[lane]) return;  // lane i finishes sum i
   T total = 0;
   for (int l = 0; l < sum_lanes; ++l) total += partial[lane][l][c];
   accumulate(to.sums[lane][column], total, to.fresh[lane]);

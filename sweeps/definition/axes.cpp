@@ -79,11 +79,11 @@ std::size_t seed_index(Definition& definition, const YamlNode& node, Unknown unk
 struct Axis {
   const char* name;
   std::size_t (*index)(Definition&, const YamlNode&, Unknown);
-  std::size_t Cell::*member;
+  std::size_t GridCell::*member;
 };
-constexpr Axis axis_table[] = {{"size", size_index, &Cell::size},
-                               {"length", length_index, &Cell::length},
-                               {"seed", seed_index, &Cell::seed}};
+constexpr Axis axis_table[] = {{"size", size_index, &GridCell::size},
+                               {"length", length_index, &GridCell::length},
+                               {"seed", seed_index, &GridCell::seed}};
 
 const Axis& axis_of(const YamlNode& node, const std::string& name) {
   std::vector<std::string> names;
@@ -212,14 +212,14 @@ LengthDefinition read_length(const YamlNode& node) {
 
 void read_axes(Definition& definition, const YamlNode& axes, const YamlNode* zip) {
   const std::vector<Group> groups = read_groups(definition, axes, zip);
-  definition.grid.assign(1, Cell{});
+  definition.grid.assign(1, GridCell{});
   for (const char* axis : {"size", "length", "seed"}) {
     for (const Group& group : groups) {
       if (std::string_view(group.axes.front()->name) != axis) continue;
-      std::vector<Cell> next;
+      std::vector<GridCell> next;
       if (definition.grid.size() * group.rows.size() * definition.arms.size() > most_runs)
         throw yaml_error(axes, fmt::format("more than {} runs", most_runs), "shorten the axes");
-      for (const Cell& cell : definition.grid)
+      for (const GridCell& cell : definition.grid)
         for (const auto& row : group.rows) {
           next.push_back(cell);
           for (std::size_t i = 0; i < row.size(); ++i)
@@ -228,8 +228,8 @@ void read_axes(Definition& definition, const YamlNode& axes, const YamlNode* zip
       definition.grid = std::move(next);
     }
   }
-  std::vector<Cell> all;
-  for (const Cell& cell : definition.grid)
+  std::vector<GridCell> all;
+  for (const GridCell& cell : definition.grid)
     for (std::size_t arm = 0; arm < definition.arms.size(); ++arm) {
       all.push_back(cell);
       all.back().arm = arm;

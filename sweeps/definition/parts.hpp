@@ -8,7 +8,7 @@ namespace metascale::definition {
 // A name that becomes part of a run's id: letters, digits, '.' and '_'.
 std::string read_name(const YamlNode& node);
 std::string check_name(const YamlNode& node, const std::string& name);
-Interval read_interval(const YamlNode& node);
+Period read_interval(const YamlNode& node);
 std::int64_t read_all_or_count(const YamlNode& node);  // "all" is 0, or "64 windows"
 
 TrainingSettings read_training(const YamlNode& node);

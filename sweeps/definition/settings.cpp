@@ -104,7 +104,7 @@ std::string read_name(const YamlNode& node) {
   return name;
 }
 
-Interval read_interval(const YamlNode& node) {
+Period read_interval(const YamlNode& node) {
   static constexpr std::string_view units[] = {"token", "tokens", "step", "steps"};
   if (node.text == "never") return {};
   const Quantity quantity = read_quantity(node, units);

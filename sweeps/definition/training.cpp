@@ -10,12 +10,6 @@
 namespace metascale {
 namespace {
 
-constexpr Named<MatchOn> match_on_names[] = {
-    {"parameters", MatchOn::parameters},
-    {"non_embedding_parameters", MatchOn::non_embedding_parameters},
-    {"flops_per_token", MatchOn::flops_per_token},
-    {"training_flops", MatchOn::training_flops}};
-
 enum class Residual { parallel, sequential };
 constexpr Named<Residual> residual_names[] = {{"parallel", Residual::parallel},
                                               {"sequential", Residual::sequential}};

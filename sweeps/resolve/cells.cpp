@@ -80,27 +80,53 @@ std::int64_t whole_steps(const LengthDefinition& length, const ModelCounts& base
   return std::max<std::int64_t>(1, std::int64_t(steps));
 }
 
-std::int64_t interval_steps(const Interval& interval, std::int64_t batch_tokens) {
+std::int64_t interval_steps(const Period& interval, std::int64_t batch_tokens) {
   if (interval.steps) return interval.steps;
   if (!(interval.tokens > 0)) return 0;
   return std::max<std::int64_t>(1, std::llround(interval.tokens / double(batch_tokens)));
 }
 
-// What the log of a run says about its match; core/match_key.hpp compares it between runs.
+std::string data_order_text(const DataConfig& data) {
+  return fmt::format("{}, order seed {}, mixture {}{}", data.order, data.order_seed, data.mixture,
+                     data.reset_at_documents ? ", reset at documents" : "");
+}
+
+std::string evaluation_text(const EvaluationConfig& evaluation) {
+  return evaluation.final_windows
+             ? fmt::format("{}, {} windows", evaluation.protocol, evaluation.final_windows)
+             : evaluation.protocol + ", all windows";
+}
+
+// What the log of a run says about its match [core/match_key.hpp]; the report compares it between
+// runs.
 std::map<std::string, std::string> match_entries(const Definition& definition,
-                                                 const MatchedSize& matched, std::size_t arm) {
+                                                 const MatchedSize& matched,
+                                                 const RunConfig& config, std::size_t arm) {
   std::string identical;
   for (const std::string& name : definition.match.identical)
     identical += (identical.empty() ? "" : " ") + name;
-  return {{"on", name_of(matched.request.on)},
-          {"target", yaml_number(matched.request.target)},
-          {"tolerance", yaml_number(matched.request.tolerance)},
-          {"value", yaml_number(matched.result.values[arm])},
-          {"identical", identical}};
+  std::string arms;
+  for (const ArmDefinition& each : definition.arms) arms += (arms.empty() ? "" : ",") + each.name;
+  const ScheduleConfig& schedule = config.training.schedule;
+  const OptimizerConfig& optimizer = config.training.optimizer;
+  return {
+      {"arms", arms},
+      {"baseline_arm", definition.arms[0].name},
+      {"match_on", name_of(matched.request.on)},
+      {"match_target", yaml_number(matched.request.target)},
+      {"match_tolerance", yaml_number(matched.request.tolerance)},
+      {"match_value", yaml_number(matched.result.values[arm])},
+      {"match_identical", identical},
+      {"role", name_of(config.role)},
+      {"data_order", data_order_text(config.data)},
+      {"evaluation", evaluation_text(config.evaluation)},
+      {"schedule", fmt::format("{}, {} steps of warm-up, {} of decay, to {:.4g} of the peak",
+                               name_of(schedule.kind), schedule.warmup_steps, schedule.decay_steps,
+                               optimizer.final_learning_rate / optimizer.learning_rate)}};
 }
 
 // A tuned value is carried to other sizes as its ratio to the preset.
-void apply_choices(TrainingSettings& settings, const Definition& definition, const Cell& cell,
+void apply_choices(TrainingSettings& settings, const Definition& definition, const GridCell& cell,
                    const std::map<std::string, double>& chosen) {
   const ArmDefinition& arm = definition.arms[cell.arm];
   const SizeDefinition& here = definition.axes.sizes[cell.size];
@@ -114,7 +140,7 @@ void apply_choices(TrainingSettings& settings, const Definition& definition, con
   }
 }
 
-void fill_names(RunConfig& config, const Definition& definition, const Cell& cell) {
+void fill_names(RunConfig& config, const Definition& definition, const GridCell& cell) {
   config.sweep = definition.name;
   config.arm = definition.arms[cell.arm].name;
   config.size = definition.axes.sizes[cell.size].name;
@@ -125,7 +151,7 @@ void fill_names(RunConfig& config, const Definition& definition, const Cell& cel
     config.threads = local->threads;
 }
 
-CellRun run_with(const Definition& definition, const Sizes& sizes, const Cell& cell,
+CellRun run_with(const Definition& definition, const Sizes& sizes, const GridCell& cell,
                  const TrainingSettings& settings) {
   const SizeDefinition& size = definition.axes.sizes[cell.size];
   const LengthDefinition& length = definition.axes.lengths[cell.length];
@@ -146,7 +172,7 @@ CellRun run_with(const Definition& definition, const Sizes& sizes, const Cell& c
                        .protocol = definition.evaluation.protocol};
   config.log = {.checkpoint_every = interval_steps(definition.log.checkpoint_every, batch_tokens),
                 .keep = definition.log.keep};
-  config.match = match_entries(definition, matched, cell.arm);
+  config.match = match_entries(definition, matched, config, cell.arm);
   config.id = run_id(config);
   run.counts = count_model(config.model, config.training.context);
   return run;
@@ -154,19 +180,19 @@ CellRun run_with(const Definition& definition, const Sizes& sizes, const Cell& c
 
 }  // namespace
 
-Sizes match_sizes(const Definition& definition, const std::vector<Cell>& cells) {
+Sizes match_sizes(const Definition& definition, const std::vector<GridCell>& cells) {
   check_arms(definition);
   Sizes sizes;
   const auto add = [&](std::size_t size) {
     if (!sizes.contains(size)) sizes[size] = match_size(definition, definition.axes.sizes[size]);
   };
-  for (const Cell& cell : cells) add(cell.size);
+  for (const GridCell& cell : cells) add(cell.size);
   for (const IncludeDefinition& include : definition.include) add(include.cell.size);
   if (definition.match.tuning) add(tuning_size(definition));
   return sizes;
 }
 
-CellRun run_of_cell(const Definition& definition, const Sizes& sizes, const Cell& cell,
+CellRun run_of_cell(const Definition& definition, const Sizes& sizes, const GridCell& cell,
                     const TrainingSettings& extra, const TuningChoices& choices) {
   const ArmDefinition& arm = definition.arms[cell.arm];
   TrainingSettings settings =
@@ -176,10 +202,10 @@ CellRun run_of_cell(const Definition& definition, const Sizes& sizes, const Cell
   return run_with(definition, sizes, cell, settings);
 }
 
-std::vector<CellRun> trials(const Definition& definition, const std::vector<Cell>& cells,
+std::vector<CellRun> trials(const Definition& definition, const std::vector<GridCell>& cells,
                             const Sizes& sizes) {
   const TuningDefinition& tuning = *definition.match.tuning;
-  Cell cell{.size = tuning_size(definition)};
+  GridCell cell{.size = tuning_size(definition)};
   cell.seed = cells.empty() ? 0 : cells.front().seed;
   cell.length =
       shortest_length(definition, cells,
@@ -197,9 +223,8 @@ std::vector<CellRun> trials(const Definition& definition, const std::vector<Cell
       }
       CellRun run = run_with(definition, sizes, cell, settings);
       run.config.role = Role::trial;
+      run.config.match["role"] = name_of(Role::trial);
       run.config.data.test.clear();
-      run.config.evaluation.every_steps = run.config.training.steps;  // validation, at the end
-      run.config.evaluation.windows = definition.evaluation.final_windows;
       run.config.id = run_id(run.config);
       runs.push_back(std::move(run));
     }

@@ -17,21 +17,21 @@ struct MatchedSize {
 using Sizes = std::map<std::size_t, MatchedSize>;  // by index into axes.sizes
 
 struct CellRun {
-  Cell cell;
+  GridCell cell;
   RunConfig config;
   ModelCounts counts;
   Place place;  // of its length
 };
 
 // Matches the arms at every size that a cell or an include uses.
-Sizes match_sizes(const Definition& definition, const std::vector<Cell>& cells);
+Sizes match_sizes(const Definition& definition, const std::vector<GridCell>& cells);
 
-CellRun run_of_cell(const Definition& definition, const Sizes& sizes, const Cell& cell,
+CellRun run_of_cell(const Definition& definition, const Sizes& sizes, const GridCell& cell,
                     const TrainingSettings& extra, const TuningChoices& choices);
 
 // The tuning's runs: every combination of its values for every arm, at one size, the shortest
 // length and the first seed; scored on validation, with no test split.
-std::vector<CellRun> trials(const Definition& definition, const std::vector<Cell>& cells,
+std::vector<CellRun> trials(const Definition& definition, const std::vector<GridCell>& cells,
                             const Sizes& sizes);
 
 }  // namespace metascale::resolving

@@ -224,13 +224,13 @@ std::size_t tuning_size(const Definition& definition) {
                  nearest_of(tuning.at, names));
 }
 
-std::size_t shortest_length(const Definition& definition, const std::vector<Cell>& cells,
+std::size_t shortest_length(const Definition& definition, const std::vector<GridCell>& cells,
                             const ModelCounts& baseline) {
   const auto tokens = [&](std::size_t index) {
     return tokens_of(definition.axes.lengths[index], baseline);
   };
   std::size_t best = cells.empty() ? 0 : cells.front().length;
-  for (const Cell& cell : cells)
+  for (const GridCell& cell : cells)
     if (tokens(cell.length) < tokens(best)) best = cell.length;
   return best;
 }

@@ -27,7 +27,7 @@ void set_optimizer_value(TrainingSettings& settings, const std::string& key, dou
 // Tokens of a length, before they are rounded to batches.
 double tokens_of(const LengthDefinition& length, const ModelCounts& baseline);
 std::size_t tuning_size(const Definition& definition);  // index into axes.sizes
-std::size_t shortest_length(const Definition& definition, const std::vector<Cell>& cells,
+std::size_t shortest_length(const Definition& definition, const std::vector<GridCell>& cells,
                             const ModelCounts& baseline);
 
 }  // namespace metascale::resolving

@@ -70,7 +70,8 @@ inline StepRow sample_step(std::int64_t step, std::int32_t attempt = 1) {
           .attempt = attempt};
 }
 
-inline Evaluation sample_evaluation(std::int64_t step, const std::string& split, bool with_segments) {
+inline Evaluation sample_evaluation(std::int64_t step, const std::string& split,
+                                    bool with_segments) {
   Evaluation evaluation;
   evaluation.step = step;
   evaluation.split = split;

@@ -1,9 +1,9 @@
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <atomic>
 #include <catch2/catch.hpp>
 #include <csignal>
-#include <sys/resource.h>
 #include <thread>
 
 #include "core/atomic_file.hpp"
@@ -77,7 +77,8 @@ TEST_CASE("a reader never sees half of a file that is being replaced") {
   write_file_atomically(path, std::string(100000, 'a'));
   std::atomic<bool> stop = false;
   std::thread writer([&] {
-    for (int i = 0; i < 50; ++i) write_file_atomically(path, std::string(100000, char('a' + i % 26)));
+    for (int i = 0; i < 50; ++i)
+      write_file_atomically(path, std::string(100000, char('a' + i % 26)));
     stop = true;
   });
   bool whole = true;

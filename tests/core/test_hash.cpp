@@ -10,8 +10,9 @@ TEST_CASE("sha256 gives NIST's digests") {  // FIPS 180-4 examples; CAVS SHA256S
   CHECK(sha256_hex("abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
   CHECK(sha256_hex("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq") ==
         "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
-  CHECK(sha256_hex("abcdefghbcdefghicdefghijdefghijkefghijklfghijklmghijklmnhijklmnoijklmnopjklmnopqklm"
-                   "nopqrlmnopqrsmnopqrstnopqrstu") ==
+  CHECK(sha256_hex(
+            "abcdefghbcdefghicdefghijdefghijkefghijklfghijklmghijklmnhijklmnoijklmnopjklmnopqklm"
+            "nopqrlmnopqrsmnopqrstnopqrstu") ==
         "cf5b16a778af8380036ce59e7b0492370b249b11e8f07a51afac45037afee9d1");
   CHECK(sha256_hex(std::string(1000000, 'a')) ==
         "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
@@ -42,7 +43,8 @@ TEST_CASE("crc32c goes on where it stopped") {
   const std::string text = "a journal's line, longer than eight bytes";
   for (std::size_t cut = 0; cut <= text.size(); ++cut) {
     const std::uint32_t first = crc32c(text.data(), cut);
-    REQUIRE(crc32c(text.data() + cut, text.size() - cut, first) == crc32c(text.data(), text.size()));
+    REQUIRE(crc32c(text.data() + cut, text.size() - cut, first) ==
+            crc32c(text.data(), text.size()));
   }
 }
 

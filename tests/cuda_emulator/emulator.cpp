@@ -256,6 +256,17 @@ void warp_exchange(unsigned mask, const void* mine, void* theirs, std::size_t by
   warp_barrier(mask, where);
 }
 
+unsigned warp_ballot(unsigned mask, bool predicate, Where where) {
+  std::memcpy(fibers[current].slot, &predicate, sizeof predicate);
+  warp_barrier(mask, where);
+  const unsigned begin = current / warp_size * warp_size;
+  unsigned votes = 0;
+  for (unsigned f = begin; f < std::min(begin + warp_size, count); ++f)
+    if (fibers[f].state != State::done && fibers[f].slot[0]) votes |= 1u << (f - begin);
+  warp_barrier(mask, where);
+  return votes;
+}
+
 }  // namespace cuda_emulator
 
 const char* cudaGetErrorString(cudaError_t error) {

@@ -55,11 +55,13 @@ TEST_CASE(
   std::filesystem::permissions(program, std::filesystem::perms::owner_all);
   const Path path(folder.path().string());
   std::vector<std::string> words;
-  const std::string out = (folder / "a b; $(exit 1)").string();
+  const std::string out = (folder / "a b; $(exit 1)/").string();
   build_corpus(
       {.folder = out, .progress = [&](const std::string& line) { words.push_back(line); }});
   REQUIRE(words.size() == 9);
   CHECK(words[4] == out);
+  CHECK(words[6] ==
+        (folder / "packages").string());  // beside it: its texts are no part of the corpus
   CHECK(words[8] == (corpus_scripts() / "lock-small.json").string());
 }
 

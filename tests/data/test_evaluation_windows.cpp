@@ -103,9 +103,8 @@ TEST_CASE("a subset is spread evenly, named, and has a digest of its own") {
 TEST_CASE("the digest depends on the text, its domains and the context") {
   const TemporaryFolder folder;
   const auto digest_of = [&](const testing::Texts& texts, std::int64_t context) {
-    return EvaluationWindows(TokenFile(testing::write_token_set(folder, "test", texts)), *bytes,
-                             context)
-        .digest();
+    const TokenFile file(testing::write_token_set(folder, "test", texts));
+    return EvaluationWindows(file, *bytes, context).digest();
   };
   const std::set<std::uint64_t> digests{
       digest_of({{"a", "some"}, {"b", "text"}}, 4), digest_of({{"a", "some"}, {"b", "test"}}, 4),
@@ -124,7 +123,8 @@ TEST_CASE(
     writer.add(std::vector<std::int32_t>{4, 6, 8, 0}, "b", 17);     // 1 less
     writer.commit({});
   }
-  const EvaluationWindows windows(TokenFile(folder / "test"), counted, 4);
+  const TokenFile file(folder / "test");
+  const EvaluationWindows windows(file, counted, 4);
   std::map<std::int64_t, std::int64_t> bytes_of_document;
   std::vector<std::int64_t> of_segments;
   for (const EvaluationSegment& segment : windows.segments()) {
@@ -145,7 +145,8 @@ TEST_CASE("an end of document inside of a text is scored, and the one that close
     writer.add(std::vector<std::int32_t>{3, 0, 7, 0}, "a", 23);
     writer.commit({});
   }
-  const EvaluationWindows windows(TokenFile(folder / "test"), counted, 8);
+  const TokenFile file(folder / "test");
+  const EvaluationWindows windows(file, counted, 8);
   CHECK(windows.tokens() == 2);
   CHECK(windows.bytes() == 20);  // all but the first token's
 }

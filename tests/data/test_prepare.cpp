@@ -161,6 +161,20 @@ TEST_CASE("a part without text is refused by its name") {
       Catch::Contains("val.jsonl") && Catch::Contains("no text for validation"));
 }
 
+TEST_CASE("no part is replaced unless all are complete") {
+  const TemporaryFolder folder;
+  folder.write("in/train.jsonl", line("old", "x"));
+  folder.write("in/val.jsonl", line("old", "x"));
+  prepare({.source = folder / "in", .out = folder / "out"}, *tokenizer);
+  folder.write("in/train.jsonl", line("new", "x"));
+  folder.write("in/val.jsonl", "no JSON\n");
+  CHECK_THAT(
+      error_of(ExitCode::bad_input,
+               [&] { prepare({.source = folder / "in", .out = folder / "out"}, *tokenizer); }),
+      Catch::Contains("val.jsonl:1"));
+  CHECK(texts_of(folder / "out/train") == std::set<std::string>{"old"});
+}
+
 TEST_CASE("too few documents for three parts are refused") {
   const TemporaryFolder folder;
   const auto source = folder.write("a.jsonl", line("only", "x") + line("two", "x"));

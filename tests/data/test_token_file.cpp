@@ -201,6 +201,39 @@ TEST_CASE("a writer that is given up leaves nothing behind") {
   CHECK(std::filesystem::is_empty(folder.path()));
 }
 
+TEST_CASE("flat files are read as their list of contents says, as one document") {
+  const auto [name, layout] = GENERATE(table<std::string, TokenLayout>({
+      {"llmc_gpt2_u16.bin", TokenLayout::llm_c},
+      {"llmc_llama3_u32.bin", TokenLayout::llm_c},
+      {"nanogpt_u16.bin", TokenLayout::raw_u16},
+      {"nanogpt_u32.bin", TokenLayout::raw_u32},
+  }));
+  INFO(name);
+  const TokenFile file(formats / name, {.layout = layout});
+  const std::vector<std::int32_t> expected = contents().at(name).at("tokens");
+  REQUIRE(file.tokens() == std::int64_t(expected.size()));
+  std::vector<std::int32_t> read(expected.size());
+  file.read(0, file.tokens(), read.data());
+  CHECK(read == expected);
+  CHECK(file.documents() == 1);
+  CHECK(file.document_of(file.tokens() - 1) == 0);
+  CHECK(file.document_begin(1) == file.tokens());
+}
+
+TEST_CASE("a damaged flat file is refused with its fault") {
+  const auto [name, layout, fault] = GENERATE(table<const char*, TokenLayout, const char*>({
+      {"bad_llmc_magic.bin", TokenLayout::llm_c, "begins with magic"},
+      {"bad_llmc_ntok.bin", TokenLayout::llm_c, "tells of 182 tokens"},
+      {"bad_llmc_short.bin", TokenLayout::llm_c, "has 1000 bytes"},
+      {"bad_odd.bin", TokenLayout::raw_u16, "no multiple of the 2"},
+  }));
+  const std::filesystem::path path = formats / name;
+  const TokenLayout tried = layout;
+  const std::string message =
+      error_of(ExitCode::bad_input, [&] { TokenFile file(path, {.layout = tried}); });
+  CHECK_THAT(message, Catch::Contains(fault) && Catch::Contains(name));
+}
+
 TEST_CASE("a token set keeps the domain and the bytes of each document") {
   const TemporaryFolder folder;
   const TokenFile file(

@@ -1,6 +1,6 @@
-// The architecture that docs/adding-an-architecture.md walks through: Transformer++ with the squared
-// ReLU of Primer [So et al. 2021] in place of SwiGLU. No product model; it is compiled and tested so
-// that the page stays true.
+// The architecture that docs/adding-an-architecture.md walks through: Transformer++ with the
+// squared ReLU of Primer [So et al. 2021] in place of SwiGLU. No product model; it is compiled and
+// tested so that the page stays true.
 //   x <- x + W_o attention(RMS x);   x <- x + W_down relu(W_up RMS x)^2
 #pragma once
 
@@ -13,8 +13,7 @@
 namespace metascale::testing {
 
 inline Tensor norm(Forward& f, const std::string& name, const Tensor& x) {
-  return rms_norm(f.tape, x,
-                  f.parameter(name + ".weight", {f.config.width}, Initial::constant(1)));
+  return rms_norm(f.tape, x, f.parameter(name + ".weight", {f.config.width}, Initial::constant(1)));
 }
 
 // x W^T; the weight is a matrix, so it is decayed
@@ -38,9 +37,9 @@ inline ModelOutput primer(Forward& f, const Tensor& tokens) {
     const auto heads = [&](const char* which) {  // (B, T, H, N)
       return dense(f, name + which, h, D, small).reshaped(per_head);
     };
-    const Tensor attended = attention(f.tape, {.q = rotary(f.tape, heads("q"), N),
-                                               .k = rotary(f.tape, heads("k"), N),
-                                               .v = heads("v")});
+    const Tensor attended = attention(
+        f.tape,
+        {.q = rotary(f.tape, heads("q"), N), .k = rotary(f.tape, heads("k"), N), .v = heads("v")});
     x = add(f.tape, x, dense(f, name + "o", attended, D, zero));
 
     const Tensor g = norm(f, name + "norm_2", x);

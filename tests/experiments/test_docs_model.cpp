@@ -1,6 +1,6 @@
-// What the pages about models and engine say must be so: numbers, files, tests and code that they name.
+// What the pages about models and engine say must be so: numbers, files, tests and code that they
+// name.
 #include <catch2/catch.hpp>
-
 #include <filesystem>
 #include <regex>
 #include <sstream>
@@ -16,8 +16,9 @@ namespace {
 namespace fs = std::filesystem;
 
 const fs::path source = METASCALE_SOURCE;
-constexpr const char* pages[] = {"model.md",  "adding-an-architecture.md", "adding-an-operator.md",
-                                 "engine.md", "data.md",                   "log.md"};
+constexpr const char* pages[] = {
+    "model.md", "adding-an-architecture.md", "adding-an-operator.md", "engine.md", "data.md",
+    "log.md"};
 
 std::string text_of(const fs::path& path) { return read_file(path); }
 
@@ -154,8 +155,9 @@ TEST_CASE("docs: a path that a page names exists") {
   int paths = 0;
   for (const char* page : pages) {
     const std::string text = text_of(source / "docs" / page);
-    const std::regex path("`((?:core|kernels|data|experiments|sweeps|analysis|cli|tests|docs|bench|"
-                          "scripts|corpora)/[A-Za-z0-9_./-]*)`");
+    const std::regex path(
+        "`((?:core|kernels|data|experiments|sweeps|analysis|cli|tests|docs|bench|"
+        "scripts|corpora)/[A-Za-z0-9_./-]*)`");
     for (std::sregex_iterator match(text.begin(), text.end(), path), end; match != end; ++match) {
       INFO(page << " names " << (*match)[1]);
       CHECK(fs::exists(source / (*match)[1].str()));

@@ -35,6 +35,7 @@ struct Recorded {
     targets = tape.input("targets", {B, T}, Dtype::i32);
     scales = tape.input("scales", {B, T}, Dtype::f64);
     losses = classifier(tape, output.hidden, output.head, targets, scales);
+    tape.keep(losses);  // read after the execution: nothing else gets its memory
     tape.finish();
   }
   void allocate() {

@@ -1,6 +1,6 @@
-// What the models declare: how many parameters, with which initial values, in which optimizer groups.
+// What the models declare: how many parameters, with which initial values, in which optimizer
+// groups.
 #include <catch2/catch.hpp>
-
 #include <cmath>
 #include <cstring>
 #include <set>
@@ -57,8 +57,8 @@ std::set<std::string> names_of(const ParameterList& list) {
 }  // namespace
 
 TEST_CASE("parameters: the closed form counts what a model declares") {
-  ModelConfig model = small_model(
-      GENERATE(from_range(std::begin(all_architectures), std::end(all_architectures))));
+  ModelConfig model =
+      small_model(GENERATE(from_range(std::begin(all_architectures), std::end(all_architectures))));
   model.layers = GENERATE(1, 4);
   SECTION("by the rules") {}
   SECTION("the forms of the transformer share one count") {
@@ -141,7 +141,8 @@ TEST_CASE("parameters: tensors with different names start differently") {
   const Initialised model(small_model(Architecture::rwkv7));
   CHECK(model.values("blocks.0.att.receptance.weight") !=
         model.values("blocks.1.att.receptance.weight"));
-  CHECK(model.values("blocks.0.att.receptance.weight") != model.values("blocks.0.att.value.weight"));
+  CHECK(model.values("blocks.0.att.receptance.weight") !=
+        model.values("blocks.0.att.value.weight"));
 }
 
 TEST_CASE("parameters: decay falls on matrices, and twice the rate on w0 alone") {
@@ -160,8 +161,8 @@ TEST_CASE("parameters: decay falls on matrices, and twice the rate on w0 alone")
 }
 
 TEST_CASE("parameters: one layer alone has no NaN") {
-  ModelConfig model = small_model(
-      GENERATE(from_range(std::begin(all_architectures), std::end(all_architectures))));
+  ModelConfig model =
+      small_model(GENERATE(from_range(std::begin(all_architectures), std::end(all_architectures))));
   model.layers = 1;
   const Initialised fresh(model);
   for (const double value : to_doubles(fresh.memory.whole(fresh.memory.values)))
@@ -178,11 +179,11 @@ TEST_CASE("parameters: the vectors of the time mix follow RWKV-LM's rules") {
   const auto value = [&](const char* name, std::size_t index) { return model.values(name)[index]; };
   CHECK(value("blocks.0.att.x_r", 0) == 1);  // 1 - 0
   CHECK(value("blocks.0.att.x_r", 16) == Approx(1 - std::pow(0.25, 0.2)));
-  CHECK(value("blocks.2.att.x_w", 16) == Approx(1 - std::pow(0.25, 0.3)));       // 0.9 / 3
-  CHECK(value("blocks.1.att.x_v", 32) == Approx(1 - std::pow(0.5, 1.4 / 3)));    // 0.7 2/3
-  CHECK(value("blocks.2.ffn.x_k", 32) == Approx(1 - std::pow(0.5, 1.0 / 81)));   // (1/3)^4
-  CHECK(value("blocks.0.att.w0", 0) == Approx(-8.0));                            // -5.5 - 2.5
-  CHECK(value("blocks.2.att.w0", 63) == Approx(3.0));                            // -5.5 + 6 + 2.5
+  CHECK(value("blocks.2.att.x_w", 16) == Approx(1 - std::pow(0.25, 0.3)));         // 0.9 / 3
+  CHECK(value("blocks.1.att.x_v", 32) == Approx(1 - std::pow(0.5, 1.4 / 3)));      // 0.7 2/3
+  CHECK(value("blocks.2.ffn.x_k", 32) == Approx(1 - std::pow(0.5, 1.0 / 81)));     // (1/3)^4
+  CHECK(value("blocks.0.att.w0", 0) == Approx(-8.0));                              // -5.5 - 2.5
+  CHECK(value("blocks.2.att.w0", 63) == Approx(3.0));                              // -5.5 + 6 + 2.5
   CHECK(value("blocks.2.att.w0", 31) == Approx(-3 + 6 * std::pow(31.0 / 63, 2)));  // head's end
   CHECK(value("blocks.1.att.a0", 0) == Approx(-0.19 - 0.3 - 0.2));
   CHECK(value("blocks.1.att.a0", 63) == Approx(-0.19 + 0.3 + 0.2));
@@ -193,9 +194,9 @@ TEST_CASE("parameters: the vectors of the time mix follow RWKV-LM's rules") {
   CHECK(value("blocks.1.att.r_k", 9) == -0.04);
   CHECK(value("blocks.0.att.ln_x.weight", 5) == Approx(std::pow(1.0 / 3, 0.7)));
   CHECK(value("blocks.2.att.ln_x.weight", 5) == 1);
-  for (const char* zero : {"blocks.1.att.w1", "blocks.1.att.v1", "blocks.1.att.g1",
-                           "blocks.1.att.output.weight", "blocks.1.ffn.value.weight",
-                           "blocks.1.att.ln_x.bias", "ln_out.bias"})
+  for (const char* zero :
+       {"blocks.1.att.w1", "blocks.1.att.v1", "blocks.1.att.g1", "blocks.1.att.output.weight",
+        "blocks.1.ffn.value.weight", "blocks.1.att.ln_x.bias", "ln_out.bias"})
     CHECK(largest(model.values(zero)) == 0);
 }
 
@@ -221,12 +222,12 @@ TEST_CASE("parameters: low-rank widths at width 1024 round 2.5 to even") {
 TEST_CASE("parameters: semi-orthogonal matrices have their gain on the shorter side") {
   ModelConfig model = small_model(Architecture::rwkv7);
   const auto [name, gain] = GENERATE(table<std::string, double>(
-      {{"blocks.1.att.receptance.weight", 1},                  // 64 x 64
-       {"blocks.1.att.key.weight", 0.1},                       // 64 x 64
-       {"blocks.1.ffn.key.weight", 1},                         // 112 x 64
-       {"blocks.1.att.w2", 0.1},                               // 32 x 64
-       {"blocks.1.att.g2", 0.1 * std::sqrt(96.0 / 64)},        // 96 x 64: rank above A
-       {"head.weight", 0.5 * std::sqrt(96.0 / 64)}}));         // 96 x 64
+      {{"blocks.1.att.receptance.weight", 1},            // 64 x 64
+       {"blocks.1.att.key.weight", 0.1},                 // 64 x 64
+       {"blocks.1.ffn.key.weight", 1},                   // 112 x 64
+       {"blocks.1.att.w2", 0.1},                         // 32 x 64
+       {"blocks.1.att.g2", 0.1 * std::sqrt(96.0 / 64)},  // 96 x 64: rank above A
+       {"head.weight", 0.5 * std::sqrt(96.0 / 64)}}));   // 96 x 64
   model.rank_gate = 96;
   CAPTURE(name);
   const Initialised fresh(model);
@@ -287,9 +288,8 @@ TEST_CASE("parameters: a name declared again must have its shape, and one not de
   list.declare({.name = "scale", .shape = {4}, .initial = Initial::constant(1)});
   list.declare({.name = "scale", .shape = {4}, .initial = Initial::constant(1)});
   CHECK(list.entries().size() == 1);
-  CHECK_THROWS_WITH(
-      list.declare({.name = "scale", .shape = {5}, .initial = Initial::constant(1)}),
-      "parameter scale was declared as (4) and again as (5)");
+  CHECK_THROWS_WITH(list.declare({.name = "scale", .shape = {5}, .initial = Initial::constant(1)}),
+                    "parameter scale was declared as (4) and again as (5)");
   CHECK_THROWS_WITH(list.find("scala"), Catch::Contains("scala"));
 }
 

@@ -1,7 +1,6 @@
 // What the Meta-State layer adds to RWKV-7, and that it adds nothing else.
-#include <catch2/catch.hpp>
-
 #include <algorithm>
+#include <catch2/catch.hpp>
 #include <cmath>
 
 #include "core/random.hpp"
@@ -18,10 +17,10 @@ constexpr std::int64_t rows = 2, context = 21;  // more than one checkpoint of t
 ModelConfig model_of(Architecture architecture) {
   return {.architecture = architecture,
           .layers = 2,
-          .width = 64,
+          .width = 32,
           .vocabulary = 40,
-          .head_size = 32,
-          .feed_forward = 80};
+          .head_size = 16,
+          .feed_forward = 48};
 }
 
 struct ReadOutCase {

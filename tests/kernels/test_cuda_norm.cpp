@@ -1,5 +1,5 @@
-// Norms on the GPU against the CPU, whose own tests are in test_norm.cpp. Sizes: less and more than a
-// warp, a block's threads and the lanes of a column sum; none a multiple of them.
+// Norms on the GPU against the CPU, whose own tests are in test_norm.cpp. Sizes: less and more than
+// a warp, a block's threads and the lanes of a column sum; none a multiple of them.
 #include "tests/kernels/cuda_device.hpp"
 #include "tests/kernels/norm_cases.hpp"
 

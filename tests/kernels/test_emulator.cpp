@@ -90,6 +90,14 @@ __global__ void uses_the_value_of_another_warp(float* out) {
 
 __global__ void throws(float*) { throw Error("thrown by a kernel"); }
 
+__global__ void votes(float* out) {
+  out[threadIdx.x] = float(__ffs(int(__ballot_sync(0xffffffffu, threadIdx.x % 32 >= 20))));
+}
+
+TEST_CASE("an emulated warp votes") {
+  for (const float first : launched(votes)) CHECK(first == 21);
+}
+
 TEST_CASE("an emulated block sums over its threads") {
   for (const float sum : launched(sums_its_block, 2)) CHECK(sum == 64 * 65 / 2);
 }

@@ -38,29 +38,38 @@ struct SweepTruth {
 };
 
 inline const std::vector<std::string>& domains() {
-  static const std::vector<std::string> names{"books", "code", "dialogue", "encyclopedia", "law", "papers"};
+  static const std::vector<std::string> names{"books",        "code", "dialogue",
+                                              "encyclopedia", "law",  "papers"};
   return names;
 }
 
 inline double loss_of(const SweepTruth& truth, const ArmTruth& arm, double parameters) {
   const double base = truth.constant + truth.coefficient * std::pow(parameters, -truth.exponent);
-  const double gain = arm.gain + arm.gain_growth * std::log(parameters / truth.sizes.front().second);
+  const double gain =
+      arm.gain + arm.gain_growth * std::log(parameters / truth.sizes.front().second);
   return base * (1 - gain);
 }
 
 // The final evaluation: documents whose difficulty all arms share.
-inline Evaluation final_evaluation(const SweepTruth& truth, double loss, std::uint64_t noise_seed) {
+// An arm gains more or less in each domain.
+inline Evaluation final_evaluation(const SweepTruth& truth, const ArmTruth& arm, double loss,
+                                   std::uint64_t noise_seed) {
   std::mt19937_64 shared(42), own(noise_seed);
   std::normal_distribution<double> normal;
-  Evaluation evaluation{.step = truth.steps, .split = "test", .protocol = "packed_windows",
-                        .is_final = true, .coverage = truth.coverage, .digest = 77};
+  Evaluation evaluation{.step = truth.steps,
+                        .split = "test",
+                        .protocol = "packed_windows",
+                        .is_final = true,
+                        .coverage = truth.coverage,
+                        .digest = 77};
   for (const std::string& domain : domains()) evaluation.domains.push_back({domain});
   evaluation.positions = {{0, 31, 0, 0}, {32, 127, 0, 0}, {128, 511, 0, 0}};
   for (int document = 0; document < truth.documents; ++document) {
     const auto domain = std::size_t(document) % domains().size();
     const std::int64_t tokens = 200 + std::int64_t(shared() % 800);
     const double difficulty = 1 + 0.18 * normal(shared) + 0.07 * (double(domain) - 2.5);
-    const double nats = double(tokens) * loss * difficulty * (1 + 0.004 * normal(own));
+    const double taste = 1 - arm.gain * 0.3 * (double(domain) - 2.5);
+    const double nats = double(tokens) * loss * difficulty * taste * (1 + 0.004 * normal(own));
     SegmentRow segment{document / 4, document, std::int32_t(domain), tokens, tokens * 4, nats};
     evaluation.segments.push_back(segment);
     DomainRow& row = evaluation.domains[domain];
@@ -72,55 +81,84 @@ inline Evaluation final_evaluation(const SweepTruth& truth, double loss, std::ui
   return evaluation;
 }
 
-inline void add_steps(RunLog& log, const SweepTruth& truth, double final_loss, double flops_per_token,
-                      std::int64_t batch, std::uint64_t seed) {
+inline void add_steps(RunLog& log, const SweepTruth& truth, double final_loss,
+                      double flops_per_token, std::int64_t batch, std::uint64_t seed) {
   std::mt19937_64 random(seed);
   std::normal_distribution<double> normal;
   for (int step = 1; step <= truth.steps; ++step) {
     const double share = double(step) / truth.steps;
-    const double loss = final_loss + (5.5 - final_loss) * std::pow(1 + 60 * share, -0.9) *
-                                         (1 - 0.15 * share) + 0.03 * normal(random);
-    StepRow row{.step = step, .tokens = step * batch, .flops = flops_per_token * double(step * batch),
-                .loss = loss, .learning_rate = 1e-3 * (1 - 0.9 * share), .gradient_norm = 0.5,
-                .digest = std::uint64_t(step) * 977, .seconds = flops_per_token * double(batch) / 4e11,
+    const double loss = final_loss +
+                        (5.5 - final_loss) * std::pow(1 + 60 * share, -0.9) * (1 - 0.15 * share) +
+                        0.03 * normal(random);
+    StepRow row{.step = step,
+                .tokens = step * batch,
+                .flops = flops_per_token * double(step * batch),
+                .loss = loss,
+                .learning_rate = 1e-3 * (1 - 0.9 * share),
+                .gradient_norm = 0.5,
+                .digest = std::uint64_t(step) * 977,
+                .seconds = flops_per_token * double(batch) / 4e11,
                 .tokens_per_second = 4e11 / flops_per_token};
     log.steps.push_back(row);
     if (step % std::max(1, truth.steps / 10) == 0)
-      log.evaluations.push_back({.step = step, .split = "validation", .protocol = "packed_windows",
-                                 .coverage = "all", .digest = 5, .tokens = 1000, .bytes = 4000,
+      log.evaluations.push_back({.step = step,
+                                 .split = "validation",
+                                 .protocol = "packed_windows",
+                                 .coverage = "all",
+                                 .digest = 5,
+                                 .tokens = 1000,
+                                 .bytes = 4000,
                                  .nats = 1000 * (loss + 0.02)});
   }
 }
 
 inline RunLog run_log(const SweepTruth& truth, const ArmTruth& arm,
-                      const std::pair<std::string, double>& size, const std::string& length, int seed) {
+                      const std::pair<std::string, double>& size, const std::string& length,
+                      int seed) {
   std::string arms;
   for (const ArmTruth& each : truth.arms) arms += (arms.empty() ? "" : ",") + each.arm;
-  const std::uint64_t noise = std::hash<std::string>{}(arm.arm + size.first + length) + std::uint64_t(seed);
+  const std::uint64_t noise =
+      std::hash<std::string>{}(arm.arm + size.first + length) + std::uint64_t(seed);
   std::mt19937_64 random(noise);
   const double loss = loss_of(truth, arm, size.second) *
                       (1 + truth.seed_noise * std::normal_distribution<double>()(random));
   const double flops_per_token = 6 * size.second;
   const auto batch = std::int64_t(20 * size.second / truth.steps);
   RunLog log;
-  log.run_id = arm.arm + "-" + size.first + "-" + length + "-s" + std::to_string(seed) + "-0badcafe";
+  log.run_id =
+      arm.arm + "-" + size.first + "-" + length + "-s" + std::to_string(seed) + "-0badcafe";
   log.configuration = "schema: 1\nid: " + log.run_id + "\n";
-  log.facts = {{"arm", arm.arm}, {"architecture", arm.architecture}, {"size", size.first},
-               {"length", length}, {"seed", std::to_string(seed)},
+  log.facts = {{"arm", arm.arm},
+               {"architecture", arm.architecture},
+               {"size", size.first},
+               {"length", length},
+               {"seed", std::to_string(seed)},
                {"parameters", std::to_string(std::int64_t(size.second))},
                {"non_embedding_parameters", std::to_string(std::int64_t(0.8 * size.second))},
                {"flops_per_token", std::to_string(flops_per_token)},
                {"training_flops", std::to_string(flops_per_token * 20 * size.second)},
                {"tokens_planned", std::to_string(batch * truth.steps)},
-               {"steps_planned", std::to_string(truth.steps)}, {"batch_tokens", std::to_string(batch)},
-               {"context", "512"}, {"tokenizer", "bytes"}, {"data_name", "small"}, {"data_digest", "d1"},
-               {"evaluation_digest", "e1"}, {"schedule", "cosine 1% 10%"}, {"precision", "f32"},
-               {"baseline_arm", truth.arms.front().arm}, {"arms", arms}, {"sweep", truth.name},
-               {"match_on", "parameters"}, {"match_tolerance", "0.5%"}, {"status", "done"},
-               {"device", "cpu"}, {"threads", "2"}};
-  log.environment = {{"host", "node1"}, {"cpu", "an x86-64 CPU"}, {"threads", "2"}, {"commit", "0badcafe"}};
+               {"steps_planned", std::to_string(truth.steps)},
+               {"batch_tokens", std::to_string(batch)},
+               {"context", "512"},
+               {"tokenizer", "bytes"},
+               {"data_name", "small"},
+               {"data_digest", "d1"},
+               {"evaluation_digest", "e1"},
+               {"schedule", "cosine 1% 10%"},
+               {"precision", "f32"},
+               {"baseline_arm", truth.arms.front().arm},
+               {"arms", arms},
+               {"sweep", truth.name},
+               {"match_on", "parameters"},
+               {"match_tolerance", "0.5%"},
+               {"status", "done"},
+               {"device", "cpu"},
+               {"threads", "2"}};
+  log.environment = {
+      {"host", "node1"}, {"cpu", "an x86-64 CPU"}, {"threads", "2"}, {"commit", "0badcafe"}};
   add_steps(log, truth, loss, flops_per_token, batch, noise);
-  log.evaluations.push_back(final_evaluation(truth, loss, noise));
+  log.evaluations.push_back(final_evaluation(truth, arm, loss, noise));
   return log;
 }
 

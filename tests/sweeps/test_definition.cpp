@@ -1,3 +1,4 @@
+#include "data/tokenizer.hpp"
 #include "definitions.hpp"
 
 using namespace metascale;
@@ -69,6 +70,10 @@ TEST_CASE("sweep file: a vocabulary too small for its tokenizer is refused") {
         "more");
   CHECK_THAT(refusal("name: toy,", "name: toy, tokenizer: 20B_tokenizer.json, vocabulary: 1000,"),
              Catch::Contains("has 50277 ids"));
+}
+
+TEST_CASE("sweep file: without a vocabulary the byte tokenizer's own is taken") {
+  CHECK(small_definition().data.vocabulary == make_tokenizer("bytes")->vocabulary());
 }
 
 TEST_CASE("sweep file: one arm is no comparison") {

@@ -56,6 +56,7 @@ void warp_barrier(unsigned mask, Where where);
 // Shows `mine` to the warp and reads what the given lane shows: two warp barriers.
 void warp_exchange(unsigned mask, const void* mine, void* theirs, std::size_t bytes, unsigned lane,
                    Where where);
+unsigned warp_ballot(unsigned mask, bool predicate, Where where);
 unsigned lane();  // of the calling thread, 0..31
 
 // The dynamic shared memory that a kernel may ask for: 48 KiB, or what cudaFuncSetAttribute
@@ -143,3 +144,10 @@ T __shfl_xor_sync(unsigned mask, T value, int lane_mask, const char* file = __bu
                   int line = __builtin_LINE()) {
   return __shfl_sync(mask, value, int(cuda_emulator::lane() ^ unsigned(lane_mask)), file, line);
 }
+
+inline unsigned __ballot_sync(unsigned mask, int predicate, const char* file = __builtin_FILE(),
+                              int line = __builtin_LINE()) {
+  return cuda_emulator::warp_ballot(mask, predicate != 0, {file, line});
+}
+
+inline int __ffs(int bits) { return __builtin_ffs(bits); }

@@ -1,0 +1,138 @@
+#include "analysis/compare.hpp"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "analysis/match.hpp"
+#include "analysis/support/text.hpp"
+#include "core/journal.hpp"
+
+namespace metascale {
+namespace {
+
+// Validation losses at the last step that both have evaluated.
+void compare_trimmed(const Run& first, const Run& second, CompareResult& result) {
+  for (const Evaluation& one : first.log.evaluations)
+    for (const Evaluation& other : second.log.evaluations) {
+      const bool alike = one.split == "validation" && other.split == "validation" &&
+                         one.step == other.step && one.digest == other.digest && one.tokens > 0 &&
+                         one.tokens == other.tokens;
+      if (!alike || one.step < result.step) continue;
+      result.step = one.step;
+      result.result.first_loss = one.loss(), result.result.second_loss = other.loss();
+    }
+  if (result.step == 0) {
+    result.reasons.push_back("no step at which both were evaluated on the same validation windows");
+    return;
+  }
+  result.result.difference = result.result.second_loss - result.result.first_loss;
+  result.result.relative = result.result.difference / result.result.first_loss;
+}
+
+// 0: the first run, 1: the second. Ids come before arms.
+int named(const std::string& name, const Run& first, const Run& second) {
+  if (name == first.id || (name == first.arm && name != second.arm)) return 0;
+  if (name == second.id || (name == second.arm && name != first.arm)) return 1;
+  throw Error(concat("the assertion names '", name, "', which is neither ", first.id, " (",
+                     first.arm, ") nor ", second.id, " (", second.arm, ")"),
+              ExitCode::usage);
+}
+
+void judge(const Run& first, const Run& second, CompareResult& result) {
+  std::istringstream words(result.assertion);
+  std::string left, sign, right, more;
+  words >> left >> sign >> right;
+  if ((sign != "<" && sign != ">") || right.empty() || (words >> more))
+    throw Error(concat("'", result.assertion, "' is no assertion; give for example \"", second.arm,
+                       " < ", first.arm, "\""),
+                ExitCode::usage);
+  const int lower = named(sign == "<" ? left : right, first, second);
+  if (lower == named(sign == "<" ? right : left, first, second))
+    throw Error(concat("'", result.assertion, "' compares a run with itself"), ExitCode::usage);
+  const Interval& interval = result.result.with_seeds;
+  result.asserted_holds = result.reasons.empty() && result.has_interval &&
+                          (lower == 1 ? interval.high < 0 : interval.low > 0);
+}
+
+Run read_one(const std::filesystem::path& folder) {
+  return summarise(read_run_folder(folder), folder);
+}
+
+}  // namespace
+
+ExitCode CompareResult::exit_code() const {
+  return reasons.empty() && asserted_holds ? ExitCode::good : ExitCode::assertion;
+}
+
+std::string CompareResult::text() const {
+  std::string text = fmt::format("{}\n{}\n", first, second);
+  for (const std::string& reason : reasons) text += "not comparable: " + reason + "\n";
+  if (reasons.empty()) {
+    text += fmt::format("loss        {:.4f} and {:.4f} nats/token at step {}\n", result.first_loss,
+                        result.second_loss, step);
+    text += fmt::format("difference  {:+.4f} nats/token, {:+.2f} %\n", result.difference,
+                        100 * result.relative);
+    if (has_interval)
+      text += fmt::format("95 %        {} over {} documents, {} with seed noise\n",
+                          interval_text(result.bca, 4), result.documents,
+                          interval_text(result.with_seeds, 4));
+    else
+      text += "interval    none: runs that are not done have no losses per document\n";
+  }
+  if (!assertion.empty())
+    text +=
+        fmt::format("asserted    {}: {}\n", assertion, asserted_holds ? "holds" : "does not hold");
+  return text;
+}
+
+std::string CompareResult::json() const {
+  const auto number = [](double value) {
+    return std::isfinite(value) ? nlohmann::ordered_json(value) : nlohmann::ordered_json(nullptr);
+  };
+  nlohmann::ordered_json json{{"first", first},
+                              {"second", second},
+                              {"comparable", reasons.empty()},
+                              {"reasons", reasons},
+                              {"step", step},
+                              {"first_loss", number(result.first_loss)},
+                              {"second_loss", number(result.second_loss)},
+                              {"difference", number(result.difference)},
+                              {"relative", number(result.relative)}};
+  json["bca"] = {number(result.bca.low), number(result.bca.high)};
+  json["with_seeds"] = {number(result.with_seeds.low), number(result.with_seeds.high)};
+  if (!assertion.empty()) json["assertion"] = assertion, json["holds"] = asserted_holds;
+  return json.dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+}
+
+CompareResult compare(const Run& first, const Run& second, const CompareOptions& options) {
+  CompareResult result;
+  result.first = first.id, result.second = second.id, result.assertion = options.assertion;
+  const bool both_done = first.state == RunState::done && second.state == RunState::done;
+  if (!both_done && options.trim_to_shortest) {
+    compare_trimmed(first, second, result);
+  } else {
+    for (const Run* run : {&first, &second})
+      if (run->state != RunState::done)
+        result.reasons.push_back(concat(run->id, " is ", name_of(run->state),
+                                        "; --trim-to-shortest compares runs that still go"));
+    if (result.reasons.empty()) result.reasons = mismatches(first, second);
+    if (result.reasons.empty()) {
+      const PairedSeed joined[] = {join_documents(first.documents, second.documents)};
+      result.result = paired_difference(joined, options.paired);
+      result.has_interval = true;
+      result.step = first.final_evaluation()->step;
+    }
+  }
+  if (!options.assertion.empty()) judge(first, second, result);
+  return result;
+}
+
+CompareResult compare(const std::filesystem::path& first, const std::filesystem::path& second,
+                      const CompareOptions& options) {
+  return compare(read_one(first), read_one(second), options);
+}
+
+}  // namespace metascale

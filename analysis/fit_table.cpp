@@ -1,0 +1,186 @@
+#include "analysis/fit_table.hpp"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "analysis/render_json.hpp"
+#include "analysis/support/csv.hpp"
+#include "core/error.hpp"
+
+namespace metascale {
+namespace {
+
+// A number, or nothing for an empty cell or "nan": such rows are left out with a note.
+std::optional<double> number_at(const Csv& table, const CsvRow& row, std::size_t column) {
+  const std::string& text = row.cells[column];
+  if (text.empty() || text == "nan" || text == "NaN") return std::nullopt;
+  double value = 0;
+  const auto [stop, problem] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (problem != std::errc() || stop != text.data() + text.size())
+    throw Error(concat(table.file, ":", row.line, ": ", table.columns[column], ": '", text,
+                       "' is not a number"),
+                ExitCode::bad_input);
+  return value;
+}
+
+bool held_out_at(const Csv& table, const CsvRow& row, const FitTableOptions& options) {
+  if (options.role.empty()) return false;
+  const std::string& role = row.cells[table.column(options.role)];
+  if (role != "fit" && role != "held_out")
+    throw Error(concat(table.file, ":", row.line, ": ", options.role, ": '", role,
+                       "' is no role; give fit or held_out"),
+                ExitCode::bad_input);
+  return role == "held_out";
+}
+
+struct Row {
+  const CsvRow* row;
+  std::vector<double> x;
+  double loss;
+};
+
+// Rows that options.where takes and whose numbers are all there.
+std::vector<Row> rows_of(const Csv& table, const std::vector<std::string>& columns,
+                         const FitTableOptions& options, std::vector<std::string>& notes) {
+  std::string name, value;
+  if (!options.where.empty()) {
+    const std::size_t sign = options.where.find('=');
+    if (sign == std::string::npos)
+      throw Error(concat("'", options.where, "' is no condition; give column=value"),
+                  ExitCode::usage);
+    name = options.where.substr(0, sign), value = options.where.substr(sign + 1);
+  }
+  std::vector<Row> rows;
+  for (const CsvRow& row : table.rows) {
+    if (!name.empty() && row.cells[table.column(name)] != value) continue;
+    Row taken{&row, {}, 0};
+    bool complete = true;
+    for (const std::string& column : columns) {
+      const auto found = number_at(table, row, table.column(column));
+      complete = complete && found.has_value();
+      taken.x.push_back(found.value_or(0));
+    }
+    const auto loss = number_at(table, row, table.column(options.loss));
+    taken.loss = loss.value_or(0);
+    if (complete && loss)
+      rows.push_back(std::move(taken));
+    else
+      notes.push_back(concat("line ", row.line, " lacks a number and was left out"));
+  }
+  return rows;
+}
+
+std::vector<std::string> columns_of(const FitTableOptions& options) {
+  std::vector<std::string> given;
+  for (const std::string& column : {options.parameters, options.tokens, options.flops})
+    if (!column.empty()) given.push_back(column);
+  if (options.law == "isoflop") {
+    if (options.flops.empty() || options.parameters.empty())
+      throw Error("the law isoflop takes the columns --flops and --parameters", ExitCode::usage);
+    return {options.flops, options.parameters};
+  }
+  const Law& form = law(law_named(options.law));
+  if (form.variables == 2) {
+    if (options.parameters.empty() || options.tokens.empty())
+      throw Error(concat("the law ", options.law, " takes the columns --parameters and --tokens"),
+                  ExitCode::usage);
+    return {options.parameters, options.tokens};
+  }
+  if (given.size() != 1)
+    throw Error(
+        concat("the law ", options.law, " takes exactly one of --parameters, --tokens and --flops"),
+        ExitCode::usage);
+  return given;
+}
+
+Objective objective_of(const FitTableOptions& options) {
+  if (options.objective.empty())
+    return options.law == "isoflop" ? Objective::squared
+                                    : default_objective(law_named(options.law));
+  if (options.objective == "huber") return Objective::huber_log;
+  if (options.objective == "squared_log") return Objective::squared_log;
+  if (options.objective == "squared") return Objective::squared;
+  throw Error(
+      concat("there is no objective '", options.objective, "'; give huber, squared_log or squared"),
+      ExitCode::usage);
+}
+
+std::string health_text(const std::vector<std::string>& problems) {
+  if (problems.empty()) return "health      good\n";
+  std::string text = "health      RED: not to be trusted as it stands\n";
+  for (const std::string& problem : problems) text += "  - " + problem + "\n";
+  return text;
+}
+
+std::string text_of(const Fit& fit) {
+  std::string text =
+      fmt::format("law         {}\npoints      {}\n", name_of(fit.kind), fit.points.size());
+  for (std::size_t i = 0; i < fit.coefficients.size(); ++i) {
+    text += fmt::format("{:<12}{:.6g}", law(fit.kind).names[i], fit.coefficients[i]);
+    if (!fit.intervals.empty() && fit.intervals[i].known())
+      text += fmt::format("   [{:.4g}, {:.4g}]", fit.intervals[i].low, fit.intervals[i].high);
+    text += "\n";
+  }
+  text += fmt::format("objective   {:.6g}\nworst       {:.3f} % of the loss\n", fit.objective,
+                      100 * fit.worst_residual);
+  for (const HeldOut& point : fit.held_out)
+    text += fmt::format("held out    {}: {:.6f} predicted, {:.6f} measured, {:+.4f} %\n",
+                        point.label, point.predicted, point.measured, 100 * point.error());
+  return text + health_text(fit.problems);
+}
+
+std::string text_of(const IsoflopFit& fit) {
+  std::string text = "law         isoflop\n";
+  for (const IsoflopBudget& budget : fit.budgets)
+    text +=
+        fmt::format("C {:<10.3g}N* {:<12.5g}loss {:<10.5f}{}\n", budget.flops, budget.parameters,
+                    budget.loss, budget.problem.empty() ? "" : "refused: " + budget.problem);
+  text += fmt::format("exponent    {:.4f}   [{:.4f}, {:.4f}]   N* = {:.4g} C^exponent\n",
+                      fit.exponent, fit.interval.low, fit.interval.high, fit.coefficient);
+  return text + health_text(fit.problems);
+}
+
+}  // namespace
+
+bool FitTableResult::healthy() const { return fit ? fit->healthy() : isoflop->healthy(); }
+
+std::string FitTableResult::text() const {
+  std::string words = fit ? text_of(*fit) : text_of(*isoflop);
+  for (const std::string& note : notes) words += "note        " + note + "\n";
+  return words;
+}
+
+std::string FitTableResult::json() const { return render_fit_json(*this); }
+
+FitTableResult fit_table(const std::filesystem::path& path, const FitTableOptions& options) {
+  const std::vector<std::string> columns = columns_of(options);
+  const Objective objective = objective_of(options);
+  const Csv table = read_csv(path);
+  FitTableResult result{options.law, {}, {}, {}};
+  const std::vector<Row> rows = rows_of(table, columns, options, result.notes);
+  if (options.law == "isoflop") {
+    std::vector<IsoflopPoint> points;
+    for (const Row& row : rows) points.push_back({row.x[0], row.x[1], row.loss});
+    result.isoflop = fit_isoflop(points, {options.nearest, options.fit});
+    return result;
+  }
+  std::vector<FitPoint> points;
+  for (const Row& row : rows) {
+    const auto cell_of = [&](const std::string& column) {
+      return row.row->cells[table.column(column)];
+    };
+    points.push_back(
+        {options.label.empty() ? concat("line ", row.row->line) : cell_of(options.label),
+         options.cell.empty() ? "" : cell_of(options.cell), row.x, row.loss,
+         held_out_at(table, *row.row, options)});
+  }
+  FitOptions fit_options = options.fit;
+  fit_options.objective = objective;
+  result.fit = fit_law(law_named(options.law), points, fit_options);
+  return result;
+}
+
+}  // namespace metascale

@@ -1,0 +1,44 @@
+// Scaling-law fits on anybody's table: `metascale fit TABLE.csv`.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "analysis/fit.hpp"
+#include "analysis/isoflop.hpp"
+
+namespace metascale {
+
+struct FitTableOptions {
+  std::string law = "power";  // power | loglog | chinchilla | tied | isoflop
+  // Names of columns. power and loglog take one of parameters, tokens, flops; chinchilla and tied
+  // take parameters and tokens; isoflop takes flops and parameters.
+  std::string parameters, tokens, flops;
+  std::string loss = "loss";
+  std::string role;   // column that says fit or held_out; empty: all rows are fitted
+  std::string label;  // column that names a row; empty: its line
+  std::string cell;   // rows alike in this column differ by their seed only; empty: none are
+  std::string where;  // "column=value": only these rows
+  std::string
+      objective;  // huber | squared_log | squared; empty: squared_log for loglog, else huber
+  std::size_t nearest = 5;  // isoflop: points of each parabola; 0: all
+  FitOptions fit;
+};
+
+struct FitTableResult {
+  std::string law;
+  std::optional<Fit> fit;  // all but isoflop
+  std::optional<IsoflopFit> isoflop;
+  std::vector<std::string> notes;  // rows that were left out, and why
+  bool healthy() const;
+  std::string text() const;  // for people
+  std::string json() const;  // for machines; one object
+};
+
+// Throws Error{usage} for an unknown law or column, Error{bad_input} with file:line for a damaged
+// table.
+FitTableResult fit_table(const std::filesystem::path& table, const FitTableOptions& options);
+
+}  // namespace metascale

@@ -1,0 +1,112 @@
+// metascale report, compare, fit: analysis, read only.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <thread>
+
+#include "analysis/compare.hpp"
+#include "analysis/fit_table.hpp"
+#include "analysis/report.hpp"
+#include "cli/command.hpp"
+#include "cli/output.hpp"
+#include "cli/report_summary.hpp"
+#include "cli/signals.hpp"
+
+namespace metascale {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct ReportVerb {
+  fs::path folder;
+  ReportOptions options;
+  bool watch = false, no_figures = false, json = false;
+};
+struct CompareVerb {
+  fs::path first, second;
+  CompareOptions options;
+  bool json = false;
+};
+struct FitVerb {
+  fs::path table;
+  FitTableOptions options;
+  bool json = false;
+};
+
+ExitCode run_report(const ReportVerb& verb) {
+  ReportOptions options = verb.options;
+  options.threads = int(std::max(1u, std::thread::hardware_concurrency()));
+  options.figures = !verb.no_figures;
+  if (verb.watch) options.refresh_seconds = 10;
+  catch_stop_signals();
+  do {
+    ReportResult result;
+    {
+      StatusLine line;
+      options.progress = [&](const std::string& stage) { line.show(stage); };
+      result = write_report(verb.folder, options);
+    }
+    print_report(result, verb.json);
+    for (int i = 0; verb.watch && i < 100 && stop_request() == StopRequest::none; ++i)
+      std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  } while (verb.watch && stop_request() == StopRequest::none);
+  return ExitCode::good;
+}
+
+ExitCode run_compare(const CompareVerb& verb) {
+  const CompareResult result = compare(verb.first, verb.second, verb.options);
+  fmt::print("{}\n", verb.json ? result.json() : result.text());
+  return result.exit_code();
+}
+
+ExitCode run_fit(const FitVerb& verb) {
+  const FitTableResult result = fit_table(verb.table, verb.options);
+  fmt::print("{}\n", verb.json ? result.json() : result.text());
+  return ExitCode::good;
+}
+
+}  // namespace
+
+void add_analysis_verbs(CLI::App& app, Action& action) {
+  const auto report = std::make_shared<ReportVerb>();
+  CLI::App* verb = add_verb(app, action, "report", "write report.html, tables and figures",
+                            "metascale report results/quick", report, run_report);
+  verb->add_option("folder", report->folder, "results/<sweep>")->required();
+  verb->add_option("--out", report->options.output, "folder of the report [<folder>/report]");
+  verb->add_flag("--watch", report->watch, "again every ten seconds; the page reloads itself");
+  verb->add_flag("--no-figures", report->no_figures, "leave out the gnuplot figures");
+  verb->add_flag("--json", report->json, "for machines");
+
+  const auto compare = std::make_shared<CompareVerb>();
+  verb = add_verb(app, action, "compare", "two runs side by side, paired by document",
+                  "metascale compare RUN_A RUN_B --assert \"meta_state < transformer\"", compare,
+                  run_compare);
+  verb->add_option("first", compare->first, "run folder")->required();
+  verb->add_option("second", compare->second, "run folder")->required();
+  verb->add_option("--assert", compare->options.assertion, "exit code 4 where it does not hold");
+  verb->add_flag("--trim-to-shortest", compare->options.trim_to_shortest,
+                 "runs still going: at the last step of both");
+  verb->add_flag("--json", compare->json, "for machines");
+
+  const auto fit = std::make_shared<FitVerb>();
+  verb = add_verb(app, action, "fit", "a scaling law on anybody's table",
+                  "metascale fit table.csv --law chinchilla --parameters n --tokens d --loss loss",
+                  fit, run_fit);
+  FitTableOptions& options = fit->options;
+  verb->add_option("table", fit->table, "CSV with a header line")->required();
+  verb->add_option("--law", options.law, "power | loglog | chinchilla | tied | isoflop");
+  verb->add_option("--parameters", options.parameters, "column of parameters");
+  verb->add_option("--tokens", options.tokens, "column of tokens");
+  verb->add_option("--flops", options.flops, "column of FLOPs");
+  verb->add_option("--loss", options.loss, "column of losses");
+  verb->add_option("--role", options.role, "column that says fit or held_out");
+  verb->add_option("--label", options.label, "column that names a row");
+  verb->add_option("--cell", options.cell, "column alike in rows that differ by seed only");
+  verb->add_option("--where", options.where, "column=value: only these rows");
+  verb->add_option("--objective", options.objective, "huber | squared_log | squared");
+  verb->add_option("--nearest", options.nearest, "isoflop: points of each parabola; 0: all");
+  verb->add_flag("--json", fit->json, "for machines");
+}
+
+}  // namespace metascale

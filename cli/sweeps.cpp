@@ -1,0 +1,236 @@
+// metascale check, plan, run, status, logs: sweeps.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "analysis/report.hpp"
+#include "cli/command.hpp"
+#include "cli/plan_table.hpp"
+#include "cli/report_summary.hpp"
+#include "cli/signals.hpp"
+#include "core/atomic_file.hpp"
+#include "core/progress.hpp"
+#include "core/terminal.hpp"
+#include "core/units.hpp"
+#include "sweeps/live_view.hpp"
+#include "sweeps/run_sweep.hpp"
+
+namespace metascale {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+struct SweepVerb {
+  fs::path file, results = "results";
+  std::vector<std::string> set, only, skip;
+  bool json = false, diff = false, fail_fast = false, no_report = false;
+  std::int64_t slots = 0, threads = 0;
+};
+struct StatusVerb {
+  fs::path folder;
+  bool watch = false, json = false;
+};
+struct LogsVerb {
+  fs::path run;
+  std::int64_t lines = 40;
+};
+
+Ledger ledger_of(const SweepVerb& verb, const Definition& definition) {
+  return Ledger(verb.results / definition.name);
+}
+
+ExitCode run_check(const SweepVerb& verb) {
+  const Definition definition = read_definition(verb.file, verb.set);
+  const Resolution resolution = resolve(definition);
+  if (verb.json)
+    fmt::print("{}\n", json{{"name", definition.name}, {"runs", resolution.runs.size()}}.dump(2));
+  else
+    fmt::print("{}: good; {} runs\n", verb.file.string(), resolution.runs.size());
+  return ExitCode::good;
+}
+
+ExitCode run_plan(const SweepVerb& verb) {
+  const Definition definition = read_definition(verb.file, verb.set);
+  const Ledger ledger = ledger_of(verb, definition);
+  Resolution resolution = resolve_with_ledger(definition, ledger);
+  resolution.runs = selected(std::move(resolution.runs), verb.only, verb.skip);
+  if (verb.json)
+    fmt::print("{}\n", plan_json(definition, resolution, ledger).dump(2));
+  else if (verb.diff)
+    fmt::print("{}", plan_changes(resolution, ledger));
+  else
+    fmt::print("{}", plan_text(definition, resolution, ledger));
+  return ExitCode::good;
+}
+
+Stop stop_of_signals() {
+  switch (stop_request()) {
+    case StopRequest::none: return Stop::none;
+    case StopRequest::save: return Stop::terminate;
+    case StopRequest::interrupt: return Stop::interrupt;
+  }
+  return Stop::none;
+}
+
+void write_report_of(const fs::path& folder) {
+  ReportOptions options;
+  options.threads = int(std::max(1u, std::thread::hardware_concurrency()));
+  print_report(write_report(folder, options), false);
+}
+
+ExitCode run_run(const SweepVerb& verb) {
+  const Definition definition = read_definition(verb.file, verb.set);
+  Ledger ledger = ledger_of(verb, definition);
+  catch_stop_signals();
+  Execution execution;
+  {
+    Progress progress;
+    const std::size_t runs =
+        selected(resolve_with_ledger(definition, ledger).runs, verb.only, verb.skip).size();
+    LiveView view(progress, ledger, runs);
+    RunSweepOptions options{.only = verb.only, .skip = verb.skip};
+    options.executor = {.program = fs::read_symlink("/proc/self/exe"),
+                        .slots = verb.slots,
+                        .threads = verb.threads,
+                        .stop = stop_of_signals,
+                        .events = view.events()};
+    if (verb.fail_fast) options.executor.on_failure = OnFailure::stop;
+    execution = run_sweep(definition, ledger, options);
+  }
+  std::map<Outcome, int> counts;
+  for (const auto& result : execution.results) ++counts[result.outcome];
+  for (const auto& [outcome, count] : counts) fmt::print("{} {}  ", count, name_of(outcome));
+  fmt::print("\n");
+  for (const auto& result : execution.results)
+    if (result.outcome == Outcome::failed)
+      fmt::print(stderr, "{}: {}\n", result.id, result.message);
+  if (!verb.no_report) write_report_of(ledger.folder());
+  return execution.exit_code();
+}
+
+json to_json(const RunStatus& status) {
+  return {{"run", status.id},
+          {"state", status.word()},
+          {"step", status.last.step},
+          {"steps", status.last.steps},
+          {"loss", status.last.loss},
+          {"tokens_per_second", status.last.tokens_per_second},
+          {"attempts", status.attempts},
+          {"reason", status.reason}};
+}
+
+void print_status(const std::vector<RunStatus>& runs) {
+  fmt::print("{:<44} {:<9} {:>15} {:>9} {:>13} {:>8}  {}\n", "run", "state", "step", "loss",
+             "speed", "attempts", "reason");
+  for (const auto& run : runs)
+    fmt::print("{:<44} {:<9} {:>15} {:>9} {:>13} {:>8}  {}\n", run.id, run.word(),
+               fmt::format("{} / {}", run.last.step, run.last.steps),
+               run.last.step > 0 ? fmt::format("{:.4f}", run.last.loss) : "",
+               run.is_running() ? format_rate(run.last.tokens_per_second, "tok/s") : "",
+               run.attempts, run.reason);
+  fmt::print("{}\n", totals_text(runs));
+}
+
+ExitCode run_status(const StatusVerb& verb) {
+  if (!fs::exists(verb.folder / "runs"))
+    throw Error(fmt::format("{}: no sweep here (no folder 'runs'); give results/<sweep>",
+                            verb.folder.string()),
+                ExitCode::usage);
+  const Ledger ledger(verb.folder);
+  catch_stop_signals();
+  do {
+    const auto runs = ledger.statuses();
+    if (verb.json) {
+      json rows = json::array();
+      for (const auto& run : runs) rows.push_back(to_json(run));
+      fmt::print("{}\n", json{{"runs", rows}}.dump(2));
+    } else {
+      if (verb.watch && is_terminal(stdout)) fmt::print("\x1b[H\x1b[2J");
+      print_status(runs);
+    }
+    std::fflush(stdout);
+    if (verb.watch) std::this_thread::sleep_for(std::chrono::seconds(2));
+  } while (verb.watch && stop_request() == StopRequest::none);
+  return ExitCode::good;
+}
+
+ExitCode run_logs(const LogsVerb& verb) {
+  std::vector<fs::path> attempts;
+  std::error_code error;
+  for (const auto& item : fs::directory_iterator(verb.run / "attempts", error))
+    attempts.push_back(item.path());
+  if (attempts.empty())
+    throw Error(fmt::format("{}: no attempts here; give results/<sweep>/runs/<run>",
+                            verb.run.string()),
+                ExitCode::usage);
+  const fs::path log = *std::max_element(attempts.begin(), attempts.end()) / "out.log";
+  const std::string text = read_file(log);
+  std::size_t begin = text.size();
+  for (std::int64_t line = 0; line <= verb.lines && begin > 0; ++line) {
+    const auto found = text.rfind('\n', begin - 1);
+    begin = found == std::string::npos ? 0 : found;
+  }
+  fmt::print("{}\n{}", log.string(), text.substr(begin == 0 ? 0 : begin + 1));
+  return ExitCode::good;
+}
+
+CLI::App* add_sweep_verb(CLI::App& app, Action& action, const char* name, const char* what,
+                         const char* example, const std::shared_ptr<SweepVerb>& options,
+                         ExitCode (*run)(const SweepVerb&)) {
+  CLI::App* verb = add_verb(app, action, name, what, example, options, run);
+  verb->add_option("file", options->file, "sweep file")->required();
+  verb->add_option("--set", options->set, "key=value over the file's")->allow_extra_args(false);
+  verb->add_option("--results", options->results, "folder of results");
+  return verb;
+}
+
+}  // namespace
+
+void add_sweep_verbs(CLI::App& app, Action& action) {
+  const auto check = std::make_shared<SweepVerb>(), plan = std::make_shared<SweepVerb>(),
+             run = std::make_shared<SweepVerb>();
+  const auto select = [](CLI::App* verb, SweepVerb& options) {
+    verb->add_option("--only", options.only, "patterns of run ids")->allow_extra_args(false);
+    verb->add_option("--skip", options.skip, "patterns of run ids")->allow_extra_args(false);
+  };
+  CLI::App* verb = add_sweep_verb(app, action, "check", "validate a sweep file and resolve it",
+                                  "metascale check sweeps/pile.yaml", check, run_check);
+  verb->add_flag("--json", check->json, "for machines");
+
+  verb = add_sweep_verb(app, action, "plan", "what a sweep would do, and what it costs",
+                        "metascale plan sweeps/pile.yaml", plan, run_plan);
+  select(verb, *plan);
+  verb->add_flag("--json", plan->json, "for machines");
+  verb->add_flag("--diff", plan->diff, "only what is new, unfinished, done or gone");
+
+  verb = add_sweep_verb(app, action, "run", "run a sweep on this machine, then report",
+                        "metascale run sweeps/quick.yaml", run, run_run);
+  select(verb, *run);
+  verb->add_option("--slots", run->slots, "runs at a time [one per core]");
+  verb->add_option("--threads", run->threads, "threads of each run");
+  verb->add_flag("--fail-fast", run->fail_fast, "stop at the first run that fails");
+  verb->add_flag("--no-report", run->no_report, "leave out the report at the end");
+
+  const auto status = std::make_shared<StatusVerb>();
+  verb = add_verb(app, action, "status", "how the runs of a sweep stand",
+                  "metascale status results/quick --watch", status, run_status);
+  verb->add_option("folder", status->folder, "results/<sweep>")->required();
+  verb->add_flag("--watch", status->watch, "again every two seconds");
+  verb->add_flag("--json", status->json, "for machines");
+
+  const auto logs = std::make_shared<LogsVerb>();
+  verb = add_verb(app, action, "logs", "the end of a run's output",
+                  "metascale logs results/quick/runs/rwkv7-36k-400ktokens-s1-0123abcd", logs,
+                  run_logs);
+  verb->add_option("run", logs->run, "run folder")->required();
+  verb->add_option("--lines", logs->lines, "how many");
+}
+
+}  // namespace metascale

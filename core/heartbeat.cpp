@@ -1,0 +1,86 @@
+#include "core/heartbeat.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "core/atomic_file.hpp"
+#include "core/error.hpp"
+
+namespace metascale {
+namespace {
+
+struct PhaseName {
+  RunPhase phase;
+  const char* name;
+};
+constexpr PhaseName phase_names[] = {
+    {RunPhase::pending, "pending"},     {RunPhase::queued, "queued"},
+    {RunPhase::running, "running"},     {RunPhase::saved, "saved"},
+    {RunPhase::done, "done"},           {RunPhase::failed, "failed"},
+    {RunPhase::cancelled, "cancelled"}, {RunPhase::timed_out, "timed_out"}};
+
+RunPhase phase_named(const std::string& name) {
+  for (const PhaseName& row : phase_names)
+    if (name == row.name) return row.phase;
+  throw Error(concat("\"state\" is \"", name, "\", which is no state of a run"));
+}
+
+double number_or_nan(const nlohmann::json& value) {  // JSON has no NaN, so it is null there
+  return value.is_null() ? std::numeric_limits<double>::quiet_NaN() : value.get<double>();
+}
+
+Heartbeat from_json(const nlohmann::json& json) {
+  return {.phase = phase_named(json.at("state").get<std::string>()),
+          .step = json.at("step").get<std::int64_t>(),
+          .steps = json.at("steps").get<std::int64_t>(),
+          .loss = number_or_nan(json.at("loss")),
+          .tokens_per_second = number_or_nan(json.at("tokens_per_second")),
+          .time = json.at("time").get<double>(),
+          .attempt = json.at("attempt").get<std::int32_t>(),
+          .message = json.at("message").get<std::string>()};
+}
+
+}  // namespace
+
+const char* name_of(RunPhase phase) {
+  return std::find_if(std::begin(phase_names), std::end(phase_names),
+                      [&](const PhaseName& row) { return row.phase == phase; })
+      ->name;
+}
+
+double seconds_since_1970() {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  return std::chrono::duration<double>(now).count();
+}
+
+void write_heartbeat(const std::filesystem::path& folder, Heartbeat heartbeat) {
+  if (heartbeat.time == 0) heartbeat.time = seconds_since_1970();
+  const nlohmann::ordered_json json = {{"state", name_of(heartbeat.phase)},
+                                       {"step", heartbeat.step},
+                                       {"steps", heartbeat.steps},
+                                       {"loss", heartbeat.loss},
+                                       {"tokens_per_second", heartbeat.tokens_per_second},
+                                       {"time", heartbeat.time},
+                                       {"attempt", heartbeat.attempt},
+                                       {"message", heartbeat.message}};
+  const auto replace = nlohmann::ordered_json::error_handler_t::replace;
+  write_file_atomically(folder / "state.json", json.dump(1, ' ', false, replace) + "\n");
+}
+
+std::optional<Heartbeat> read_heartbeat(const std::filesystem::path& folder) {
+  const std::filesystem::path path = folder / "state.json";
+  if (!std::filesystem::exists(path)) return std::nullopt;
+  const std::string text = read_file(path, 1 << 20);
+  try {
+    return from_json(nlohmann::json::parse(text));
+  } catch (const std::exception& error) {
+    throw Error(concat(path.string(), ": ", error.what(),
+                       "; remove it: the run's next start writes it anew"),
+                ExitCode::bad_input);
+  }
+}
+
+}  // namespace metascale

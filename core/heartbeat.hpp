@@ -1,0 +1,34 @@
+// state.json in a run folder: what the run's process said last. Written by rename, so it is whole;
+// a heartbeat that grows old with no process behind it means that the run is lost.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+
+namespace metascale {
+
+enum class RunPhase { pending, queued, running, saved, done, failed, cancelled, timed_out };
+const char* name_of(RunPhase phase);
+
+struct Heartbeat {
+  RunPhase phase = RunPhase::pending;  // in the file: "state"
+  std::int64_t step = 0;
+  std::int64_t steps = 0;  // planned
+  double loss = 0;         // nats per token, of the last step; NaN: none yet
+  double tokens_per_second = 0;
+  double time = 0;  // seconds since 1970, UTC; 0: set by write_heartbeat
+  std::int32_t attempt = 0;
+  std::string message;  // why it failed, what it waits for
+};
+
+// Writes folder/state.json. Throws Error{io}.
+void write_heartbeat(const std::filesystem::path& folder, Heartbeat heartbeat);
+// Nothing if there is no state.json. Throws Error{bad_input} if it is damaged.
+std::optional<Heartbeat> read_heartbeat(const std::filesystem::path& folder);
+
+double seconds_since_1970();
+
+}  // namespace metascale

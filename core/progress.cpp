@@ -1,0 +1,135 @@
+#include "core/progress.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+
+#include "core/terminal.hpp"
+#include "core/units.hpp"
+
+namespace metascale {
+namespace {
+
+constexpr std::size_t bar_columns = 24;
+constexpr std::string_view green = "\x1b[32m", plain = "\x1b[0m";
+constexpr std::string_view clear_line = "\x1b[2K";
+
+double steady_seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+ProgressOptions options_for(std::FILE* stream) {
+  return {.in_place = is_terminal(stream),
+          .colour = wants_colour(stream),
+          .columns = columns_of(stream)};
+}
+
+// At most so many columns; text is ASCII here, so a byte is a column.
+std::string cut(std::string text, std::size_t columns) {
+  if (text.size() > columns) text.resize(columns);
+  return text;
+}
+
+}  // namespace
+
+Progress::Progress(std::FILE* stream)
+    : Progress(
+          options_for(stream),
+          [stream](std::string_view text) {
+            std::fwrite(text.data(), 1, text.size(), stream);
+            std::fflush(stream);
+          },
+          steady_seconds) {}
+
+Progress::Progress(const ProgressOptions& options, Write write, Now now)
+    : options_(options), write_(std::move(write)), now_(std::move(now)) {}
+
+Progress::~Progress() {
+  if (options_.in_place) redraw(true);
+}
+
+int Progress::add(const std::string& label) {
+  bars_.push_back({.label = label});
+  return int(bars_.size()) - 1;
+}
+
+void Progress::update(int number, double fraction, const std::string& text) {
+  Bar& bar = bars_.at(std::size_t(number));
+  bar.fraction = std::isfinite(fraction) ? std::clamp(fraction, 0.0, 1.0) : 0.0;
+  bar.text = text;
+  if (bar.first_time < 0) {
+    bar.first_time = now_();
+    bar.first_fraction = bar.fraction;
+  }
+  if (options_.in_place) return redraw(false);
+  if (bar.last_line < 0 || now_() - bar.last_line >= options_.line_seconds) print_line(bar);
+}
+
+void Progress::finish(int number, const std::string& text) {
+  Bar& bar = bars_.at(std::size_t(number));
+  bar.text = text;
+  bar.finished = true;
+  if (options_.in_place)
+    redraw(true);
+  else
+    print_line(bar);
+}
+
+void Progress::message(const std::string& line) {
+  if (options_.in_place) clear();
+  write_(line + "\n");
+  if (options_.in_place) redraw(true);
+}
+
+std::string Progress::time_left(const Bar& bar) const {
+  const double done = bar.fraction - bar.first_fraction, spent = now_() - bar.first_time;
+  if (bar.finished) return format_duration(spent);
+  if (done <= 0 || spent <= 0) return "";
+  return format_duration(spent * (1 - bar.fraction) / done) + " left";
+}
+
+std::string Progress::draw(const Bar& bar, std::size_t label_columns) const {
+  const auto full = std::size_t(std::floor(bar.fraction * double(bar_columns)));
+  const std::string left = time_left(bar);
+  const std::string head = fmt::format("{:<{}} [", bar.label, label_columns);
+  const std::string tail =
+      fmt::format("] {:3.0f}%{}{}{}{}", std::floor(100 * bar.fraction),
+                  bar.text.empty() ? "" : "  ", bar.text, left.empty() ? "" : "  ", left);
+  std::string filled(full, '='), empty(bar_columns - full, ' ');
+  if (!bar.finished && full < bar_columns) empty[0] = '>';
+  // One column stays free: some terminals wrap when the last one is written.
+  const auto columns = std::size_t(std::max(options_.columns - 1, 1));
+  const std::string line = cut(head + filled + empty + tail, columns);
+  if (!options_.colour || line.size() < head.size() + full) return line;
+  return fmt::format("{}{}{}{}{}", line.substr(0, head.size()), green,
+                     line.substr(head.size(), full), plain, line.substr(head.size() + full));
+}
+
+void Progress::redraw(bool now) {
+  const double time = now_();
+  if (!now && last_drawn_ >= 0 && time - last_drawn_ < options_.redraw_seconds) return;
+  last_drawn_ = time;
+  std::size_t label_columns = 0;
+  for (const Bar& bar : bars_) label_columns = std::max(label_columns, bar.label.size());
+  std::string text = drawn_ ? fmt::format("\x1b[{}A", drawn_) : "";
+  for (const Bar& bar : bars_)
+    text += fmt::format("\r{}{}\n", clear_line, draw(bar, label_columns));
+  drawn_ = bars_.size();
+  write_(text);
+}
+
+void Progress::clear() {
+  if (drawn_) write_(fmt::format("\x1b[{}A\r\x1b[J", drawn_));
+  drawn_ = 0;
+}
+
+void Progress::print_line(Bar& bar) {
+  bar.last_line = now_();
+  const std::string left = time_left(bar);
+  write_(fmt::format("{}: {:.0f}%{}{}{}{}\n", bar.label, std::floor(100 * bar.fraction),
+                     bar.text.empty() ? "" : ", ", bar.text, left.empty() ? "" : ", ", left));
+}
+
+}  // namespace metascale

@@ -1,0 +1,194 @@
+#include "core/run_lease.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <climits>
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <sstream>
+
+#include "core/atomic_file.hpp"
+#include "core/error.hpp"
+#include "core/file.hpp"
+#include "core/hash.hpp"
+#include "core/heartbeat.hpp"
+
+namespace metascale {
+namespace {
+
+std::string first_line(const std::filesystem::path& path) {
+  std::ifstream file(path);
+  std::string line;
+  std::getline(file, line);
+  return line;
+}
+
+// Field 22 of /proc/<pid>/stat; its second field, the name, may hold blanks and brackets. 0: no
+// such process.
+std::uint64_t start_of_process(pid_t pid) {
+  const std::string line = first_line(concat("/proc/", pid, "/stat"));
+  const std::size_t name_end = line.rfind(')');
+  if (name_end == std::string::npos) return 0;
+  std::istringstream fields(line.substr(name_end + 1));
+  std::string skipped;
+  for (int field = 3; field < 22; ++field) fields >> skipped;
+  std::uint64_t start = 0;
+  fields >> start;
+  return start;
+}
+
+struct Holder {
+  ProcessIdentity process;
+  std::string token, job;
+};
+
+std::optional<Holder> parse_holder(const std::string& text) {
+  const auto json = nlohmann::json::parse(text, nullptr, false);
+  try {
+    return Holder{{json.at("host"), json.at("boot"), json.at("pid_namespace"),
+                   json.at("pid").get<pid_t>(), json.at("start").get<std::uint64_t>()},
+                  json.at("token"),
+                  json.at("job")};
+  } catch (const nlohmann::json::exception&) {
+    return std::nullopt;  // not a lease: judged by its age alone
+  }
+}
+
+std::optional<std::string> text_of(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return std::nullopt;
+  return std::string(std::istreambuf_iterator<char>(file), {});
+}
+
+// Both times are the file server's, so that clocks of machines need not agree.
+double seconds_between(const std::filesystem::path& older, const std::filesystem::path& newer) {
+  struct stat a {
+  }, b{};
+  if (::stat(older.c_str(), &a) != 0 || ::stat(newer.c_str(), &b) != 0) return 0;
+  return double(b.st_mtim.tv_sec - a.st_mtim.tv_sec) +
+         1e-9 * double(b.st_mtim.tv_nsec - a.st_mtim.tv_nsec);
+}
+
+enum class Life { dead, alive, unknown };
+
+Life life_of(const std::optional<Holder>& holder) {
+  if (!holder) return Life::unknown;
+  const ProcessIdentity here = this_process(), &there = holder->process;
+  if (there.host != here.host) return Life::unknown;
+  if (there.boot != here.boot) return Life::dead;
+  if (there.pid_namespace != here.pid_namespace) return Life::unknown;
+  return start_of_process(there.pid) == there.start ? Life::alive : Life::dead;
+}
+
+std::string describe(const std::optional<Holder>& holder) {
+  if (!holder) return "a process that cannot be told from its lease";
+  return concat("process ", holder->process.pid, " on ", holder->process.host,
+                holder->job.empty() ? "" : " (job " + holder->job + ")");
+}
+
+// Moves a dead lease away. If another process was faster and its new lease was moved, that is put
+// back.
+void remove_dead(const std::filesystem::path& path, const std::string& judged,
+                 const std::string& token) {
+  std::filesystem::path aside = path;
+  aside += ".dead-" + token;
+  if (::rename(path.c_str(), aside.c_str()) != 0) {
+    if (errno == ENOENT) return;
+    throw_io_error("take over", path, errno);
+  }
+  if (text_of(aside) != judged) (void)::link(aside.c_str(), path.c_str());
+  ::unlink(aside.c_str());
+}
+
+std::string unique_token() {
+  const ProcessIdentity me = this_process();
+  const std::string text = concat(me.host, me.boot, me.pid, " ", me.start, " ",
+                                  std::uint64_t(seconds_since_1970() * 1e9));
+  return to_hex(xxh3_64(text.data(), text.size()));
+}
+
+}  // namespace
+
+ProcessIdentity this_process() {
+  char host[HOST_NAME_MAX + 1] = "";
+  ::gethostname(host, sizeof host - 1);
+  std::error_code ignored;
+  return {host, first_line("/proc/sys/kernel/random/boot_id"),
+          std::filesystem::read_symlink("/proc/self/ns/pid", ignored).string(), ::getpid(),
+          start_of_process(::getpid())};
+}
+
+RunLease::RunLease(const std::filesystem::path& run_folder, double stale_seconds)
+    : path_(run_folder / "lease.json"), token_(unique_token()) {
+  std::filesystem::path own = path_;
+  own += "." + token_;
+  write_file_atomically(own, text());
+  for (int attempt = 0; attempt < 10; ++attempt) {
+    if (::link(own.c_str(), path_.c_str()) == 0) {
+      ::unlink(own.c_str());
+      return;
+    }
+    const int failure = errno;
+    const std::optional<std::string> found = text_of(path_);
+    if (failure == EEXIST && !found) continue;  // given back meanwhile
+    const std::optional<Holder> holder = found ? parse_holder(*found) : std::nullopt;
+    const double age = seconds_between(path_, own);
+    const Life life = life_of(holder);
+    const bool dead = life == Life::dead || (life == Life::unknown && age > stale_seconds);
+    if (failure != EEXIST || !dead) ::unlink(own.c_str());
+    if (failure != EEXIST) throw_io_error("create", path_, failure);
+    if (!dead)
+      throw Error(
+          concat(run_folder.string(), ": this run is being worked on by ", describe(holder),
+                 ", seen ", std::int64_t(age), " s ago; wait for it or end it, then start again"),
+          ExitCode::unavailable);
+    taken_over_ = true;
+    remove_dead(path_, *found, token_);
+  }
+  ::unlink(own.c_str());
+  throw Error(concat(path_.string(), ": several processes want this run at once; start one"),
+              ExitCode::unavailable);
+}
+
+RunLease::~RunLease() {
+  if (is_ours()) ::unlink(path_.c_str());
+}
+
+std::string RunLease::text() const {
+  const ProcessIdentity me = this_process();
+  const char* job = std::getenv("SLURM_JOB_ID");
+  const nlohmann::ordered_json json = {
+      {"host", me.host}, {"boot", me.boot},   {"pid_namespace", me.pid_namespace},
+      {"pid", me.pid},   {"start", me.start}, {"job", job ? job : ""},
+      {"token", token_}};
+  return json.dump(1) + "\n";
+}
+
+bool RunLease::is_ours() const {
+  const std::optional<std::string> found = text_of(path_);
+  const std::optional<Holder> holder = found ? parse_holder(*found) : std::nullopt;
+  return holder && holder->token == token_;
+}
+
+void RunLease::renew() {
+  if (!is_ours())
+    throw Error(concat(path_.string(),
+                       ": another process has taken this run over; this one stops "
+                       "and writes nothing more"),
+                ExitCode::unavailable);
+  // Only the time of the file matters: the server's clock sets it.
+  if (::utimensat(AT_FDCWD, path_.c_str(), nullptr, 0) != 0) throw_io_error("renew", path_, errno);
+}
+
+bool lease_holder_is_gone(const std::filesystem::path& run_folder) {
+  const std::optional<std::string> found = text_of(run_folder / "lease.json");
+  return found && life_of(parse_holder(*found)) == Life::dead;
+}
+
+}  // namespace metascale

@@ -1,0 +1,1 @@
+"""Text out of Debian packages, in the Pile's form; run by ../make_corpus.py."""

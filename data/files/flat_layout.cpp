@@ -1,0 +1,64 @@
+#include "data/files/flat_layout.hpp"
+
+#include <array>
+#include <cstring>
+
+#include "core/error.hpp"
+
+namespace metascale {
+namespace {
+
+constexpr std::int64_t llm_c_header = 1024;  // 256 int32
+
+struct Magic {  // [llm.c: dev/data/data_common.py, llmc/dataloader.h]
+  std::int32_t magic, version;
+  TokenType type;
+};
+constexpr std::array<Magic, 2> magics{
+    {{20240520, 1, TokenType::u16}, {20240801, 7, TokenType::u32}}};
+
+[[noreturn]] void refuse(const std::filesystem::path& path, const std::string& what) {
+  throw Error(concat(path.string(), ": ", what), ExitCode::bad_input);
+}
+
+FlatLayout read_llm_c(const MappedFile& bin, const std::filesystem::path& path) {
+  if (bin.size() < llm_c_header)
+    refuse(path, concat("has ", bin.size(), " bytes, fewer than the 1024 of llm.c's header"));
+  std::int32_t header[3];  // magic, version, tokens
+  std::memcpy(header, bin.data(), sizeof header);
+  for (const Magic& known : magics) {
+    if (header[0] != known.magic) continue;
+    if (header[1] != known.version)
+      refuse(path, concat("has version ", header[1], " of magic ", header[0], "; known is ",
+                          known.version));
+    const std::int64_t tokens = header[2], bytes = bin.size() - llm_c_header;
+    if (tokens < 0 || tokens * size_of(known.type) != bytes)
+      refuse(path, concat("its header tells of ", tokens, " tokens of ", size_of(known.type),
+                          " bytes, but ", bytes, " bytes follow it: truncated or damaged"));
+    return {.type = known.type, .header = llm_c_header, .tokens = tokens};
+  }
+  refuse(path,
+         concat("begins with magic ", header[0], ", not with 20240520 or 20240801: not llm.c's"));
+}
+
+FlatLayout read_raw(const MappedFile& bin, const std::filesystem::path& path, TokenType type) {
+  if (bin.size() % size_of(type) != 0)
+    refuse(path, concat("has ", bin.size(), " bytes, no multiple of the ", size_of(type),
+                        " of a token: truncated, or of another type"));
+  return {.type = type, .header = 0, .tokens = bin.size() / size_of(type)};
+}
+
+}  // namespace
+
+FlatLayout read_flat_layout(const MappedFile& bin, const std::filesystem::path& path,
+                            TokenLayout layout) {
+  switch (layout) {
+    case TokenLayout::llm_c: return read_llm_c(bin, path);
+    case TokenLayout::raw_u16: return read_raw(bin, path, TokenType::u16);
+    case TokenLayout::raw_u32: return read_raw(bin, path, TokenType::u32);
+    case TokenLayout::megatron: break;
+  }
+  throw Error(concat(path.string(), ": a Megatron file is not flat"));
+}
+
+}  // namespace metascale

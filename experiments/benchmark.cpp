@@ -1,0 +1,153 @@
+#include "experiments/benchmark.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <functional>
+
+#include "core/random.hpp"
+#include "experiments/optimizer.hpp"
+#include "experiments/plan.hpp"
+#include "experiments/program.hpp"
+#include "kernels/matmul.hpp"
+#include "kernels/wkv7.hpp"
+
+namespace metascale {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_of(const std::function<void()>& work) {
+  const auto start = Clock::now();
+  work();
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+std::vector<double> repeat(int dropped, int counted, double least_seconds,
+                           const std::function<void()>& work) {
+  for (int i = 0; i < dropped; ++i) work();
+  std::vector<double> seconds;
+  double sum = 0;
+  while (int(seconds.size()) < counted || sum < least_seconds) {
+    seconds.push_back(seconds_of(work));
+    sum += seconds.back();
+  }
+  return seconds;
+}
+
+// Random f32 operands that live as long as the benchmark.
+class Operands {
+ public:
+  Tensor operator()(Shape shape, double scale = 1) {
+    buffers_.emplace_back(Device::cpu, std::size_t(shape.size()) * sizeof(float));
+    const Tensor tensor{.data = buffers_.back().data(), .shape = shape, .dtype = Dtype::f32};
+    const RandomStream random(1, buffers_.size());
+    for (std::int64_t i = 0; i < shape.size(); ++i)
+      tensor.pointer<float>()[i] = float(scale * (2 * random.uniform(std::uint64_t(i)) - 1));
+    return tensor;
+  }
+
+ private:
+  std::vector<Buffer> buffers_;
+};
+
+}  // namespace
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  const std::size_t half = values.size() / 2;
+  return values.size() % 2 ? values[half] : (values[half - 1] + values[half]) / 2;
+}
+
+StepTiming measure_step(const StepBenchmark& benchmark) {
+  const auto& training = benchmark.training;
+  const std::int64_t T = training.context, rows = training.batch_tokens / T;
+  const std::int64_t B = training.micro_batch > 0 ? training.micro_batch : rows;
+  ParameterList list;
+  Program program(benchmark.model,
+                  {.rows = B,
+                   .context = T,
+                   .tape = {.bf16 = training.precision == Precision::bf16,
+                            .recompute = training.recompute}},
+                  list);
+  ParameterMemory memory(list, Device::cpu, Dtype::f32);
+  initialise(list, memory, 1);
+  program.allocate(Device::cpu, memory);
+  const RandomStream random(7, 0);
+  const auto vocabulary = std::uint64_t(benchmark.model.vocabulary);
+  for (std::int64_t i = 0; i < B * T; ++i) {
+    program.tokens()[i] = std::int32_t(random.below(vocabulary, std::uint64_t(i)));
+    program.targets()[i] = std::int32_t(random.below(vocabulary, std::uint64_t(i + 1)));
+    program.set_scale(i, 1.0 / double(rows * T));
+  }
+  const OptimizerConfig optimizer_config{.learning_rate = 1e-4};
+  Optimizer optimizer(optimizer_config, list, memory);
+  Queue queue;
+  queue.cpu.threads = benchmark.threads;
+  std::int64_t step = 0;
+  const auto seconds =
+      repeat(benchmark.dropped, benchmark.counted, benchmark.least_seconds, [&] {
+        optimizer.clear_gradients();
+        for (std::int64_t row = 0; row < rows; row += B) program.execute(queue);
+        optimizer.update(queue, 1e-4, optimizer.gradient_norm(queue), ++step);
+      });
+  StepTiming timing{.median_seconds = median(seconds),
+                    .fastest_seconds = *std::min_element(seconds.begin(), seconds.end()),
+                    .slowest_seconds = *std::max_element(seconds.begin(), seconds.end()),
+                    .steps = int(seconds.size())};
+  timing.tokens_per_second = double(training.batch_tokens) / timing.median_seconds;
+  timing.model_flops_per_second =
+      timing.tokens_per_second * count_model(benchmark.model, T).flops_per_token;
+  return timing;
+}
+
+double measure_gemm(Precision precision, int threads) {
+  constexpr std::int64_t n = 1024;
+  Operands operands;
+  Matmul op{.c = operands({n, n}), .a = operands({n, n}), .b = operands({n, n})};
+  op.bf16 = precision == Precision::bf16;
+  Buffer scratch(Device::cpu, std::size_t(op.bf16 ? op.scratch_elements() : 0) * 2);
+  if (op.bf16)
+    op.scratch = {
+        .data = scratch.data(), .shape = {op.scratch_elements()}, .dtype = Dtype::bf16};
+  Queue queue;
+  queue.cpu.threads = threads;
+  const auto seconds = repeat(3, 15, 0, [&] { run(queue, op); });
+  return 2.0 * double(n * n * n) / median(seconds);
+}
+
+WkvTiming measure_wkv7(std::int64_t N) {
+  constexpr std::int64_t B = 1, T = 256, H = 4;
+  const Shape shape{B, T, H, N}, states{B, H, T / wkv7_checkpoint, N, N};
+  Operands x;
+  const double small = 0.1;
+  const Wkv7Forward forward{.y = x(shape),
+                            .u = x(shape),
+                            .checkpoints = x(states),
+                            .r = x(shape),
+                            .d = x(shape),
+                            .k = x(shape, small),
+                            .v = x(shape),
+                            .a = x(shape, small),
+                            .b = x(shape, small)};
+  const Wkv7ReadOut read_out{.e = x(shape),
+                             .q = x(shape),
+                             .d = forward.d,
+                             .k = forward.k,
+                             .v = forward.v,
+                             .b = forward.b,
+                             .u = forward.u,
+                             .checkpoints = forward.checkpoints};
+  Wkv7Backward backward{.dr = x(shape), .dd = x(shape), .dk = x(shape), .dv = x(shape),
+                        .da = x(shape), .db = x(shape), .dy = x(shape), .r = forward.r,
+                        .d = forward.d, .k = forward.k, .v = forward.v, .a = forward.a,
+                        .b = forward.b, .u = forward.u, .checkpoints = forward.checkpoints};
+  Queue queue;
+  const auto microseconds = [&](const auto& op) {
+    return 1e6 * median(repeat(3, 15, 0, [&] { run(queue, op); })) / double(B * T * H);
+  };
+  return {.forward = microseconds(forward),
+          .read_out = microseconds(read_out),
+          .backward = microseconds(backward)};
+}
+
+}  // namespace metascale

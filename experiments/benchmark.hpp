@@ -1,0 +1,39 @@
+// How fast this machine trains a model: whole steps on random tokens, beside the rate of its matrix products.
+#pragma once
+
+#include <vector>
+
+#include "experiments/config.hpp"
+
+namespace metascale {
+
+struct StepBenchmark {
+  ModelConfig model;
+  TrainingConfig training;  // batch_tokens, micro_batch (0: whole batch), context, precision, recompute
+  int threads = 1;
+  int dropped = 3;          // first steps, not counted
+  int counted = 10;
+  double least_seconds = 0; // goes on counting until this long
+};
+
+struct StepTiming {
+  double median_seconds = 0, fastest_seconds = 0, slowest_seconds = 0;  // of one optimizer step
+  int steps = 0;
+  double tokens_per_second = 0;  // by the median
+  double model_flops_per_second = 0;
+};
+
+// Forward, backward, clip and AdamW, as the trainer runs them.
+StepTiming measure_step(const StepBenchmark& benchmark);
+
+// FLOP/s of C = A B at 1024 x 1024 x 1024, the median of several runs.
+double measure_gemm(Precision precision, int threads);
+
+struct WkvTiming {
+  double forward = 0, read_out = 0, backward = 0;  // microseconds per head and token, one thread
+};
+WkvTiming measure_wkv7(std::int64_t head_size);
+
+double median(std::vector<double> values);
+
+}  // namespace metascale

@@ -1,0 +1,303 @@
+// The local executor: one child process per slot.
+#include <fmt/format.h>
+#include <signal.h>
+#include <time.h>
+
+#include <algorithm>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "core/atomic_file.hpp"
+#include "core/build_info.hpp"
+#include "sweeps/executor.hpp"
+#include "sweeps/executor/child.hpp"
+#include "sweeps/status.hpp"
+
+namespace metascale {
+namespace {
+
+namespace fs = std::filesystem;
+
+// A run that stops to be started again without having come further is given up after so many times.
+constexpr int most_stalls = 3;
+constexpr long tick_nanoseconds = 50'000'000;
+
+enum class Next { done, retry, resume, give_up };
+
+Next next_of(int exit_code) {
+  switch (ExitCode(exit_code)) {
+    case ExitCode::good: return Next::done;
+    case ExitCode::saved:
+    case ExitCode::interrupted: return Next::resume;
+    case ExitCode::internal:
+    case ExitCode::run_failed:
+    case ExitCode::unavailable: return Next::retry;
+    case ExitCode::usage:
+    case ExitCode::assertion:
+    case ExitCode::bad_input:
+    case ExitCode::io: return Next::give_up;
+  }
+  return exit_code > 128 ? Next::retry : Next::give_up;  // a signal; or a code that is none of ours
+}
+
+// attempts/0001, attempts/0002 ...
+fs::path new_attempt(const fs::path& run_folder, int& number) {
+  number = 1;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(run_folder / "attempts", error))
+    number = std::max(number, std::atoi(entry.path().filename().c_str()) + 1);
+  const fs::path folder = run_folder / "attempts" / fmt::format("{:04}", number);
+  fs::create_directories(folder, error);
+  if (error)
+    throw Error(fmt::format("{}: cannot make this folder: {}; check the disk", folder.string(),
+                            error.message()),
+                ExitCode::io);
+  return folder;
+}
+
+class LocalExecutor : public Executor {
+ public:
+  explicit LocalExecutor(ExecutorOptions options) : options_(std::move(options)) {}
+
+  Execution run(const std::vector<Job>& jobs) override {
+    begin(jobs);
+    try {
+      do {
+        look_for_stop();
+        reap();
+        start_what_can();
+        if (options_.events.tick) options_.events.tick();
+      } while (is_anything_running() && pause());
+    } catch (...) {  // a full disk, a program that is gone: what runs may save before we say so
+      stop_children();
+      while (is_anything_running() && pause())
+        for (auto& slot : running_)
+          if (slot && slot->child.poll()) slot.reset();
+      throw;
+    }
+    return finish();
+  }
+
+ private:
+  struct Work {
+    Job job;
+    JobResult result;
+    std::int64_t retries = 0;
+    int stalls = 0;
+    std::int64_t last_step = -1;
+    bool is_over = false, is_running = false;
+  };
+  struct Running {
+    std::size_t work;
+    Child child;
+  };
+
+  void begin(const std::vector<Job>& jobs) {
+    plan_ = plan_slots(available_cores(), options_.slots, options_.threads, jobs.size());
+    work_.clear();
+    for (const Job& job : jobs) work_.push_back({.job = job, .result = {.id = job.id}});
+    for (Work& work : work_)
+      if (fs::exists(work.job.folder / "DONE")) settle(work, Outcome::done, 0, "");
+    running_.clear();
+    running_.resize(plan_.slots.size());
+    stopped_ = Stop::none;
+    starts_more_ = true;
+  }
+
+  bool is_anything_running() const {
+    return std::any_of(running_.begin(), running_.end(),
+                       [](const auto& slot) { return slot.has_value(); });
+  }
+
+  static bool pause() {
+    const timespec tick{.tv_sec = 0, .tv_nsec = tick_nanoseconds};
+    nanosleep(&tick, nullptr);
+    return true;
+  }
+
+  void stop_children() {  // each saves and exits with 75
+    starts_more_ = false;
+    for (auto& slot : running_)
+      if (slot) slot->child.send(SIGTERM);
+  }
+
+  Execution finish() {
+    Execution execution{.stopped = stopped_};
+    for (Work& work : work_) {
+      if (!work.is_over && stopped_ == Stop::none && starts_more_)
+        settle(work, Outcome::blocked, 0, "its parent " + work.job.parent + " is not done");
+      execution.results.push_back(work.result);
+    }
+    return execution;
+  }
+
+  void look_for_stop() {
+    const Stop asked = options_.stop();
+    if (asked == Stop::none || stopped_ != Stop::none) return;
+    stopped_ = asked;
+    stop_children();
+  }
+
+  void reap() {
+    for (auto& slot : running_) {
+      if (!slot) continue;
+      const std::optional<int> code = slot->child.poll();
+      if (!code) continue;
+      Work& work = work_[slot->work];
+      work.is_running = false;
+      slot.reset();
+      judge(work, *code);
+    }
+  }
+
+  void judge(Work& work, int code) {
+    work.result.exit_code = code;
+    Next next = next_of(code);
+    if (fs::exists(work.job.folder / "DONE"))
+      next = Next::done;
+    else if (next == Next::done)
+      next = Next::retry;  // exit 0 without DONE: it was not ours that ended
+    if (next == Next::resume) {
+      if (!starts_more_) return tell(work, code, settle(work, Outcome::saved, code, ""));
+      const std::int64_t step = read_status(work.job.folder).last.step;
+      work.stalls = step > work.last_step ? 0 : work.stalls + 1;
+      work.last_step = step;
+      if (work.stalls < most_stalls) return tell(work, code, "saved: it goes on");
+      next = Next::give_up;
+    }
+    if (next == Next::done) return tell(work, code, settle(work, Outcome::done, code, ""));
+    if (next == Next::retry && !starts_more_)
+      return tell(work, code, settle(work, Outcome::waiting, code, "stopped"));
+    if (next == Next::retry && work.retries < options_.retries) {
+      ++work.retries;
+      return tell(work, code, fmt::format("retry {} of {}", work.retries, options_.retries));
+    }
+    fail(work, code);
+  }
+
+  void fail(Work& work, int code) {
+    const fs::path mark = work.job.folder / "FAILED";
+    // 69 says nothing about the run: a device is missing, or another process works on it.
+    if (code != int(ExitCode::unavailable) && !fs::exists(mark))
+      write_file_atomically(mark, code > 128 ? fmt::format("ended by signal {}\n", code - 128)
+                                             : fmt::format("exit code {}\n", code));
+    const std::string reason = read_status(work.job.folder).reason;
+    tell(work, code,
+         settle(work, Outcome::failed, code,
+                fmt::format("{} (exit code {}; see {})", reason, code,
+                            last_log_.at(work.job.id).string())));
+    if (options_.on_failure == OnFailure::stop && starts_more_) stop_children();
+  }
+
+  std::string settle(Work& work, Outcome outcome, int code, const std::string& message) {
+    work.is_over = true;
+    work.result = {.id = work.job.id, .outcome = outcome, .exit_code = code, .message = message};
+    return message.empty() ? name_of(outcome) : fmt::format("{}: {}", name_of(outcome), message);
+  }
+
+  void tell(const Work& work, int code, const std::string& what_now) const {
+    if (options_.events.ended) options_.events.ended(work.job, code, what_now);
+  }
+
+  bool can_start(const Work& work) const {
+    if (work.is_over || work.is_running) return false;
+    if (work.job.parent.empty()) return true;
+    for (const Work& other : work_)
+      if (other.job.id == work.job.parent) return other.result.outcome == Outcome::done;
+    return fs::exists(work.job.folder.parent_path() / work.job.parent / "DONE");
+  }
+
+  void start_what_can() {
+    for (std::size_t slot = 0; slot < running_.size() && starts_more_; ++slot) {
+      if (running_[slot]) continue;
+      const auto next = std::find_if(work_.begin(), work_.end(),
+                                     [&](const Work& work) { return can_start(work); });
+      if (next == work_.end()) return;
+      start(*next, slot);
+    }
+  }
+
+  void start(Work& work, std::size_t slot) {
+    const fs::path& run = work.job.folder;
+    int number = 0;
+    const fs::path attempt = new_attempt(run, number);
+    std::error_code error;
+    fs::remove(run / "FAILED", error);  // of an earlier attempt
+    nlohmann::json environment = build_info();
+    environment["cores"] = plan_.slots[slot];
+    environment["threads"] = plan_.threads;
+    write_file_atomically(attempt / "environment.json", environment.dump(1) + "\n");
+    last_log_[work.job.id] = attempt / "out.log";
+    const std::string threads = std::to_string(plan_.threads);
+    running_[slot].emplace(Running{
+        .work = std::size_t(&work - work_.data()),
+        .child =
+            Child({.program = options_.program,
+                   .arguments = {"train", run.string()},
+                   .environment = {"OMP_NUM_THREADS=" + threads, "OPENBLAS_NUM_THREADS=" + threads},
+                   .output = attempt / "out.log",
+                   .cores = plan_.slots[slot]})});
+    work.is_running = true;
+    if (options_.events.started) options_.events.started(work.job, number, plan_.slots[slot]);
+  }
+
+  ExecutorOptions options_;
+  SlotPlan plan_;
+  std::vector<Work> work_;
+  std::vector<std::optional<Running>> running_;
+  std::map<std::string, fs::path> last_log_;
+  Stop stopped_ = Stop::none;
+  bool starts_more_ = true;
+};
+
+class DryRunExecutor : public Executor {
+ public:
+  explicit DryRunExecutor(ExecutorEvents events) : events_(std::move(events)) {}
+
+  Execution run(const std::vector<Job>& jobs) override {
+    Execution execution;
+    for (const Job& job : jobs) {
+      const bool is_done = fs::exists(job.folder / "DONE");
+      if (!is_done && events_.started) events_.started(job, 0, {});
+      execution.results.push_back(
+          {.id = job.id, .outcome = is_done ? Outcome::done : Outcome::waiting});
+    }
+    return execution;
+  }
+
+ private:
+  ExecutorEvents events_;
+};
+
+}  // namespace
+
+const char* name_of(Outcome outcome) {
+  switch (outcome) {
+    case Outcome::done: return "done";
+    case Outcome::failed: return "failed";
+    case Outcome::blocked: return "blocked";
+    case Outcome::saved: return "saved";
+    case Outcome::waiting: return "waiting";
+  }
+  return "?";
+}
+
+ExitCode Execution::exit_code() const {
+  if (stopped == Stop::interrupt) return ExitCode::interrupted;
+  if (stopped == Stop::terminate) return ExitCode::saved;
+  const bool any_failed = std::any_of(results.begin(), results.end(), [](const JobResult& result) {
+    return result.outcome == Outcome::failed || result.outcome == Outcome::blocked;
+  });
+  return any_failed ? ExitCode::run_failed : ExitCode::good;
+}
+
+std::unique_ptr<Executor> make_local_executor(ExecutorOptions options) {
+  return std::make_unique<LocalExecutor>(std::move(options));
+}
+
+std::unique_ptr<Executor> make_dry_run_executor(ExecutorEvents events) {
+  return std::make_unique<DryRunExecutor>(std::move(events));
+}
+
+}  // namespace metascale

@@ -1,0 +1,29 @@
+// From a definition to finished runs: resolve, fill the folders, tune where that is asked for, run
+// the rest.
+#pragma once
+
+#include "sweeps/executor.hpp"
+#include "sweeps/ledger.hpp"
+
+namespace metascale {
+
+struct RunSweepOptions {
+  std::vector<std::string> only, skip;  // patterns of run ids
+  ExecutorOptions executor;             // slots, threads and retries of 0 come from the definition
+};
+
+// What is known of the tuning by now: the choices that finished trials make; empty while some are
+// missing.
+TuningChoices known_choices(const Definition& definition, const Ledger& ledger);
+
+// The resolution with known_choices.
+Resolution resolve_with_ledger(const Definition& definition, const Ledger& ledger);
+
+// Runs what is not done. Throws Error{usage} for a launch that is not built.
+Execution run_sweep(const Definition& definition, Ledger& ledger, const RunSweepOptions& options);
+
+// Throws Error{usage} where the definition's budget refuses so many hours. hours: of this machine
+// or these GPUs, added up over runs.
+void check_budget(const Definition& definition, double gpu_hours, double hours);
+
+}  // namespace metascale

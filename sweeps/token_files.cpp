@@ -1,0 +1,44 @@
+#include "sweeps/token_files.hpp"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "core/atomic_file.hpp"
+
+namespace metascale {
+
+std::optional<TokenFileFacts> token_file_facts(const std::filesystem::path& path) {
+  std::filesystem::path file = path;
+  file += ".json";
+  if (path.empty() || !std::filesystem::exists(file)) return std::nullopt;
+  const nlohmann::json json = nlohmann::json::parse(read_file(file), nullptr, false);
+  try {
+    return TokenFileFacts{.tokenizer = json.at("tokenizer").at("name").get<std::string>(),
+                          .vocabulary = json.at("tokenizer").at("vocabulary").get<std::int64_t>(),
+                          .bin_sha256 = json.at("sha256").at("bin").get<std::string>()};
+  } catch (const nlohmann::json::exception&) {
+    return std::nullopt;  // opening the token file tells what is wrong with it
+  }
+}
+
+void check_token_files(const Definition& definition) {
+  const DataConfig& data = definition.data.config;
+  for (const auto* path : {&data.train, &data.validation, &data.test}) {
+    const auto facts = token_file_facts(*path);
+    if (!facts) continue;
+    if (facts->tokenizer != std::filesystem::path(data.tokenizer).filename())
+      throw error_at(
+          definition.data.place,
+          fmt::format("{} was made by the tokenizer '{}', not by '{}'", path->string(),
+                      facts->tokenizer, data.tokenizer),
+          fmt::format("write tokenizer: {}, or prepare the data again", facts->tokenizer));
+    if (definition.data.vocabulary < facts->vocabulary)
+      throw error_at(definition.data.vocabulary_place,
+                     fmt::format("{} is too small: {} holds {} ids", definition.data.vocabulary,
+                                 path->string(), facts->vocabulary),
+                     fmt::format("write {} or more", facts->vocabulary));
+  }
+}
+
+}  // namespace metascale

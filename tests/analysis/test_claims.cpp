@@ -1,0 +1,78 @@
+#include <catch2/catch.hpp>
+
+#include "analysis/claims.hpp"
+#include "analysis/report.hpp"
+#include "tests/support/analysis_fixture.hpp"
+
+using namespace metascale;
+
+namespace {
+
+std::vector<Claim> claims_of(const fixture::SweepTruth& truth) {
+  const ReportOptions options{.bootstrap_pairs = 1000, .bootstrap_fits = 100, .figures = false};
+  return analyse(fixture::collection_of(fixture::sweep_logs(truth)), options).claims;
+}
+
+fixture::SweepTruth sweep_with(double gain, double growth) {
+  fixture::SweepTruth truth;
+  truth.arms = {{"transformer", "transformer", 0, 0}, {"meta_state", "meta_state", gain, growth}};
+  truth.steps = 10, truth.documents = 60, truth.seed_noise = 0.0003;
+  return truth;
+}
+
+const Claim& claim(const std::vector<Claim>& claims, const std::string& letter) {
+  for (const Claim& candidate : claims)
+    if (candidate.letter == letter) return candidate;
+  throw std::runtime_error("no claim " + letter);
+}
+
+}  // namespace
+
+TEST_CASE("a clear gain that grows holds") {
+  const auto claims = claims_of(sweep_with(0.02, 0.01));
+  CHECK(claim(claims, "a").verdict == Verdict::holds);
+  CHECK(claim(claims, "b").verdict == Verdict::holds);
+  CHECK(claim(claims, "f").verdict == Verdict::holds);
+  CHECK(claim(claims, "g").verdict == Verdict::holds);
+  CHECK(claim(claims, "a").evidence.size() == 5);
+}
+
+TEST_CASE("a clear loss does not hold, nor does a gain that shrinks") {
+  CHECK(claim(claims_of(sweep_with(-0.02, 0)), "a").verdict == Verdict::does_not_hold);
+  CHECK(claim(claims_of(sweep_with(0.05, -0.01)), "b").verdict == Verdict::does_not_hold);
+}
+
+TEST_CASE("no difference is not decided") {
+  fixture::SweepTruth truth = sweep_with(0, 0);
+  truth.seed_noise = 0.003;
+  CHECK(claim(claims_of(truth), "a").verdict == Verdict::not_decided);
+  CHECK_FALSE(claim(claims_of(truth), "a").would_decide.empty());
+}
+
+TEST_CASE("two sizes do not decide growth") {
+  fixture::SweepTruth truth = sweep_with(0.02, 0.01);
+  truth.sizes.resize(2);
+  CHECK(claim(claims_of(truth), "b").verdict == Verdict::not_decided);
+}
+
+TEST_CASE("a fixed subset of the test set claims nothing") {
+  fixture::SweepTruth truth = sweep_with(0.02, 0.01);
+  truth.coverage = "64 of 812 windows";
+  for (const Claim& each : claims_of(truth)) {
+    INFO(each.letter);
+    CHECK((each.verdict == Verdict::not_decided || each.verdict == Verdict::no_data));
+  }
+}
+
+TEST_CASE("claims of studies that have not run say that there are no data") {
+  const auto claims = claims_of(sweep_with(0.02, 0));
+  for (const char* letter : {"c", "d", "e"})
+    CHECK(claim(claims, letter).verdict == Verdict::no_data);
+  CHECK(claim(claims_of([] {
+                fixture::SweepTruth truth = sweep_with(0, 0);
+                truth.arms.pop_back();
+                return truth;
+              }()),
+              "a")
+            .verdict == Verdict::no_data);
+}

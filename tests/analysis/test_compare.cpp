@@ -1,0 +1,61 @@
+#include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
+
+#include "analysis/compare.hpp"
+#include "tests/support/analysis_fixture.hpp"
+
+using namespace metascale;
+
+namespace {
+
+struct Two {
+  RunLog first, second;
+};
+Two two_logs() {
+  fixture::SweepTruth truth;
+  truth.steps = 20, truth.documents = 60;
+  return {fixture::run_log(truth, truth.arms[0], truth.sizes[4], "1xC", 1),
+          fixture::run_log(truth, truth.arms[2], truth.sizes[4], "1xC", 1)};
+}
+CompareResult compare_with(Two logs, CompareOptions options) {
+  options.paired.draws = 1000;
+  return compare(summarise(std::move(logs.first), {}), summarise(std::move(logs.second), {}),
+                 options);
+}
+
+}  // namespace
+
+TEST_CASE("an assertion that holds exits well, its opposite does not") {
+  CHECK(compare_with(two_logs(), {.assertion = "meta_state < transformer"}).exit_code() ==
+        ExitCode::good);
+  CHECK(compare_with(two_logs(), {.assertion = "transformer > meta_state"}).exit_code() ==
+        ExitCode::good);
+  CHECK(compare_with(two_logs(), {.assertion = "transformer < meta_state"}).exit_code() ==
+        ExitCode::assertion);
+}
+
+TEST_CASE("an assertion that cannot be read is a usage error") {
+  const std::string assertion = GENERATE("meta_state", "meta_state = transformer", "a < b",
+                                         "meta_state < meta_state", "meta_state < transformer !");
+  CHECK_THROWS_AS(compare_with(two_logs(), {.assertion = assertion}), Error);
+}
+
+TEST_CASE("runs that do not match are not compared") {
+  Two logs = two_logs();
+  logs.second.facts["tokenizer"] = "20B";
+  const CompareResult result = compare_with(std::move(logs), {});
+  CHECK(result.exit_code() == ExitCode::assertion);
+  CHECK_THAT(result.text(), Catch::Contains("not comparable: tokenizer differs"));
+  CHECK(nlohmann::json::parse(result.json())["comparable"] == false);
+}
+
+TEST_CASE("runs that still go are compared at their last common evaluation") {
+  Two logs = two_logs();
+  logs.first.facts["status"] = "running";
+  logs.first.evaluations.resize(6);
+  CHECK(compare_with(logs, {}).exit_code() == ExitCode::assertion);
+  const CompareResult result = compare_with(logs, {.trim_to_shortest = true});
+  CHECK(result.exit_code() == ExitCode::good);
+  CHECK(result.step == 12);
+  CHECK_FALSE(result.has_interval);
+}

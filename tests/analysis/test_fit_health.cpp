@@ -1,0 +1,73 @@
+#include <catch2/catch.hpp>
+#include <cmath>
+
+#include "analysis/fit.hpp"
+
+using namespace metascale;
+
+namespace {
+
+std::vector<FitPoint> points_at(const std::vector<double>& sizes) {
+  std::vector<FitPoint> points;
+  for (const double size : sizes)
+    points.push_back({"size " + std::to_string(std::int64_t(size)),
+                      "",
+                      {size},
+                      1.7 + 60 * std::pow(size, -0.28)});
+  return points;
+}
+
+bool names(const Fit& fit, const std::string& words) {
+  for (const std::string& problem : fit.problems)
+    if (problem.find(words) != std::string::npos) return true;
+  return false;
+}
+
+}  // namespace
+
+TEST_CASE("eight cells over three decades of an exact law are healthy") {
+  const Fit fit =
+      fit_law(LawKind::power, points_at({1e6, 3e6, 1e7, 3e7, 1e8, 3e8, 1e9, 3e9}), {.draws = 200});
+  INFO((fit.problems.empty() ? "" : fit.problems.front()));
+  CHECK(fit.healthy());
+}
+
+TEST_CASE("three points are too few") {
+  const Fit fit = fit_law(LawKind::power, points_at({1e6, 1e8, 1e10}), {.draws = 50});
+  CHECK(names(fit, "too few points: 3"));
+  CHECK(names(fit, "interval unreliable: 3 cells"));
+}
+
+TEST_CASE("one decade is too little") {
+  const Fit fit =
+      fit_law(LawKind::power, points_at({1e6, 2e6, 3e6, 5e6, 7e6, 8e6, 9e6, 1e7}), {.draws = 0});
+  CHECK(names(fit, "spans 1.00 decades only"));
+}
+
+TEST_CASE("one outlier that decides an exponent is named") {
+  auto points = points_at({1e6, 3e6, 1e7, 3e7, 1e8, 3e8, 1e9, 3e9});
+  points.back().loss *= 1.15;
+  const Fit fit =
+      fit_law(LawKind::power, points, {.objective = Objective::squared_log, .draws = 300});
+  CHECK(names(fit, "without size 3000000000"));
+}
+
+TEST_CASE("losses that do not fall with size put a coefficient on its bound") {
+  std::vector<FitPoint> points;
+  for (const double size : {1e6, 1e7, 1e8, 1e9, 1e10})
+    points.push_back({"", "", {size}, 2 + 0.1 * std::log10(size)});
+  CHECK(names(fit_law(LawKind::power, points, {.draws = 0}), "sits on a bound"));
+}
+
+TEST_CASE("a flat objective is not called an agreement") {
+  // All points are alike: neither exponent nor coefficients can be told.
+  std::vector<FitPoint> points;
+  for (int i = 0; i < 8; ++i) points.push_back({"", "", {1e8, 2e9}, 2.5});
+  CHECK_FALSE(fit_law(LawKind::chinchilla, points, {.draws = 0, .influence = false}).healthy());
+}
+
+TEST_CASE("a prediction far beyond the fitted sizes is named") {
+  auto points = points_at({1e6, 3e6, 1e7, 3e7, 1e8, 3e8, 1e9, 1e10});
+  points.back().held_out = true;
+  CHECK(names(fit_law(LawKind::power, points, {.draws = 0}), "10.0 times the largest fitted"));
+}

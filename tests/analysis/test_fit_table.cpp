@@ -1,0 +1,84 @@
+#include <catch2/catch.hpp>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <random>
+
+#include "analysis/fit_table.hpp"
+#include "analysis/support/csv.hpp"
+#include "core/error.hpp"
+
+using namespace metascale;
+
+namespace {
+
+class Table {
+ public:
+  explicit Table(const std::string& text)
+      : path_(std::filesystem::temp_directory_path() /
+              ("metascale-table-" + std::to_string(std::random_device{}()) + ".csv")) {
+    std::ofstream(path_, std::ios::binary) << text;
+  }
+  ~Table() { std::filesystem::remove(path_); }
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+FitTableOptions loglog_options() {
+  FitTableOptions options;
+  options.law = "loglog", options.parameters = "n", options.loss = "loss";
+  options.fit.draws = 20;
+  return options;
+}
+
+}  // namespace
+
+TEST_CASE("a table with CRLF, quotes and a byte order mark is read") {
+  const Csv table = parse_csv(
+      "\xEF\xBB\xBF"
+      "name,x\r\n\"a, \"\"b\"\"\",1\r\nc,2\r\n",
+      "t.csv");
+  CHECK(table.columns == std::vector<std::string>{"name", "x"});
+  REQUIRE(table.rows.size() == 2);
+  CHECK(table.rows[0].cells[0] == "a, \"b\"");
+  CHECK(table.rows[1].cells[1] == "2");
+  CHECK(table.rows[1].line == 3);
+}
+
+TEST_CASE("a fit of a table has its coefficients in JSON and in words") {
+  const Table table("n,loss\n100,3\n1000,1.5\n10000,0.75\n");
+  const FitTableResult result = fit_table(table.path(), loglog_options());
+  const auto json = nlohmann::json::parse(result.json());
+  CHECK(json["law"] == "loglog");
+  CHECK(double(json["coefficients"]["alpha"]) == Approx(std::log10(2.0)));
+  CHECK(json["intervals"].contains("A"));
+  CHECK_THAT(result.text(), Catch::Contains("alpha"));
+  CHECK_FALSE(result.healthy());
+  CHECK_THAT(result.text(), Catch::Contains("RED"));
+}
+
+TEST_CASE("rows without a number are left out with a note") {
+  const Table table("n,loss\n100,3\n1000,1.5\n5000,nan\n7000,\n10000,0.75\n");
+  CHECK(fit_table(table.path(), loglog_options()).notes.size() == 2);
+}
+
+TEST_CASE("a table that is damaged is refused with its line") {
+  const auto refuse = [](const std::string& text, const std::string& words) {
+    const Table table(text);
+    CHECK_THROWS_WITH(fit_table(table.path(), loglog_options()), Catch::Contains(words));
+  };
+  refuse("", "the table is empty");
+  refuse("n,loss\n100\n", ":2: the row has 1 cells");
+  refuse("n,loss\n100,three\n", ":2: loss: 'three' is not a number");
+  refuse("n,loss\n100,\"3\n", ":2: a quoted cell is never closed");
+  refuse("m,loss\n100,3\n", "there is no column 'n'; there are: m, loss");
+}
+
+TEST_CASE("columns that do not suit the law are a usage error") {
+  const Table table("n,loss\n100,3\n1000,1.5\n");
+  FitTableOptions options = loglog_options();
+  options.law = GENERATE("chinchilla", "tied", "isoflop", "cubic");
+  CHECK_THROWS_AS(fit_table(table.path(), options), Error);
+}

@@ -1,0 +1,90 @@
+#include <catch2/catch.hpp>
+
+#include "analysis/match.hpp"
+#include "tests/support/analysis_fixture.hpp"
+
+using namespace metascale;
+
+namespace {
+
+fixture::SweepTruth small_sweep() {
+  fixture::SweepTruth truth;
+  truth.sizes.resize(2);
+  truth.seeds = 2, truth.steps = 20, truth.documents = 12;
+  return truth;
+}
+
+std::vector<std::string> mismatches_after(const std::function<void(RunLog&)>& change) {
+  std::vector<RunLog> logs = fixture::sweep_logs(small_sweep());
+  change(logs[4]);
+  return mismatches(summarise(logs[0], {}), summarise(logs[4], {}));
+}
+
+}  // namespace
+
+TEST_CASE("runs of one sweep are pairs, per size, with their seeds side by side") {
+  const Collection collection = fixture::collection_of(fixture::sweep_logs(small_sweep()));
+  const Matching matching = match(collection);
+  CHECK(matching.refused.empty());
+  CHECK(matching.pairs.size() == 6);  // three pairs of arms, two sizes
+  for (const MatchedPair& pair : matching.pairs) {
+    REQUIRE(pair.first.size() == 2);
+    for (std::size_t i = 0; i < 2; ++i) {
+      CHECK(pair.first[i]->seed == pair.second[i]->seed);
+      CHECK(pair.first[i]->size == pair.second[i]->size);
+    }
+  }
+}
+
+TEST_CASE("two runs that agree have no mismatch") {
+  CHECK(mismatches_after([](RunLog&) {}).empty());
+}
+
+TEST_CASE("a fact that differs is named with both values") {
+  const auto reasons = mismatches_after([](RunLog& log) { log.facts["tokenizer"] = "20B"; });
+  REQUIRE(reasons.size() == 1);
+  CHECK(reasons[0] == "tokenizer differs: bytes and 20B");
+}
+
+TEST_CASE("each thing that runs must agree in is checked") {
+  const std::string fact =
+      GENERATE("data_name", "data_digest", "tokenizer", "context", "schedule", "batch_tokens",
+               "precision", "tokens_planned", "steps_planned", "evaluation_digest");
+  CHECK(mismatches_after([&](RunLog& log) { log.facts[fact] = "other"; }).size() == 1);
+}
+
+TEST_CASE("the matched quantity is compared within its tolerance") {
+  const auto with_parameters = [](const char* parameters, const char* tolerance) {
+    std::vector<RunLog> logs = fixture::sweep_logs(small_sweep());
+    logs[0].facts["match_tolerance"] = tolerance;
+    logs[4].facts["parameters"] = parameters;
+    return mismatches(summarise(logs[0], {}), summarise(logs[4], {})).size();
+  };
+  CHECK(with_parameters("1004000", "0.5%") == 0);
+  CHECK(with_parameters("1006000", "0.5%") == 1);
+  CHECK(with_parameters("1006000", "0.01") == 0);
+  CHECK(with_parameters("many", "0.01") == 1);
+}
+
+TEST_CASE("other windows, other tokens and another order are found in the logs themselves") {
+  CHECK_THAT(mismatches_after([](RunLog& log) { log.evaluations.back().digest = 1; }).at(0),
+             Catch::Contains("different windows"));
+  CHECK_THAT(mismatches_after([](RunLog& log) { log.steps.back().digest ^= 1; }).at(0),
+             Catch::Contains("running digests"));
+  CHECK_THAT(mismatches_after([](RunLog& log) { log.steps.pop_back(); }).at(0),
+             Catch::Contains("trained on"));
+}
+
+TEST_CASE("a run that failed or is missing leaves its partner refused with the reason") {
+  std::vector<RunLog> logs = fixture::sweep_logs(small_sweep());
+  logs[4].facts["status"] = "failed";
+  logs.erase(logs.begin());
+  const Collection collection = fixture::collection_of(std::move(logs));
+  const Matching matching = match(collection);
+  std::string all;
+  for (const NotComparable& entry : matching.refused)
+    for (const std::string& reason : entry.reasons) all += reason + "\n";
+  CHECK_THAT(all, Catch::Contains("rwkv7-1M-1xC-s1-0badcafe is failed"));
+  CHECK_THAT(all, Catch::Contains("no run of transformer with seed 1"));
+  for (const MatchedPair& pair : matching.pairs) CHECK_FALSE(pair.first.empty());
+}

@@ -1,0 +1,130 @@
+#include <catch2/catch.hpp>
+#include <cmath>
+
+#include "analysis/paired.hpp"
+#include "analysis/support/random.hpp"
+#include "core/error.hpp"
+
+using namespace metascale;
+
+namespace {
+
+// Documents of equal length whose differences are normal: the mean's deviation is known.
+PairedSeed normal_documents(int count, double difference, double deviation, std::uint64_t seed) {
+  CounterRandom random(seed, 0);
+  PairedSeed documents;
+  for (int i = 0; i < count; ++i) {
+    const double first = 300 + 40 * random.normal();
+    documents.push_back(
+        {i % 2, 100, 400, first, first + 100 * (difference + deviation * random.normal())});
+  }
+  return documents;
+}
+
+double width(const Interval& interval) { return interval.high - interval.low; }
+
+}  // namespace
+
+TEST_CASE("intervals over documents agree with the closed form on normal differences") {
+  const PairedSeed documents[] = {normal_documents(400, -0.05, 0.2, 5)};
+  double mean = 0, squares = 0;
+  for (const PairedDocument& document : documents[0])
+    mean += (document.second - document.first) / 100 / 400;
+  for (const PairedDocument& document : documents[0])
+    squares += std::pow((document.second - document.first) / 100 - mean, 2);
+  const double error = std::sqrt(squares / 400) / std::sqrt(400.0);
+
+  const PairedResult result = paired_difference(documents, {});
+
+  CHECK(result.difference == Approx(mean).epsilon(1e-12));
+  for (const Interval& interval : {result.percentile, result.bca}) {
+    CHECK(interval.low == Approx(mean - 1.96 * error).margin(0.06 * error));
+    CHECK(interval.high == Approx(mean + 1.96 * error).margin(0.06 * error));
+  }
+}
+
+TEST_CASE("pairing removes what the models share") {
+  const PairedSeed documents[] = {normal_documents(400, -0.05, 0.01, 6)};
+  const PairedResult result = paired_difference(documents, {});
+  // The losses of documents spread by 0.4 nats per token, their differences by 0.01.
+  CHECK(width(result.bca) < 0.003);
+  CHECK(result.bca.excludes(0));
+}
+
+TEST_CASE("long documents weigh by their tokens") {
+  const PairedSeed documents[] = {{{0, 900, 3600, 900, 990}, {0, 100, 400, 100, 50}}};
+  const PairedResult result = paired_difference(documents, {.draws = 100});
+  CHECK(result.difference == Approx(0.04));
+  CHECK(result.bits_per_byte == Approx(0.04 * 1000 / (4000 * std::log(2.0))));
+}
+
+TEST_CASE("a domain takes only its own documents") {
+  PairedSeed documents = normal_documents(100, 0, 0, 7);
+  for (PairedDocument& document : documents)
+    if (document.domain == 1) document.second += 100;
+  const PairedSeed seeds[] = {documents};
+  CHECK(paired_difference(seeds, {.draws = 50, .domain = 0}).difference == Approx(0).margin(1e-12));
+  CHECK(paired_difference(seeds, {.draws = 50, .domain = 1}).difference == Approx(1));
+  CHECK(paired_difference(seeds, {.draws = 50, .domain = 1}).documents == 50);
+}
+
+TEST_CASE("one seed assumes the seed noise that is known") {
+  const PairedSeed documents[] = {normal_documents(400, -0.05, 0.01, 8)};
+  const PairedResult result = paired_difference(documents, {});
+  const double deviation = 0.0035 * std::hypot(result.first_loss, result.second_loss);
+  CHECK(result.assumed_seed_noise);
+  CHECK(width(result.with_seeds) == Approx(2 * 1.96 * deviation).epsilon(0.05));
+  CHECK_FALSE(std::isfinite(result.seed_deviation));
+}
+
+TEST_CASE("three seeds widen the interval by Student's t of their own spread") {
+  const PairedSeed seeds[] = {normal_documents(400, -0.04, 0.001, 9),
+                              normal_documents(400, -0.05, 0.001, 10),
+                              normal_documents(400, -0.06, 0.001, 11)};
+  const PairedResult result = paired_difference(seeds, {});
+  CHECK_FALSE(result.assumed_seed_noise);
+  CHECK(result.seed_deviation == Approx(0.01).epsilon(0.05));
+  // t with 2 degrees of freedom: 4.303 at 97.5 %
+  CHECK(width(result.with_seeds) == Approx(2 * 4.303 * 0.01 / std::sqrt(3.0)).epsilon(0.1));
+}
+
+TEST_CASE("draws do not depend on the number of threads") {
+  const PairedSeed documents[] = {normal_documents(50, -0.05, 0.2, 12)};
+  const PairedResult one = paired_difference(documents, {.draws = 500, .threads = 1});
+  const PairedResult two = paired_difference(documents, {.draws = 500, .threads = 3});
+  CHECK(one.draws == two.draws);
+}
+
+TEST_CASE("the interval covers the truth in 95 of 100 samples", "[.slow]") {
+  int covered = 0;
+  for (std::uint64_t sample = 0; sample < 400; ++sample) {
+    const PairedSeed documents[] = {normal_documents(100, -0.05, 0.2, 1000 + sample)};
+    const PairedResult result = paired_difference(documents, {.draws = 1000});
+    covered += result.bca.excludes(-0.05) ? 0 : 1;
+  }
+  CHECK(covered >= 368);  // 92 %: 95 % less three deviations
+  CHECK(covered <= 392);
+}
+
+TEST_CASE("documents are joined by their number") {
+  const DocumentLoss first[] = {{2, 0, 10, 40, 20}, {1, 1, 5, 20, 9}};
+  const DocumentLoss second[] = {{1, 1, 5, 20, 8}, {2, 0, 10, 40, 21}};
+  const PairedSeed joined = join_documents(first, second);
+  REQUIRE(joined.size() == 2);
+  CHECK(joined[0].first == 9);
+  CHECK(joined[0].second == 8);
+  CHECK(joined[1].domain == 0);
+}
+
+TEST_CASE("evaluations of different text are not joined") {
+  const DocumentLoss first[] = {{1, 0, 10, 40, 20}};
+  const DocumentLoss other[] = {{1, 0, 11, 40, 20}};
+  CHECK_THROWS_WITH(join_documents(first, other), Catch::Contains("document 1 (10 tokens)"));
+  CHECK_THROWS_WITH(join_documents(first, {}), Catch::Contains("scored 1 documents, the other 0"));
+}
+
+TEST_CASE("a pair without documents is an error, not a zero") {
+  const PairedSeed none[] = {{}};
+  CHECK_THROWS_AS(paired_difference(none, {}), Error);
+  CHECK_THROWS_AS(paired_difference({}, {}), Error);
+}

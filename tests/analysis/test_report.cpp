@@ -1,0 +1,164 @@
+#include <catch2/catch.hpp>
+#include <fstream>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <random>
+
+#include "analysis/render_html.hpp"
+#include "analysis/render_json.hpp"
+#include "analysis/render_markdown.hpp"
+#include "analysis/report.hpp"
+#include "core/error.hpp"
+#include "tests/support/analysis_fixture.hpp"
+
+using namespace metascale;
+namespace fs = std::filesystem;
+
+namespace {
+
+const ReportOptions quick{.bootstrap_pairs = 100, .bootstrap_fits = 20, .figures = false};
+
+fixture::SweepTruth small_sweep() {
+  fixture::SweepTruth truth;
+  truth.sizes.resize(2), truth.seeds = 1, truth.steps = 20, truth.documents = 12;
+  return truth;
+}
+
+Report report_on(std::vector<RunLog> logs) {
+  return analyse(fixture::collection_of(std::move(logs)), quick);
+}
+
+bool notes(const Report& report, const std::string& words) {
+  for (const std::string& note : report.notes)
+    if (note.find(words) != std::string::npos) return true;
+  return false;
+}
+
+std::size_t count_of(const std::string& text, const std::string& part) {
+  std::size_t count = 0;
+  for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1))
+    ++count;
+  return count;
+}
+
+}  // namespace
+
+TEST_CASE("the page is one file that asks for nothing from a network") {
+  const std::string page = render_html(report_on(fixture::sweep_logs(small_sweep())));
+  CHECK(page.find("src=") == std::string::npos);
+  CHECK(page.find("@import") == std::string::npos);
+  CHECK(page.find("<link rel=\"stylesheet\"") == std::string::npos);
+  CHECK(page.find("Chart.js v3") != std::string::npos);
+  CHECK(page.size() < 5u << 20);
+}
+
+TEST_CASE("every section of the page has a heading and every table a caption") {
+  const std::string page = render_html(report_on(fixture::sweep_logs(small_sweep())));
+  CHECK(count_of(page, "<section ") == count_of(page, "<h2 "));
+  CHECK(count_of(page, "<table") == count_of(page, "<caption>"));
+  CHECK(count_of(page, "<section ") == count_of(page, "</section>"));
+}
+
+TEST_CASE("a run that is named like a script is shown, not run") {
+  std::vector<RunLog> logs = fixture::sweep_logs(small_sweep());
+  const std::string evil = "<script>alert(1)</script>";
+  for (RunLog& log : logs) {
+    log.facts["sweep"] = evil, log.facts["tokenizer"] = evil;
+    log.configuration = "id: " + evil, log.environment["host"] = evil;
+  }
+  logs[0].run_id = evil, logs[0].facts["size"] = evil,
+  logs[0].evaluations.back().domains[0].domain = evil;
+  const Report report = report_on(std::move(logs));
+  const std::string page = render_html(report);
+  CHECK(page.find(evil) == std::string::npos);
+  CHECK(count_of(page, "&lt;script&gt;alert(1)&lt;/script&gt;") > 3);
+  CHECK(render_markdown(report).find("<script>") == std::string::npos);
+}
+
+TEST_CASE("the page's data hold no tag and are JSON") {
+  std::vector<RunLog> logs = fixture::sweep_logs(small_sweep());
+  logs[0].run_id = "</script><b>";
+  const std::string data = render_page_data(report_on(std::move(logs)));
+  CHECK(data.find('<') == std::string::npos);
+  CHECK(nlohmann::json::parse(data)["runs"].size() == 6);
+}
+
+TEST_CASE("fits.json holds what the page says") {
+  const Report report = report_on(fixture::sweep_logs(small_sweep()));
+  const auto json = nlohmann::json::parse(render_json(report));
+  CHECK(json["claims"].size() == report.claims.size());
+  CHECK(json["cells"].size() == 6);
+  CHECK(double(json["cells"][0]["loss"]) == report.cells[0].loss);
+  CHECK(json["pairs"].size() == 6);
+}
+
+TEST_CASE("a folder without runs still gives a page that says so") {
+  const Report report = report_on({});
+  CHECK(notes(report, "There is no run"));
+  CHECK(render_html(report).find("The folder holds no run.") != std::string::npos);
+  CHECK(render_markdown(report).find("The folder holds no run.") != std::string::npos);
+}
+
+TEST_CASE("one run alone gives a page without comparison") {
+  std::vector<RunLog> logs = fixture::sweep_logs(small_sweep());
+  logs.resize(1);
+  const Report report = report_on(std::move(logs));
+  CHECK(report.pairs.empty());
+  CHECK(report.fits.empty());
+  CHECK(render_html(report).find("No two runs are a matched pair.") != std::string::npos);
+}
+
+TEST_CASE("runs that all failed still give a page with their curves") {
+  std::vector<RunLog> logs = fixture::sweep_logs(small_sweep());
+  for (RunLog& log : logs) log.facts["status"] = "failed";
+  const Report report = report_on(std::move(logs));
+  CHECK(notes(report, "No run is done"));
+  CHECK(notes(report, "6 runs are failed"));
+  CHECK(render_html(report).find("chart-curves") != std::string::npos);
+}
+
+TEST_CASE("half-written logs and NaN rows do not stop the page") {
+  std::vector<RunLog> logs = fixture::sweep_logs(small_sweep());
+  logs[0].steps.resize(7), logs[0].evaluations.clear(), logs[0].facts["status"] = "running";
+  logs[1].steps[3].loss = std::numeric_limits<double>::quiet_NaN();
+  logs[2].facts.clear();
+  logs[3].steps.clear();
+  const Report report = report_on(std::move(logs));
+  CHECK(notes(report, "1 logged steps have a loss that is not finite"));
+  CHECK(render_html(report).size() > 10000);
+  CHECK_NOTHROW(nlohmann::json::parse(render_json(report)));
+}
+
+TEST_CASE("a fixed subset and single seeds are said at the top") {
+  fixture::SweepTruth truth = small_sweep();
+  truth.coverage = "64 of 812 windows";
+  const Report report = report_on(fixture::sweep_logs(truth));
+  CHECK(notes(report, "64 of 812 windows"));
+  CHECK(notes(report, "Some pairs have one seed"));
+}
+
+TEST_CASE("the report of a folder on disk holds every part") {
+  const fs::path folder =
+      fs::temp_directory_path() / ("metascale-report-" + std::to_string(std::random_device{}()));
+  for (const RunLog& log : fixture::sweep_logs(small_sweep())) {
+    fs::create_directories(folder / "runs" / log.run_id);
+    write_run_file(folder / "runs" / log.run_id / "run.h5", log);
+    std::ofstream(folder / "runs" / log.run_id / "DONE");
+  }
+  const ReportResult result = write_report(folder, quick);
+  CHECK(result.done == 6);
+  CHECK(result.failed + result.unfinished + result.unreadable == 0);
+  for (const char* part : {"report.html", "report.md", "fits.json", "tables/comparison.csv",
+                           "tables/pairs.csv", "tables/curves.csv", "tables/comparison.tex"}) {
+    INFO(part);
+    CHECK(fs::file_size(folder / "report" / part) > 0);
+  }
+  fs::remove_all(folder);
+}
+
+TEST_CASE("a report can be made again and is the same but for its time") {
+  const auto logs = fixture::sweep_logs(small_sweep());
+  Report one = report_on(logs), two = report_on(logs);
+  two.generated = one.generated;
+  CHECK(render_html(one) == render_html(two));
+}

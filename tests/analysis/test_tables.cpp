@@ -1,0 +1,60 @@
+#include <catch2/catch.hpp>
+
+#include "analysis/support/csv.hpp"
+#include "analysis/support/text.hpp"
+#include "analysis/tables.hpp"
+#include "tests/support/analysis_fixture.hpp"
+
+using namespace metascale;
+
+namespace {
+
+Report small_report() {
+  fixture::SweepTruth truth;
+  truth.sizes.resize(2), truth.seeds = 2, truth.steps = 20, truth.documents = 24;
+  return analyse(fixture::collection_of(fixture::sweep_logs(truth)),
+                 {.bootstrap_pairs = 100, .bootstrap_fits = 20});
+}
+
+}  // namespace
+
+TEST_CASE("every table is rectangular and its CSV reads back") {
+  const Report report = small_report();
+  for (const Table& table : all_tables(report)) {
+    INFO(table.key);
+    for (const auto& row : table.rows) CHECK(row.size() == table.columns.size());
+    CHECK(parse_csv(to_csv(table), table.key).rows.size() == table.rows.size());
+  }
+}
+
+TEST_CASE("CSV holds numbers in full where the page rounds") {
+  const Report report = small_report();
+  const Csv csv = parse_csv(to_csv(cells_table(report)), "cells");
+  const std::size_t column = csv.column("nats_per_token");
+  CHECK(std::stod(csv.rows[0].cells[column]) == report.cells[0].loss);
+  CHECK(cells_table(report).rows[0][column].shown == fixed(report.cells[0].loss, 4));
+}
+
+TEST_CASE("the comparison has one row per size and a difference per arm") {
+  const Table table = comparison_table(small_report());
+  CHECK(table.rows.size() == 2);
+  CHECK(table.columns.size() == 2 + 3 + 2);
+}
+
+TEST_CASE("what is dangerous in a format is escaped") {
+  CHECK(html_escape("<a href='x'>&\"") == "&lt;a href=&#39;x&#39;&gt;&amp;&quot;");
+  CHECK(csv_escape("a,\"b\"") == "\"a,\"\"b\"\"\"");
+  CHECK(markdown_escape("a|b\n<c>") == "a\\|b &lt;c>");
+  CHECK(latex_escape("50% & a_b") == "50\\% \\& a\\_b");
+  CHECK(slug("../a b") == "---a-b");
+}
+
+TEST_CASE("numbers are written as people read them") {
+  CHECK(short_count(151.9e6) == "151.9M");
+  CHECK(short_count(3.2e9) == "3.20B");
+  CHECK(short_count(999.9e6) == "1.00B");
+  CHECK(scientific(3.2e18) == "3.20e18");
+  CHECK(percent(-0.0124) == "-1.24 %");
+  CHECK(duration_text(0.5) == "30.0 min");
+  CHECK(fixed(std::nan(""), 3) == "-");
+}

@@ -1,0 +1,191 @@
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+#include <csignal>
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "core/heartbeat.hpp"
+#include "core/run_lease.hpp"
+#include "tests/core/samples.hpp"
+
+using namespace metascale;
+
+namespace {
+
+// A process that holds the folder's lease until it is killed; -1 where it could not take it.
+class Holder {
+ public:
+  explicit Holder(const std::filesystem::path& folder) {
+    int ends[2];
+    REQUIRE(pipe(ends) == 0);
+    pid_ = fork();
+    if (pid_ == 0) {
+      const RunLease lease(folder);
+      if (write(ends[1], "x", 1) != 1) _exit(1);
+      for (;;) pause();
+    }
+    close(ends[1]);
+    char byte;
+    REQUIRE(read(ends[0], &byte, 1) == 1);
+    close(ends[0]);
+  }
+  ~Holder() { end(); }
+  void end() {
+    if (pid_ <= 0) return;
+    kill(pid_, SIGKILL);
+    waitpid(pid_, nullptr, 0);
+    pid_ = -1;
+  }
+  pid_t pid() const { return pid_; }
+
+ private:
+  pid_t pid_ = -1;
+};
+
+std::string refusal(const std::filesystem::path& folder, double stale_seconds = 600) {
+  return error_of(ExitCode::unavailable, [&] { RunLease lease(folder, stale_seconds); });
+}
+
+// Changes one entry of the lease, as if another process had written it.
+void edit(const TemporaryFolder& folder, const std::string& key, const nlohmann::json& value) {
+  auto lease = nlohmann::json::parse(read_bytes(folder / "lease.json"));
+  lease[key] = value;
+  write_bytes(folder / "lease.json", lease.dump());
+}
+
+void make_old(const std::filesystem::path& path, std::int64_t seconds) {
+  struct stat status {};
+  REQUIRE(stat(path.c_str(), &status) == 0);
+  const timespec times[2] = {{status.st_mtim.tv_sec - seconds, 0},
+                             {status.st_mtim.tv_sec - seconds, 0}};
+  REQUIRE(utimensat(AT_FDCWD, path.c_str(), times, 0) == 0);
+}
+
+}  // namespace
+
+TEST_CASE("a second process is refused while the first lives, and told which it is") {
+  const TemporaryFolder folder;
+  const Holder holder(folder.path());
+  CHECK_THAT(refusal(folder.path()), Catch::Contains(concat("process ", holder.pid(), " on ")) &&
+                                         Catch::Contains("worked on"));
+  CHECK_THAT(refusal(folder.path(), 0), Catch::Contains("worked on"));  // alive, however old
+}
+
+TEST_CASE("the lease of a killed process is taken over at once") {
+  const TemporaryFolder folder;
+  Holder holder(folder.path());
+  holder.end();
+  RunLease lease(folder.path());
+  CHECK(lease.was_taken_over());
+  CHECK_NOTHROW(lease.renew());
+}
+
+TEST_CASE("a lease is given back at the end, with nothing left behind") {
+  const TemporaryFolder folder;
+  {
+    const RunLease lease(folder.path());
+    CHECK_FALSE(lease.was_taken_over());
+    CHECK_THAT(refusal(folder.path()), Catch::Contains("worked on"));
+  }
+  CHECK(std::filesystem::is_empty(folder.path()));
+  CHECK(refusal(folder.path()) == "");
+}
+
+TEST_CASE("a process id that was used again, or a machine started again, is a dead holder") {
+  const TemporaryFolder folder;
+  const Holder holder(folder.path());
+  SECTION("another start time") { edit(folder, "start", 1); }
+  SECTION("another boot") { edit(folder, "boot", "another"); }
+  CHECK(RunLease(folder.path()).was_taken_over());
+}
+
+TEST_CASE("a holder that cannot be looked at lives as long as it renews") {
+  const TemporaryFolder folder;
+  const Holder holder(folder.path());
+  SECTION("on another machine") { edit(folder, "host", "far-away"); }
+  SECTION("in another container") { edit(folder, "pid_namespace", "pid:[1]"); }
+  SECTION("unreadable") { write_bytes(folder / "lease.json", "{"); }
+  CHECK_THAT(refusal(folder.path()), Catch::Contains("worked on"));
+  make_old(folder / "lease.json", 700);
+  CHECK(RunLease(folder.path()).was_taken_over());
+}
+
+TEST_CASE("who has lost the lease is told so at the next heartbeat, and leaves the new one alone") {
+  const TemporaryFolder folder;
+  {
+    RunLease lease(folder.path());
+    edit(folder, "token", "of-another");
+    CHECK_THAT(error_of(ExitCode::unavailable, [&] { lease.renew(); }),
+               Catch::Contains("taken this run over"));
+  }
+  CHECK(std::filesystem::exists(folder / "lease.json"));
+}
+
+TEST_CASE("of many processes that start at once exactly one gets the lease") {
+  const TemporaryFolder folder;
+  Holder dead(folder.path());
+  dead.end();
+  std::vector<pid_t> children;
+  int ends[2];
+  REQUIRE(pipe(ends) == 0);
+  for (int i = 0; i < 8; ++i) {
+    children.push_back(fork());
+    if (children.back() != 0) continue;
+    try {
+      const RunLease lease(folder.path());
+      if (write(ends[1], "+", 1) != 1) _exit(1);
+      for (;;) pause();
+    } catch (const Error&) {
+      if (write(ends[1], "-", 1) != 1) _exit(1);
+    }
+    _exit(0);
+  }
+  std::string answers(children.size(), '?');
+  for (char& answer : answers) REQUIRE(read(ends[0], &answer, 1) == 1);
+  for (const pid_t child : children) {
+    kill(child, SIGKILL);
+    waitpid(child, nullptr, 0);
+  }
+  close(ends[0]);
+  close(ends[1]);
+  CHECK(std::count(answers.begin(), answers.end(), '+') == 1);
+}
+
+TEST_CASE("a heartbeat comes back, with a loss that is not known as well") {
+  const TemporaryFolder folder;
+  CHECK_FALSE(read_heartbeat(folder.path()));
+  Heartbeat beat{.phase = RunPhase::running,
+                 .step = 12,
+                 .steps = 100,
+                 .loss = 3.25,
+                 .tokens_per_second = 1e5,
+                 .attempt = 2,
+                 .message = "waits for \"parent\""};
+  write_heartbeat(folder.path(), beat);
+  const auto read = read_heartbeat(folder.path());
+  REQUIRE(read);
+  CHECK(read->phase == RunPhase::running);
+  CHECK(read->step == 12);
+  CHECK(read->steps == 100);
+  CHECK(read->loss == 3.25);
+  CHECK(read->tokens_per_second == 1e5);
+  CHECK(read->attempt == 2);
+  CHECK(read->message == beat.message);
+  CHECK(std::abs(read->time - seconds_since_1970()) < 60);
+  beat.loss = std::numeric_limits<double>::quiet_NaN();
+  write_heartbeat(folder.path(), beat);
+  CHECK(std::isnan(read_heartbeat(folder.path())->loss));
+}
+
+TEST_CASE("a damaged state.json is refused with its path") {
+  const TemporaryFolder folder;
+  for (const char* text : {"", "{}", "[1]", R"({"state":"flying"})", R"({"state":1})"}) {
+    write_bytes(folder / "state.json", text);
+    CHECK_THAT(error_of(ExitCode::bad_input, [&] { read_heartbeat(folder.path()); }),
+               Catch::Contains("state.json: "));
+  }
+}

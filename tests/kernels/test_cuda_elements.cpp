@@ -1,0 +1,81 @@
+// Operators with one thread per element on the GPU against the CPU, whose own tests are in
+// test_elementwise.cpp, test_rotary.cpp and test_token_shift.cpp. Sizes: more than a block, no
+// multiple.
+#include "tests/kernels/cuda_device.hpp"
+#include "tests/kernels/elementwise_cases.hpp"
+#include "tests/kernels/rotary_cases.hpp"
+#include "tests/kernels/token_shift_cases.hpp"
+
+namespace metascale {
+
+using namespace testing;
+
+TEST_CASE("activations on the GPU are close to the CPU") {
+  const ActivationKind kind =
+      GENERATE(ActivationKind::relu_squared, ActivationKind::gelu_tanh, ActivationKind::gelu_erf,
+               ActivationKind::tanh, ActivationKind::sigmoid);
+  expect_cuda_close_to_cpu<ActivationCase>(Shape{7, 43}, kind);
+  expect_cuda_adds_to_gradients<ActivationCase>(Shape{7, 43}, kind);
+}
+
+TEST_CASE("swiglu on the GPU is close to the CPU") {
+  expect_cuda_close_to_cpu<SwigluCase>(Shape{7, 43});
+  expect_cuda_adds_to_gradients<SwigluCase>(Shape{7, 43});
+}
+
+TEST_CASE("sums on the GPU are close to the CPU") {
+  const int summands = GENERATE(2, 3);
+  expect_cuda_close_to_cpu<AddCase>(Shape{7, 43}, summands);
+  expect_cuda_adds_to_gradients<AddCase>(Shape{7, 43}, summands);
+}
+
+TEST_CASE("a fill on the GPU reaches the last element") {
+  Memory memory(Dtype::f32);
+  const Tensor x = memory.output({301});
+  run_on(Device::cuda, Fill{.x = x, .value = 0.5});
+  CHECK(values_of(x) == Values(301, 0.5));
+}
+
+TEST_CASE("a cast on the GPU has the bits of the CPU") {
+  const Dtype from = GENERATE(Dtype::f32, Dtype::f64, Dtype::bf16);
+  const Dtype to = GENERATE(Dtype::f32, Dtype::f64, Dtype::bf16);
+  Memory memory(from);
+  const Tensor x = memory.random({301});
+  const Tensor on_cpu = memory.output({301}, to), on_cuda = memory.output({301}, to);
+  run_on(Device::cpu, Cast{.y = on_cpu, .x = x});
+  run_on(Device::cuda, Cast{.y = on_cuda, .x = x});
+  CHECK(same_bits(on_cuda, on_cpu));
+}
+
+TEST_CASE("rotary embeddings on the GPU are close to the CPU") {
+  const std::int64_t rotated = GENERATE(0, 4, 14);
+  expect_cuda_close_to_cpu<RotaryCase>(Shape{2, 5, 3, 14}, rotated);
+  expect_cuda_adds_to_gradients<RotaryCase>(Shape{2, 5, 3, 14}, rotated);
+}
+
+TEST_CASE("split heads on the GPU are close to the CPU") {
+  expect_cuda_close_to_cpu<SplitHeadsCase>(Shape{2, 5, 3, 14});
+  expect_cuda_adds_to_gradients<SplitHeadsCase>(Shape{2, 5, 3, 14});
+}
+
+TEST_CASE("token shifts on the GPU are close to the CPU") {
+  const int mixes = GENERATE(1, 6);
+  const bool with_previous = GENERATE(false, true);
+  expect_cuda_close_to_cpu<TokenShiftCase>(Shape{3, 37, 11}, mixes, with_previous);
+  expect_cuda_adds_to_gradients<TokenShiftCase>(Shape{3, 37, 11}, mixes, with_previous);
+}
+
+TEST_CASE("token shifts on the GPU have the same bits on every run") {
+  expect_same_bits_on_every_run<TokenShiftCase>(Shape{3, 37, 11}, 6, true);
+}
+
+TEST_CASE("the last token on the GPU is that of every sequence") {
+  Memory memory(Dtype::f32);
+  const Tensor x = memory.random({3, 4, 5}), y = memory.output({3, 5}),
+               same = memory.output({3, 5});
+  run_on(Device::cuda, LastToken{.y = y, .x = x});
+  run_on(Device::cpu, LastToken{.y = same, .x = x});
+  CHECK(same_bits(y, same));
+}
+
+}  // namespace metascale

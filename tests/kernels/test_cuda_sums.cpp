@@ -1,0 +1,32 @@
+// Embeddings and the optimizer on the GPU against the CPU, whose own tests are in
+// test_embedding.cpp and test_optimizer.cpp. Sizes: more than a warp or a block, no multiple.
+#include "tests/kernels/cuda_device.hpp"
+#include "tests/kernels/embedding_cases.hpp"
+#include "tests/kernels/optimizer_cases.hpp"
+
+namespace metascale {
+
+using namespace testing;
+
+TEST_CASE("embeddings on the GPU are close to the CPU") {
+  expect_cuda_close_to_cpu<EmbeddingCase>(101, 7, 43);   // every token many times
+  expect_cuda_close_to_cpu<EmbeddingCase>(5, 1000, 43);  // most tokens never
+  expect_cuda_adds_to_gradients<EmbeddingCase>(101, 7, 43);
+}
+
+TEST_CASE("embeddings on the GPU have the same bits on every run") {
+  expect_same_bits_on_every_run<EmbeddingCase>(101, 7, 43);
+}
+
+TEST_CASE("AdamW on the GPU is close to the CPU") {
+  const std::int64_t time = GENERATE(1, 100);
+  expect_cuda_close_to_cpu<AdamWCase>(301, time);
+}
+
+TEST_CASE("a sum of squares on the GPU is close to the CPU and the same on every run") {
+  const std::int64_t n = GENERATE(1, 4096, 10000);
+  expect_cuda_close_to_cpu<SumOfSquaresCase>(n);
+  expect_same_bits_on_every_run<SumOfSquaresCase>(n);
+}
+
+}  // namespace metascale
