@@ -46,7 +46,7 @@ Cell make_cell(std::vector<const Run*> runs) {
 std::vector<Cell> make_cells(const Collection& collection) {
   std::vector<std::vector<const Run*>> groups;
   for (const Run& run : collection.runs) {
-    if (run.state != RunState::done || run.arm.empty()) continue;
+    if (run.state != RunState::done || !run.is_compared()) continue;
     auto group = std::find_if(groups.begin(), groups.end(), [&](const auto& candidate) {
       const Run& one = *candidate.front();
       return one.arm == run.arm && one.size == run.size && one.length == run.length;
@@ -278,7 +278,7 @@ const Cell* Report::cell(const std::string& arm, const std::string& size,
 std::vector<std::string> Report::lengths() const {
   std::vector<std::pair<double, std::string>> found;
   for (const Run& run : collection.runs) {
-    if (run.arm.empty()) continue;
+    if (!run.is_compared()) continue;
     const bool known = std::any_of(found.begin(), found.end(),
                                    [&](const auto& entry) { return entry.second == run.length; });
     if (!known) found.emplace_back(run.number("tokens_planned").value_or(0), run.length);
@@ -293,7 +293,7 @@ std::vector<std::string> Report::lengths() const {
 std::vector<std::string> Report::sizes() const {
   std::map<std::string, double> smallest;
   for (const Run& run : collection.runs) {
-    if (run.arm.empty()) continue;
+    if (!run.is_compared()) continue;
     const double count = run.number("parameters").value_or(0);
     const auto [entry, fresh] = smallest.emplace(run.size, count);
     if (!fresh) entry->second = std::min(entry->second, count);

@@ -61,6 +61,7 @@ void settle_state(Run& run, const fs::path& folder) {
     if (planned) run.reason += concat(" of ", std::int64_t(*planned));
     if (!said.empty()) run.reason += ", " + said;
   }
+  if (run.role != "run") return;  // trials and trunks end without a final evaluation
   if (run.state == RunState::done && run.final_evaluation() == nullptr) {
     run.state = RunState::failed;
     run.reason = "it is marked done, but its log has no final evaluation";
@@ -227,6 +228,7 @@ Run summarise(RunLog log, const fs::path& folder, const CollectOptions& options)
   run.architecture = run.fact("architecture").value_or("");
   run.size = run.fact("size").value_or("");
   run.length = run.fact("length").value_or("");
+  run.role = run.fact("role").value_or("run");
   run.seed = std::int64_t(run.number("seed").value_or(0));
   condense_steps(run, options);
   settle_state(run, folder);

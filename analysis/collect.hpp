@@ -29,6 +29,7 @@ struct Run {
   std::string id;
   std::string folder;  // relative to the results folder
   std::string arm, architecture, size, length;
+  std::string role = "run";  // run | trial (of tuning) | trunk (of branches)
   std::int64_t seed = 0;
   RunState state = RunState::unreadable;
   std::string reason;                   // why it is not done; empty if it is
@@ -44,6 +45,9 @@ struct Run {
   std::int64_t non_finite_rows = 0;     // steps whose loss is NaN or infinite
   std::uint64_t data_digest = 0;        // running digest of the token ids after the last step
 
+  // Whether it is one of the runs that the sweep compares: neither a trial nor a trunk, with an
+  // arm.
+  bool is_compared() const { return role == "run" && !arm.empty(); }
   // The final evaluation on test, or on validation if test was never opened; nullptr: none.
   const Evaluation* final_evaluation() const;
   std::optional<std::string> fact(const std::string& key) const;

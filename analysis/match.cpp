@@ -1,70 +1,13 @@
 #include "analysis/match.hpp"
 
 #include <algorithm>
-#include <cmath>
-#include <cstdlib>
 #include <map>
-#include <set>
-#include <utility>
 
 #include "core/error.hpp"
+#include "core/match_key.hpp"
 
 namespace metascale {
 namespace {
-
-struct Agreement {
-  const char* fact;
-  const char* words;
-};
-// What two runs must agree on, as the trainer states it in the log's facts.
-constexpr Agreement agreements[] = {
-    {"data_name", "data"},
-    {"data_digest", "digest of the training data"},
-    {"tokenizer", "tokenizer"},
-    {"context", "context"},
-    {"schedule", "schedule"},
-    {"batch_tokens", "tokens per batch"},
-    {"precision", "precision"},
-    {"tokens_planned", "planned tokens"},
-    {"steps_planned", "planned steps"},
-    {"evaluation_digest", "digest of the evaluation set"},
-};
-
-constexpr double default_tolerance = 0.005;  // sweeps match within 0.5 % unless they say otherwise
-
-// "0.5%" or "0.005".
-double tolerance_of(const Run& run) {
-  const auto text = run.fact("match_tolerance");
-  if (!text) return default_tolerance;
-  char* end = nullptr;
-  const double value = std::strtod(text->c_str(), &end);
-  if (end == text->c_str() || !std::isfinite(value) || value < 0) return default_tolerance;
-  return *end == '%' ? value / 100 : value;
-}
-
-void compare_facts(const Run& first, const Run& second, std::vector<std::string>& reasons) {
-  for (const Agreement& agreement : agreements) {
-    const auto one = first.fact(agreement.fact), other = second.fact(agreement.fact);
-    if (one == other) continue;
-    reasons.push_back(concat(agreement.words, " differs: ", one.value_or("not logged"), " and ",
-                             other.value_or("not logged")));
-  }
-}
-
-void compare_matched_quantity(const Run& first, const Run& second,
-                              std::vector<std::string>& reasons) {
-  const std::string quantity = first.fact("match_on").value_or("parameters");
-  const auto one = first.number(quantity), other = second.number(quantity);
-  if (!one || !other) {
-    reasons.push_back(concat("the matched quantity ", quantity, " is not in both logs"));
-    return;
-  }
-  const double distance = std::abs(*one - *other) / std::max(std::abs(*one), std::abs(*other));
-  const double tolerance = tolerance_of(first);
-  if (distance > tolerance)
-    reasons.push_back(concat(quantity, " differ by ", 100 * distance, " % (", *one, " and ", *other,
-                             "), more than the tolerance of ", 100 * tolerance, " %"));
-}
 
 void compare_evaluations(const Run& first, const Run& second, std::vector<std::string>& reasons) {
   const Evaluation* one = first.final_evaluation();
@@ -91,7 +34,7 @@ struct Cell {
 std::vector<Cell> cells_of(const Collection& collection) {
   std::vector<Cell> cells;
   for (const Run& run : collection.runs) {
-    if (run.state == RunState::unreadable || run.arm.empty()) continue;
+    if (run.state == RunState::unreadable || !run.is_compared()) continue;
     auto cell = std::find_if(cells.begin(), cells.end(), [&](const Cell& candidate) {
       return candidate.size == run.size && candidate.length == run.length;
     });
@@ -141,9 +84,8 @@ void match_cell(const Cell& cell, const std::string& first_arm, const std::strin
 }  // namespace
 
 std::vector<std::string> mismatches(const Run& first, const Run& second) {
-  std::vector<std::string> reasons;
-  compare_facts(first, second, reasons);
-  compare_matched_quantity(first, second, reasons);
+  std::vector<std::string> reasons =
+      differences(match_key_of(first.log.facts), match_key_of(second.log.facts));
   compare_evaluations(first, second, reasons);
   if (first.tokens != second.tokens)
     reasons.push_back(concat("trained on ", first.tokens, " and ", second.tokens, " tokens"));

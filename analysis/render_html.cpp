@@ -7,6 +7,7 @@
 
 #include "analysis/html/assets.hpp"
 #include "analysis/html/parts.hpp"
+#include "analysis/published.hpp"
 #include "analysis/render_json.hpp"
 #include "analysis/support/text.hpp"
 #include "analysis/tables.hpp"
@@ -135,6 +136,20 @@ std::string curves_section(const Report& report) {
          "of each stretch are kept.</figcaption></figure>\n";
 }
 
+std::string published_table(const Report& report) {
+  Table table{"published",
+              "Published losses with the tokenizer, data and split of these runs",
+              {{"model", "Model", false},
+               {"parameters", "Parameters"},
+               {"loss", "Loss, nats/token"},
+               {"source", "Source", false, true}},
+              {}};
+  for (const PublishedResult& entry : comparable_results(report))
+    table.rows.push_back(
+        {{entry.model}, {short_count(entry.parameters)}, {fixed(entry.loss, 4)}, {entry.source}});
+  return table.rows.empty() ? "" : folded(table.caption, to_html(table));
+}
+
 std::string scaling_section(const Report& report) {
   const bool any = std::any_of(report.fits.begin(), report.fits.end(),
                                [](const ArmFit& entry) { return entry.length != "all"; });
@@ -159,6 +174,7 @@ std::string scaling_section(const Report& report) {
   }
   return html +
          table_or(fits_table(report), "No arm has two sizes that are done: nothing to fit.") +
+         published_table(report) +
          (any ? folded("Measured, fitted and held-out losses", to_html(residuals_table(report)))
               : "");
 }

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "analysis/palette.hpp"
+#include "analysis/published.hpp"
 #include "core/build_info.hpp"
 
 namespace metascale {
@@ -108,7 +109,7 @@ Json cells_json(const Report& report) {
 Json runs_json(const Report& report) {
   Json list = Json::array();
   for (const Run& run : report.collection.runs) {
-    if (run.curve.empty()) continue;
+    if (run.curve.empty() || run.role == "trial") continue;
     Json curve, evaluations;
     for (const char* key : {"step", "tokens", "flops", "hours", "loss"})
       curve[key] = Json::array(), evaluations[key] = Json::array();
@@ -254,6 +255,13 @@ std::string render_page_data(const Report& report) {
   json["runs"] = runs_json(report);
   for (const ArmFit& entry : report.fits)
     if (entry.length != "all") json["fits"].push_back(chart_fit(entry));
+  json["published"] = Json::array();
+  for (const PublishedResult& entry : comparable_results(report))
+    json["published"].push_back(
+        {{"model", entry.model},
+         {"parameters", number(entry.parameters)},
+         {"non_embedding_parameters", number(entry.non_embedding_parameters)},
+         {"loss", number(entry.loss)}});
   std::string text = json.dump(-1, ' ', false, Json::error_handler_t::replace), safe;
   for (const char letter : text) {
     if (letter == '<')

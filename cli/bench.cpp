@@ -1,6 +1,7 @@
 // metascale bench: measured speed on this machine.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -19,8 +20,15 @@ using nlohmann::json;
 
 struct CpuVerb {
   int threads = 1, steps = 10;
+  std::vector<std::string> sizes, architectures, precisions;  // empty: all
   bool json = false;
+
+  bool wants_all() const { return sizes.empty() && architectures.empty() && precisions.empty(); }
 };
+
+bool wanted(const std::vector<std::string>& names, const std::string& name) {
+  return names.empty() || std::find(names.begin(), names.end(), name) != names.end();
+}
 struct BenchSweepVerb {
   std::filesystem::path file, results = "results";
   int steps = 120, threads = 1;
@@ -59,6 +67,9 @@ json bench_steps(const CpuVerb& verb) {
   for (const Rung& rung : rungs)
     for (const Precision precision : {Precision::f32, Precision::bf16}) {
       for (std::size_t which = 0; which < std::size(architectures); ++which) {
+        if (!wanted(verb.sizes, rung.name) || !wanted(verb.precisions, name_of(precision)) ||
+            !wanted(verb.architectures, name_of(architectures[which])))
+          continue;
         const auto benchmark = benchmark_of(rung, which, precision, verb);
         const double gemm = measure_gemm(precision, verb.threads);  // in turn: the machine drifts
         const StepTiming timing = measure_step(benchmark);
@@ -88,6 +99,10 @@ json bench_steps(const CpuVerb& verb) {
 
 ExitCode run_cpu(const CpuVerb& verb) {
   json result{{"threads", verb.threads}, {"steps", bench_steps(verb)}};
+  if (!verb.wants_all()) {
+    if (verb.json) fmt::print("{}\n", result.dump(2));
+    return ExitCode::good;
+  }
   if (!verb.json) fmt::print("\nWKV7 scan, microseconds per head and token, one thread\n");
   for (const std::int64_t N : {32, 64}) {
     const WkvTiming timing = measure_wkv7(N);
@@ -140,6 +155,9 @@ void add_bench_verbs(CLI::App& app, Action& action) {
                             "metascale bench cpu --threads 2", cpu, run_cpu);
   verb->add_option("--threads", cpu->threads, "of each step")->check(CLI::PositiveNumber);
   verb->add_option("--steps", cpu->steps, "counted steps")->check(CLI::PositiveNumber);
+  verb->add_option("--size", cpu->sizes, "1M, 10M [both]");
+  verb->add_option("--architecture", cpu->architectures, "of them only [all]");
+  verb->add_option("--precision", cpu->precisions, "f32, bf16 [both]");
   verb->add_flag("--json", cpu->json, "for machines");
 
   const auto sweep = std::make_shared<BenchSweepVerb>();

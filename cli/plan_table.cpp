@@ -20,7 +20,7 @@ struct Memory {
   double parameters = 0, activations = 0, checkpoints = 0;  // bytes
 };
 
-// Recorded on the tape that trains, executing nothing; micro-batches left to the trainer count as one window.
+// Recorded on the tape that trains, executing nothing. Activations are those of one micro-batch.
 Memory memory_of(const RunConfig& config) {
   ParameterList list;
   const auto& training = config.training;
@@ -57,16 +57,16 @@ std::optional<double> hours_of(const PlannedRun& run, const std::map<std::string
 }
 
 std::string models_table(const Resolution& resolution) {
-  std::string text = fmt::format("{:<14} {:<7} {:>7} {:>6} {:>5} {:>14} {:>14} {:>12} {:>10} {:>10}\n",
+  std::string text = fmt::format("{:<14} {:<7} {:>7} {:>6} {:>5} {:>14} {:>14} {:>12} {:>10} {:>11}\n",
                                  "arm", "size", "L x D", "heads", "width", "parameters",
-                                 "non-embedding", "MFLOP/token", "weights", "window");
+                                 "non-embedding", "MFLOP/token", "weights", "activations");
   std::set<std::string> shown;
   for (const auto& run : resolution.runs) {
     if (!shown.insert(shape_of(run.config)).second) continue;
     const auto& model = run.config.model;
     const Memory memory = memory_of(run.config);
     text += fmt::format(
-        "{:<14} {:<7} {:>7} {:>6} {:>5} {:>14} {:>14} {:>12.1f} {:>10} {:>10}\n", run.config.arm,
+        "{:<14} {:<7} {:>7} {:>6} {:>5} {:>14} {:>14} {:>12.1f} {:>10} {:>11}\n", run.config.arm,
         run.config.size, fmt::format("{}x{}", model.layers, model.width),
         fmt::format("{}x{}", head_count(model), model.head_size), model.feed_forward,
         run.counts.parameters, run.counts.non_embedding_parameters,
@@ -182,7 +182,7 @@ json plan_json(const Definition& definition, const Resolution& resolution, const
                     {"flops", run.flops},
                     {"learning_rate", config.training.optimizer.learning_rate},
                     {"parameter_bytes", bytes.parameters},
-                    {"activation_bytes_per_window", bytes.activations},
+                    {"activation_bytes", bytes.activations},
                     {"checkpoint_bytes", bytes.checkpoints},
                     {"hours", hours ? json(*hours) : json()},
                     {"state", ledger.status(config.id).word()},

@@ -111,7 +111,7 @@ ExitCode run_run(const SweepVerb& verb) {
   for (const auto& result : execution.results)
     if (result.outcome == Outcome::failed)
       fmt::print(stderr, "{}: {}\n", result.id, result.message);
-  if (!verb.no_report) write_report_of(ledger.folder());
+  if (!verb.no_report && execution.stopped == Stop::none) write_report_of(ledger.folder());
   return execution.exit_code();
 }
 
@@ -150,7 +150,8 @@ ExitCode run_status(const StatusVerb& verb) {
     if (verb.json) {
       json rows = json::array();
       for (const auto& run : runs) rows.push_back(to_json(run));
-      fmt::print("{}\n", json{{"runs", rows}}.dump(2));
+      // A reason may hold a path, which need not be UTF-8.
+      fmt::print("{}\n", json{{"runs", rows}}.dump(2, ' ', false, json::error_handler_t::replace));
     } else {
       if (verb.watch && is_terminal(stdout)) fmt::print("\x1b[H\x1b[2J");
       print_status(runs);

@@ -19,7 +19,7 @@ using nlohmann::json;
 constexpr const char* model_file = "model.safetensors";
 constexpr const char* moments_file = "moments.safetensors";
 constexpr const char* state_file = "checkpoint.json";
-constexpr const char* unfinished = ".unfinished";
+constexpr const char* unfinished_mark = ".unfinished";
 
 StoredDtype stored(Dtype dtype) { return dtype == Dtype::f64 ? StoredDtype::f64 : StoredDtype::f32; }
 
@@ -76,10 +76,24 @@ void check_file(const fs::path& path, const json& expected) {
     throw Damaged(fmt::format("{} has another digest than was written", path.string()));
 }
 
+std::string digest_of(const json& document) {
+  const std::string text = document.dump();
+  return to_hex(xxh3_128(text.data(), text.size()));
+}
+
+json sealed(json document) {
+  document["xxh3_128"] = digest_of(document);
+  return document;
+}
+
+// What sealed() made. Its digest is checked before anything in it is believed.
 json read_json(const fs::path& path) {
-  const json document = json::parse(read_file(path, 1u << 20), nullptr, false);
+  json document = json::parse(read_file(path, 1u << 20), nullptr, false);
   if (document.is_discarded() || !document.is_object())
-    throw Error(fmt::format("{}: not the JSON of a checkpoint", path.string()), ExitCode::bad_input);
+    throw Damaged("not the JSON of a checkpoint");
+  const std::string digest = document.value("xxh3_128", "");
+  document.erase("xxh3_128");
+  if (digest != digest_of(document)) throw Damaged("it has another digest than was written");
   return document;
 }
 
@@ -114,13 +128,30 @@ fs::path Checkpoints::folder_of(std::int64_t step) const {
 
 void Checkpoints::save(const TrainingState& state, const ParameterList& list,
                        const ParameterMemory& memory, const LogConfig& log) {
-  const fs::path target = folder_of(state.step), aside = target.string() + unfinished;
+  const fs::path target = folder_of(state.step), aside = target.string() + unfinished_mark;
   std::error_code error;
-  fs::remove_all(aside, error);
+  for (const auto& leftover : unfinished()) fs::remove_all(leftover, error);
   fs::create_directories(aside, error);
   if (error)
     throw Error(fmt::format("{}: cannot be created: {}", aside.string(), error.message()),
                 ExitCode::io);
+  try {
+    write(aside, state, list, memory);
+  } catch (const Error&) {  // a full disk: give back what was taken
+    fs::remove_all(aside, error);
+    throw;
+  }
+  fs::remove_all(target, error);  // an older attempt's checkpoint of the same step
+  fs::rename(aside, target, error);
+  if (error)
+    throw Error(fmt::format("{}: cannot be renamed: {}", aside.string(), error.message()),
+                ExitCode::io);
+  sync_folder(folder_);
+  remove_old(log);
+}
+
+void Checkpoints::write(const fs::path& aside, const TrainingState& state,
+                        const ParameterList& list, const ParameterMemory& memory) const {
   std::vector<StoredTensor> model, moments;
   add_tensors(model, list, memory, memory.values, "");
   add_tensors(moments, list, memory, memory.m, "m.");
@@ -139,14 +170,7 @@ void Checkpoints::save(const TrainingState& state, const ParameterList& list,
                       {"files",
                        {{model_file, described(aside / model_file, model_digest)},
                         {moments_file, described(aside / moments_file, moments_digest)}}}};
-  write_file_atomically(aside / state_file, document.dump(2) + "\n");
-  fs::remove_all(target, error);  // an older attempt's checkpoint of the same step
-  fs::rename(aside, target, error);
-  if (error)
-    throw Error(fmt::format("{}: cannot be renamed: {}", aside.string(), error.message()),
-                ExitCode::io);
-  sync_folder(folder_);
-  remove_old(log);
+  write_file_atomically(aside / state_file, sealed(document).dump(2) + "\n");
 }
 
 void Checkpoints::remove_old(const LogConfig& log) const {
@@ -171,6 +195,14 @@ std::vector<std::int64_t> Checkpoints::steps() const {
     if (status == std::errc() && end == name.data() + name.size()) found.push_back(step);
   }
   std::sort(found.rbegin(), found.rend());
+  return found;
+}
+
+std::vector<fs::path> Checkpoints::unfinished() const {
+  std::vector<fs::path> found;
+  std::error_code error;
+  for (const auto& item : fs::directory_iterator(folder_, error))
+    if (item.path().extension() == unfinished_mark) found.push_back(item.path());
   return found;
 }
 
@@ -207,6 +239,8 @@ void Checkpoints::refuse_other_run(const fs::path& path, const json& document) c
 }
 
 std::optional<TrainingState> Checkpoints::newest(std::vector<std::string>* damaged) const {
+  for (const auto& leftover : unfinished())
+    if (damaged) damaged->push_back(leftover.string() + ": its writing was cut short");
   for (const std::int64_t step : steps()) {
     try {
       return read_state(step);

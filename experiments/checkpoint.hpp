@@ -35,7 +35,8 @@ class Checkpoints {
   void save(const TrainingState& state, const ParameterList& list, const ParameterMemory& memory,
             const LogConfig& log);
 
-  // The newest one whose files are whole; those that are not are described in `damaged`.
+  // The newest one whose files are whole; those that are not, and those whose writing was cut short, are
+  // described in `damaged`.
   // Throws Error{bad_input} if it belongs to another architecture or shape.
   std::optional<TrainingState> newest(std::vector<std::string>* damaged = nullptr) const;
   // That of step-<step>. Throws Error{bad_input} if it is not there or not whole.
@@ -46,7 +47,10 @@ class Checkpoints {
   std::filesystem::path folder_of(std::int64_t step) const;
 
  private:
+  void write(const std::filesystem::path& aside, const TrainingState& state,
+             const ParameterList& list, const ParameterMemory& memory) const;
   std::vector<std::int64_t> steps() const;  // of complete-looking folders, newest first
+  std::vector<std::filesystem::path> unfinished() const;  // left by processes that were killed
   TrainingState read_state(std::int64_t step) const;
   void refuse_other_run(const std::filesystem::path& path, const nlohmann::json& document) const;
   void remove_old(const LogConfig& log) const;

@@ -53,7 +53,7 @@ class ParameterList {
 
   // Adds a parameter, or finds the one of that name. Throws when its shape differs.
   const Entry& declare(const ParameterSpec& spec);
-  const Entry& find(const std::string& name) const;  // throws, naming the nearest
+  const Entry& find(const std::string& name) const;  // throws where there is none
 
   const std::vector<Entry>& entries() const { return entries_; }
   std::int64_t arena_elements() const { return arena_elements_; }  // with padding between tensors

@@ -33,13 +33,14 @@ double now_utc() {
 
 Recorder::Recorder(fs::path run_folder, RunLog head)
     : folder_(std::move(run_folder)),
+      journal_(folder_ / "journal.jsonl"),
       found_(existing_log(folder_ / "journal.jsonl")),
-      log_(std::move(head)),
-      journal_(folder_ / "journal.jsonl") {
+      log_(std::move(head)) {
   if (found_) attempt_ = attempts_in(*found_) + 1;
 }
 
 void Recorder::resume(std::int64_t step) {
+  if (found_) log_.facts.merge(found_->facts);  // those that earlier attempts found out
   journal_.header(log_);
   if (found_) {
     journal_.resume(step, attempt_);
@@ -74,6 +75,11 @@ void Recorder::event(const std::string& kind, std::int64_t step, const std::stri
       .time = now_utc(), .step = step, .attempt = attempt_, .kind = kind, .message = message};
   journal_.append(event);
   log_.events.push_back(event);
+}
+
+void Recorder::set_fact(const std::string& key, const std::string& value) {
+  log_.facts[key] = value;
+  journal_.header(log_);
 }
 
 void Recorder::sync() {

@@ -23,7 +23,7 @@ class Recorder {
   void append(const StepRow& row);
   void append(const Evaluation& evaluation);  // its segments go to a file of their own, first
   void event(const std::string& kind, std::int64_t step, const std::string& message);
-  void set_fact(const std::string& key, const std::string& value) { log_.facts[key] = value; }
+  void set_fact(const std::string& key, const std::string& value);
 
   void sync();      // what was appended so far survives a crash
   void snapshot();  // writes run.h5
@@ -34,9 +34,9 @@ class Recorder {
  private:
   using Clock = std::chrono::steady_clock;
   std::filesystem::path folder_;
+  Journal journal_;  // before what is read of it: it cuts a torn last line, which may be all there is
   std::optional<RunLog> found_;
   RunLog log_;
-  Journal journal_;
   std::int32_t attempt_ = 1;
   Clock::time_point synced_ = Clock::now(), written_ = Clock::now();
   Clock::duration cost_ = std::chrono::milliseconds(20);  // of the last snapshot

@@ -13,6 +13,11 @@ constexpr std::size_t round_up(std::size_t bytes) {
 
 bool writes(Use use) { return use != Use::read; }
 
+[[noreturn]] void refuse_shared() {
+  throw Error("share_gradient: the summand is read by another operator too, so that its gradient is "
+              "not the sum's");
+}
+
 }  // namespace
 
 Tape::Tape(TapeOptions options, ParameterList& parameters)
@@ -75,9 +80,20 @@ Tensor Tape::gradient(const Tensor& x) {
 bool Tape::has_gradient(const Tensor& x) const { return gradients_.contains(x.buffer); }
 
 void Tape::share_gradient(const Tensor& x, const Tensor& y) {
-  if (!gradients_.emplace(x.buffer, gradient(y).reshaped(x.shape)).second)
-    throw Error("share_gradient: the summand is read by another operator too, so that its gradient "
-                "is not the sum's");
+  if (!gradients_.emplace(x.buffer, gradient(y).reshaped(x.shape)).second) refuse_shared();
+  shared_.emplace(gradient(y).buffer, steps_.empty() ? nullptr : steps_.back().get());
+}
+
+// Nothing may be added to a gradient once it is shared.
+void Tape::check_shared_gradients() const {
+  std::set<std::int32_t> shared;
+  for (const auto& step : steps_) {
+    step->visit([&](const char*, Tensor& tensor, Use use) {
+      if (use == Use::add && shared.contains(tensor.buffer)) refuse_shared();
+    });
+    for (const auto& [buffer, last] : shared_)
+      if (last == step.get()) shared.insert(buffer);
+  }
 }
 
 void Tape::begin_block() {
@@ -95,6 +111,7 @@ void Tape::finish() {
   finished_ = true;
   for (const auto& step : steps_) forward_cost_ += step->cost();
   record_backward();
+  check_shared_gradients();
   drop_unread_recomputations();
   for (const auto& step : steps_) total_cost_ += step->cost();
   mark_fresh_gradients();

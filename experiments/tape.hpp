@@ -75,7 +75,8 @@ class Tape {
   // The gradient of x; it is added to. Exists from its first mention in the backward on.
   Tensor gradient(const Tensor& x);
   bool has_gradient(const Tensor& x) const;
-  // The gradient of x is that of y, read only: y is a sum with x as a summand that nobody else reads.
+  // The gradient of x is that of y, read only: y is a sum with x as a summand that nobody else reads;
+  // finish() throws where somebody does.
   void share_gradient(const Tensor& x, const Tensor& y);
 
   // Operators run between these two belong to one block (the unit of recompute).
@@ -127,6 +128,7 @@ class Tape {
   void recompute_block(int block);
   void drop_unread_recomputations();
   void find_lifetimes();
+  void check_shared_gradients() const;
   void mark_fresh_gradients();
   void assign_offsets();
   void attach();
@@ -142,6 +144,7 @@ class Tape {
   std::map<std::int32_t, std::int32_t> renamed_;  // buffers of the block being recomputed
   std::map<std::string, Carried> carried_;
   std::vector<std::int32_t> kept_;
+  std::map<std::int32_t, const Step*> shared_;  // gradients shared, and the last step before that
   int block_ = -1;
   bool finished_ = false;
   std::size_t planned_bytes_ = 0;

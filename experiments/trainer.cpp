@@ -41,6 +41,8 @@ class Training {
                            .environment = build_info()}) {}
 
   ExitCode run() {
+    std::error_code error;
+    fs::remove(folder_ / "FAILED", error);  // of an earlier attempt
     beat(RunPhase::running);
     begin();
     while (context_.state.step < config_.training.steps) {
@@ -62,6 +64,7 @@ class Training {
     recorder_.resume(context_.state.step);
     for (const auto& damage : damaged_) note("damaged_checkpoint", damage);
     if (start_) {
+      saved_step_ = start_->step;
       checkpoints_.load(start_->step, context_.parameters(), context_.memory());
       note("resume", fmt::format("from step {}", start_->step));
     } else if (!config_.parent.run.empty()) {
@@ -77,6 +80,12 @@ class Training {
   void load_parent() {  // a branch: the trunk's tensors, step and place in the data
     const Checkpoints parent(folder_.parent_path() / config_.parent.run, config_.model);
     TrainingState state = parent.state_of(config_.parent.step);
+    if (state.data_fingerprint != context_.state.data_fingerprint)
+      throw Error(fmt::format("{}: not the tokens that the trunk {} was trained on (fingerprint {}, trunk "
+                              "{}); a branch goes on with its trunk's data",
+                              config_.data.train.string(), config_.parent.run,
+                              context_.state.data_fingerprint, state.data_fingerprint),
+                  ExitCode::bad_input);
     parent.load(config_.parent.step, context_.parameters(), context_.memory());
     state.threads = context_.state.threads, state.micro_batch = context_.state.micro_batch;
     context_.state = state;
@@ -100,6 +109,8 @@ class Training {
                                          row.step, row.loss, row.gradient_norm);
     note("non_finite", what);
     if (config_.training.non_finite == NonFinite::skip) return;  // parameters were left alone
+    recorder_.sync();
+    recorder_.snapshot();
     throw Error(what + "; lower training.learning_rate, or set policy.non_finite: skip",
                 ExitCode::run_failed);
   }
@@ -125,8 +136,10 @@ class Training {
   }
 
   void save() {
+    if (saved_step_ == context_.state.step) return;
     recorder_.sync();  // no checkpoint of a step whose row could be lost
     checkpoints_.save(context_.state, context_.parameters(), context_.memory(), config_.log);
+    saved_step_ = context_.state.step;
     note("checkpoint", "");
     recorder_.sync();
     recorder_.snapshot();
@@ -179,30 +192,38 @@ class Training {
   std::optional<TrainingState> start_;
   RunContext context_;
   Recorder recorder_;
+  std::int64_t saved_step_ = -1;  // of the newest checkpoint
   StepRow last_;
   Clock::time_point last_beat_;
 };
 
 // FAILED says why, whatever ended the run; what was written before still stands.
 void mark_failed(const fs::path& folder, const std::string& why) {
-  Heartbeat heartbeat = read_heartbeat(folder).value_or(Heartbeat{});
-  heartbeat.phase = RunPhase::failed;
-  heartbeat.message = why;
-  write_heartbeat(folder, heartbeat);
-  write_file_atomically(folder / "FAILED", why + "\n");
+  try {
+    write_file_atomically(folder / "FAILED", why + "\n");
+    Heartbeat heartbeat = read_heartbeat(folder).value_or(Heartbeat{});
+    heartbeat.phase = RunPhase::failed;
+    heartbeat.message = why;
+    heartbeat.time = 0;  // now
+    write_heartbeat(folder, heartbeat);
+  } catch (const Error&) {  // a full disk: the first failure is the one to tell
+  }
 }
 
 }  // namespace
 
 ExitCode train(const fs::path& run_folder, const TrainHooks& hooks) {
-  const RunConfig config = read_run_config(run_folder / "config.yaml");
-  if (fs::exists(run_folder / "DONE")) return ExitCode::good;
-  std::error_code error;
-  fs::remove(run_folder / "FAILED", error);  // of an earlier attempt
+  const fs::path folder = fs::weakly_canonical(run_folder);  // its parent_path() holds its trunk
+  const RunConfig config = read_run_config(folder / "config.yaml");
+  if (fs::exists(folder / "DONE")) return ExitCode::good;
   try {
-    return Training(run_folder, config, hooks).run();
+    return Training(folder, config, hooks).run();
   } catch (const Error& failure) {
-    if (failure.code == ExitCode::run_failed) mark_failed(run_folder, failure.what());
+    // unavailable: another process works in the folder
+    if (failure.code != ExitCode::unavailable) mark_failed(folder, failure.what());
+    throw;
+  } catch (const std::exception& failure) {
+    mark_failed(folder, failure.what());
     throw;
   }
 }

@@ -60,7 +60,7 @@ void add_curves(const Report& report, bool by_flops, std::vector<Figure>& figure
   double lowest = INFINITY, start = 0, first = INFINITY;
   int block = 0;
   for (const Run& run : report.collection.runs) {
-    if (run.trend.size() < 2) continue;
+    if (run.trend.size() < 2 || run.role == "trial") continue;
     figure.data += (block > 0 ? "\n\n" : "") + csv_escape("# " + run.id) + "\n";
     for (const CurvePoint& point : run.trend) {
       figure.data += fmt::format("{},{}\n", x_of(point), point.loss);
@@ -69,14 +69,18 @@ void add_curves(const Report& report, bool by_flops, std::vector<Figure>& figure
     const CurvePoint& early =
         run.trend[run.trend.size() / 6];  // what lies before is off the picture
     start = std::max(start, early.loss), first = std::min(first, x_of(early));
-    const bool named = run.seed <= 1;
-    figure.plots.push_back(fmt::format(
-        "'{}.csv' index {} using 1:2 with lines lc rgb {} dt {} lw 1.1 {}", figure.name, block,
-        colour_of(report, run.arm), dash_of(report, run.size),
-        named ? "title " + gnuplot_text(run.arm + " " + run.size + " " + run.length) : "notitle"));
+    figure.plots.push_back(
+        fmt::format("'{}.csv' index {} using 1:2 with lines lc rgb {} dt {} lw 1.1 notitle",
+                    figure.name, block, colour_of(report, run.arm), dash_of(report, run.size)));
     ++block;
   }
   if (block == 0) return;
+  for (const std::string& arm : report.collection.arms)  // colour says the arm, dash the size
+    figure.plots.push_back(fmt::format("keyentry with lines lc rgb {} lw 2.4 title {}",
+                                       colour_of(report, arm), gnuplot_text(arm)));
+  for (const std::string& size : report.sizes())
+    figure.plots.push_back(fmt::format("keyentry with lines lc rgb '#777777' dt {} lw 1.4 title {}",
+                                       dash_of(report, size), gnuplot_text(size)));
   figure.settings = fmt::format(
       "set xlabel {}\nset ylabel 'Training loss (nats per token)'\nset format x '%.0s%c'\nset "
       "format y "

@@ -219,6 +219,9 @@
         sets.push({label: fit.arm + ", predicted without it", data: fit.held, showLine: false, borderColor: paint, backgroundColor: style("--panel"),
                    pointStyle: shapeOf(fit.arm), pointRadius: 7, borderWidth: 2, order: 2, measured: true, whiskers: true});
     }
+    const published = data.published.filter(entry => entry[axisName] > 0).map(entry => ({x: entry[axisName], y: entry.loss, run: entry.model}));
+    if (published.length && sets.length)
+      sets.push({label: "published", data: published, showLine: false, borderColor: style("--faint"), backgroundColor: style("--faint"), pointStyle: "crossRot", pointRadius: 5, borderWidth: 1.6, order: 2, measured: true});
     return sets;
   };
   const fitRanges = name => {

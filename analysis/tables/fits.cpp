@@ -18,6 +18,15 @@ std::string formula(LawKind kind) {
   return "?";
 }
 
+const char* short_words(FitAxis axis) {
+  switch (axis) {
+    case FitAxis::non_embedding_parameters: return "non-embedding N";
+    case FitAxis::parameters: return "N";
+    case FitAxis::training_flops: return "FLOPs";
+  }
+  return "?";
+}
+
 std::string joined(const std::vector<std::string>& parts) {
   std::string text;
   for (const std::string& part : parts) text += (text.empty() ? "" : "; ") + part;
@@ -53,7 +62,7 @@ void add_points(Table& table, const ArmFit& entry) {
                        const char* role) {
     table.rows.push_back({{entry.arm},
                           {entry.length},
-                          {words_of(entry.axis), name_of(entry.axis)},
+                          {short_words(entry.axis), name_of(entry.axis)},
                           {run},
                           {role},
                           {scientific(x), exact(x)},
@@ -82,7 +91,7 @@ Table fits_table(const Report& report) {
        {"coefficients", "Coefficients with 95 % intervals", false, true},
        {"points", "Points"},
        {"worst_residual", "Worst residual"},
-       {"held_out_error", "Error on held-out largest size"},
+       {"held_out_error", "Held-out error"},
        {"health", "Health", false, true}},
       {}};
   for (const ArmFit& entry : report.fits) {
@@ -90,7 +99,7 @@ Table fits_table(const Report& report) {
     table.rows.push_back(
         {{entry.arm},
          {entry.length},
-         {words_of(entry.axis), name_of(entry.axis)},
+         {short_words(entry.axis), name_of(entry.axis)},
          {formula(fit.kind), name_of(fit.kind)},
          {coefficients_of(fit, false), coefficients_of(fit, true)},
          {std::to_string(fit.points.size())},
@@ -143,7 +152,7 @@ Table gains_table(const Report& report) {
         {{entry.arm},
          {entry.size},
          {entry.length},
-         {words_of(entry.axis), name_of(entry.axis)},
+         {short_words(entry.axis), name_of(entry.axis)},
          {scientific(gain.x), exact(gain.x)},
          {scientific(gain.baseline_x), exact(gain.baseline_x)},
          {std::isfinite(gain.gain) ? fmt::format("{:.2f} x", gain.gain) : "-", exact(gain.gain),

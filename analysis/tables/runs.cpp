@@ -16,6 +16,12 @@ std::string tone_of(RunState state) {
   return "";
 }
 
+std::string remark_of(const Run& run) {
+  if (run.role == "run") return run.reason;
+  const std::string role = run.role == "trial" ? "trial of tuning" : run.role;
+  return run.reason.empty() ? role : role + ": " + run.reason;
+}
+
 }  // namespace
 
 Table runs_table(const Report& report) {
@@ -52,7 +58,7 @@ Table runs_table(const Report& report) {
                           {fixed(run.final_bits_per_byte(), 4), exact(run.final_bits_per_byte())},
                           {short_count(run.tokens_per_second), exact(run.tokens_per_second)},
                           {duration_text(run.hours), exact(run.hours)},
-                          {run.reason}});
+                          {remark_of(run)}});
   }
   return table;
 }

@@ -103,7 +103,8 @@ Tensor scan(const Names& n, const Operands& o, TimeMix& mix) {
   const Shape shape = o.r.shape;
   const std::int64_t B = shape[0], T = shape[1], H = n.shape.H, N = n.shape.N;
   const Tensor y = tape.activation(shape);
-  const bool keep = tape.options().training || n.f.config.architecture == Architecture::meta_state;
+  const bool read_again = n.shape.read_heads > 0 && n.f.config.read_out == ReadOut::state;
+  const bool keep = tape.options().training || read_again;
   if (keep) {
     mix.u = tape.activation(shape);
     const std::int64_t chunks = (T + wkv7_checkpoint - 1) / wkv7_checkpoint;

@@ -1,6 +1,7 @@
-// Row passes that also sum over the rows, one sum per channel, as gradients of per-channel parameters
-// need it. Threads share the heads and go through all rows in order, so the sums' bits do not depend on
-// the number of threads; unlike columns.hpp, the pass may do anything else with its heads on the way.
+// Row passes that also sum over the rows, one sum per channel, as gradients of per-channel
+// parameters need it. Threads share the heads and go through all rows in order, so the sums' bits
+// do not depend on the number of threads; unlike columns.hpp, the pass may do anything else with
+// its heads on the way.
 #pragma once
 
 #include <algorithm>

@@ -1,11 +1,12 @@
-// What a scan of the WKV7 recurrence works on: one head, or one chunk of one head, as plain pointers.
-// The truth in wkv7.cpp and the vector scans of wkv7_vector.hpp do the same on the same structs.
+// What a scan of the WKV7 recurrence works on: one head, or one chunk of one head, as plain
+// pointers. The truth in wkv7.cpp and the vector scans of wkv7_vector.hpp do the same on the same
+// structs.
 //
-// Row i of the state never meets another row, except in the sums over i of the backward. Checkpoints are
-// states (N, N) as the operands have them: row i = value channel.
+// Row i of the state never meets another row, except in the sums over i of the backward.
+// Checkpoints are states (N, N) as the operands have them: row i = value channel.
 //
-// No code here: the files that are compiled for one instruction set include this header, and an inline
-// function of theirs must not be the one that the linker keeps for everybody.
+// No code here: the files that are compiled for one instruction set include this header, and an
+// inline function of theirs must not be the one that the linker keeps for everybody.
 #pragma once
 
 #include <cstdint>
@@ -33,7 +34,8 @@ struct WkvForwardHead {
   T *u, *checkpoints, *final_state;  // nullptr: not wanted
 };
 
-// A chunk of a head that has a second read-out. result is e (read-out) or dq (its backward by the query).
+// A chunk of a head that has a second read-out. result is e (read-out) or dq (its backward by the
+// query).
 template <typename T>
 struct WkvChunk {
   WkvExtent extent;
@@ -64,8 +66,8 @@ struct WkvScan {
   void (*backward)(const WkvBackwardHead<T>&);
 };
 
-// Scans for heads of `size` channels in f32; nullptr where there is none for this size. To be called only
-// on a processor that has these instructions.
+// Scans for heads of `size` channels in f32; nullptr where there is none for this size. To be
+// called only on a processor that has these instructions.
 const WkvScan<float>* wkv7_avx512(std::int64_t size);
 const WkvScan<float>* wkv7_avx2(std::int64_t size);
 

@@ -134,3 +134,16 @@ TEST_CASE("arms stand in the sweep's order, the baseline first") {
   CHECK(collection.arms == std::vector<std::string>{"rwkv7", "transformer", "meta_state"});
   CHECK(collection.runs.front().arm == "rwkv7");
 }
+
+TEST_CASE("trials of tuning are listed and not compared") {
+  fixture::SweepTruth truth;
+  truth.sizes.resize(1), truth.seeds = 1, truth.steps = 5, truth.documents = 6;
+  std::vector<RunLog> logs = fixture::sweep_logs(truth);
+  RunLog trial = logs[0];
+  trial.run_id = "trial", trial.facts["role"] = "trial", trial.evaluations.clear();
+  logs.push_back(trial);
+  const Collection collection = fixture::collection_of(std::move(logs));
+  CHECK(collection.runs.size() == 4);
+  CHECK(named(collection, "trial").state == RunState::done);
+  CHECK_FALSE(named(collection, "trial").is_compared());
+}

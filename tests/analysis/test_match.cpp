@@ -1,6 +1,7 @@
 #include <catch2/catch.hpp>
 
 #include "analysis/match.hpp"
+#include "core/match_key.hpp"
 #include "tests/support/analysis_fixture.hpp"
 
 using namespace metascale;
@@ -47,23 +48,21 @@ TEST_CASE("a fact that differs is named with both values") {
 }
 
 TEST_CASE("each thing that runs must agree in is checked") {
-  const std::string fact =
-      GENERATE("data_name", "data_digest", "tokenizer", "context", "schedule", "batch_tokens",
-               "precision", "tokens_planned", "steps_planned", "evaluation_digest");
-  CHECK(mismatches_after([&](RunLog& log) { log.facts[fact] = "other"; }).size() == 1);
+  const auto entry = GENERATE(from_range(match_key_entries));
+  CHECK(mismatches_after([&](RunLog& log) {
+          log.facts[std::string(entry.fact)] = "other";
+        }).size() == 1);
+  CHECK(mismatches_after([&](RunLog& log) { log.facts.erase(std::string(entry.fact)); }).size() ==
+        1);
 }
 
 TEST_CASE("the matched quantity is compared within its tolerance") {
-  const auto with_parameters = [](const char* parameters, const char* tolerance) {
-    std::vector<RunLog> logs = fixture::sweep_logs(small_sweep());
-    logs[0].facts["match_tolerance"] = tolerance;
-    logs[4].facts["parameters"] = parameters;
-    return mismatches(summarise(logs[0], {}), summarise(logs[4], {})).size();
+  const auto with_value = [](const char* value) {
+    return mismatches_after([&](RunLog& log) { log.facts["match_value"] = value; }).size();
   };
-  CHECK(with_parameters("1004000", "0.5%") == 0);
-  CHECK(with_parameters("1006000", "0.5%") == 1);
-  CHECK(with_parameters("1006000", "0.01") == 0);
-  CHECK(with_parameters("many", "0.01") == 1);
+  CHECK(with_value("1004000") == 0);
+  CHECK(with_value("1006000") == 1);
+  CHECK(with_value("many") == 1);
 }
 
 TEST_CASE("other windows, other tokens and another order are found in the logs themselves") {

@@ -1,6 +1,7 @@
 // The fibers behind include/cuda_runtime.h. One thread of the host runs them all; a fiber gives up
 // the processor only at a barrier, a shuffle or its end.
 #include <link.h>
+#include <setjmp.h>
 #include <ucontext.h>
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -35,8 +36,16 @@ constexpr unsigned warp_size = 32;
 
 enum class State { ready, at_block_barrier, at_warp_barrier, done };
 
+// Where a stack of calls goes on. Entered first by setcontext, later by _longjmp, which unlike
+// swapcontext needs no system call.
+struct Context {
+  ucontext_t start = {};
+  jmp_buf place = {};
+  bool has_place = false;
+};
+
 struct Fiber {
-  ucontext_t context;
+  Context context;
   std::unique_ptr<std::byte[]> stack;
   State state = State::done;
   uint3 thread = {};
@@ -48,7 +57,7 @@ Order order = Order::forward;
 std::mt19937 generator(1);
 std::vector<Fiber> fibers;
 unsigned count = 0, current = 0;
-ucontext_t scheduler;
+Context scheduler;
 const std::function<void()>* body = nullptr;
 std::exception_ptr failure;
 std::unordered_map<const void*, std::size_t> shared_limits;
@@ -60,14 +69,17 @@ struct Stack {
 };
 Stack scheduler_stack;
 
-void switch_stacks(ucontext_t& from, ucontext_t& to, [[maybe_unused]] Stack stack) {
+void switch_stacks(Context& from, Context& to, [[maybe_unused]] Stack stack) {
 #if defined(__SANITIZE_ADDRESS__)
   void* fake_stack = nullptr;
   __sanitizer_start_switch_fiber(&fake_stack, stack.bottom, stack.bytes);
-  swapcontext(&from, &to);
+  swapcontext(&from.start, &to.start);
   __sanitizer_finish_switch_fiber(fake_stack, nullptr, nullptr);
 #else
-  swapcontext(&from, &to);
+  if (_setjmp(from.place) != 0) return;
+  from.has_place = true;
+  if (to.has_place) _longjmp(to.place, 1);
+  setcontext(&to.start);
 #endif
 }
 
@@ -96,10 +108,11 @@ void make_fibers() {
   fibers = std::vector<Fiber>(count);
   for (Fiber& fiber : fibers) {
     fiber.stack = std::make_unique<std::byte[]>(stack_bytes);
-    getcontext(&fiber.context);
-    fiber.context.uc_stack.ss_sp = fiber.stack.get();
-    fiber.context.uc_stack.ss_size = stack_bytes;
-    makecontext(&fiber.context, fiber_main, 0);
+    ucontext_t& start = fiber.context.start;
+    getcontext(&start);
+    start.uc_stack.ss_sp = fiber.stack.get();
+    start.uc_stack.ss_size = stack_bytes;
+    makecontext(&start, fiber_main, 0);
   }
 }
 
@@ -280,7 +293,10 @@ const char* cudaGetErrorString(cudaError_t error) {
 }
 
 cudaError_t cudaMalloc(void** memory, std::size_t bytes) {
-  *memory = ::operator new(bytes, std::align_val_t(256), std::nothrow);
+  constexpr std::size_t device_bytes = std::size_t(128)
+                                       << 30;  // sanitizers end the program for more
+  *memory =
+      bytes > device_bytes ? nullptr : ::operator new(bytes, std::align_val_t(256), std::nothrow);
   if (!*memory) return cudaErrorMemoryAllocation;
   std::memset(*memory, 0xff, bytes);
   return cudaSuccess;

@@ -83,6 +83,7 @@ TEST_CASE("links, scripts and verbs of a page are found") {
   const File page{
       "README.md",
       "See [model](docs/model.md#eq) and [web](https://example.org).\n"
+      "```\nsum([](int i) {});\n```\n"
       "    ./test.sh --all\n"
       "    metascale run sweeps/quick.yaml   # or `build/release/metascale report x`\n"};
   REQUIRE(links_in(page).size() == 1);

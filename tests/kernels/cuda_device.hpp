@@ -96,30 +96,39 @@ void expect_cuda_adds_to_gradients(Sizes... sizes) {
   expect_close(outputs_of_case(on_cuda), outputs_of_case(on_cpu), tolerance::f64);
 }
 
+#ifdef METASCALE_CUDA_IS_EMULATED
+// The order in which emulated threads and blocks run, while this lives.
+class InOrder {
+ public:
+  explicit InOrder(cuda_emulator::Order order) { cuda_emulator::set_order(order); }
+  InOrder(const InOrder&) = delete;
+  InOrder& operator=(const InOrder&) = delete;
+  ~InOrder() { cuda_emulator::set_order(cuda_emulator::Order::forward); }
+};
+#endif
+
 // Equal bits on every run; with the emulator, also for every order of threads and blocks.
 template <typename Case, typename... Sizes>
 void expect_same_bits_on_every_run(Sizes... sizes) {
-  const auto result = [&](auto prepare) {
-    Case item(Dtype::f32, sizes...);
-    prepare();
-    run_case_on(Device::cuda, item);
-    return item;
-  };
-  const Case first = result([] {});
-  const auto expect_same = [&](const Case& other) {
-    const std::vector<Named> a = outputs_of_case(first), b = outputs_of_case(other);
+  Case first(Dtype::f32, sizes...);
+  run_case_on(Device::cuda, first);
+  const auto expect_the_same_again = [&] {
+    Case again(Dtype::f32, sizes...);
+    run_case_on(Device::cuda, again);
+    const std::vector<Named> a = outputs_of_case(first), b = outputs_of_case(again);
+    REQUIRE(a.size() == b.size());
     for (std::size_t i = 0; i < a.size(); ++i) {
       INFO("operand " << a[i].name);
       CHECK(same_bits(a[i].tensor, b[i].tensor));
     }
   };
 #ifdef METASCALE_CUDA_IS_EMULATED
-  using cuda_emulator::Order, cuda_emulator::set_order;
-  expect_same(result([] { set_order(Order::reverse); }));
-  expect_same(result([] { set_order(Order::shuffled); }));
-  set_order(Order::forward);
+  for (const auto order : {cuda_emulator::Order::reverse, cuda_emulator::Order::shuffled}) {
+    const InOrder other(order);
+    expect_the_same_again();
+  }
 #else
-  expect_same(result([] {}));
+  expect_the_same_again();
 #endif
 }
 

@@ -10,6 +10,7 @@
 
 #include "kernels/cuda/block.cuh"
 #include "kernels/cuda/launch.cuh"
+#include "tests/kernels/cuda_device.hpp"
 
 namespace metascale::cuda {
 namespace {
@@ -31,12 +32,6 @@ std::string message_of(void (*kernel)(float*)) {
   }
   return "no error";
 }
-
-// Restores the usual order, also where a test fails.
-struct WithOrder {
-  explicit WithOrder(cuda_emulator::Order order) { cuda_emulator::set_order(order); }
-  ~WithOrder() { cuda_emulator::set_order(cuda_emulator::Order::forward); }
-};
 
 __global__ void sums_its_block(float* out) {
   const float sum = block_sum(float(threadIdx.x) + 1);
@@ -135,7 +130,7 @@ TEST_CASE("the emulator fills static shared memory with NaN before every block")
 
 TEST_CASE("the emulator shows a missing barrier by running threads in another order") {
   const std::vector<float> forward = launched(forgets_a_barrier);
-  const WithOrder reverse(cuda_emulator::Order::reverse);
+  const testing::InOrder reverse(cuda_emulator::Order::reverse);
   CHECK(forward[5] == 42);
   CHECK(std::isnan(launched(forgets_a_barrier)[5]));
 }
@@ -147,7 +142,7 @@ TEST_CASE("the emulator shows that a warp's barrier does not hold for the block"
 TEST_CASE("a right kernel gives equal bits in every order of threads and blocks") {
   const std::vector<float> forward = launched(sums_its_block, 3);
   const auto order = GENERATE(cuda_emulator::Order::reverse, cuda_emulator::Order::shuffled);
-  const WithOrder other(order);
+  const testing::InOrder other(order);
   CHECK(launched(sums_its_block, 3) == forward);
 }
 
