@@ -9,6 +9,7 @@
 
 #include "analysis/report.hpp"
 #include "analysis/support/random.hpp"
+#include "analysis/support/text.hpp"
 
 namespace metascale {
 namespace {
@@ -18,6 +19,39 @@ constexpr std::int64_t short_context = 128;  // positions below this are "short 
 std::string share(double value) { return fmt::format("{:+.2f} %", 100 * value); }
 std::string share(const Interval& interval) {
   return fmt::format("[{:+.2f}, {:+.2f}] %", 100 * interval.low, 100 * interval.high);
+}
+
+// An arm by its model: the first run that logged one speaks for it.
+const Run* run_of_arm(const Report& report, const std::string& arm) {
+  for (const Run& run : report.collection.runs)
+    if (run.arm == arm && !run.architecture.empty()) return &run;
+  return nullptr;
+}
+
+// What a meta_state arm reads out: state, time_mix or none. Old logs lack the fact; the arm's
+// name must do there.
+std::string read_out_of(const Run& run) {
+  if (const auto fact = run.fact("read_out")) return *fact;
+  for (const char* control : {"time_mix", "none"})
+    if (run.arm.find(control) != std::string::npos) return control;
+  return "state";
+}
+
+std::vector<std::string> meta_state_arms(const Report& report, const std::string& read_out) {
+  std::vector<std::string> arms;
+  for (const std::string& arm : report.collection.arms)
+    if (const Run* run = run_of_arm(report, arm))
+      if (run->architecture == "meta_state" && read_out_of(*run) == read_out) arms.push_back(arm);
+  return arms;
+}
+
+// The arm that the claims are about: it reads the state, of the previous token if there are
+// several.
+std::string subject_of(const Report& report) {
+  const std::vector<std::string> arms = meta_state_arms(report, "state");
+  for (const std::string& arm : arms)
+    if (run_of_arm(report, arm)->fact("read_state").value_or("previous") == "previous") return arm;
+  return arms.empty() ? "" : arms.front();
 }
 
 const Run* run_of_architecture(const Report& report, const std::vector<std::string>& wanted) {
@@ -62,14 +96,6 @@ std::vector<Comparison> comparisons(const Report& report, const std::string& sub
   return found;
 }
 
-// Whether what was evaluated may carry a claim at all.
-bool covers_all(const Report& report) {
-  return std::all_of(report.cells.begin(), report.cells.end(), [](const Cell& cell) {
-    return std::all_of(cell.runs.begin(), cell.runs.end(),
-                       [](const Run* run) { return run->final_evaluation()->coverage == "all"; });
-  });
-}
-
 void refuse_subsets(const Report& report, Claim& claim) {
   if (claim.verdict == Verdict::no_data || covers_all(report)) return;
   claim.verdict = Verdict::not_decided;
@@ -88,8 +114,9 @@ Claim judge_below(const Report& report, Claim claim, const std::string& subject,
     const Interval interval = comparison.interval();
     better += interval.low > 0 ? 1 : 0;
     worse += interval.high < 0 ? 1 : 0;
-    claim.evidence.push_back({comparison.pair->pair->size + " " + comparison.pair->pair->length,
-                              share(comparison.gain()) + " " + share(interval)});
+    claim.evidence.push_back(
+        {comparison.pair->pair->size + " " + length_words(comparison.pair->pair->length),
+         share(comparison.gain()) + " " + share(interval)});
   }
   claim.measure = fmt::format("Loss of {} below that of {} by", subject, other);
   claim.verdict = worse > 0                     ? Verdict::does_not_hold
@@ -155,7 +182,7 @@ Claim judge_growth(const Report& report, Claim claim, const std::string& subject
     ++slopes, most_sizes = std::max(most_sizes, fitted.sizes);
     growing += fitted.interval.low > 0 ? 1 : 0;
     shrinking += fitted.interval.high < 0 ? 1 : 0;
-    claim.evidence.push_back({fmt::format("{}, {} sizes", length, fitted.sizes),
+    claim.evidence.push_back({fmt::format("{}, {} sizes", length_words(length), fitted.sizes),
                               share(fitted.value) + " " + share(fitted.interval)});
   }
   if (slopes == 0) return claim;
@@ -211,7 +238,8 @@ Claim judge_short_context(const Report& report, Claim claim, const std::string& 
     if (!std::isfinite(mean)) continue;
     const Interval interval = seed_interval(gains, mean, report.confidence);
     ++pairs, better += interval.low > 0 ? 1 : 0, worse += interval.high < 0 ? 1 : 0;
-    claim.evidence.push_back({pair.size + " " + pair.length, share(mean) + " " + share(interval)});
+    claim.evidence.push_back(
+        {pair.size + " " + length_words(pair.length), share(mean) + " " + share(interval)});
   }
   if (pairs == 0) return claim;
   claim.measure =
@@ -237,6 +265,7 @@ double relative_slowness(const Report& report, const Cell& cell, const std::stri
 Claim judge_efficiency(const Report& report, Claim claim, const std::string& subject) {
   claim.would_decide = "a baseline fitted over a range of FLOPs that holds these losses";
   int better = 0, worse = 0, gains = 0;
+  bool hours_unknown = false;
   for (const GainReport& entry : report.gains) {
     if (entry.arm != subject || entry.axis != FitAxis::training_flops) continue;
     if (!entry.gain.problem.empty()) continue;
@@ -244,17 +273,20 @@ Claim judge_efficiency(const Report& report, Claim claim, const std::string& sub
     const double slowness = relative_slowness(report, *cell, report.collection.baseline());
     const double in_hours = entry.gain.gain / slowness;
     ++gains;
-    const bool hours_better = !(entry.gain.interval.low / slowness <= 1);
+    const bool hours_better = entry.gain.interval.low / slowness > 1;  // NaN: not known
     better += entry.gain.interval.low > 1 && hours_better ? 1 : 0;
+    hours_unknown = hours_unknown || !std::isfinite(slowness);
     worse += entry.gain.interval.high < 1 || entry.gain.interval.high / slowness < 1 ? 1 : 0;
     claim.evidence.push_back(
-        {entry.size + " " + entry.length,
+        {entry.size + " " + length_words(entry.length),
          fmt::format("{:.2f} x FLOPs [{:.2f}, {:.2f}], {}", entry.gain.gain,
                      entry.gain.interval.low, entry.gain.interval.high,
                      std::isfinite(in_hours) ? fmt::format("{:.2f} x hours", in_hours)
                                              : std::string("hours not comparable"))});
   }
   if (gains == 0) return claim;
+  if (hours_unknown)
+    claim.would_decide = "runs of both arms on the same device with the same number of threads";
   claim.measure = "What the baseline needs to reach this arm's loss, over what the arm used";
   claim.verdict = worse > 0         ? Verdict::does_not_hold
                   : better == gains ? Verdict::holds
@@ -293,8 +325,15 @@ std::string Claim::evidence_text() const {
   return text;
 }
 
+bool covers_all(const Report& report) {
+  return std::all_of(report.cells.begin(), report.cells.end(), [](const Cell& cell) {
+    return std::all_of(cell.runs.begin(), cell.runs.end(),
+                       [](const Run* run) { return run->final_evaluation()->coverage == "all"; });
+  });
+}
+
 std::vector<Claim> judge_claims(const Report& report) {
-  const std::string subject = arm_of(report, {"meta_state"});
+  const std::string subject = subject_of(report);
   const std::string transformer = arm_of(report, {"transformer", "transformer_pp"});
   const std::string plain = arm_of(report, {"rwkv7"});
   std::vector<Claim> claims;
@@ -321,11 +360,10 @@ std::vector<Claim> judge_claims(const Report& report) {
     claims.push_back(judge_below(report, {"i", "Explanation: the Meta-State layer adds to RWKV-7"},
                                  subject, plain));
   }
-  for (const std::string& arm : report.collection.arms)
-    if (arm != subject && arm.find("time_mix") != std::string::npos)
-      claims.push_back(
-          judge_below(report, {"j", "Explanation: the state's read-out beats the time_mix control"},
-                      subject, arm));
+  for (const std::string& arm : meta_state_arms(report, "time_mix"))
+    claims.push_back(
+        judge_below(report, {"j", "Explanation: the state's read-out beats the time_mix control"},
+                    subject, arm));
   return claims;
 }
 

@@ -27,6 +27,9 @@ struct Claim {
 };
 
 struct Report;
+// Whether every final evaluation scored its whole split: only then may it carry a claim.
+bool covers_all(const Report& report);
+
 // In the order of their letters. The report's cells, pairs, fits and gains must stand.
 std::vector<Claim> judge_claims(const Report& report);
 

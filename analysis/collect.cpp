@@ -3,39 +3,28 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <fstream>
-#include <iterator>
 #include <limits>
-#include <nlohmann/json.hpp>
-#include <sstream>
-#include <tuple>
+#include <set>
 
 #include "analysis/thin.hpp"
 #include "core/error.hpp"
+#include "core/heartbeat.hpp"
 #include "core/journal.hpp"
+#include "core/yaml.hpp"
 
 namespace metascale {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t longest_reason = 400;  // characters of a FAILED file that a page shows
-
-std::string first_words(const fs::path& path) {
-  std::ifstream file(path);
-  std::string text(longest_reason, '\0');
-  file.read(text.data(), std::streamsize(text.size()));
-  text.resize(std::size_t(std::max<std::streamsize>(file.gcount(), 0)));
-  while (!text.empty() && std::isspace(static_cast<unsigned char>(text.back()))) text.pop_back();
-  return text;
-}
-
 // The scheduler's word for a run that has neither DONE nor FAILED: "running", "queued" ...
 std::string recorded_state(const fs::path& folder) {
-  std::ifstream file(folder / "state.json");
-  const auto json = nlohmann::json::parse(file, nullptr, false);
-  if (!json.is_object() || !json.contains("state") || !json["state"].is_string()) return "";
-  return json["state"].get<std::string>();
+  try {
+    const auto heartbeat = read_heartbeat(folder);
+    return heartbeat ? name_of(heartbeat->phase) : "";
+  } catch (const Error&) {
+    return "";  // damaged: the other files still tell
+  }
 }
 
 std::string last_event(const RunLog& log, const std::string& kind) {
@@ -47,13 +36,13 @@ std::string last_event(const RunLog& log, const std::string& kind) {
 void settle_state(Run& run, const fs::path& folder) {
   const bool on_disk = !folder.empty();
   const std::string said = on_disk ? recorded_state(folder) : run.fact("status").value_or("");
-  if ((on_disk && fs::exists(folder / "FAILED")) || said == "failed") {
+  if (on_disk ? fs::exists(folder / "DONE") : said == "done") {  // it outlives an older FAILED
+    run.state = RunState::done;
+  } else if ((on_disk && fs::exists(folder / "FAILED")) || said == "failed") {
     run.state = RunState::failed;
-    if (on_disk) run.reason = first_words(folder / "FAILED");
+    if (on_disk) run.reason = read_failure(folder);
     if (run.reason.empty()) run.reason = last_event(run.log, "failed");
     if (run.reason.empty()) run.reason = "no reason was recorded";
-  } else if (on_disk ? fs::exists(folder / "DONE") : said == "done") {
-    run.state = RunState::done;
   } else {
     run.state = RunState::unfinished;
     const auto planned = run.number("steps_planned");
@@ -89,11 +78,21 @@ std::vector<CurvePoint> trend_of(const std::vector<CurvePoint>& points, std::siz
   return trend;
 }
 
+void mark_data(Run& run) {
+  std::set<std::int64_t> steps;
+  for (const Evaluation& evaluation : run.log.evaluations) steps.insert(evaluation.step);
+  for (const StepRow& row : run.log.steps)
+    if (steps.contains(row.step) || &row == &run.log.steps.back())
+      run.marks.push_back({row.step, row.tokens, row.digest});
+}
+
 void condense_steps(Run& run, const CollectOptions& options) {
   std::vector<CurvePoint> points;
   std::vector<double> losses, speeds;
   for (const StepRow& row : run.log.steps) {
     run.hours += std::isfinite(row.seconds) ? row.seconds / 3600 : 0;
+    if (run.role == "trunk")
+      run.trunk.push_back({row.step, row.tokens, row.flops, run.hours, row.loss});
     if (std::isfinite(row.tokens_per_second)) speeds.push_back(row.tokens_per_second);
     if (!std::isfinite(row.loss)) {
       ++run.non_finite_rows;
@@ -108,8 +107,9 @@ void condense_steps(Run& run, const CollectOptions& options) {
   if (!run.log.steps.empty()) {
     const StepRow& last = run.log.steps.back();
     run.steps = last.step, run.tokens = last.tokens;
-    run.flops = last.flops, run.data_digest = last.digest;
+    run.flops = last.flops;
   }
+  mark_data(run);
   std::sort(speeds.begin(), speeds.end());
   run.tokens_per_second = speeds.empty() ? 0 : quantile(speeds, 0.5);
   run.log.steps = {};
@@ -130,17 +130,6 @@ void condense_segments(Run& run) {
   for (Evaluation& evaluation : run.log.evaluations) evaluation.segments = {};
 }
 
-std::vector<std::string> split_at_commas(const std::string& text) {
-  std::vector<std::string> parts;
-  std::istringstream stream(text);
-  for (std::string part; std::getline(stream, part, ',');) {
-    part.erase(0, part.find_first_not_of(' '));
-    part.erase(part.find_last_not_of(' ') + 1);
-    if (!part.empty()) parts.push_back(part);
-  }
-  return parts;
-}
-
 Run read_run(const fs::path& folder, const CollectOptions& options) {
   try {
     return summarise(read_run_folder(folder), folder, options);
@@ -151,9 +140,9 @@ Run read_run(const fs::path& folder, const CollectOptions& options) {
     const std::string said = recorded_state(folder);
     // A run that never started has no log yet: nothing is damaged.
     const bool started = fs::exists(folder / "journal.jsonl") || fs::exists(folder / "run.h5");
-    if (fs::exists(folder / "FAILED")) {
+    if (fs::exists(folder / "FAILED") && !fs::exists(folder / "DONE")) {
       run.state = RunState::failed;
-      run.reason = first_words(folder / "FAILED") + " (no log: " + error.what() + ")";
+      run.reason = read_failure(folder) + " (no log: " + error.what() + ")";
     } else if (!started) {
       run.state = RunState::unfinished;
       run.reason = said.empty() ? "not started" : said;
@@ -170,6 +159,34 @@ std::vector<fs::path> run_folders(const fs::path& folder) {
     if (entry.is_directory()) folders.push_back(entry.path());
   std::sort(folders.begin(), folders.end());
   return folders;
+}
+
+// The run ids that the sweep file last resolved to; nothing without a lock.
+std::optional<std::set<std::string>> locked_runs(const fs::path& lock) {
+  if (!fs::exists(lock)) return std::nullopt;
+  const YamlNode root = read_yaml(lock, {.bytes = 256u << 20, .nodes = 20'000'000});
+  const YamlNode* runs = root.find("runs");
+  if (runs == nullptr) throw yaml_error(root, "lacks runs", "a new start of the sweep writes it");
+  std::set<std::string> ids;
+  for (const YamlNode& run : runs->items)
+    if (const YamlNode* id = run.find("id")) ids.insert(id->text);
+  return ids;
+}
+
+void leave_out_superseded(Collection& collection) {
+  std::int64_t count = 0;
+  try {
+    const auto ids = locked_runs(collection.folder / "sweep.lock.yaml");
+    if (!ids) return;
+    for (Run& run : collection.runs)
+      if (!ids->contains(run.id)) run.left_out = "not in the sweep file (any more)", ++count;
+  } catch (const Error& error) {
+    collection.notes.push_back(concat(error.what(), ". All runs of the folder count."));
+  }
+  if (count > 0)
+    collection.notes.push_back(concat(count, count == 1 ? " run is" : " runs are",
+                                      " not in the sweep file (any more) and not compared; see "
+                                      "Runs."));
 }
 
 }  // namespace
@@ -236,31 +253,6 @@ Run summarise(RunLog log, const fs::path& folder, const CollectOptions& options)
   return run;
 }
 
-void settle_order(Collection& collection) {
-  for (const Run& run : collection.runs) {
-    if (const auto arms = run.fact("arms"); arms && collection.arms.empty())
-      collection.arms = split_at_commas(*arms);
-    if (collection.sweep.empty()) collection.sweep = run.fact("sweep").value_or("");
-  }
-  for (const Run& run : collection.runs)  // an arm that the list does not know comes last
-    if (!run.arm.empty() &&
-        std::find(collection.arms.begin(), collection.arms.end(), run.arm) == collection.arms.end())
-      collection.arms.push_back(run.arm);
-  for (const Run& run : collection.runs)
-    if (const auto baseline = run.fact("baseline_arm")) {
-      const auto found = std::find(collection.arms.begin(), collection.arms.end(), *baseline);
-      if (found != collection.arms.end()) std::rotate(collection.arms.begin(), found, found + 1);
-      break;
-    }
-  const auto place = [&](const Run& run) {
-    const auto arm = std::find(collection.arms.begin(), collection.arms.end(), run.arm);
-    return std::tuple(arm - collection.arms.begin(), run.number("parameters").value_or(0),
-                      run.number("tokens_planned").value_or(0), run.seed, run.id);
-  };
-  std::stable_sort(collection.runs.begin(), collection.runs.end(),
-                   [&](const Run& a, const Run& b) { return place(a) < place(b); });
-}
-
 Collection collect(const fs::path& folder, const CollectOptions& options) {
   if (!fs::is_directory(folder))
     throw Error(concat(folder.string(), ": no such folder; give results/<sweep> or a run's folder"),
@@ -276,7 +268,8 @@ Collection collect(const fs::path& folder, const CollectOptions& options) {
     if (run.id.empty()) run.id = run_folder.filename().string();
     collection.runs.push_back(std::move(run));
   }
-  settle_order(collection);
+  leave_out_superseded(collection);
+  settle(collection);
   if (collection.sweep.empty()) collection.sweep = fs::weakly_canonical(folder).filename().string();
   return collection;
 }

@@ -25,6 +25,13 @@ struct CurvePoint {
   double loss = 0;   // nats per token of the step's batch
 };
 
+// What a run had trained on after a step.
+struct DataMark {
+  std::int64_t step = 0;
+  std::int64_t tokens = 0;
+  std::uint64_t digest = 0;  // running, of all token ids so far
+};
+
 struct Run {
   std::string id;
   std::string folder;  // relative to the results folder
@@ -40,14 +47,17 @@ struct Run {
   std::int64_t steps = 0;               // done
   std::int64_t tokens = 0;              // trained on
   double flops = 0;                     // achieved training FLOPs, model FLOPs
-  double hours = 0;                     // wall time of all steps
+  double hours = 0;                     // wall time of all steps, a branch's trunk included
   double tokens_per_second = 0;         // median over steps
   std::int64_t non_finite_rows = 0;     // steps whose loss is NaN or infinite
-  std::uint64_t data_digest = 0;        // running digest of the token ids after the last step
+  std::vector<DataMark> marks;          // at the steps of evaluations, and at the last
+  std::vector<CurvePoint> trunk;        // of a trunk: all steps, for its branches
+  CurvePoint inherited;                 // of a branch: where it left its trunk; step 0: no branch
+  std::string left_out;                 // why it is not compared though it could be
 
-  // Whether it is one of the runs that the sweep compares: neither a trial nor a trunk, with an
-  // arm.
-  bool is_compared() const { return role == "run" && !arm.empty(); }
+  // Whether it is one of the runs that the sweep compares: neither a trial nor a trunk nor
+  // superseded, with an arm.
+  bool is_compared() const { return role == "run" && !arm.empty() && left_out.empty(); }
   // The final evaluation on test, or on validation if test was never opened; nullptr: none.
   const Evaluation* final_evaluation() const;
   std::optional<std::string> fact(const std::string& key) const;
@@ -73,14 +83,17 @@ struct Collection {
 };
 
 // Reads results/<sweep>, or a single run folder. A run that cannot be read is in the result, with
-// the reason. Throws Error{bad_input} only if the folder itself does not exist.
+// the reason; one that sweep.lock.yaml does not name is left out. Throws Error{bad_input} only if
+// the folder itself does not exist.
 Collection collect(const std::filesystem::path& folder, const CollectOptions& options = {});
 
 // A run out of a log. `folder` holds DONE, FAILED and state.json; if it is empty, the log's fact
 // "status" says how the run ended.
 Run summarise(RunLog log, const std::filesystem::path& folder, const CollectOptions& options = {});
 
-// Sorts runs and settles the order of arms. collect does it; so must who builds runs in memory.
-void settle_order(Collection& collection);
+// Sorts runs, settles the order of arms, gives branches the hours of their trunks, and leaves out
+// done runs of one arm, size, length and seed, of which nothing says which counts. collect does it;
+// so must who builds runs in memory.
+void settle(Collection& collection);
 
 }  // namespace metascale

@@ -9,12 +9,38 @@
 #include "analysis/match.hpp"
 #include "analysis/support/text.hpp"
 #include "core/journal.hpp"
+#include "core/match_key.hpp"
 
 namespace metascale {
 namespace {
 
+const DataMark* mark_at(const Run& run, std::int64_t step) {
+  for (const DataMark& mark : run.marks)
+    if (mark.step == step) return &mark;
+  return nullptr;
+}
+
+// At one step: equally many tokens, and the same ones.
+void compare_data_at(std::int64_t step, const Run& first, const Run& second,
+                     std::vector<std::string>& reasons) {
+  const DataMark *one = mark_at(first, step), *other = mark_at(second, step);
+  if (one == nullptr || other == nullptr)
+    reasons.push_back(
+        concat((one == nullptr ? first : second).id, " has not logged what step ", step, " saw"));
+  else if (one->tokens != other->tokens)
+    reasons.push_back(
+        concat("trained on ", one->tokens, " and ", other->tokens, " tokens by step ", step));
+  else if (one->digest != other->digest &&
+           must_agree(match_key_of(first.log.facts), match_key_of(second.log.facts), "data_order"))
+    reasons.push_back(
+        concat("trained on different tokens, or on the same in another order, by "
+               "step ",
+               step));
+}
+
 // Validation losses at the last step that both have evaluated.
 void compare_trimmed(const Run& first, const Run& second, CompareResult& result) {
+  result.reasons = differences(match_key_of(first.log.facts), match_key_of(second.log.facts));
   for (const Evaluation& one : first.log.evaluations)
     for (const Evaluation& other : second.log.evaluations) {
       const bool alike = one.split == "validation" && other.split == "validation" &&
@@ -28,6 +54,7 @@ void compare_trimmed(const Run& first, const Run& second, CompareResult& result)
     result.reasons.push_back("no step at which both were evaluated on the same validation windows");
     return;
   }
+  compare_data_at(result.step, first, second, result.reasons);
   result.result.difference = result.result.second_loss - result.result.first_loss;
   result.result.relative = result.result.difference / result.result.first_loss;
 }

@@ -25,6 +25,22 @@ void compare_evaluations(const Run& first, const Run& second, std::vector<std::s
                              " tokens) and ", other->coverage, " (", other->tokens, " tokens)"));
 }
 
+// At the last step after which both had trained on equally many tokens.
+void compare_data(const Run& first, const Run& second, std::vector<std::string>& reasons) {
+  for (auto one = first.marks.rbegin(); one != first.marks.rend(); ++one)
+    for (auto other = second.marks.rbegin(); other != second.marks.rend(); ++other) {
+      if (one->tokens != other->tokens) continue;
+      if (one->digest != other->digest)
+        reasons.push_back(
+            "trained on different tokens, or on the same in another order: the running digests of "
+            "the token ids differ");
+      return;
+    }
+  reasons.push_back(
+      "no logged step after which both had trained on equally many tokens: whether they were the "
+      "same is unknown");
+}
+
 using Seeds = std::map<std::int64_t, const Run*>;
 struct Cell {
   std::string size, length;
@@ -84,20 +100,21 @@ void match_cell(const Cell& cell, const std::string& first_arm, const std::strin
 }  // namespace
 
 std::vector<std::string> mismatches(const Run& first, const Run& second) {
-  std::vector<std::string> reasons =
-      differences(match_key_of(first.log.facts), match_key_of(second.log.facts));
+  const MatchKey one = match_key_of(first.log.facts), other = match_key_of(second.log.facts);
+  std::vector<std::string> reasons = differences(one, other);
   compare_evaluations(first, second, reasons);
-  if (first.tokens != second.tokens)
+  if (first.tokens != second.tokens && must_agree(one, other, "tokens"))
     reasons.push_back(concat("trained on ", first.tokens, " and ", second.tokens, " tokens"));
-  else if (first.data_digest != second.data_digest)
-    reasons.push_back(
-        "trained on different tokens, or on the same in another order: the running "
-        "digests of the token ids differ");
+  else if (must_agree(one, other, "data_order"))
+    compare_data(first, second, reasons);
   return reasons;
 }
 
 Matching match(const Collection& collection) {
   Matching matching;
+  for (const Run& run : collection.runs)
+    if (run.role == "run" && !run.left_out.empty())
+      matching.refused.push_back({run.id, "", run.size, run.length, {run.left_out}});
   const std::vector<Cell> cells = cells_of(collection);
   for (std::size_t first = 0; first < collection.arms.size(); ++first)
     for (std::size_t second = first + 1; second < collection.arms.size(); ++second)

@@ -21,7 +21,8 @@ struct MatchedPair {
 };
 
 struct NotComparable {
-  std::string first, second;  // run ids, or arms where a whole cell is missing
+  std::string first, second;  // run ids, or arms where a whole cell is missing; second may be
+                              // empty: the first is compared with none
   std::string size, length;
   std::vector<std::string> reasons;
 };

@@ -56,13 +56,23 @@ PublishedResult result_of(const YamlNode& entry) {
           unsafe == nullptr ? "" : unsafe->text};
 }
 
-// The tokenizer's name stands in the configuration; the fact may be its digest.
+// The tokenizer's name stands in the configuration, there with its folder; the fact may be its
+// digest.
+bool has_tokenizer(const Run& run, const std::string& name) {
+  if (run.fact("tokenizer").value_or("").find(name) != std::string::npos) return true;
+  const std::string& text = run.log.configuration;
+  const std::string key = "tokenizer: ";
+  const std::size_t at = text.find(key);
+  if (at == std::string::npos) return false;
+  const std::string value = text.substr(at + key.size(), text.find('\n', at) - at - key.size());
+  return value.substr(value.rfind('/') + 1).starts_with(name);
+}
+
 bool same_quantity(const PublishedResult& result, const Run& run) {
   const Evaluation* evaluation = run.final_evaluation();
   return evaluation != nullptr && evaluation->split == result.split &&
          evaluation->coverage == "all" && run.fact("data_name").value_or("") == result.data &&
-         (run.fact("tokenizer").value_or("").find(result.tokenizer) != std::string::npos ||
-          run.log.configuration.find("tokenizer: " + result.tokenizer) != std::string::npos);
+         has_tokenizer(run, result.tokenizer);
 }
 
 }  // namespace

@@ -53,7 +53,8 @@ std::string toggle(const char* id, const char* label, bool on) {
 
 std::vector<std::pair<std::string, std::string>> length_choices(const Report& report, bool last) {
   std::vector<std::pair<std::string, std::string>> choices;
-  for (const std::string& length : report.lengths()) choices.emplace_back(length, length);
+  for (const std::string& length : report.lengths())
+    choices.emplace_back(length, length_words(length));
   if (last) std::reverse(choices.begin(), choices.end());
   return choices;
 }
@@ -267,9 +268,11 @@ std::string headline(const Report& report) {
   const PairedResult& result = largest->result;
   const Interval interval{100 * result.with_seeds.low / result.first_loss,
                           100 * result.with_seeds.high / result.first_loss};
-  return fmt::format("At {} ({}), the loss of {} differs from that of {} by {:+.2f} % {}{}.",
-                     largest->pair->size, largest->pair->length, largest->pair->second_arm,
-                     largest->pair->first_arm, 100 * result.relative, interval_text(interval, 2),
+  return fmt::format("{}t {} ({}), the loss of {} differs from that of {} by {:+.2f} % {}{}.",
+                     covers_all(report) ? "A" : "On a fixed subset, which claims nothing: a",
+                     largest->pair->size, length_words(largest->pair->length),
+                     largest->pair->second_arm, largest->pair->first_arm, 100 * result.relative,
+                     interval_text(interval, 2),
                      interval.excludes(0) ? "" : ", an interval that contains 0");
 }
 
@@ -281,7 +284,10 @@ std::string head_of(const Report& report) {
   for (std::size_t i = 0; i < report.collection.arms.size(); ++i)
     arms += (i == 0 ? "" : i == 1 ? " against " : ", ") + report.collection.arms[i];
   double hours = 0, flops = 0;
-  for (const Run& run : runs) hours += run.hours, flops += run.flops;
+  for (const Run& run : runs) {  // what a branch shares with its trunk is the trunk's
+    const double own = run.hours - run.inherited.hours;
+    hours += std::isfinite(own) ? own : 0, flops += run.flops - run.inherited.flops;
+  }
   const auto sizes = report.sizes();
   return "<header class=\"page\"><p class=\"eyebrow\">metascale report</p><h1>" +
          html_escape(report.collection.sweep) + "</h1><p class=\"lead\">" +

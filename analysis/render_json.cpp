@@ -6,6 +6,7 @@
 
 #include "analysis/palette.hpp"
 #include "analysis/published.hpp"
+#include "analysis/support/text.hpp"
 #include "core/build_info.hpp"
 
 namespace metascale {
@@ -109,7 +110,7 @@ Json cells_json(const Report& report) {
 Json runs_json(const Report& report) {
   Json list = Json::array();
   for (const Run& run : report.collection.runs) {
-    if (run.curve.empty() || run.role == "trial") continue;
+    if (run.curve.empty() || run.role == "trial" || !run.left_out.empty()) continue;
     Json curve, evaluations;
     for (const char* key : {"step", "tokens", "flops", "hours", "loss"})
       curve[key] = Json::array(), evaluations[key] = Json::array();
@@ -134,6 +135,7 @@ Json runs_json(const Report& report) {
                     {"arm", run.arm},
                     {"size", run.size},
                     {"length", run.length},
+                    {"length_words", length_words(run.length)},
                     {"seed", run.seed},
                     {"state", name_of(run.state)},
                     {"curve", std::move(curve)},

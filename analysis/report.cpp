@@ -40,7 +40,16 @@ ReportResult result_of(Report& report, const fs::path& page) {
       case RunState::unfinished: ++result.unfinished; break;
       case RunState::unreadable: ++result.unreadable; break;
     }
-  result.not_comparable = std::int64_t(report.matching.refused.size());
+  const auto& runs = report.collection.runs;
+  const auto failed = std::find_if(runs.begin(), runs.end(),
+                                   [](const Run& run) { return run.state == RunState::failed; });
+  if (failed != runs.end()) result.first_failure = failed->id + ": " + failed->reason;
+  const auto& refused = report.matching.refused;
+  result.not_comparable = std::int64_t(refused.size());
+  if (!refused.empty())
+    result.first_difference =
+        concat(refused[0].first, " and ", refused[0].second,
+               refused[0].reasons.empty() ? std::string() : ": " + refused[0].reasons[0]);
   result.claims = std::move(report.claims);
   result.notes = std::move(report.notes);
   return result;

@@ -105,6 +105,7 @@ struct ReportResult {
   std::filesystem::path page;  // report.html
   std::int64_t done = 0, failed = 0, unfinished = 0, unreadable = 0;
   std::int64_t not_comparable = 0;
+  std::string first_failure, first_difference;  // why the first of them is; empty: there is none
   std::vector<Claim> claims;
   std::vector<std::string> notes;
 };

@@ -13,7 +13,8 @@ struct TableColumn {
   std::string key;    // in CSV
   std::string title;  // for people, with the unit
   bool numeric = true;
-  bool wide = false;  // holds sentences
+  bool wide = false;   // holds sentences
+  bool below = false;  // on the page: where there is something, on a line of its own under the row
 };
 
 struct TableCell {
@@ -43,6 +44,8 @@ Table environment_table(const Report& report);
 Table curves_table(const Report& report);  // thinned training curves, for CSV
 
 std::vector<Table> all_tables(const Report& report);
+
+TableCell length_cell(const std::string& label);  // with a space for people, as it is in CSV
 
 std::string to_csv(const Table& table);
 std::string to_markdown(const Table& table);

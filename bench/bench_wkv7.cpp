@@ -1,6 +1,7 @@
 // Time of the WKV7 operators per head-token (one token of one head) and core, in f32:
 //   bench_wkv7 [head size = 64] [tokens = 512] [heads = 4] [avx512 | avx2 | scalar]
-// Medians and the best of repeated runs on one thread, in time of that thread; FLOPs as Cost counts them.
+// Medians and the best of repeated runs on one thread, in time of that thread; FLOPs as Cost counts
+// them.
 #include <time.h>
 
 #include <algorithm>

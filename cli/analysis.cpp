@@ -36,10 +36,12 @@ struct FitVerb {
 
 ExitCode run_report(const ReportVerb& verb) {
   ReportOptions options = verb.options;
+  const fs::path sweep = verb.folder / "sweep.yaml";  // as `run` left it; none beside foreign logs
+  if (fs::exists(sweep)) apply_analysis(read_definition(sweep).analysis, options);
   options.threads = int(std::max(1u, std::thread::hardware_concurrency()));
   options.figures = !verb.no_figures;
   if (verb.watch) options.refresh_seconds = 10;
-  catch_stop_signals();
+  if (verb.watch) catch_stop_signals();
   do {
     ReportResult result;
     {

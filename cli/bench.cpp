@@ -3,15 +3,12 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <map>
 #include <nlohmann/json.hpp>
-#include <thread>
 
 #include "cli/command.hpp"
-#include "core/atomic_file.hpp"
 #include "experiments/benchmark.hpp"
 #include "experiments/plan.hpp"
-#include "sweeps/run_sweep.hpp"
+#include "sweeps/hours.hpp"
 
 namespace metascale {
 namespace {
@@ -29,9 +26,12 @@ struct CpuVerb {
 bool wanted(const std::vector<std::string>& names, const std::string& name) {
   return names.empty() || std::find(names.begin(), names.end(), name) != names.end();
 }
+constexpr int dropped_steps = 20, least_steps = 30;  // of bench sweep
+
 struct BenchSweepVerb {
   std::filesystem::path file, results = "results";
   int steps = 120, threads = 1;
+  bool json = false;
 };
 
 // About 1M and 10M parameters with a byte vocabulary; head size 64 (32 at 1M).
@@ -54,8 +54,7 @@ StepBenchmark benchmark_of(const Rung& rung, std::size_t which, Precision precis
                      .head_size = rung.head_size,
                      .heads = rung.width / rung.head_size,
                      .feed_forward = rung.feed_forward[which]};
-  benchmark.training = {
-      .batch_tokens = rung.rows * 256, .context = 256, .precision = precision};
+  benchmark.training = {.batch_tokens = rung.rows * 256, .context = 256, .precision = precision};
   return benchmark;
 }
 
@@ -74,8 +73,8 @@ json bench_steps(const CpuVerb& verb) {
         const double gemm = measure_gemm(precision, verb.threads);  // in turn: the machine drifts
         const StepTiming timing = measure_step(benchmark);
         const auto counts = count_model(benchmark.model, benchmark.training.context);
-        const double spread = (timing.slowest_seconds - timing.fastest_seconds) /
-                              timing.median_seconds;
+        const double spread =
+            (timing.slowest_seconds - timing.fastest_seconds) / timing.median_seconds;
         rows.push_back({{"architecture", name_of(architectures[which])},
                         {"size", rung.name},
                         {"parameters", counts.parameters},
@@ -118,29 +117,30 @@ ExitCode run_cpu(const CpuVerb& verb) {
   return ExitCode::good;
 }
 
-// Runs of one arm and size have one shape: it is measured once.
 ExitCode run_bench_sweep(const BenchSweepVerb& verb) {
   const Definition definition = read_definition(verb.file);
-  const Ledger ledger(verb.results / definition.name);
-  json measured = json::object();
+  StepSeconds seconds(verb.results / definition.name);
+  json rows = json::object();
   for (const auto& run : resolve(definition).runs) {
-    const std::string shape = run.config.arm + " " + run.config.size;
-    if (measured.contains(shape)) continue;
+    const std::string shape = shape_of(run.config);
+    if (rows.contains(shape)) continue;
     const StepTiming timing = measure_step({.model = run.config.model,
                                             .training = run.config.training,
                                             .threads = verb.threads,
-                                            .dropped = 20,
-                                            .counted = std::max(1, verb.steps - 20)});
-    measured[shape] = {{"seconds_per_step", timing.median_seconds},
-                       {"tokens_per_second", timing.tokens_per_second},
-                       {"threads", verb.threads}};
+                                            .dropped = dropped_steps,
+                                            .counted = verb.steps - dropped_steps});
+    seconds.set(run.config, timing.median_seconds);
+    rows[shape] = {{"seconds_per_step", timing.median_seconds},
+                   {"tokens_per_second", timing.tokens_per_second}};
+    if (verb.json) continue;
     fmt::print("{:<32} {:>10.0f} tokens/s\n", shape, timing.tokens_per_second);
     std::fflush(stdout);
   }
-  std::filesystem::create_directories(ledger.folder());
-  const auto path = ledger.folder() / "bench.json";
-  write_file_atomically(path, json{{"schema", 1}, {"shapes", measured}}.dump(2) + "\n");
-  fmt::print("written to {}: plan reads it\n", path.string());
+  seconds.write();
+  if (verb.json)
+    fmt::print("{}\n", json{{"threads", verb.threads}, {"shapes", rows}}.dump(2));
+  else
+    fmt::print("metascale plan {} now knows the hours\n", verb.file.string());
   return ExitCode::good;
 }
 
@@ -150,9 +150,9 @@ void add_bench_verbs(CLI::App& app, Action& action) {
   CLI::App* bench = app.add_subcommand("bench", "measured speed on this machine");
   bench->require_subcommand(1);
   const auto cpu = std::make_shared<CpuVerb>();
-  CLI::App* verb = add_verb(*bench, action, "cpu",
-                            "training steps at 1M and 10M parameters, and the WKV7 scan",
-                            "metascale bench cpu --threads 2", cpu, run_cpu);
+  CLI::App* verb =
+      add_verb(*bench, action, "cpu", "training steps at 1M and 10M parameters, and the WKV7 scan",
+               "metascale bench cpu --threads 2", cpu, run_cpu);
   verb->add_option("--threads", cpu->threads, "of each step")->check(CLI::PositiveNumber);
   verb->add_option("--steps", cpu->steps, "counted steps")->check(CLI::PositiveNumber);
   verb->add_option("--size", cpu->sizes, "1M, 10M [both]");
@@ -165,8 +165,10 @@ void add_bench_verbs(CLI::App& app, Action& action) {
                   "metascale bench sweep sweeps/quick.yaml", sweep, run_bench_sweep);
   verb->add_option("file", sweep->file, "sweep file")->required();
   verb->add_option("--results", sweep->results, "folder of results");
-  verb->add_option("--steps", sweep->steps, "of each shape; the first 20 are dropped");
+  verb->add_option("--steps", sweep->steps, "of each shape; the first 20 are dropped")
+      ->check(CLI::Range(least_steps, 1'000'000));
   verb->add_option("--threads", sweep->threads, "of each step")->check(CLI::PositiveNumber);
+  verb->add_flag("--json", sweep->json, "for machines");
 }
 
 }  // namespace metascale

@@ -1,4 +1,5 @@
-// The verbs of the program. Each lives in cli/<verb>.cpp: it declares its options, calls one room, prints.
+// The verbs of the program. Each lives in cli/<verb>.cpp: it declares its options, calls one room,
+// prints.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -15,6 +16,7 @@ using Action = std::function<ExitCode()>;
 void add_sweep_verbs(CLI::App& app, Action& action);     // check plan run status logs
 void add_train_verbs(CLI::App& app, Action& action);     // train repair
 void add_data_verbs(CLI::App& app, Action& action);      // data corpus|prepare|inspect|verify
+void add_encode_verbs(CLI::App& data, Action& action);   // data encode|decode
 void add_analysis_verbs(CLI::App& app, Action& action);  // report compare fit
 void add_bench_verbs(CLI::App& app, Action& action);     // bench
 void add_doctor_verb(CLI::App& app, Action& action);     // doctor

@@ -49,7 +49,8 @@ void print_parts(const PrepareResult& result) {
   for (const auto& part : result.parts)
     fmt::print("{:<12} {:>10} {:>14} {:>14}  {}.bin\n", name_of(part.split), part.info.documents,
                part.info.tokens, part.info.bytes, part.path.string());
-  if (result.split_by_hash) fmt::print("split by a hash of each document: 3 % validation, 3 % test\n");
+  if (result.split_by_hash)
+    fmt::print("split by a hash of each document: 3 % validation, 3 % test\n");
   if (result.skipped > 0) fmt::print("bad lines skipped: {}\n", result.skipped);
   if (result.empty > 0) fmt::print("lines without text: {}\n", result.empty);
 }
@@ -102,9 +103,11 @@ json to_json(const Inspection& found) {
                        {"domain", sample.domain},
                        {"tokens", sample.tokens},
                        {"text", sample.text}});
-  return {{"tokens", found.tokens},   {"documents", found.documents},
+  return {{"tokens", found.tokens},
+          {"documents", found.documents},
           {"tokenizer", found.has_info ? json(found.info.tokenizer) : json()},
-          {"domains", domains},       {"lengths", lengths},
+          {"domains", domains},
+          {"lengths", lengths},
           {"samples", samples}};
 }
 
@@ -168,7 +171,7 @@ void add_data_verbs(CLI::App& app, Action& action) {
   verb->add_option("source", prepare->prepare.source, ".jsonl, .jsonl.zst, .txt or a folder")
       ->required();
   verb->add_option("--out", prepare->prepare.out, "folder of the token files")->required();
-  verb->add_option("--tokenizer", prepare->tokenizer, "bytes");
+  verb->add_option("--tokenizer", prepare->tokenizer, "bytes, or the path of a tokenizer.json");
   verb->add_flag("--skip-bad-lines", prepare->skip_bad_lines, "count them instead of ending");
   verb->add_flag("--json", prepare->json, "for machines");
 
@@ -176,12 +179,16 @@ void add_data_verbs(CLI::App& app, Action& action) {
                   "metascale data inspect corpora/small/train", inspect, run_inspect);
   verb->add_option("file", inspect->path, "token file, with or without .bin")->required();
   verb->add_option("--samples", inspect->options.samples, "documents to show");
+  verb->add_option("--tokenizer", inspect->options.tokenizer,
+                   "path of the tokenizer.json that made it, for the samples");
   verb->add_flag("--json", inspect->json, "for machines");
 
   verb = add_verb(*data, action, "verify", "check every length, offset and digest",
                   "metascale data verify corpora/small/train", verify, run_verify);
   verb->add_option("file", verify->path, "token file, with or without .bin")->required();
   verb->add_flag("--json", verify->json, "for machines");
+
+  add_encode_verbs(*data, action);
 }
 
 }  // namespace metascale

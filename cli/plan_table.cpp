@@ -7,9 +7,10 @@
 #include <optional>
 #include <set>
 
-#include "core/atomic_file.hpp"
 #include "core/units.hpp"
 #include "experiments/program.hpp"
+#include "sweeps/hours.hpp"
+#include "sweeps/run_sweep.hpp"
 
 namespace metascale {
 namespace {
@@ -24,54 +25,34 @@ struct Memory {
 Memory memory_of(const RunConfig& config) {
   ParameterList list;
   const auto& training = config.training;
-  const Program program(config.model,
-                        {.rows = std::max<std::int64_t>(1, training.micro_batch),
-                         .context = training.context,
-                         .tape = {.bf16 = training.precision == Precision::bf16,
-                                  .recompute = training.recompute}},
-                        list);
+  const Program program(
+      config.model,
+      {.rows = std::max<std::int64_t>(1, training.micro_batch),
+       .context = training.context,
+       .tape = {.bf16 = training.precision == Precision::bf16, .recompute = training.recompute}},
+      list);
   const double arena = 4.0 * double(list.arena_elements());
   return {.parameters = 4 * arena,
           .activations = double(program.bytes()),
           .checkpoints = 3 * arena * double(config.log.keep)};
 }
 
-// Seconds per step of each "arm size", as `bench sweep` measured them; empty before that.
-std::map<std::string, double> measured_steps(const Ledger& ledger) {
-  std::map<std::string, double> seconds;
-  std::error_code error;
-  if (!std::filesystem::exists(ledger.folder() / "bench.json", error)) return seconds;
-  const json document = json::parse(read_file(ledger.folder() / "bench.json"), nullptr, false);
-  if (!document.is_object() || !document.contains("shapes")) return seconds;
-  for (const auto& [shape, row] : document.at("shapes").items())
-    if (row.is_object()) seconds[shape] = row.value("seconds_per_step", 0.0);
-  return seconds;
-}
-
-std::string shape_of(const RunConfig& config) { return config.arm + " " + config.size; }
-
-std::optional<double> hours_of(const PlannedRun& run, const std::map<std::string, double>& steps) {
-  const auto found = steps.find(shape_of(run.config));
-  if (found == steps.end()) return std::nullopt;
-  return found->second * run.tokens / double(run.config.training.batch_tokens) / 3600;
-}
-
 std::string models_table(const Resolution& resolution) {
-  std::string text = fmt::format("{:<14} {:<7} {:>7} {:>6} {:>5} {:>14} {:>14} {:>12} {:>10} {:>11}\n",
-                                 "arm", "size", "L x D", "heads", "width", "parameters",
-                                 "non-embedding", "MFLOP/token", "weights", "activations");
+  std::string text = fmt::format(
+      "{:<14} {:<7} {:>7} {:>6} {:>5} {:>14} {:>14} {:>12} {:>10} {:>11}\n", "arm", "size", "L x D",
+      "heads", "width", "parameters", "non-embedding", "MFLOP/token", "weights", "activations");
   std::set<std::string> shown;
   for (const auto& run : resolution.runs) {
     if (!shown.insert(shape_of(run.config)).second) continue;
     const auto& model = run.config.model;
     const Memory memory = memory_of(run.config);
-    text += fmt::format(
-        "{:<14} {:<7} {:>7} {:>6} {:>5} {:>14} {:>14} {:>12.1f} {:>10} {:>11}\n", run.config.arm,
-        run.config.size, fmt::format("{}x{}", model.layers, model.width),
-        fmt::format("{}x{}", head_count(model), model.head_size), model.feed_forward,
-        run.counts.parameters, run.counts.non_embedding_parameters,
-        1e-6 * run.counts.flops_per_token, format_bytes(memory.parameters),
-        format_bytes(memory.activations));
+    text += fmt::format("{:<14} {:<7} {:>7} {:>6} {:>5} {:>14} {:>14} {:>12.1f} {:>10} {:>11}\n",
+                        run.config.arm, run.config.size,
+                        fmt::format("{}x{}", model.layers, model.width),
+                        fmt::format("{}x{}", head_count(model), model.head_size),
+                        model.feed_forward, run.counts.parameters,
+                        run.counts.non_embedding_parameters, 1e-6 * run.counts.flops_per_token,
+                        format_bytes(memory.parameters), format_bytes(memory.activations));
   }
   return text;
 }
@@ -89,11 +70,11 @@ std::string items_table(const Resolution& resolution) {
 }
 
 std::string runs_table(const Resolution& resolution, const Ledger& ledger) {
-  const auto steps = measured_steps(ledger);
+  const StepSeconds seconds(ledger.folder());
   std::string text = fmt::format("\n{:<46} {:>8} {:>10} {:>10} {:>9} {:>8}  {}\n", "run", "steps",
                                  "tokens", "FLOPs", "rate", "hours", "state");
   for (const auto& run : resolution.runs) {
-    const auto hours = hours_of(run, steps);
+    const auto hours = seconds.hours(run);
     const auto status = ledger.status(run.config.id);
     text += fmt::format("{:<46} {:>8} {:>10} {:>10.2e} {:>9.2e} {:>8}  {}{}\n", run.config.id,
                         run.config.training.steps, format_count(run.tokens), run.flops,
@@ -113,44 +94,36 @@ std::string pairs_table(const Resolution& resolution) {
   return text;
 }
 
-struct Totals {
-  double hours = 0, disk = 0;
-  bool all_measured = true;
-};
-
-Totals totals_of(const Resolution& resolution, const Ledger& ledger) {
-  const auto steps = measured_steps(ledger);
-  std::map<std::string, double> disk;
-  Totals totals;
+double checkpoint_bytes(const Resolution& resolution) {
+  std::map<std::string, double> of_shape;
+  double sum = 0;
   for (const auto& run : resolution.runs) {
-    const auto hours = hours_of(run, steps);
-    totals.all_measured &= hours.has_value();
-    totals.hours += hours.value_or(0);
     const std::string shape = shape_of(run.config);
-    if (!disk.contains(shape)) disk[shape] = memory_of(run.config).checkpoints;
-    totals.disk += disk[shape];
+    if (!of_shape.contains(shape)) of_shape[shape] = memory_of(run.config).checkpoints;
+    sum += of_shape[shape];
   }
-  return totals;
+  return sum;
 }
 
 }  // namespace
 
 std::string plan_text(const Definition& definition, const Resolution& resolution,
                       const Ledger& ledger) {
-  const Totals totals = totals_of(resolution, ledger);
+  const auto hours = StepSeconds(ledger.folder()).hours(resolution);
   std::string text = fmt::format("{}: {} runs\n\n", definition.name, resolution.runs.size());
   text += models_table(resolution) + items_table(resolution) + runs_table(resolution, ledger) +
           pairs_table(resolution);
   text += fmt::format("\ntotal: {} tokens, {:.3e} model FLOPs, {} of checkpoints, {}\n",
-                      format_count(resolution.tokens), resolution.flops, format_bytes(totals.disk),
-                      totals.all_measured
-                          ? fmt::format("{:.2f} hours of one slot", totals.hours)
-                          : std::string("hours unknown: metascale bench sweep measures them"));
-  return text;
+                      format_count(resolution.tokens), resolution.flops,
+                      format_bytes(checkpoint_bytes(resolution)),
+                      hours ? fmt::format("{:.2f} hours of one slot", *hours)
+                            : std::string("hours unknown: metascale bench sweep measures them"));
+  const std::string budget = budget_text(definition, hours);
+  return budget.empty() ? text : text + budget + "\n";
 }
 
 json plan_json(const Definition& definition, const Resolution& resolution, const Ledger& ledger) {
-  const auto steps = measured_steps(ledger);
+  const StepSeconds seconds(ledger.folder());
   std::map<std::string, Memory> memory;
   json runs = json::array(), pairs = json::array();
   for (const auto& run : resolution.runs) {
@@ -162,7 +135,7 @@ json plan_json(const Definition& definition, const Resolution& resolution, const
       items.push_back({{"name", item.name},
                        {"parameters", item.parameters},
                        {"flops_per_token", item.flops_per_token}});
-    const auto hours = hours_of(run, steps);
+    const auto hours = seconds.hours(run);
     runs.push_back({{"id", config.id},
                     {"arm", config.arm},
                     {"architecture", name_of(config.model.architecture)},
@@ -196,15 +169,18 @@ json plan_json(const Definition& definition, const Resolution& resolution, const
                      {"first_value", pair.first_value},
                      {"second_value", pair.second_value},
                      {"mismatch", pair.mismatch}});
-  const Totals totals = totals_of(resolution, ledger);
+  const auto all_hours = seconds.hours(resolution);
   return {{"name", definition.name},
           {"runs", runs},
           {"pairs", pairs},
           {"totals",
            {{"tokens", resolution.tokens},
             {"flops", resolution.flops},
-            {"checkpoint_bytes", totals.disk},
-            {"hours", totals.all_measured ? json(totals.hours) : json()}}}};
+            {"checkpoint_bytes", checkpoint_bytes(resolution)},
+            {"hours", all_hours ? json(*all_hours) : json()}}},
+          {"budget",
+           {{"hours", definition.budget.hours > 0 ? json(definition.budget.hours) : json()},
+            {"refuse_above", definition.budget.refuse_above}}}};
 }
 
 std::string plan_changes(const Resolution& resolution, const Ledger& ledger) {
@@ -216,9 +192,19 @@ std::string plan_changes(const Resolution& resolution, const Ledger& ledger) {
   list("+", changes.added, "new");
   list(">", changes.unfinished, "goes on");
   list("~", changes.updated, "goes on, its settings changed");
+  list("^", changes.longer, "was done, and goes on to more steps");
   list("=", changes.done, "done");
+  list("!", changes.evaluated_otherwise, "done with other evaluation settings; left alone");
   list("-", changes.vanished, "no longer in the file; left alone");
   return text;
+}
+
+json plan_changes_json(const Resolution& resolution, const Ledger& ledger) {
+  const LedgerChanges changes = ledger.compare(resolution);
+  return {{"added", changes.added},      {"unfinished", changes.unfinished},
+          {"updated", changes.updated},  {"longer", changes.longer},
+          {"done", changes.done},        {"evaluated_otherwise", changes.evaluated_otherwise},
+          {"vanished", changes.vanished}};
 }
 
 }  // namespace metascale

@@ -16,5 +16,7 @@ nlohmann::json plan_json(const Definition& definition, const Resolution& resolut
                          const Ledger& ledger);
 // Only what running the sweep would add, resume, skip or leave behind.
 std::string plan_changes(const Resolution& resolution, const Ledger& ledger);
+// {"added": [ids], "unfinished", "updated", "longer", "done", "evaluated_otherwise", "vanished"}
+nlohmann::json plan_changes_json(const Resolution& resolution, const Ledger& ledger);
 
 }  // namespace metascale

@@ -5,29 +5,54 @@
 #include <nlohmann/json.hpp>
 
 namespace metascale {
+namespace {
+
+std::string counted(std::int64_t count, const char* what, const std::string& first_reason) {
+  if (!count) return "";
+  return fmt::format("  {} {}{}{}\n", count, what, first_reason.empty() ? "" : ": ", first_reason);
+}
+
+}  // namespace
+
+nlohmann::json report_json(const ReportResult& result) {
+  nlohmann::json claims = nlohmann::json::array(), notes = result.notes;
+  for (const auto& claim : result.claims)
+    claims.push_back({{"letter", claim.letter},
+                      {"claim", claim.text},
+                      {"verdict", name_of(claim.verdict)},
+                      {"evidence", claim.evidence_text()}});
+  return {{"page", result.page.string()},
+          {"done", result.done},
+          {"failed", result.failed},
+          {"first_failure", result.first_failure},
+          {"unfinished", result.unfinished},
+          {"unreadable", result.unreadable},
+          {"not_comparable", result.not_comparable},
+          {"first_difference", result.first_difference},
+          {"claims", claims},
+          {"notes", notes}};
+}
+
+std::string report_text(const ReportResult& result) {
+  std::string text;
+  for (const auto& claim : result.claims)
+    text += fmt::format("  ({}) {:<14} {}\n", claim.letter, name_of(claim.verdict), claim.text);
+  text += counted(result.failed, "failed", result.first_failure);
+  text += counted(result.not_comparable, "pairs not comparable", result.first_difference);
+  return text + fmt::format("report: {}\n", result.page.string());
+}
 
 void print_report(const ReportResult& result, bool json) {
-  if (json) {
-    nlohmann::json claims = nlohmann::json::array(), notes = result.notes;
-    for (const auto& claim : result.claims)
-      claims.push_back({{"letter", claim.letter},
-                        {"claim", claim.text},
-                        {"verdict", name_of(claim.verdict)},
-                        {"evidence", claim.evidence_text()}});
-    fmt::print("{}\n", nlohmann::json{{"page", result.page.string()},
-                                      {"done", result.done},
-                                      {"failed", result.failed},
-                                      {"unfinished", result.unfinished},
-                                      {"unreadable", result.unreadable},
-                                      {"not_comparable", result.not_comparable},
-                                      {"claims", claims},
-                                      {"notes", notes}}
-                           .dump(2));
-    return;
-  }
-  for (const auto& claim : result.claims)
-    fmt::print("  ({}) {:<14} {}\n", claim.letter, name_of(claim.verdict), claim.text);
-  fmt::print("report: {}\n", result.page.string());
+  // A reason may hold a path, which need not be UTF-8.
+  if (json)
+    fmt::print("{}\n",
+               report_json(result).dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+  else
+    fmt::print("{}", report_text(result));
+}
+
+void apply_analysis(const AnalysisDefinition& analysis, ReportOptions& options) {
+  options.bootstrap_fits = int(analysis.bootstrap);
 }
 
 }  // namespace metascale

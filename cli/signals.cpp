@@ -1,33 +1,46 @@
 #include "cli/signals.hpp"
 
-#include <csignal>
+#include <signal.h>
+#include <time.h>
 
 namespace metascale {
 namespace {
 
-volatile std::sig_atomic_t caught = 0;
+sigset_t stop_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int signal : {SIGTERM, SIGUSR2, SIGINT}) sigaddset(&set, signal);
+  return set;
+}
 
-void remember(int signal) {
-  if (caught == SIGINT && signal == SIGINT) {
-    std::signal(SIGINT, SIG_DFL);
-    std::raise(SIGINT);
-  }
-  caught = signal;
+// The next INT ends the program, wherever it is.
+void let_interrupts_through() {
+  sigset_t interrupt;
+  sigemptyset(&interrupt);
+  sigaddset(&interrupt, SIGINT);
+  pthread_sigmask(SIG_UNBLOCK, &interrupt, nullptr);
 }
 
 }  // namespace
 
 void catch_stop_signals() {
-  struct sigaction action {};
-  action.sa_handler = remember;
-  sigemptyset(&action.sa_mask);
-  action.sa_flags = SA_RESTART;
-  for (const int signal : {SIGTERM, SIGUSR2, SIGINT}) sigaction(signal, &action, nullptr);
+  const sigset_t set = stop_signals();
+  pthread_sigmask(SIG_BLOCK, &set, nullptr);  // threads made from now on inherit it
+}
+
+void release_stop_signals() {
+  const sigset_t set = stop_signals();
+  pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
 }
 
 StopRequest stop_request() {
-  if (caught == 0) return StopRequest::none;
-  return caught == SIGINT ? StopRequest::interrupt : StopRequest::save;
+  static StopRequest asked = StopRequest::none;
+  const sigset_t set = stop_signals();
+  const timespec at_once{};
+  const int signal = sigtimedwait(&set, nullptr, &at_once);  // -1: there is none
+  if (signal == SIGINT) let_interrupts_through();
+  if (signal > 0) asked = signal == SIGINT ? StopRequest::interrupt : StopRequest::save;
+  return asked;
 }
 
 }  // namespace metascale

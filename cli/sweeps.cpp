@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -14,10 +15,10 @@
 #include "cli/plan_table.hpp"
 #include "cli/report_summary.hpp"
 #include "cli/signals.hpp"
-#include "core/atomic_file.hpp"
 #include "core/progress.hpp"
 #include "core/terminal.hpp"
 #include "core/units.hpp"
+#include "sweeps/hours.hpp"
 #include "sweeps/live_view.hpp"
 #include "sweeps/run_sweep.hpp"
 
@@ -46,27 +47,49 @@ Ledger ledger_of(const SweepVerb& verb, const Definition& definition) {
   return Ledger(verb.results / definition.name);
 }
 
+// A message may hold a path, which need not be UTF-8.
+void print_json(const json& document) {
+  fmt::print("{}\n", document.dump(2, ' ', false, json::error_handler_t::replace));
+}
+
 ExitCode run_check(const SweepVerb& verb) {
-  const Definition definition = read_definition(verb.file, verb.set);
-  const Resolution resolution = resolve(definition);
-  if (verb.json)
-    fmt::print("{}\n", json{{"name", definition.name}, {"runs", resolution.runs.size()}}.dump(2));
-  else
-    fmt::print("{}: good; {} runs\n", verb.file.string(), resolution.runs.size());
-  return ExitCode::good;
+  try {
+    const Definition definition = read_definition(verb.file, verb.set);
+    const std::size_t runs = resolve(definition).runs.size();
+    if (verb.json)
+      print_json({{"good", true}, {"name", definition.name}, {"runs", runs}});
+    else
+      fmt::print("{}: good; {} runs\n", verb.file.string(), runs);
+    return ExitCode::good;
+  } catch (const Error& error) {
+    if (!verb.json) throw;
+    print_json({{"good", false}, {"error", error.what()}, {"exit_code", int(error.code)}});
+    return error.code;
+  }
+}
+
+// Hours are known once bench sweep has measured them; before that nothing is refused.
+void refuse_above_budget(const Definition& definition, const Resolution& resolution,
+                         const Ledger& ledger) {
+  if (const auto hours = StepSeconds(ledger.folder()).hours(resolution))
+    check_budget(definition, 0, *hours);
 }
 
 ExitCode run_plan(const SweepVerb& verb) {
   const Definition definition = read_definition(verb.file, verb.set);
   const Ledger ledger = ledger_of(verb, definition);
-  Resolution resolution = resolve_with_ledger(definition, ledger);
-  resolution.runs = selected(std::move(resolution.runs), verb.only, verb.skip);
-  if (verb.json)
-    fmt::print("{}\n", plan_json(definition, resolution, ledger).dump(2));
+  const Resolution resolution =
+      selected(resolve_with_ledger(definition, ledger), verb.only, verb.skip);
+  if (verb.diff && verb.json)
+    print_json(plan_changes_json(resolution, ledger));
+  else if (verb.json)
+    print_json(plan_json(definition, resolution, ledger));
   else if (verb.diff)
     fmt::print("{}", plan_changes(resolution, ledger));
   else
     fmt::print("{}", plan_text(definition, resolution, ledger));
+  std::fflush(stdout);  // the refusal comes below it
+  refuse_above_budget(definition, resolution, ledger);
   return ExitCode::good;
 }
 
@@ -79,22 +102,57 @@ Stop stop_of_signals() {
   return Stop::none;
 }
 
-void write_report_of(const fs::path& folder) {
+ReportResult write_report_of(const fs::path& folder, const AnalysisDefinition& analysis) {
   ReportOptions options;
   options.threads = int(std::max(1u, std::thread::hardware_concurrency()));
-  print_report(write_report(folder, options), false);
+  apply_analysis(analysis, options);
+  return write_report(folder, options);
+}
+
+// What is worth saying before the first run starts.
+void print_remarks(const Resolution& resolution, const Ledger& ledger) {
+  for (const std::string& id : ledger.compare(resolution).evaluated_otherwise)
+    fmt::print(stderr, "{}: done with other evaluation settings; left alone\n", id);
+  const auto asks_for_gpus = [](const PlannedRun& run) {
+    return run.resources.gpus.value_or(0) > 0;
+  };
+  if (std::any_of(resolution.runs.begin(), resolution.runs.end(), asks_for_gpus))
+    fmt::print(stderr, "resources.gpus: for schedulers; runs on this machine use its cores\n");
+}
+
+json to_json(const Execution& execution) {
+  json rows = json::array();
+  for (const auto& result : execution.results)
+    rows.push_back({{"run", result.id},
+                    {"outcome", name_of(result.outcome)},
+                    {"exit_code", result.exit_code},
+                    {"message", result.message}});
+  return {{"runs", rows}, {"notes", execution.notes}, {"exit_code", int(execution.exit_code())}};
+}
+
+void print_execution(const Execution& execution) {
+  std::map<Outcome, int> counts;
+  for (const auto& result : execution.results) ++counts[result.outcome];
+  for (const auto& [outcome, count] : counts) fmt::print("{} {}  ", count, name_of(outcome));
+  fmt::print("\n");
+  for (const auto& note : execution.notes) fmt::print("{}\n", note);
+  for (const auto& result : execution.results)
+    if (result.outcome == Outcome::failed)
+      fmt::print(stderr, "{}: {}\n", result.id, result.message);
 }
 
 ExitCode run_run(const SweepVerb& verb) {
   const Definition definition = read_definition(verb.file, verb.set);
   Ledger ledger = ledger_of(verb, definition);
+  const Resolution resolution =
+      selected(resolve_with_ledger(definition, ledger), verb.only, verb.skip);
+  refuse_above_budget(definition, resolution, ledger);
+  print_remarks(resolution, ledger);
   catch_stop_signals();
   Execution execution;
   {
     Progress progress;
-    const std::size_t runs =
-        selected(resolve_with_ledger(definition, ledger).runs, verb.only, verb.skip).size();
-    LiveView view(progress, ledger, runs);
+    LiveView view(progress, ledger, resolution.runs.size());
     RunSweepOptions options{.only = verb.only, .skip = verb.skip};
     options.executor = {.program = fs::read_symlink("/proc/self/exe"),
                         .slots = verb.slots,
@@ -104,15 +162,18 @@ ExitCode run_run(const SweepVerb& verb) {
     if (verb.fail_fast) options.executor.on_failure = OnFailure::stop;
     execution = run_sweep(definition, ledger, options);
   }
-  std::map<Outcome, int> counts;
-  for (const auto& result : execution.results) ++counts[result.outcome];
-  for (const auto& [outcome, count] : counts) fmt::print("{} {}  ", count, name_of(outcome));
-  fmt::print("\n");
-  for (const auto& result : execution.results)
-    if (result.outcome == Outcome::failed)
-      fmt::print(stderr, "{}: {}\n", result.id, result.message);
-  if (!verb.no_report && execution.stopped == Stop::none) write_report_of(ledger.folder());
-  return execution.exit_code();
+  const ExitCode code = execution.exit_code();
+  const bool was_stopped = code == ExitCode::saved || code == ExitCode::interrupted;
+  if (!verb.json) print_execution(execution);
+  json document = to_json(execution);
+  release_stop_signals();  // a report may be stopped at once
+  if (!verb.no_report && !was_stopped) {
+    const ReportResult report = write_report_of(ledger.folder(), definition.analysis);
+    document["report"] = report_json(report);
+    if (!verb.json) print_report(report, false);
+  }
+  if (verb.json) print_json(document);
+  return code;
 }
 
 json to_json(const RunStatus& status) {
@@ -144,14 +205,13 @@ ExitCode run_status(const StatusVerb& verb) {
                             verb.folder.string()),
                 ExitCode::usage);
   const Ledger ledger(verb.folder);
-  catch_stop_signals();
+  if (verb.watch) catch_stop_signals();
   do {
     const auto runs = ledger.statuses();
     if (verb.json) {
       json rows = json::array();
       for (const auto& run : runs) rows.push_back(to_json(run));
-      // A reason may hold a path, which need not be UTF-8.
-      fmt::print("{}\n", json{{"runs", rows}}.dump(2, ' ', false, json::error_handler_t::replace));
+      print_json(json{{"runs", rows}});
     } else {
       if (verb.watch && is_terminal(stdout)) fmt::print("\x1b[H\x1b[2J");
       print_status(runs);
@@ -162,23 +222,40 @@ ExitCode run_status(const StatusVerb& verb) {
   return ExitCode::good;
 }
 
+// The last lines of a file, read from its end: a log may be large.
+std::string last_lines(const fs::path& path, std::int64_t lines) {
+  constexpr std::int64_t piece = 1 << 16;
+  std::ifstream file(path, std::ios::binary | std::ios::ate);
+  if (!file)
+    throw Error(fmt::format("{}: cannot be read; this attempt left no output", path.string()),
+                ExitCode::bad_input);
+  std::int64_t begin = file.tellg(), found = 0;
+  std::string text;
+  while (begin > 0) {
+    const std::int64_t size = std::min(begin, piece);
+    std::string more(std::size_t(size), '\0');
+    file.seekg(begin -= size);
+    if (!file.read(more.data(), size))
+      throw Error(fmt::format("{}: cannot be read to its end", path.string()), ExitCode::io);
+    text = more + text;
+    for (std::size_t i = std::size_t(size); i-- > 0;)
+      // The one at the very end closes the last line.
+      if (text[i] == '\n' && i + 1 < text.size() && ++found == lines) return text.substr(i + 1);
+  }
+  return text;
+}
+
 ExitCode run_logs(const LogsVerb& verb) {
   std::vector<fs::path> attempts;
   std::error_code error;
   for (const auto& item : fs::directory_iterator(verb.run / "attempts", error))
     attempts.push_back(item.path());
   if (attempts.empty())
-    throw Error(fmt::format("{}: no attempts here; give results/<sweep>/runs/<run>",
-                            verb.run.string()),
-                ExitCode::usage);
+    throw Error(
+        fmt::format("{}: no attempts here; give results/<sweep>/runs/<run>", verb.run.string()),
+        ExitCode::usage);
   const fs::path log = *std::max_element(attempts.begin(), attempts.end()) / "out.log";
-  const std::string text = read_file(log);
-  std::size_t begin = text.size();
-  for (std::int64_t line = 0; line <= verb.lines && begin > 0; ++line) {
-    const auto found = text.rfind('\n', begin - 1);
-    begin = found == std::string::npos ? 0 : found;
-  }
-  fmt::print("{}\n{}", log.string(), text.substr(begin == 0 ? 0 : begin + 1));
+  fmt::print("{}\n{}", log.string(), last_lines(log, verb.lines));
   return ExitCode::good;
 }
 
@@ -218,6 +295,7 @@ void add_sweep_verbs(CLI::App& app, Action& action) {
   verb->add_option("--threads", run->threads, "threads of each run");
   verb->add_flag("--fail-fast", run->fail_fast, "stop at the first run that fails");
   verb->add_flag("--no-report", run->no_report, "leave out the report at the end");
+  verb->add_flag("--json", run->json, "for machines; progress stays on stderr");
 
   const auto status = std::make_shared<StatusVerb>();
   verb = add_verb(app, action, "status", "how the runs of a sweep stand",
@@ -231,7 +309,7 @@ void add_sweep_verbs(CLI::App& app, Action& action) {
                   "metascale logs results/quick/runs/rwkv7-36k-400ktokens-s1-0123abcd", logs,
                   run_logs);
   verb->add_option("run", logs->run, "run folder")->required();
-  verb->add_option("--lines", logs->lines, "how many");
+  verb->add_option("--lines", logs->lines, "how many")->check(CLI::PositiveNumber);
 }
 
 }  // namespace metascale

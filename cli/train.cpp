@@ -29,14 +29,17 @@ ExitCode run_train(const RunVerb& verb) {
   const int bar = progress.add(config.id);
   TrainHooks hooks{.stop = stop_request};
   hooks.on_step = [&](const StepRow& row) {
-    progress.update(bar, double(row.step) / double(config.training.steps),
-                    fmt::format("loss {:.4f}  {}", row.loss,
-                                format_rate(row.tokens_per_second, "tok/s")));
+    progress.update(
+        bar, double(row.step) / double(config.training.steps),
+        fmt::format("loss {:.4f}  {}", row.loss, format_rate(row.tokens_per_second, "tok/s")));
   };
   hooks.on_evaluation = [&](const Evaluation& row) { progress.message(words_of(row)); };
   hooks.on_message = [&](const std::string& line) { progress.message(line); };
   const ExitCode code = train(verb.folder, hooks);
-  progress.finish(bar, code == ExitCode::good ? "done" : "saved: start it again to go on");
+  if (code == ExitCode::good)
+    progress.finish(bar, "done");
+  else
+    progress.finish(bar, "saved: start it again to go on", BarEnd::early);
   return code;
 }
 
@@ -48,9 +51,9 @@ ExitCode run_repair(const RunVerb& verb) {
   for (const auto& item : fs::directory_iterator(verb.folder / "runs", error))
     if (fs::exists(item.path() / "journal.jsonl")) runs.push_back(item.path());
   if (runs.empty())
-    throw Error(fmt::format("{}: neither a run folder nor a sweep's folder of runs",
-                            verb.folder.string()),
-                ExitCode::usage);
+    throw Error(
+        fmt::format("{}: neither a run folder nor a sweep's folder of runs", verb.folder.string()),
+        ExitCode::usage);
   for (const auto& run : runs)
     fmt::print("{}: {}\n", run.filename().string(),
                repair_run_folder(run) ? "run.h5 written anew from the journal" : "good");

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <fstream>
 #include <limits>
 #include <nlohmann/json.hpp>
 
@@ -21,6 +22,8 @@ constexpr PhaseName phase_names[] = {
     {RunPhase::running, "running"},     {RunPhase::saved, "saved"},
     {RunPhase::done, "done"},           {RunPhase::failed, "failed"},
     {RunPhase::cancelled, "cancelled"}, {RunPhase::timed_out, "timed_out"}};
+
+constexpr std::size_t longest_reason = 400;  // characters of FAILED that people are shown
 
 RunPhase phase_named(const std::string& name) {
   for (const PhaseName& row : phase_names)
@@ -81,6 +84,15 @@ std::optional<Heartbeat> read_heartbeat(const std::filesystem::path& folder) {
                        "; remove it: the run's next start writes it anew"),
                 ExitCode::bad_input);
   }
+}
+
+std::string read_failure(const std::filesystem::path& folder) {
+  std::ifstream file(folder / "FAILED");
+  std::string text(longest_reason, '\0');
+  file.read(text.data(), std::streamsize(text.size()));
+  text.resize(std::size_t(file.gcount()));
+  text.erase(text.find_last_not_of(" \t\r\n") + 1);
+  return text;
 }
 
 }  // namespace metascale

@@ -29,6 +29,9 @@ void write_heartbeat(const std::filesystem::path& folder, Heartbeat heartbeat);
 // Nothing if there is no state.json. Throws Error{bad_input} if it is damaged.
 std::optional<Heartbeat> read_heartbeat(const std::filesystem::path& folder);
 
+// The first words of folder/FAILED, why the run failed; empty where there is none.
+std::string read_failure(const std::filesystem::path& folder);
+
 double seconds_since_1970();
 
 }  // namespace metascale

@@ -4,8 +4,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
+#include <iterator>
 #include <optional>
+#include <sstream>
 
 #include "core/error.hpp"
 #include "core/yaml.hpp"
@@ -49,6 +50,14 @@ void compare_values(const MatchKey& a, const MatchKey& b, std::vector<std::strin
       shown(a, "match_on"), 100 * std::abs(left - right) / larger, left, right, 100 * tolerance));
 }
 
+bool asks_for(const MatchKey& key, std::string_view identical) {
+  const auto names = entry(key, match_identical_fact);
+  if (!names) return true;
+  std::istringstream words(*names);
+  using Words = std::istream_iterator<std::string>;
+  return std::find(Words(words), Words(), identical) != Words();
+}
+
 }  // namespace
 
 MatchKey match_key_of(const std::map<std::string, std::string>& facts) {
@@ -59,6 +68,7 @@ MatchKey match_key_of(const std::map<std::string, std::string>& facts) {
   for (const MatchKeyEntry& wanted : match_key_entries) take(wanted.fact);
   take(match_value_fact);
   take(match_tolerance_fact);
+  take(match_identical_fact);
   return key;
 }
 
@@ -75,9 +85,14 @@ void expect_complete(const MatchKey& key) {
   expect(match_tolerance_fact);
 }
 
+bool must_agree(const MatchKey& a, const MatchKey& b, std::string_view identical) {
+  return asks_for(a, identical) && asks_for(b, identical);
+}
+
 std::vector<std::string> differences(const MatchKey& a, const MatchKey& b) {
   std::vector<std::string> reasons;
   for (const MatchKeyEntry& wanted : match_key_entries) {
+    if (!wanted.identical.empty() && !must_agree(a, b, wanted.identical)) continue;
     const auto left = entry(a, wanted.fact), right = entry(b, wanted.fact);
     if (left && left == right) continue;
     reasons.push_back(fmt::format("{} {}: {} and {}", wanted.words,

@@ -36,6 +36,9 @@ inline constexpr std::array<MatchKeyEntry, 12> match_key_entries = {{
 // Compared as numbers: match_value, within the smaller of both match_tolerance ("0.5%" or "0.005").
 inline constexpr std::string_view match_value_fact = "match_value";
 inline constexpr std::string_view match_tolerance_fact = "match_tolerance";
+// The sweep's match.identical: names with spaces between them. A run that did not log it is held
+// to all of them.
+inline constexpr std::string_view match_identical_fact = "match_identical";
 
 // The entries of the key that these facts hold.
 MatchKey match_key_of(const std::map<std::string, std::string>& facts);
@@ -43,8 +46,11 @@ MatchKey match_key_of(const std::map<std::string, std::string>& facts);
 // Throws Error{internal} naming the first entry that is missing: call it before a key is logged.
 void expect_complete(const MatchKey& key);
 
+// Whether both runs' sweeps ask that what goes under this name in match.identical be equal.
+bool must_agree(const MatchKey& a, const MatchKey& b, std::string_view identical);
+
 // Why two runs cannot be compared, one readable reason each, with both values; empty: they can.
-// What one of them (or both) did not log is such a reason.
+// What one of them (or both) did not log is such a reason; what need not agree is none.
 std::vector<std::string> differences(const MatchKey& a, const MatchKey& b);
 
 }  // namespace metascale

@@ -23,7 +23,8 @@ double steady_seconds() {
 ProgressOptions options_for(std::FILE* stream) {
   return {.in_place = is_terminal(stream),
           .colour = wants_colour(stream),
-          .columns = columns_of(stream)};
+          .columns = columns_of(stream),
+          .rows = rows_of(stream)};
 }
 
 // At most so many columns; text is ASCII here, so a byte is a column.
@@ -67,14 +68,16 @@ void Progress::update(int number, double fraction, const std::string& text) {
   if (bar.last_line < 0 || now_() - bar.last_line >= options_.line_seconds) print_line(bar);
 }
 
-void Progress::finish(int number, const std::string& text) {
+void Progress::finish(int number, const std::string& text, BarEnd end) {
   Bar& bar = bars_.at(std::size_t(number));
+  const std::size_t columns = label_columns();
   bar.text = text;
+  if (end == BarEnd::complete) bar.fraction = 1;
   bar.finished = true;
-  if (options_.in_place)
-    redraw(true);
-  else
-    print_line(bar);
+  if (!options_.in_place) return print_line(bar);
+  clear();
+  write_(draw(bar, columns) + "\n");
+  redraw(true);
 }
 
 void Progress::message(const std::string& line) {
@@ -107,17 +110,30 @@ std::string Progress::draw(const Bar& bar, std::size_t label_columns) const {
                      line.substr(head.size(), full), plain, line.substr(head.size() + full));
 }
 
+std::size_t Progress::label_columns() const {
+  std::size_t columns = 0;
+  for (const Bar& bar : bars_)
+    if (!bar.finished) columns = std::max(columns, bar.label.size());
+  return columns;
+}
+
+// Draws no more lines than the terminal has: one that scrolled away could not be drawn over.
 void Progress::redraw(bool now) {
   const double time = now_();
   if (!now && last_drawn_ >= 0 && time - last_drawn_ < options_.redraw_seconds) return;
   last_drawn_ = time;
-  std::size_t label_columns = 0;
-  for (const Bar& bar : bars_) label_columns = std::max(label_columns, bar.label.size());
-  std::string text = drawn_ ? fmt::format("\x1b[{}A", drawn_) : "";
+  std::vector<const Bar*> running;
   for (const Bar& bar : bars_)
-    text += fmt::format("\r{}{}\n", clear_line, draw(bar, label_columns));
-  drawn_ = bars_.size();
-  write_(text);
+    if (!bar.finished) running.push_back(&bar);
+  const auto lines = std::size_t(std::max(options_.rows - 1, 1));  // the cursor's own is free
+  const std::size_t shown = running.size() <= lines ? running.size() : lines - 1;
+  std::string text = drawn_ ? fmt::format("\x1b[{}A", drawn_) : "";
+  for (std::size_t i = 0; i < shown; ++i)
+    text += fmt::format("\r{}{}\n", clear_line, draw(*running[i], label_columns()));
+  if (shown < running.size())
+    text += fmt::format("\r{}and {} more\n", clear_line, running.size() - shown);
+  drawn_ = shown + (shown < running.size());
+  if (!text.empty()) write_(text);
 }
 
 void Progress::clear() {

@@ -12,10 +12,13 @@ namespace metascale {
 struct ProgressOptions {
   bool in_place = false;  // redraw; otherwise plain lines
   bool colour = false;
-  int columns = 80;
+  int columns = 80, rows = 24;
   double redraw_seconds = 0.1;  // at most so often
   double line_seconds = 10;     // a plain line per bar, at most so often
 };
+
+// Whether what a bar stands for came to its end.
+enum class BarEnd { complete, early };
 
 // The bars of one program. Not for several threads at once.
 class Progress {
@@ -33,8 +36,9 @@ class Progress {
   // fraction: of the work, 0 to 1; text: loss, speed. The time left is told from the fractions
   // since the bar's first update, so a resumed run tells it right.
   void update(int bar, double fraction, const std::string& text);
-  void finish(int bar, const std::string& text);  // it is drawn a last time, whatever the fraction
-  void message(const std::string& line);          // a line above the bars
+  // It is drawn a last time, complete at 100%; on a terminal above the bars that go on.
+  void finish(int bar, const std::string& text, BarEnd end = BarEnd::complete);
+  void message(const std::string& line);  // a line above the bars
 
  private:
   struct Bar {
@@ -46,6 +50,7 @@ class Progress {
   };
   std::string draw(const Bar& bar, std::size_t label_columns) const;
   std::string time_left(const Bar& bar) const;
+  std::size_t label_columns() const;  // of the bars that are not finished
   void redraw(bool now);
   void clear();
   void print_line(Bar& bar);

@@ -24,7 +24,7 @@ ProcessIdentity this_process();
 
 class RunLease {
  public:
-  static constexpr double default_stale_seconds = 600;  // some 20 heartbeats
+  static constexpr double default_stale_seconds = 600;  // some 30 renewals
 
   // Takes the folder's lease. Throws Error{unavailable} naming its holder while that lives, or may
   // live on another machine because it was renewed within the last stale_seconds.

@@ -24,4 +24,10 @@ int columns_of(std::FILE* stream) {
   return size.ws_col;
 }
 
+int rows_of(std::FILE* stream) {
+  winsize size{};
+  if (::ioctl(::fileno(stream), TIOCGWINSZ, &size) != 0 || size.ws_row == 0) return 24;
+  return size.ws_row;
+}
+
 }  // namespace metascale

@@ -51,14 +51,28 @@ std::string beginning_of(const TokenFile& file, const Tokenizer& tokenizer, std:
                          std::int64_t bytes) {
   std::vector<std::int32_t> ids(std::size_t(std::min(length_of(file, document), bytes)));
   file.read(file.document_begin(document), std::int64_t(ids.size()), ids.data());
+  if (!ids.empty() && ids.back() == file.end_of_document()) ids.pop_back();
   const std::string text = tokenizer.decode(ids);  // each token of text has at least one byte
   return repair_utf8(std::string_view(text).substr(0, character_border(text, std::size_t(bytes))));
+}
+
+// Nothing where it is not known.
+std::unique_ptr<Tokenizer> tokenizer_of(const TokenFile& file, const InspectOptions& options) {
+  const std::string& made_by = file.info().tokenizer;
+  if (options.tokenizer.empty() && !is_built_in_tokenizer(made_by)) return nullptr;
+  auto tokenizer = make_tokenizer(options.tokenizer.empty() ? made_by : options.tokenizer);
+  if (tokenizer->identity() != file.info().tokenizer_identity)
+    throw Error(concat(file.path().string(), ".json: was made by the tokenizer '",
+                       file.info().tokenizer_identity, "', not by '", tokenizer->identity(), "'"),
+                ExitCode::bad_input);
+  return tokenizer;
 }
 
 std::vector<DocumentSample> take_samples(const TokenFile& file, const InspectOptions& options) {
   std::vector<DocumentSample> samples;
   const std::int64_t count = std::min(options.samples, file.documents());
-  const auto tokenizer = make_tokenizer(file.info().tokenizer);
+  const auto tokenizer = tokenizer_of(file, options);
+  if (!tokenizer) return samples;
   for (std::int64_t i = 0; i < count; ++i) {
     const std::int64_t document = (2 * i + 1) * file.documents() / (2 * count);
     samples.push_back({.document = document,

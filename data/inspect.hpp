@@ -33,9 +33,11 @@ struct Inspection {
 struct InspectOptions {
   std::int64_t samples = 3;         // documents, spread evenly
   std::int64_t sample_bytes = 300;  // of text of each
+  std::string tokenizer;  // as make_tokenizer takes it; empty: the one that the .json names
 };
-// Samples need a tokenizer that is known here; without one there are none.
-// Throws Error{bad_input} as TokenFile does.
+// Samples need the tokenizer; where the .json names one that is not built in and none is given,
+// there are none. Throws Error{bad_input} as TokenFile does, and for a tokenizer given that did not
+// make the file.
 Inspection inspect_token_file(const std::filesystem::path& path,
                               const InspectOptions& options = {});
 

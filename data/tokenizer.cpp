@@ -1,6 +1,9 @@
 #include "data/tokenizer.hpp"
 
+#include <filesystem>
+
 #include "core/error.hpp"
+#include "data/bpe_tokenizer.hpp"
 
 namespace metascale {
 namespace {
@@ -41,9 +44,15 @@ class ByteTokenizer final : public Tokenizer {
 
 }  // namespace
 
+bool is_built_in_tokenizer(const std::string& name) { return name == "bytes"; }
+
 std::unique_ptr<Tokenizer> make_tokenizer(const std::string& name) {
-  if (name == "bytes") return std::make_unique<ByteTokenizer>();
-  throw Error(concat("there is no tokenizer '", name, "'; there is bytes"), ExitCode::usage);
+  if (is_built_in_tokenizer(name)) return std::make_unique<ByteTokenizer>();
+  std::error_code ignored;  // a name may be no path at all
+  if (std::filesystem::is_regular_file(name, ignored)) return read_bpe_tokenizer(name);
+  throw Error(concat("there is no tokenizer '", name,
+                     "': it is neither 'bytes' nor the path of a tokenizer.json"),
+              ExitCode::usage);
 }
 
 }  // namespace metascale

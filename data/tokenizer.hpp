@@ -14,9 +14,9 @@ namespace metascale {
 class Tokenizer {
  public:
   virtual ~Tokenizer() = default;
-  virtual std::string name() const = 0;              // as a definition names it: "bytes"
-  virtual std::string identity() const = 0;          // changes with any id of any text: "bytes v1"
-  virtual std::int32_t vocabulary() const = 0;       // ids are below this
+  virtual std::string name() const = 0;         // without folders: "bytes", "20B_tokenizer.json"
+  virtual std::string identity() const = 0;     // changes with any id of any text
+  virtual std::int32_t vocabulary() const = 0;  // ids are below this
   virtual std::int32_t end_of_document() const = 0;  // the id that closes each document
   // Appends the ids of one document's text, without end_of_document(). Thread-safe.
   virtual void encode(std::string_view text, std::vector<std::int32_t>& ids) const = 0;
@@ -26,8 +26,10 @@ class Tokenizer {
   virtual std::string decode(std::span<const std::int32_t> ids) const = 0;
 };
 
-// name: "bytes" (ids 0..255 are bytes, 256 ends a document). Throws Error{usage} naming what there
-// is.
+// name: "bytes" (ids 0..255 are bytes, 256 ends a document), or the path of a tokenizer.json
+// [data/bpe_tokenizer.hpp]. Throws Error{usage} where it is neither, Error{bad_input} as
+// read_bpe_tokenizer does.
 std::unique_ptr<Tokenizer> make_tokenizer(const std::string& name);
+bool is_built_in_tokenizer(const std::string& name);  // needs no file
 
 }  // namespace metascale

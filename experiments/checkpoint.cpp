@@ -63,6 +63,9 @@ template <typename Body>
 auto or_damaged(const fs::path& path, Body&& body) {
   try {
     return body();
+  } catch (const Error& error) {
+    if (error.code == ExitCode::io && fs::exists(path)) throw;  // a disk that fails is no damage
+    throw Damaged(fmt::format("{}: {}", path.string(), error.what()));
   } catch (const std::exception& error) {
     throw Damaged(fmt::format("{}: {}", path.string(), error.what()));
   }
@@ -137,7 +140,7 @@ void Checkpoints::save(const TrainingState& state, const ParameterList& list,
                 ExitCode::io);
   try {
     write(aside, state, list, memory);
-  } catch (const Error&) {  // a full disk: give back what was taken
+  } catch (const std::exception&) {  // a full disk: give back what was taken
     fs::remove_all(aside, error);
     throw;
   }
@@ -147,7 +150,7 @@ void Checkpoints::save(const TrainingState& state, const ParameterList& list,
     throw Error(fmt::format("{}: cannot be renamed: {}", aside.string(), error.message()),
                 ExitCode::io);
   sync_folder(folder_);
-  remove_old(log);
+  remove_old(state.step, log);
 }
 
 void Checkpoints::write(const fs::path& aside, const TrainingState& state,
@@ -173,9 +176,12 @@ void Checkpoints::write(const fs::path& aside, const TrainingState& state,
   write_file_atomically(aside / state_file, sealed(document).dump(2) + "\n");
 }
 
-void Checkpoints::remove_old(const LogConfig& log) const {
+// Of those up to the step just saved, the newest log.keep stay; a later one is the damaged leftover of an
+// attempt that this one superseded, and keeps no place.
+void Checkpoints::remove_old(std::int64_t saved, const LogConfig& log) const {
   std::int64_t kept = 0;
   for (const std::int64_t step : steps()) {
+    if (step > saved) continue;
     const bool wanted = std::find(log.checkpoint_at.begin(), log.checkpoint_at.end(), step) !=
                         log.checkpoint_at.end();
     std::error_code error;  // what cannot be removed is not worth stopping for

@@ -53,7 +53,7 @@ class Checkpoints {
   std::vector<std::filesystem::path> unfinished() const;  // left by processes that were killed
   TrainingState read_state(std::int64_t step) const;
   void refuse_other_run(const std::filesystem::path& path, const nlohmann::json& document) const;
-  void remove_old(const LogConfig& log) const;
+  void remove_old(std::int64_t saved, const LogConfig& log) const;
   std::filesystem::path folder_;
   std::string identity_;
 };

@@ -44,7 +44,8 @@ std::vector<PositionRow> position_bins(std::int64_t context) {
   return bins;
 }
 
-Evaluation evaluate(Program& program, Queue& queue, const EvaluationWindows& windows) {
+std::optional<Evaluation> evaluate(Program& program, Queue& queue, const EvaluationWindows& windows,
+                                   const std::function<bool()>& go_on) {
   const auto start = std::chrono::steady_clock::now();
   const std::int64_t B = program.options().rows, T = program.options().context;
   Evaluation result{.protocol = "packed_windows",
@@ -55,6 +56,7 @@ Evaluation evaluate(Program& program, Queue& queue, const EvaluationWindows& win
   if (result.domains.empty()) result.domains.push_back({.domain = "all"});
 
   for (std::int64_t first = 0; first < windows.size(); first += B) {
+    if (!go_on()) return std::nullopt;
     windows.fill(first, {.rows = B,
                          .context = T,
                          .tokens = program.tokens(),

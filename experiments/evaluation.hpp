@@ -1,6 +1,9 @@
 // Evaluation of a model on fixed windows: sums of nats per (window, document) segment, per domain, by position.
 #pragma once
 
+#include <functional>
+#include <optional>
+
 #include "core/run_file.hpp"
 #include "data/evaluation_windows.hpp"
 #include "experiments/program.hpp"
@@ -10,7 +13,10 @@ namespace metascale {
 // Runs program (forward only, with losses) over all of windows. Losses are summed in f64 in the order of
 // windows and positions: the sums depend neither on the program's rows nor on threads beyond the losses' own
 // bits. The caller sets step, split, is_final and whether segments are kept.
-Evaluation evaluate(Program& program, Queue& queue, const EvaluationWindows& windows);
+// go_on is asked between batches; when it says no, there is no result.
+std::optional<Evaluation> evaluate(
+    Program& program, Queue& queue, const EvaluationWindows& windows,
+    const std::function<bool()>& go_on = [] { return true; });
 
 // Bins of the loss by position: 0, 1, 2-3, 4-7, ... up to context - 1.
 std::vector<PositionRow> position_bins(std::int64_t context);

@@ -18,7 +18,7 @@ class Optimizer {
   void update(Queue& queue, double rate, double norm, std::int64_t step);
 
  private:
-  const OptimizerConfig& config_;
+  const OptimizerConfig config_;
   const ParameterList& list_;
   ParameterMemory& memory_;
   Buffer partials_, sum_;

@@ -34,6 +34,21 @@ void refuse_what_is_not_built(const RunConfig& config) {
     throw Error("policy.non_finite: roll_back is not built yet; use stop or skip", ExitCode::usage);
   if (config.data.reset_at_documents)
     throw Error("data.reset_at_documents: true is not built yet; use false", ExitCode::usage);
+  if (config.evaluation.protocol != "packed_windows")
+    throw Error(fmt::format("evaluation.protocol: {} is not built yet; use packed_windows",
+                            config.evaluation.protocol),
+                ExitCode::usage);
+}
+
+// Somebody else's file says nothing of its ids: they are held against the tokenizer's.
+TokenFile open_tokens(const std::filesystem::path& path, const Tokenizer& tokenizer) {
+  TokenFile file(path, {.vocabulary = tokenizer.vocabulary(),
+                        .end_of_document = tokenizer.end_of_document()});
+  if (file.has_info() && file.info().tokenizer_identity != tokenizer.identity())
+    throw Error(fmt::format("{}: made with tokenizer {}, but the run's is {}; prepare it anew",
+                            path.string(), file.info().tokenizer_identity, tokenizer.identity()),
+                ExitCode::usage);
+  return file;
 }
 
 const RunConfig& checked(const RunConfig& config) {
@@ -52,7 +67,7 @@ Order order_of(const RunConfig& config, const TokenFile& file) {
 RunContext::RunContext(const RunConfig& config, const std::optional<TrainingState>& start)
     : config_(checked(config)),
       tokenizer_(make_tokenizer(config.data.tokenizer)),
-      train_(config.data.train),
+      train_(open_tokens(config.data.train, *tokenizer_)),
       batches_(train_, order_of(config, train_), config.training.context,
                config.training.batch_tokens / config.training.context) {
   if (train_.vocabulary() > config.model.vocabulary)
@@ -137,9 +152,10 @@ StepRow RunContext::train_step() {
   return row;
 }
 
-Evaluation RunContext::evaluate_split(const std::string& split, bool is_final) {
+std::optional<Evaluation> RunContext::evaluate_split(const std::string& split, bool is_final,
+                                                     const std::function<bool()>& go_on) {
   const auto& path = split == "test" ? config_.data.test : config_.data.validation;
-  const TokenFile file(path);
+  const TokenFile file = open_tokens(path, *tokenizer_);
   const EvaluationWindows windows(
       file, *tokenizer_, config_.training.context,
       is_final ? config_.evaluation.final_windows : config_.evaluation.windows);
@@ -152,11 +168,12 @@ Evaluation RunContext::evaluate_split(const std::string& split, bool is_final) {
         list_);
     evaluation_->allocate(Device::cpu, *memory_);
   }
-  Evaluation result = evaluate(*evaluation_, queue_, windows);
-  result.step = state.step;
-  result.split = split;
-  result.is_final = is_final;
-  if (!is_final) result.segments.clear();
+  auto result = evaluate(*evaluation_, queue_, windows, go_on);
+  if (!result) return std::nullopt;
+  result->step = state.step;
+  result->split = split;
+  result->is_final = is_final;
+  if (!is_final) result->segments.clear();
   return result;
 }
 
@@ -164,10 +181,13 @@ std::map<std::string, std::string> RunContext::facts() const {
   const ModelCounts counts = count_model(config_.model, config_.training.context);
   const auto number = [](auto value) { return fmt::format("{}", value); };
   const auto& training = config_.training;
+  const bool reads = config_.model.architecture == Architecture::meta_state;
   std::map<std::string, std::string> facts = config_.match;
   facts.insert({
       {"arm", config_.arm},
       {"architecture", name_of(config_.model.architecture)},
+      {"read_out", reads ? name_of(config_.model.read_out) : "none"},
+      {"read_state", reads ? name_of(config_.model.read_state) : "none"},
       {"size", config_.size},
       {"length", config_.length},
       {"seed", number(config_.seed)},

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 
@@ -25,7 +26,9 @@ class RunContext {
   // The next update: fills state.step etc. on success. Returns its row (attempt and seconds set by the
   // caller). A loss or norm that is not finite is in the row; parameters are then unchanged.
   StepRow train_step();
-  Evaluation evaluate_split(const std::string& split, bool is_final);
+  // Nothing if go_on, asked between batches, said no.
+  std::optional<Evaluation> evaluate_split(const std::string& split, bool is_final,
+                                           const std::function<bool()>& go_on);
 
   TrainingState state;
   const ParameterList& parameters() const { return list_; }
@@ -38,7 +41,7 @@ class RunContext {
   double accumulate_gradients();  // of the next batch; its mean loss in nats per token
   std::int64_t micro_batch_for(std::int64_t rows) const;
 
-  const RunConfig& config_;
+  const RunConfig config_;
   std::unique_ptr<Tokenizer> tokenizer_;
   TokenFile train_;
   Batches batches_;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <new>
 
 #include "core/atomic_file.hpp"
 #include "core/build_info.hpp"
@@ -19,7 +20,8 @@ namespace {
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
-constexpr double heartbeat_seconds = 1;
+constexpr double heartbeat_seconds = 1;  // so that a person sees it move
+constexpr double lease_seconds = 20;
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
@@ -51,8 +53,7 @@ class Training {
       const bool last = step == config_.training.steps;
       if (!last && due(config_.evaluation.every_steps)) evaluate("validation", false);
       if (!last && checkpoint_due()) save();
-      recorder_.tick();
-      if (seconds_since(last_beat_) > heartbeat_seconds) beat(RunPhase::running);
+      tick();
       if (const StopRequest request = hooks_.stop(); request != StopRequest::none && !last)
         return stop(request);
     }
@@ -78,7 +79,8 @@ class Training {
   }
 
   void load_parent() {  // a branch: the trunk's tensors, step and place in the data
-    const Checkpoints parent(folder_.parent_path() / config_.parent.run, config_.model);
+    const fs::path runs = fs::canonical(folder_).parent_path();  // however folder_ is written
+    const Checkpoints parent(runs / config_.parent.run, config_.model);
     TrainingState state = parent.state_of(config_.parent.step);
     if (state.data_fingerprint != context_.state.data_fingerprint)
       throw Error(fmt::format("{}: not the tokens that the trunk {} was trained on (fingerprint {}, trunk "
@@ -122,12 +124,24 @@ class Training {
            std::find(at.begin(), at.end(), context_.state.step) != at.end();
   }
 
-  void evaluate(const std::string& split, bool is_final) {
-    const Evaluation result = context_.evaluate_split(split, is_final);
-    if (is_final) recorder_.set_fact("evaluation_digest", fmt::format("{:016x}", result.digest));
-    recorder_.append(result);
-    hooks_.on_evaluation(result);
+  // False if the run was asked to stop before it was through: only a final evaluation stops midway, a
+  // periodic one is short, and its row belongs to the steps before it.
+  bool evaluate(const std::string& split, bool is_final) {
+    const auto result = context_.evaluate_split(split, is_final, [&] {
+      tick();
+      return !is_final || hooks_.stop() == StopRequest::none;
+    });
+    if (!result) return false;
+    if (is_final) recorder_.set_fact("evaluation_digest", fmt::format("{:016x}", result->digest));
+    recorder_.append(*result);
+    hooks_.on_evaluation(*result);
     recorder_.snapshot();
+    return true;
+  }
+
+  void tick() {
+    recorder_.tick();
+    if (seconds_since(last_beat_) > heartbeat_seconds) beat(RunPhase::running);
   }
 
   bool has_final_evaluation() const {  // a start that was killed after it: test is opened once
@@ -157,12 +171,12 @@ class Training {
     save();
     const std::string split = config_.data.test.empty() ? "validation" : "test";
     if (!config_.data.validation.empty() || split == "test")
-      if (!has_final_evaluation()) evaluate(split, true);
+      if (!has_final_evaluation() && !evaluate(split, true)) return stop(hooks_.stop());
     note("done", "");
     recorder_.sync();
     recorder_.snapshot();
-    write_file_atomically(folder_ / "DONE", fmt::format("{}\n", config_.id));
     beat(RunPhase::done);
+    write_file_atomically(folder_ / "DONE", fmt::format("{}\n", config_.id));  // the last word
     return ExitCode::good;
   }
 
@@ -173,7 +187,10 @@ class Training {
 
   // Says in state.json how far the run is, and that the lease on its folder is still held.
   void beat(RunPhase phase) {
-    lease_.renew();
+    if (seconds_since(renewed_) > lease_seconds) {
+      lease_.renew();
+      renewed_ = Clock::now();
+    }
     write_heartbeat(folder_, {.phase = phase,
                               .step = context_.state.step,
                               .steps = config_.training.steps,
@@ -194,10 +211,10 @@ class Training {
   Recorder recorder_;
   std::int64_t saved_step_ = -1;  // of the newest checkpoint
   StepRow last_;
-  Clock::time_point last_beat_;
+  Clock::time_point last_beat_, renewed_ = Clock::now();
 };
 
-// FAILED says why, whatever ended the run; what was written before still stands.
+// What was written before still stands, and the run can be started again.
 void mark_failed(const fs::path& folder, const std::string& why) {
   try {
     write_file_atomically(folder / "FAILED", why + "\n");
@@ -213,18 +230,20 @@ void mark_failed(const fs::path& folder, const std::string& why) {
 }  // namespace
 
 ExitCode train(const fs::path& run_folder, const TrainHooks& hooks) {
-  const fs::path folder = fs::weakly_canonical(run_folder);  // its parent_path() holds its trunk
-  const RunConfig config = read_run_config(folder / "config.yaml");
-  if (fs::exists(folder / "DONE")) return ExitCode::good;
+  if (fs::exists(run_folder / "DONE")) return ExitCode::good;
+  std::error_code error;
+  fs::remove(run_folder / "FAILED", error);  // of an earlier attempt
   try {
-    return Training(folder, config, hooks).run();
+    const RunConfig config = read_run_config(run_folder / "config.yaml");
+    return Training(run_folder, config, hooks).run();
   } catch (const Error& failure) {
-    // unavailable: another process works in the folder
-    if (failure.code != ExitCode::unavailable) mark_failed(folder, failure.what());
+    if (failure.code == ExitCode::run_failed) mark_failed(run_folder, failure.what());
     throw;
-  } catch (const std::exception& failure) {
-    mark_failed(folder, failure.what());
-    throw;
+  } catch (const std::bad_alloc&) {
+    const std::string why =
+        "out of memory; lower training.micro_batch, or set training.recompute: block";
+    mark_failed(run_folder, why);
+    throw Error(why, ExitCode::run_failed);
   }
 }
 

@@ -23,8 +23,8 @@ struct TrainHooks {
 };
 
 // Trains the run in this folder (config.yaml is there) to its end or until it is stopped.
-// Returns good, saved or interrupted. Throws Error: usage, bad_input, io, run_failed (non-finite, out of
-// memory). DONE or FAILED, state.json and the log are written in every case.
+// Returns good (DONE is written last), saved or interrupted. Throws Error: run_failed (non-finite, out of
+// memory; FAILED says why), usage, bad_input, io, unavailable (another process trains this run).
 ExitCode train(const std::filesystem::path& run_folder, const TrainHooks& hooks);
 
 }  // namespace metascale

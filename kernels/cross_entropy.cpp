@@ -1,5 +1,7 @@
 #include "kernels/cross_entropy.hpp"
 
+#include <cstdio>
+
 #include "kernels/checks.hpp"
 
 namespace metascale {
@@ -19,10 +21,17 @@ std::int64_t rounded_weight_elements(const Tensor& weight) {
   return weight.dtype == Dtype::bf16 ? 0 : weight.size();
 }
 
-// Both operators' common operands; name(field) is "Op.field".
+// "Op.field", not on the heap: operators are checked at every execution, which allocates nothing.
+struct FieldName {
+  FieldName(const char* op, const char* field) { std::snprintf(text, sizeof text, "%s.%s", op, field); }
+  const char* c_str() const { return text; }
+  char text[64];
+};
+
+// Both operators' common operands.
 template <typename Op>
-void check_common(const Op& op, const std::string& name) {
-  const auto field = [&](const char* of) { return name + "." + of; };
+void check_common(const Op& op, const char* name) {
+  const auto field = [&](const char* of) { return FieldName(name, of); };
   expect_rank(field("x").c_str(), op.x, 2, "(R, D)");
   expect_rank(field("weight").c_str(), op.weight, 2, "(V, D)");
   const auto [R, D, V, C] = sizes_of(op.x, op.weight);
@@ -32,7 +41,7 @@ void check_common(const Op& op, const std::string& name) {
   expect_dtype(field("targets").c_str(), op.targets, Dtype::i32, "targets are indices");
   expect_shape(field("logits").c_str(), op.logits, {C, V},
                "one chunk of rows (kernels/cross_entropy.hpp: classifier_chunk)");
-  if (!op.bf16) return expect_one_float_dtype(name.c_str(), op);
+  if (!op.bf16) return expect_one_float_dtype(name, op);
   Op::operands(op, [&](const char* operand, const Tensor& tensor, Use) {
     const bool may_be_bf16 = operand == std::string("weight") || operand == std::string("scratch");
     if (!tensor.exists() || tensor.dtype == Dtype::i32) return;
@@ -41,7 +50,7 @@ void check_common(const Op& op, const std::string& name) {
   });
   expect_dtype(field("scratch").c_str(), op.scratch, Dtype::bf16, "it holds rounded operands");
   if (op.scratch.size() < op.scratch_elements())
-    throw Error(concat(field("scratch"), " has ", op.scratch.size(), " elements but must have ",
+    throw Error(concat(field("scratch").c_str(), " has ", op.scratch.size(), " elements but must have ",
                        op.scratch_elements(), ": the rounded operands (", name,
                        "::scratch_elements)"));
 }

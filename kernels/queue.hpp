@@ -21,7 +21,8 @@ inline constexpr bool built_with_cuda = true;
 inline constexpr bool built_with_cuda = false;
 #endif
 
-// Which vector instructions the hand-written scans use. Results agree between levels up to rounding.
+// Which vector instructions the hand-written scans use. Results agree between levels up to
+// rounding.
 enum class Simd {
   best,  // that the processor has
   avx512,

@@ -35,8 +35,7 @@ void expect_gamma(const char* name, const Tensor& gamma, const Sizes& sizes) {
 }  // namespace
 
 void SelfStateQueryForward::check() const {
-  const Sizes sizes =
-      sizes_of("SelfStateQueryForward.q", q, "SelfStateQueryForward.c", c);
+  const Sizes sizes = sizes_of("SelfStateQueryForward.q", q, "SelfStateQueryForward.c", c);
   expect_merged_shape("SelfStateQueryForward.inverse_norm", inverse_norm, {sizes.R, sizes.heads},
                       "one norm per row and head of q");
   expect_one_float_dtype("SelfStateQueryForward", *this);
@@ -47,8 +46,7 @@ Cost SelfStateQueryForward::cost() const {
 }
 
 void SelfStateQueryBackward::check() const {
-  const Sizes sizes =
-      sizes_of("SelfStateQueryBackward.q", q, "SelfStateQueryBackward.dc", dc);
+  const Sizes sizes = sizes_of("SelfStateQueryBackward.q", q, "SelfStateQueryBackward.dc", dc);
   expect_shape("SelfStateQueryBackward.dq", dq, q.shape, "the shape of q");
   expect_merged_shape("SelfStateQueryBackward.inverse_norm", inverse_norm, {sizes.R, sizes.heads},
                       "one norm per row and head of q");

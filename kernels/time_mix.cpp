@@ -21,8 +21,7 @@ struct Field {
 };
 
 void expect(std::initializer_list<Field> fields, Shape wanted, const char* because) {
-  for (const Field& field : fields)
-    expect_merged_shape(field.name, field.tensor, wanted, because);
+  for (const Field& field : fields) expect_merged_shape(field.name, field.tensor, wanted, because);
 }
 
 void expect_head_size(const char* what, const Sizes& sizes) {
@@ -64,8 +63,7 @@ void expect_all_or_none(std::initializer_list<Field> fields, Shape wanted, const
                          field.tensor.exists() ? field.name : first.name,
                          " was given: give the value residual's operands all, or (in the first "
                          "layer) none"));
-    if (field.tensor.exists())
-      expect_merged_shape(field.name, field.tensor, wanted, because);
+    if (field.tensor.exists()) expect_merged_shape(field.name, field.tensor, wanted, because);
   }
 }
 
@@ -94,8 +92,7 @@ void TimeMixOperandsForward::check() const {
 
 // exp and the division of a sigmoid count as one operation each.
 Cost TimeMixOperandsForward::cost() const {
-  return {.flops = 15 * double(k_raw.size()) + 7 * double(v.size()),
-          .bytes = operand_bytes(*this)};
+  return {.flops = 15 * double(k_raw.size()) + 7 * double(v.size()), .bytes = operand_bytes(*this)};
 }
 
 void TimeMixOperandsBackward::check() const {

@@ -21,8 +21,7 @@ struct Sizes {
 Sizes sizes_of(const char* what, const Tensor& tensor) {
   const Shape& shape = tensor.shape;
   if (shape.rank != 4)
-    throw Error(
-        concat(what, " has shape ", shape, " but must have 4 axes: (B, T, H, N)"));
+    throw Error(concat(what, " has shape ", shape, " but must have 4 axes: (B, T, H, N)"));
   if (shape.size() < 1)
     throw Error(concat(what, " has shape ", shape, " but must hold at least one token"));
   if (shape[3] > wkv7_max_head)
@@ -50,8 +49,8 @@ void expect_together(Field one, Field other) {
   if (one.tensor.exists() == other.tensor.exists()) return;
   const Field& absent = one.tensor.exists() ? other : one;
   const Field& present = one.tensor.exists() ? one : other;
-  throw Error(concat(absent.name, " was left out but ", present.name,
-                     " was given: give both or neither"));
+  throw Error(
+      concat(absent.name, " was left out but ", present.name, " was given: give both or neither"));
 }
 
 constexpr const char* like_r = "(B, T, H, N) of r";
@@ -70,7 +69,7 @@ void expect_first_heads(const char* what, const Tensor& tensor, const Sizes& all
 
 // FLOPs of one token of one head, per element of its state [model.md 4.2].
 constexpr double forward_flops = 9, backward_flops = 24;
-constexpr double read_out_flops = 7;      // 5 to rebuild the state, 2 to read it
+constexpr double read_out_flops = 7;     // 5 to rebuild the state, 2 to read it
 constexpr double joint_query_flops = 2;  // G += de q^T
 
 }  // namespace
@@ -100,10 +99,7 @@ Cost Wkv7Forward::cost() const {
 
 void Wkv7ReadOut::check() const {
   const Sizes sizes = sizes_of("Wkv7ReadOut.d", d);
-  expect({{"Wkv7ReadOut.k", k},
-          {"Wkv7ReadOut.v", v},
-          {"Wkv7ReadOut.b", b},
-          {"Wkv7ReadOut.u", u}},
+  expect({{"Wkv7ReadOut.k", k}, {"Wkv7ReadOut.v", v}, {"Wkv7ReadOut.b", b}, {"Wkv7ReadOut.u", u}},
          sizes.vectors(), like_d);
   expect({{"Wkv7ReadOut.checkpoints", checkpoints}}, sizes.checkpoints(), chunk_starts);
   expect_first_heads("Wkv7ReadOut.q", q, sizes);

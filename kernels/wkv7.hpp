@@ -1,5 +1,5 @@
-// The WKV7 recurrence [RWKV-7, Peng et al. 2025], per head, state S (N, N): row i = value channel, column
-// j = key channel.
+// The WKV7 recurrence [RWKV-7, Peng et al. 2025], per head, state S (N, N): row i = value channel,
+// column j = key channel.
 //   w_t = exp(-e^{-1/2} sigma(d_t));   u_t = S_{t-1} a_t
 //   S_t = S_{t-1} diag(w_t) + u_t b_t^T + v_t k_t^T;   y_t = S_t r_t
 // Second read-out of the same state by later vectors q (Meta-State):
@@ -11,8 +11,8 @@
 //   G = G diag(w) + du a^T;  previous: G += de q^T
 //   dq = S_{t-1}^T de (previous),  S_t^T de (current)
 //
-// States are rebuilt forward from checkpoints every wkv7_checkpoint tokens, never by dividing by w, which
-// amplifies rounding by up to 2^{0.875 C}. Sums in f32 (f64 for f64 operands).
+// States are rebuilt forward from checkpoints every wkv7_checkpoint tokens, never by dividing by w,
+// which amplifies rounding by up to 2^{0.875 C}. Sums in f32 (f64 for f64 operands).
 #pragma once
 
 #include "kernels/queue.hpp"
@@ -27,8 +27,8 @@ inline constexpr std::int64_t wkv7_max_head = 128;   // channels of a head
 struct Wkv7Forward {
   Tensor y;              // (B, T, H, N)
   Tensor u;              // (B, T, H, N)  kept for the backward and the second read-out; optional
-  Tensor checkpoints;    // (B, H, ceil(T / wkv7_checkpoint), N, N)  states at chunk starts, in a layout
-                         //               private to the backend; optional, together with u
+  Tensor checkpoints;    // (B, H, ceil(T / wkv7_checkpoint), N, N)  states at chunk starts, in a
+                         //               layout private to the backend; optional, together with u
   Tensor final_state;    // (B, H, N, N)  S_T; optional
   Tensor r;              // (B, T, H, N)
   Tensor d;              // (B, T, H, N)  decay logit

@@ -5,7 +5,7 @@
 set -euo pipefail
 
 packages=(
-  build-essential cmake ninja-build ccache python3 zstd git ca-certificates   # to build
+  build-essential cmake ninja-build pkg-config ccache python3 zstd git ca-certificates   # to build
   libhdf5-dev libyaml-cpp-dev libfmt-dev libspdlog-dev libcli11-dev nlohmann-json3-dev
   libeigen3-dev libdnnl-dev ocl-icd-opencl-dev libzstd-dev libsimdjson-dev libxxhash-dev libceres-dev catch2
   gnuplot-nox fonts-dejavu-core librsvg2-bin                                  # figures

@@ -10,8 +10,9 @@ case "${1:-}" in
 esac
 
 cd "$(dirname "$0")/.."
-tokens=$(find corpora/small -name '*.idx' -print -quit 2>/dev/null || true)
-if [ -e corpora/small/manifest.json ] && [ -n "$tokens" ]; then
+# A split's .json is the last of its files that is written.
+if [ -e corpora/small/train.json ] && [ -e corpora/small/validation.json ] &&
+   [ -e corpora/small/test.json ]; then
   echo "corpus: corpora/small is there"
 else
   build/release/metascale data corpus --tier small --out corpora/small

@@ -181,6 +181,7 @@ struct PolicyDefinition {
   OnFailure on_failure = OnFailure::keep_going;
   std::int64_t retries = 1;
   NonFinite non_finite = NonFinite::stop;
+  Place place;
 };
 
 struct BudgetDefinition {
@@ -196,6 +197,7 @@ struct AnalysisDefinition {
   std::vector<FitKind> fits{FitKind::power};
   std::int64_t bootstrap = 2000;
   HoldOut hold_out = HoldOut::none;
+  Place place;
 };
 
 struct Definition {

@@ -38,6 +38,7 @@ struct JobResult {
 
 struct Execution {
   std::vector<JobResult> results;  // in the order of the jobs
+  std::vector<std::string> notes;  // what a person must know besides: runs that wait, and why
   Stop stopped = Stop::none;
   // good; run_failed where a run failed; saved or interrupted where somebody stopped it.
   ExitCode exit_code() const;

@@ -58,8 +58,9 @@ void add_model(Text& text, const ModelConfig& model) {
   }
 }
 
-void add_training(Text& text, const TrainingConfig& training) {
-  text.add("training.steps", training.steps);
+void add_training(Text& text, const TrainingConfig& training, Role role) {
+  // A trunk never decays: how far it goes changes none of its steps, and it grows with its sweep.
+  if (role != Role::trunk) text.add("training.steps", training.steps);
   text.add("training.batch_tokens", training.batch_tokens);
   text.add("training.context", training.context);
   text.add("training.precision", name_of(training.precision));
@@ -83,7 +84,7 @@ std::string identity_text(const RunConfig& config) {
   text.add("numerics", std::int64_t(numerics_version));
   text.add("role", name_of(config.role));
   add_model(text, config.model);
-  add_training(text, config.training);
+  add_training(text, config.training, config.role);
   text.add("data.name", config.data.name);
   text.add("data.tokenizer", std::filesystem::path(config.data.tokenizer).filename().string());
   text.add("data.order", config.data.order);

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -23,6 +25,8 @@ namespace fs = std::filesystem;
 std::string config_text(RunConfig config) {
   for (fs::path* path : {&config.data.train, &config.data.validation, &config.data.test})
     if (!path->empty()) *path = fs::absolute(*path).lexically_normal();
+  std::string& tokenizer = config.data.tokenizer;
+  if (tokenizer != "bytes") tokenizer = fs::absolute(tokenizer).lexically_normal();  // a file
   return to_yaml(config);
 }
 
@@ -36,6 +40,23 @@ void create_folders(const fs::path& path) {
 }
 
 bool is_done(const fs::path& run) { return fs::exists(run / "DONE"); }
+
+bool is_same(const EvaluationConfig& a, const EvaluationConfig& b) {
+  return a.every_steps == b.every_steps && a.windows == b.windows &&
+         a.final_windows == b.final_windows && a.protocol == b.protocol;
+}
+
+// It stopped at a loss or a gradient that is no number, and would do so again.
+bool has_diverged(const fs::path& folder, const RunConfig& config) {
+  if (!fs::exists(folder / "FAILED") || config.training.non_finite != NonFinite::stop) return false;
+  try {
+    const RunLog log = read_run_folder(folder);
+    return !log.steps.empty() &&
+           !(std::isfinite(log.steps.back().loss) && std::isfinite(log.steps.back().gradient_norm));
+  } catch (const Error&) {
+    return false;  // no log: it failed in another way
+  }
+}
 
 struct Split {
   const char* name;
@@ -87,13 +108,21 @@ LedgerChanges Ledger::compare(const Resolution& resolution) const {
     wanted.insert(id);
     if (!fs::exists(folder / "config.yaml")) {
       changes.added.push_back(id);
-    } else if (is_done(folder)) {
-      changes.done.push_back(id);
-    } else {
-      changes.unfinished.push_back(id);
-      if (read_file(folder / "config.yaml") != config_text(run.config))
-        changes.updated.push_back(id);
+      continue;
     }
+    const bool was_done = is_done(folder);
+    if (was_done) {
+      const RunConfig before = read_run_config(folder / "config.yaml");
+      if (before.training.steps >= run.config.training.steps) {
+        changes.done.push_back(id);
+        if (!is_same(before.evaluation, run.config.evaluation))
+          changes.evaluated_otherwise.push_back(id);
+        continue;
+      }
+      changes.longer.push_back(id);
+    }
+    changes.unfinished.push_back(id);
+    if (read_file(folder / "config.yaml") != config_text(run.config)) changes.updated.push_back(id);
   }
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(folder_ / "runs", error))
@@ -109,6 +138,10 @@ LedgerChanges Ledger::update(const Definition& definition, const Resolution& res
   write_lock(definition, resolution);
   write_file_atomically(folder_ / "sweep.yaml", definition.text);
   write_file_atomically(folder_ / "plan.csv", plan_table(resolution));
+  for (const std::string& id : changes.longer) {
+    fs::remove(run_folder(id) / "DONE");
+    event("continued", id, "it was done with fewer steps than are planned now");
+  }
   for (const PlannedRun& run : resolution.runs) {
     const fs::path folder = run_folder(run.config.id);
     if (run.waits_for_tuning || is_done(folder)) continue;
@@ -172,7 +205,11 @@ std::map<std::string, double> Ledger::validation_losses(const std::vector<Planne
   std::map<std::string, double> losses;
   for (const PlannedRun& run : runs) {
     const fs::path folder = run_folder(run.config.id);
-    if (!is_done(folder)) continue;
+    if (!is_done(folder)) {
+      if (has_diverged(folder, run.config))
+        losses[run.config.id] = std::numeric_limits<double>::infinity();
+      continue;
+    }
     const RunLog log = read_run_folder(folder);
     for (const Evaluation& evaluation : log.evaluations)
       if (evaluation.split == "validation" && evaluation.step == run.config.training.steps)

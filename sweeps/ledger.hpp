@@ -18,10 +18,13 @@ namespace metascale {
 struct LedgerChanges {
   std::vector<std::string> added;       // no folder yet
   std::vector<std::string> unfinished;  // there, not done: will be resumed
-  std::vector<std::string> done;        // there and done: will be skipped
+  std::vector<std::string> longer;  // unfinished again: done with fewer steps than are planned now
+  std::vector<std::string> done;    // there and done: will be skipped
   std::vector<std::string>
       updated;  // unfinished, with a config.yaml that says something else by now
   std::vector<std::string> vanished;  // there, but no longer in the sweep file
+  // done, but evaluated otherwise than the sweep file says by now
+  std::vector<std::string> evaluated_otherwise;
 };
 
 class Ledger {
@@ -34,7 +37,8 @@ class Ledger {
 
   LedgerChanges compare(const Resolution& resolution) const;
   // Creates the folders of new runs and rewrites sweep.yaml, plan.csv and the lock. Finished runs
-  // are left alone. Throws Error{usage} where a token file is not the one that the lock remembers.
+  // are left alone; a trunk that has to go further than it did is no longer DONE.
+  // Throws Error{usage} where a token file is not the one that the lock remembers.
   LedgerChanges update(const Definition& definition, const Resolution& resolution);
 
   RunStatus status(const std::string& id) const;
@@ -43,7 +47,8 @@ class Ledger {
   // Appends to events.jsonl: {"time":..., "kind":..., "run":..., "message":...}.
   void event(const std::string& kind, const std::string& run, const std::string& message) const;
 
-  // The loss of the final evaluation on validation, by run id; runs without one are left out.
+  // The loss of the final evaluation on validation, by run id; infinite for a run that diverged.
+  // Runs that are not over are left out.
   std::map<std::string, double> validation_losses(const std::vector<PlannedRun>& runs) const;
 
  private:

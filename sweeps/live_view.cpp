@@ -30,10 +30,13 @@ void LiveView::ended(const Job& job, int exit_code, const std::string& what_now)
   Shown& shown = runs_[job.id];
   shown.is_running = false;
   const RunStatus status = ledger_.status(job.id);
-  if (exit_code == 0 && status.phase() == RunPhase::done) ++done_;
+  const bool is_done = exit_code == 0 && status.phase() == RunPhase::done;
+  done_ += is_done;
   const std::string numbers = status_text(status);
-  progress_.finish(shown.bar, fmt::format("{}{}{} ({} of {} done)", what_now,
-                                          numbers.empty() ? "" : ", ", numbers, done_, total_));
+  progress_.finish(shown.bar,
+                   fmt::format("{}{}{} ({} of {} done)", what_now, numbers.empty() ? "" : ", ",
+                               numbers, done_, total_),
+                   is_done ? BarEnd::complete : BarEnd::early);
 }
 
 void LiveView::tick() {

@@ -38,8 +38,19 @@ void refuse_what_is_not_built(const Definition& definition) {
     if (include.is_grown) refuse(include.place, "grown runs (from, grow)", "remove this entry");
   if (!definition.evaluation.domains.empty())
     refuse(definition.evaluation.place, "evaluation of some domains only", "write domains: all");
+  if (definition.evaluation.protocol != "packed_windows")
+    refuse(definition.evaluation.place, "protocol: rolling_documents",
+           "write protocol: packed_windows");
   if (definition.log.every.steps != 1)
     refuse(definition.log.place, "a log of every other step", "write every: 1 step");
+  if (definition.data.config.reset_at_documents)
+    refuse(definition.data.place, "reset_at_documents: true", "write false");
+  if (definition.policy.non_finite == NonFinite::roll_back)
+    refuse(definition.policy.place, "non_finite: roll_back", "write stop or skip");
+  const auto& fits = definition.analysis.fits;
+  if (std::find(fits.begin(), fits.end(), FitKind::isoflop) != fits.end())
+    refuse(definition.analysis.place, "isoflop fits in a report",
+           "remove it, and fit a table with metascale fit --law isoflop");
 }
 
 double own_steps(const RunConfig& config) {
@@ -74,6 +85,9 @@ CellRun make_trunk(std::vector<CellRun*>& branches) {
   config.data.test.clear();  // it ends undecayed: nobody compares it
   config.training.steps = trunk.config.training.steps - config.training.schedule.decay_steps;
   config.training.schedule.decay_steps = 0;
+  // Of the shortest: a longer length that comes later leaves the trunk what it is.
+  config.training.schedule.warmup_steps = branches.front()->config.training.schedule.warmup_steps;
+  config.match["schedule"] = resolving::schedule_text(config.training.schedule);
   for (const CellRun* branch : branches) {
     const TrainingConfig& training = branch->config.training;
     config.log.checkpoint_at.push_back(training.steps - training.schedule.decay_steps);
@@ -82,6 +96,7 @@ CellRun make_trunk(std::vector<CellRun*>& branches) {
   for (CellRun* branch : branches) {
     TrainingConfig& training = branch->config.training;
     training.schedule.warmup_steps = config.training.schedule.warmup_steps;  // the trunk's own
+    branch->config.match["schedule"] = resolving::schedule_text(training.schedule);
     branch->config.parent = {.run = config.id,
                              .step = training.steps - training.schedule.decay_steps};
     if (branch->config.parent.step <= training.schedule.warmup_steps)
@@ -138,6 +153,35 @@ void refuse_doubles(const std::vector<PlannedRun>& runs, const Definition& defin
           "look for an include that the axes make already, or for arms that are the same");
 }
 
+void add_up(Resolution& resolution) {
+  resolution.tokens = resolution.flops = 0;
+  for (const PlannedRun& run : resolution.runs) {
+    resolution.tokens += run.tokens;
+    resolution.flops += run.flops;
+  }
+}
+
+bool any_matches(const std::vector<std::string>& patterns, const PlannedRun& run) {
+  return std::any_of(patterns.begin(), patterns.end(), [&](const std::string& pattern) {
+    return matches_pattern(run.config.id, pattern);
+  });
+}
+
+// The ids of runs that wait for their tuning are not known yet: a pattern may mean one of them.
+void refuse_idle_patterns(const std::vector<PlannedRun>& runs,
+                          const std::vector<std::string>& patterns) {
+  for (const PlannedRun& run : runs)
+    if (run.waits_for_tuning) return;
+  for (const std::string& pattern : patterns)
+    if (std::none_of(runs.begin(), runs.end(), [&](const PlannedRun& run) {
+          return matches_pattern(run.config.id, pattern);
+        }))
+      throw Error(fmt::format("--only, --skip: no run of the sweep matches '{}'; metascale plan "
+                              "lists the ids, such as {}",
+                              pattern, runs.empty() ? "" : runs.front().config.id),
+                  ExitCode::usage);
+}
+
 }  // namespace
 
 Resolution resolve(const Definition& definition, const TuningChoices& choices) {
@@ -165,10 +209,7 @@ Resolution resolve(const Definition& definition, const TuningChoices& choices) {
   }
   refuse_doubles(resolution.runs, definition);
   resolution.pairs = pair_table(definition, sizes);
-  for (const PlannedRun& run : resolution.runs) {
-    resolution.tokens += run.tokens;
-    resolution.flops += run.flops;
-  }
+  add_up(resolution);
   return resolution;
 }
 
@@ -198,17 +239,20 @@ bool matches_pattern(const std::string& id, const std::string& pattern) {
   return fnmatch(pattern.c_str(), id.c_str(), 0) == 0;
 }
 
-std::vector<PlannedRun> selected(std::vector<PlannedRun> runs, const std::vector<std::string>& only,
-                                 const std::vector<std::string>& skip) {
-  const auto any = [](const std::vector<std::string>& patterns, const PlannedRun& run) {
-    return std::any_of(patterns.begin(), patterns.end(), [&](const std::string& pattern) {
-      return matches_pattern(run.config.id, pattern);
-    });
-  };
-  std::erase_if(runs, [&](const PlannedRun& run) {
-    return (!only.empty() && !any(only, run)) || any(skip, run);
+Resolution selected(Resolution resolution, const std::vector<std::string>& only,
+                    const std::vector<std::string>& skip) {
+  refuse_idle_patterns(resolution.runs, only);
+  refuse_idle_patterns(resolution.runs, skip);
+  std::erase_if(resolution.runs, [&](const PlannedRun& run) {
+    return (!only.empty() && !any_matches(only, run)) || any_matches(skip, run);
   });
-  return runs;
+  std::set<std::pair<std::string, std::string>> models;  // size, arm
+  for (const PlannedRun& run : resolution.runs) models.emplace(run.config.size, run.config.arm);
+  std::erase_if(resolution.pairs, [&](const PairMismatch& pair) {
+    return !models.contains({pair.size, pair.first}) || !models.contains({pair.size, pair.second});
+  });
+  add_up(resolution);
+  return resolution;
 }
 
 }  // namespace metascale

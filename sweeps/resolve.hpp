@@ -44,7 +44,8 @@ using TuningChoices = std::map<std::string, std::map<std::string, double>>;
 Resolution resolve(const Definition& definition, const TuningChoices& choices = {});
 
 // The trial of each arm with the least validation loss; losses: run id -> loss, of all trials of
-// the resolution. Empty while a trial is missing.
+// the resolution, infinite where it diverged. Empty while a trial is missing. Throws Error{usage}
+// where all trials of an arm diverged.
 TuningChoices choose(const Definition& definition, const Resolution& resolution,
                      const std::map<std::string, double>& losses);
 
@@ -55,9 +56,10 @@ std::string run_id(const RunConfig& config);
 std::string identity_text(
     const RunConfig& config);  // the text that is hashed, one key=value a line
 
-// Selects runs for --only and --skip: '*' and '?' as in file names, against the id.
+// Selects runs for --only and --skip: '*' and '?' as in file names, against the id. Pairs and
+// totals are those of the runs that remain. Throws Error{usage} where a pattern matches no run.
 bool matches_pattern(const std::string& id, const std::string& pattern);
-std::vector<PlannedRun> selected(std::vector<PlannedRun> runs, const std::vector<std::string>& only,
-                                 const std::vector<std::string>& skip);
+Resolution selected(Resolution resolution, const std::vector<std::string>& only,
+                    const std::vector<std::string>& skip);
 
 }  // namespace metascale

@@ -3,14 +3,33 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 namespace metascale {
 namespace {
 
-std::vector<Job> jobs_of(const std::vector<PlannedRun>& runs, const Ledger& ledger) {
+using Losses = std::map<std::string, double>;
+
+std::vector<PlannedRun> trials_of(const Resolution& resolution) {
+  std::vector<PlannedRun> trials = resolution.runs;
+  std::erase_if(trials, [](const PlannedRun& run) { return run.config.role != Role::trial; });
+  return trials;
+}
+
+// Of the resolution's trials that are over.
+Losses losses_of(const Resolution& resolution, const Ledger& ledger) {
+  return ledger.validation_losses(trials_of(resolution));
+}
+
+std::vector<Job> jobs_of(const Resolution& resolution, const Ledger& ledger) {
+  const Losses losses = losses_of(resolution, ledger);
+  const auto has_diverged = [&](const PlannedRun& run) {
+    const auto loss = losses.find(run.config.id);
+    return loss != losses.end() && std::isinf(loss->second);
+  };
   std::vector<Job> jobs;
-  for (const PlannedRun& run : runs)
-    if (!run.waits_for_tuning)
+  for (const PlannedRun& run : resolution.runs)
+    if (!run.waits_for_tuning && !has_diverged(run))
       jobs.push_back({.id = run.config.id,
                       .folder = ledger.run_folder(run.config.id),
                       .parent = run.config.parent.run});
@@ -18,7 +37,7 @@ std::vector<Job> jobs_of(const std::vector<PlannedRun>& runs, const Ledger& ledg
 }
 
 ExecutorOptions executor_options(const Definition& definition, const RunSweepOptions& options,
-                                 const Ledger& ledger) {
+                                 const Ledger& ledger, std::size_t runs) {
   const auto* local = std::get_if<LocalLaunch>(&definition.launch.how);
   if (!local)
     throw error_at(definition.launch.place, "launching by slurm or template: not built yet",
@@ -29,6 +48,8 @@ ExecutorOptions executor_options(const Definition& definition, const RunSweepOpt
   ExecutorOptions executor = options.executor;
   if (!executor.slots) executor.slots = local->slots;
   if (!executor.threads) executor.threads = local->threads;
+  const SlotPlan plan = plan_slots(available_cores(), executor.slots, executor.threads, runs);
+  executor.slots = std::int64_t(plan.slots.size()), executor.threads = plan.threads;
   executor.retries = definition.policy.retries;
   if (definition.policy.on_failure == OnFailure::stop) executor.on_failure = OnFailure::stop;
   const ExecutorEvents told = executor.events;
@@ -44,12 +65,33 @@ ExecutorOptions executor_options(const Definition& definition, const RunSweepOpt
   return executor;
 }
 
+bool waits(const PlannedRun& run) { return run.waits_for_tuning; }
+
+// The main runs of a sweep whose tuning is not over: in the result, and why in its notes.
+void add_waiting_runs(Execution& execution, const Resolution& all, const Resolution& chosen,
+                      const Ledger& ledger) {
+  std::int64_t count = 0;
+  for (const PlannedRun& run : chosen.runs) {
+    if (!waits(run)) continue;
+    execution.results.push_back({.id = run.config.id, .outcome = Outcome::waiting});
+    ++count;
+  }
+  if (!count) return;
+  const auto trials = trials_of(all), started = trials_of(chosen);
+  execution.notes.push_back(fmt::format(
+      "{} runs wait for their tuning: {} of its {} trials are not over{}", count,
+      trials.size() - losses_of(all, ledger).size(), trials.size(),
+      started.size() < trials.size() ? fmt::format(", and --only or --skip leaves {} of them out",
+                                                   trials.size() - started.size())
+                                     : std::string()));
+}
+
 }  // namespace
 
 TuningChoices known_choices(const Definition& definition, const Ledger& ledger) {
   if (!definition.match.tuning) return {};
   const Resolution trials = resolve(definition);
-  return choose(definition, trials, ledger.validation_losses(trials.runs));
+  return choose(definition, trials, losses_of(trials, ledger));
 }
 
 Resolution resolve_with_ledger(const Definition& definition, const Ledger& ledger) {
@@ -57,20 +99,22 @@ Resolution resolve_with_ledger(const Definition& definition, const Ledger& ledge
 }
 
 Execution run_sweep(const Definition& definition, Ledger& ledger, const RunSweepOptions& options) {
-  const auto executor = make_local_executor(executor_options(definition, options, ledger));
-  Resolution resolution = resolve_with_ledger(definition, ledger);
+  Resolution all = resolve_with_ledger(definition, ledger), chosen;
+  const auto executor =
+      make_local_executor(executor_options(definition, options, ledger, all.runs.size()));
   const auto run = [&] {
-    ledger.update(definition, resolution);
-    return executor->run(jobs_of(selected(resolution.runs, options.only, options.skip), ledger));
+    chosen = selected(all, options.only, options.skip);
+    ledger.update(definition, all);
+    return executor->run(jobs_of(chosen, ledger));
   };
+  const auto any_waits = [&] { return std::any_of(all.runs.begin(), all.runs.end(), waits); };
   Execution execution = run();
-  const bool waits =
-      std::any_of(resolution.runs.begin(), resolution.runs.end(),
-                  [](const PlannedRun& planned) { return planned.waits_for_tuning; });
-  if (!waits || execution.exit_code() != ExitCode::good) return execution;
-  resolution =
-      resolve_with_ledger(definition, ledger);  // the trials are done: their choice has a name now
-  return run();
+  if (any_waits() && execution.stopped == Stop::none) {
+    all = resolve_with_ledger(definition, ledger);  // the trials' choice may have a name now
+    if (!any_waits()) execution = run();
+  }
+  if (any_waits()) add_waiting_runs(execution, all, chosen, ledger);
+  return execution;
 }
 
 void check_budget(const Definition& definition, double gpu_hours, double hours) {
@@ -85,6 +129,14 @@ void check_budget(const Definition& definition, double gpu_hours, double hours) 
   };
   check("GPU hours", gpu_hours, budget.gpu_hours);
   check("hours", hours, budget.hours);
+}
+
+std::string budget_text(const Definition& definition, std::optional<double> hours) {
+  const double allowed = definition.budget.hours;
+  if (!(allowed > 0)) return "";
+  if (!hours) return fmt::format("budget: {:.1f} hours; what the plan needs is not known", allowed);
+  return fmt::format("budget: needs {:.1f} of {:.1f} hours{}", *hours, allowed,
+                     *hours > allowed ? ": above it" : "");
 }
 
 }  // namespace metascale

@@ -2,6 +2,8 @@
 // the rest.
 #pragma once
 
+#include <optional>
+
 #include "sweeps/executor.hpp"
 #include "sweeps/ledger.hpp"
 
@@ -19,11 +21,18 @@ TuningChoices known_choices(const Definition& definition, const Ledger& ledger);
 // The resolution with known_choices.
 Resolution resolve_with_ledger(const Definition& definition, const Ledger& ledger);
 
-// Runs what is not done. Throws Error{usage} for a launch that is not built.
+// Runs what is not done. A trial that diverged is a result, the worst: it is not run again, and
+// does not keep the main runs from starting. Runs whose trials are not over wait, and a note says
+// so. Threads of each run: of the options, the definition, or auto: then from the machine's cores
+// and the number of the sweep's runs, done or not, so that they are the same at every start. Throws
+// Error{usage} for a launch that is not built.
 Execution run_sweep(const Definition& definition, Ledger& ledger, const RunSweepOptions& options);
 
 // Throws Error{usage} where the definition's budget refuses so many hours. hours: of this machine
 // or these GPUs, added up over runs.
 void check_budget(const Definition& definition, double gpu_hours, double hours);
+// "budget: needs 13.5 of 12.0 hours: above it"; hours: nothing where they are not known. Empty
+// where the definition has no budget of hours.
+std::string budget_text(const Definition& definition, std::optional<double> hours);
 
 }  // namespace metascale

@@ -34,7 +34,7 @@ std::vector<Row> rows_of(const Report& report) {
     const double scale = 100 / result.first_loss;
     const auto arm = std::find(arms.begin(), arms.end(), pair.pair->second_arm) - arms.begin();
     rows.push_back({pair.pair->second_arm + " - " + pair.pair->first_arm + ", " + pair.pair->size +
-                        " " + pair.pair->length,
+                        " " + length_words(pair.pair->length),
                     arm_colour(std::size_t(arm)).light,
                     100 * result.relative,
                     {scale * result.bca.low, scale * result.bca.high},

@@ -59,7 +59,7 @@ std::string domain_heat_map(const Report& report) {
     if (!pair.problem.empty()) continue;
     html += "<tr><th scope=\"row\">" +
             html_escape(pair.pair->second_arm + " - " + pair.pair->first_arm + ", " +
-                        pair.pair->size + " " + pair.pair->length) +
+                        pair.pair->size + " " + length_words(pair.pair->length)) +
             "</th>";
     for (const std::string& domain : domains) html += heat_cell(pair, domain, largest);
     html += "</tr>\n";

@@ -184,7 +184,7 @@
       groups.get(key).push(run);
     }
     legend(box, [...groups.values()].map(runs => ({
-      label: [runs[0].arm || runs[0].id, runs[0].size, runs[0].length, runs.length > 1 ? `(${runs.length} seeds)` : ""].filter(Boolean).join(" "),
+      label: [runs[0].arm || runs[0].id, runs[0].size, runs[0].length_words, runs.length > 1 ? `(${runs.length} seeds)` : ""].filter(Boolean).join(" "),
       colour: colour(runs[0].arm), dash: dashOf(runs[0].size), hidden: runs.every(run => hidden.has(run.id)), runs})),
       entry => {
         for (const run of entry.runs) entry.hidden ? hidden.add(run.id) : hidden.delete(run.id);

@@ -6,6 +6,8 @@
 #include <cctype>
 #include <cmath>
 
+#include "core/error.hpp"
+
 namespace metascale {
 namespace {
 
@@ -67,6 +69,16 @@ std::string duration_text(double hours) {
   if (hours < 1.0 / 60) return fmt::format("{:.1f} s", hours * 3600);
   if (hours < 1) return fmt::format("{:.1f} min", hours * 60);
   return fmt::format("{:.1f} h", hours);
+}
+
+std::string length_words(std::string_view label) {
+  for (const std::string_view unit : {"tokens", "flops", "flop", "steps"})
+    if (label.size() > unit.size() && label.ends_with(unit)) {
+      const std::string_view count = label.substr(0, label.size() - unit.size());
+      const bool is_number = std::isdigit(static_cast<unsigned char>(count.front())) != 0;
+      if (is_number && count.back() != ' ') return concat(count, " ", unit);
+    }
+  return std::string(label);
 }
 
 std::string exact(double value) { return fmt::format("{}", value); }

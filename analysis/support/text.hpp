@@ -15,6 +15,8 @@ std::string scientific(double value);               // 3.20e18
 std::string percent(double share, int digits = 2);  // with sign: -1.24 %
 std::string interval_text(const Interval& interval, int digits, double scale = 1);  // [a, b]
 std::string duration_text(double hours);  // 12 s, 3.4 min, 5.1 h
+// A length's label, in which the sweep leaves no space: "400ktokens" as "400k tokens".
+std::string length_words(std::string_view label);
 // Shortest text that reads back as the same number; "nan" and "inf" as such.
 std::string exact(double value);
 

@@ -42,8 +42,10 @@ TableCell loss_cell(const Cell* cell) {
 
 std::vector<TableCell> pair_row(const PairReport& pair, const std::string& domain,
                                 const PairedResult& result) {
-  std::vector<TableCell> row{
-      {pair.pair->second_arm}, {pair.pair->first_arm}, {pair.pair->size}, {pair.pair->length}};
+  std::vector<TableCell> row{{pair.pair->second_arm},
+                             {pair.pair->first_arm},
+                             {pair.pair->size},
+                             length_cell(pair.pair->length)};
   if (!domain.empty()) row.push_back({domain});
   row.push_back(number(result.first_loss, 4));
   row.push_back(number(result.second_loss, 4));
@@ -96,7 +98,7 @@ Table comparison_table(const Report& report) {
     table.columns.push_back({"relative_" + slug(arms[i]), arms[i] + " vs " + arms[0]});
   for (const std::string& length : report.lengths())
     for (const std::string& size : report.sizes()) {
-      std::vector<TableCell> row{{size}, {length}};
+      std::vector<TableCell> row{{size}, length_cell(length)};
       bool any = false;
       for (const std::string& arm : arms) {
         const Cell* cell = report.cell(arm, size, length);
@@ -134,7 +136,7 @@ Table cells_table(const Report& report) {
     table.rows.push_back(
         {{cell.arm},
          {cell.size},
-         {cell.length},
+         length_cell(cell.length),
          {std::to_string(cell.runs.size())},
          {short_count(cell.parameters), exact(cell.parameters)},
          {short_count(cell.non_embedding_parameters), exact(cell.non_embedding_parameters)},

@@ -61,7 +61,7 @@ void add_points(Table& table, const ArmFit& entry) {
   const auto row = [&](const std::string& run, double x, double measured, double fitted,
                        const char* role) {
     table.rows.push_back({{entry.arm},
-                          {entry.length},
+                          length_cell(entry.length),
                           {short_words(entry.axis), name_of(entry.axis)},
                           {run},
                           {role},
@@ -92,20 +92,22 @@ Table fits_table(const Report& report) {
        {"points", "Points"},
        {"worst_residual", "Worst residual"},
        {"held_out_error", "Held-out error"},
-       {"health", "Health", false, true}},
+       {"health", "Health", false},
+       {.key = "problems", .title = "Problems", .numeric = false, .wide = true, .below = true}},
       {}};
   for (const ArmFit& entry : report.fits) {
     const Fit& fit = entry.fit;
     table.rows.push_back(
         {{entry.arm},
-         {entry.length},
+         length_cell(entry.length),
          {short_words(entry.axis), name_of(entry.axis)},
          {formula(fit.kind), name_of(fit.kind)},
          {coefficients_of(fit, false), coefficients_of(fit, true)},
          {std::to_string(fit.points.size())},
          {fmt::format("{:.2f} %", 100 * fit.worst_residual), exact(fit.worst_residual)},
          held_out_of(entry),
-         {fit.healthy() ? "good" : joined(fit.problems), "", fit.healthy() ? "good" : "bad"}});
+         {fit.healthy() ? "good" : "bad", "", fit.healthy() ? "good" : "bad"},
+         {joined(fit.problems), "", "bad"}});
   }
   return table;
 }
@@ -151,7 +153,7 @@ Table gains_table(const Report& report) {
     table.rows.push_back(
         {{entry.arm},
          {entry.size},
-         {entry.length},
+         length_cell(entry.length),
          {short_words(entry.axis), name_of(entry.axis)},
          {scientific(gain.x), exact(gain.x)},
          {scientific(gain.baseline_x), exact(gain.baseline_x)},

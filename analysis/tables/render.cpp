@@ -1,7 +1,21 @@
+#include <algorithm>
+
 #include "analysis/support/text.hpp"
 #include "analysis/tables.hpp"
 
 namespace metascale {
+namespace {
+
+std::string line_below(const TableColumn& column, const TableCell& cell, std::ptrdiff_t columns) {
+  if (cell.shown.empty()) return "";
+  const std::string tone = cell.tone.empty() ? "" : " tone-" + cell.tone;
+  return "<tr class=\"below\"><td class=\"wide" + tone + "\" colspan=\"" + std::to_string(columns) +
+         "\"><b>" + html_escape(column.title) + "</b> " + html_escape(cell.shown) + "</td></tr>\n";
+}
+
+}  // namespace
+
+TableCell length_cell(const std::string& label) { return {length_words(label), label, ""}; }
 
 std::string to_csv(const Table& table) {
   std::string text;
@@ -53,16 +67,24 @@ std::string to_latex(const Table& table) {
 }
 
 std::string to_html(const Table& table) {
+  const auto beside = std::count_if(table.columns.begin(), table.columns.end(),
+                                    [](const TableColumn& column) { return !column.below; });
   std::string text = "<div class=\"table-scroll\" tabindex=\"0\" role=\"region\" aria-label=\"" +
                      html_escape(table.caption) + "\"><table><caption>" +
                      html_escape(table.caption) + "</caption><thead><tr>";
   for (const TableColumn& column : table.columns)
-    text += std::string("<th scope=\"col\"") + (column.numeric ? " class=\"number\">" : ">") +
-            html_escape(column.title) + "</th>";
+    if (!column.below)
+      text += std::string("<th scope=\"col\"") + (column.numeric ? " class=\"number\">" : ">") +
+              html_escape(column.title) + "</th>";
   text += "</tr></thead><tbody>\n";
   for (const auto& row : table.rows) {
     text += "<tr>";
+    std::string lines;
     for (std::size_t i = 0; i < row.size(); ++i) {
+      if (table.columns[i].below) {
+        lines += line_below(table.columns[i], row[i], beside);
+        continue;
+      }
       std::string classes = table.columns[i].numeric ? "number"
                             : table.columns[i].wide  ? "wide"
                                                      : "";
@@ -71,7 +93,7 @@ std::string to_html(const Table& table) {
       text += "<" + tag + (classes.empty() ? "" : " class=\"" + classes + "\"") + ">" +
               html_escape(row[i].shown) + (i == 0 ? "</th>" : "</td>");
     }
-    text += "</tr>\n";
+    text += "</tr>\n" + lines;
   }
   return text + "</tbody></table></div>\n";
 }

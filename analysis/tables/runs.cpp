@@ -17,6 +17,7 @@ std::string tone_of(RunState state) {
 }
 
 std::string remark_of(const Run& run) {
+  if (!run.left_out.empty()) return run.left_out + (run.reason.empty() ? "" : "; " + run.reason);
   if (run.role == "run") return run.reason;
   const std::string role = run.role == "trial" ? "trial of tuning" : run.role;
   return run.reason.empty() ? role : role + ": " + run.reason;
@@ -48,7 +49,7 @@ Table runs_table(const Report& report) {
                           {name_of(run.state), "", tone_of(run.state)},
                           {run.arm},
                           {run.size},
-                          {run.length},
+                          length_cell(run.length),
                           {run.arm.empty() ? "" : std::to_string(run.seed)},
                           {std::to_string(run.steps) + (planned ? " / " + fixed(*planned, 0) : ""),
                            std::to_string(run.steps)},
@@ -74,7 +75,7 @@ Table not_comparable_table(const Report& report) {
               {}};
   const auto add = [&](const std::string& first, const std::string& second, const std::string& size,
                        const std::string& length, const std::string& reasons) {
-    table.rows.push_back({{first}, {second}, {size}, {length}, {reasons}});
+    table.rows.push_back({{first}, {second}, {size}, length_cell(length), {reasons}});
   };
   for (const NotComparable& entry : report.matching.refused) {
     std::string reasons;

@@ -12,8 +12,8 @@
 namespace metascale {
 namespace {
 
-constexpr double least_norm = 1e-12;            // of u; shorter ones are not scaled to length 1
-constexpr double epsilon_per_channel = 1e-5;    // of the norm of y: N times this
+constexpr double least_norm = 1e-12;          // of u; shorter ones are not scaled to length 1
+constexpr double epsilon_per_channel = 1e-5;  // of the norm of y: N times this
 constexpr std::int64_t max_head = wkv7_max_head;
 
 // A gradient's row; accumulate() with the choice after the load, so that loops become vector code.
@@ -34,8 +34,8 @@ Gradient<T> gradient(const Tensor& tensor) {
   return {tensor.pointer<T>(), tensor.fresh};
 }
 
-// The loops' pointers are to different tensors, except that a gradient may be added to by its own element
-// only: omp simd says so.
+// The loops' pointers are to different tensors, except that a gradient may be added to by its own
+// element only: omp simd says so.
 
 template <typename T>
 struct KeyOperands {
@@ -225,10 +225,9 @@ void TimeMixOperandsForward::on(CpuQueue& queue) const {
   with_float_type(k_raw.dtype, [&]<typename T>() {
     const auto [R, A] = k_raw.as<T, 2>().extents;
     const std::int64_t H = inverse_norm.as<T, 2>().extents[1], N = A / H;
-    const KeyOperands<T> keys{k.pointer<T>(),          a.pointer<T>(),
-                              b.pointer<T>(),          inverse_norm.pointer<T>(),
-                              k_raw.pointer<T>(),      rate_logit.pointer<T>(),
-                              k_k.pointer<T>(),        k_a.pointer<T>()};
+    const KeyOperands<T> keys{
+        k.pointer<T>(),     a.pointer<T>(),          b.pointer<T>(),   inverse_norm.pointer<T>(),
+        k_raw.pointer<T>(), rate_logit.pointer<T>(), k_k.pointer<T>(), k_a.pointer<T>()};
     parallel_for(queue.threads, R, [&, A = A](std::int64_t begin, std::int64_t end) {
       for (std::int64_t index = begin * H; index < end * H; ++index)
         keys.inverse_norm[index] = key_operands(keys, index * N, index % H * N, N);
@@ -243,11 +242,10 @@ void TimeMixOperandsBackward::on(CpuQueue& queue) const {
   with_float_type(k_raw.dtype, [&]<typename T>() {
     const auto [R, A] = k_raw.as<T, 2>().extents;
     const std::int64_t H = inverse_norm.as<T, 2>().extents[1], N = A / H;
-    const KeyGradients<T> keys{gradient<T>(dk_raw),       gradient<T>(drate_logit),
-                               dk.pointer<T>(),           da.pointer<T>(),
-                               db.pointer<T>(),           inverse_norm.pointer<T>(),
-                               k_raw.pointer<T>(),        rate_logit.pointer<T>(),
-                               k_k.pointer<T>(),          k_a.pointer<T>()};
+    const KeyGradients<T> keys{
+        gradient<T>(dk_raw), gradient<T>(drate_logit),  dk.pointer<T>(),    da.pointer<T>(),
+        db.pointer<T>(),     inverse_norm.pointer<T>(), k_raw.pointer<T>(), rate_logit.pointer<T>(),
+        k_k.pointer<T>(),    k_a.pointer<T>()};
     sum_by_heads<2, T>(
         queue.threads, {R, H, N}, {dk_k.pointer<T>(), dk_a.pointer<T>()}, {dk_k.fresh, dk_a.fresh},
         [&](auto& partial, HeadRange heads) {
@@ -258,10 +256,9 @@ void TimeMixOperandsBackward::on(CpuQueue& queue) const {
           }
         });
     if (!dv.exists()) return;
-    const ValueGradients<T> values{gradient<T>(dv_raw),       gradient<T>(dv_first),
-                                   gradient<T>(dvalue_logit), dv.pointer<T>(),
-                                   v_raw.pointer<T>(),        v_first.pointer<T>(),
-                                   value_logit.pointer<T>()};
+    const ValueGradients<T> values{
+        gradient<T>(dv_raw), gradient<T>(dv_first), gradient<T>(dvalue_logit), dv.pointer<T>(),
+        v_raw.pointer<T>(),  v_first.pointer<T>(),  value_logit.pointer<T>()};
     parallel_for(queue.threads, R, [&, A = A](std::int64_t begin, std::int64_t end) {
       mix_values_backward(values, begin * A, end * A);
     });
@@ -271,10 +268,10 @@ void TimeMixOperandsBackward::on(CpuQueue& queue) const {
 void TimeMixOutputForward::on(CpuQueue& queue) const {
   with_float_type(y.dtype, [&]<typename T>() {
     const auto [R, H, N] = y.as<T, 3>().extents;
-    const Output<T> rows{out.pointer<T>(),    yhat.pointer<T>(), scale.pointer<T>(),
-                         y.pointer<T>(),      r.pointer<T>(),    k.pointer<T>(),
-                         v.pointer<T>(),      gate.pointer<T>(), weight.pointer<T>(),
-                         bias.pointer<T>(),   bonus.pointer<T>()};
+    const Output<T> rows{out.pointer<T>(),  yhat.pointer<T>(), scale.pointer<T>(),
+                         y.pointer<T>(),    r.pointer<T>(),    k.pointer<T>(),
+                         v.pointer<T>(),    gate.pointer<T>(), weight.pointer<T>(),
+                         bias.pointer<T>(), bonus.pointer<T>()};
     parallel_for(queue.threads, R, [&, H = H, N = N](std::int64_t begin, std::int64_t end) {
       for (std::int64_t index = begin * H; index < end * H; ++index)
         rows.scale[index] = output(rows, index * N, index % H * N, N);
@@ -286,9 +283,9 @@ void TimeMixOutputBackward::on(CpuQueue& queue) const {
   with_float_type(yhat.dtype, [&]<typename T>() {
     const auto [R, H, N] = yhat.as<T, 3>().extents;
     const OutputGradients<T> rows{
-        gradient<T>(dy),    gradient<T>(dr),    gradient<T>(dk),     gradient<T>(dv),
-        gradient<T>(dgate), dout.pointer<T>(),  dyhat.pointer<T>(),  yhat.pointer<T>(),
-        scale.pointer<T>(), r.pointer<T>(),     k.pointer<T>(),      v.pointer<T>(),
+        gradient<T>(dy),    gradient<T>(dr),     gradient<T>(dk),    gradient<T>(dv),
+        gradient<T>(dgate), dout.pointer<T>(),   dyhat.pointer<T>(), yhat.pointer<T>(),
+        scale.pointer<T>(), r.pointer<T>(),      k.pointer<T>(),     v.pointer<T>(),
         gate.pointer<T>(),  weight.pointer<T>(), bias.pointer<T>(),  bonus.pointer<T>()};
     sum_by_heads<3, T>(
         queue.threads, {R, H, N}, {dbonus.pointer<T>(), dweight.pointer<T>(), dbias.pointer<T>()},

@@ -1,5 +1,6 @@
-// WKV7 on the CPU: the readable truth for every dtype and head size, and the choice between it and the
-// vector scans. A thread works on whole heads (forward, backward) or whole chunks (the second read-out).
+// WKV7 on the CPU: the readable truth for every dtype and head size, and the choice between it and
+// the vector scans. A thread works on whole heads (forward, backward) or whole chunks (the second
+// read-out).
 #include "kernels/wkv7.hpp"
 
 #include <algorithm>
@@ -122,8 +123,8 @@ struct RowSums {
   T db[chunk][max_head] = {};
 };
 
-// Row i of one chunk from its last token to its first. g is that row of G, states[t] the row of the state
-// before token t of the chunk.
+// Row i of one chunk from its last token to its first. g is that row of G, states[t] the row of the
+// state before token t of the chunk.
 template <typename T>
 void backward_row(const WkvBackwardHead<T>& head, std::int64_t first, std::int64_t count,
                   std::int64_t i, const ChunkRows<T>& w, const T (*states)[max_head], T* g,

@@ -27,8 +27,8 @@ struct BackwardScan {
       Lanes == 16 && vectors > 1 ? 2 : 1;  // as many as registers hold
   static constexpr int tile_columns = tile_vectors * Lanes;
 
-  // One vector of every token of a chunk. All vectors of a token lie side by side in a Table: arrays of
-  // chunk * N floats each would meet in the same few sets of L1.
+  // One vector of every token of a chunk. All vectors of a token lie side by side in a Table:
+  // arrays of chunk * N floats each would meet in the same few sets of L1.
   static constexpr int token_vectors = 17;
   static constexpr int token_stride = token_vectors * N;
   struct Rows {
@@ -160,7 +160,7 @@ struct BackwardScan {
     const Rows r = table.rows(5), a = table.rows(6), dy = table.rows(7), q = table.rows(8),
                de = table.rows(9);
     const Rows dr = table.rows(10), dw = table.rows(11), dk = table.rows(12), da = table.rows(13),
-               db = table.rows(14);  // sums over rows of the state
+               db = table.rows(14);                          // sums over rows of the state
     const Rows dv = table.rows(15), slope = table.rows(16);  // slope: dw/dd
   };
 
@@ -179,7 +179,7 @@ struct BackwardScan {
     const float *const w = c.moves.w[now], *const a = c.a[now];
     const float *const r = c.r[before], *const k = c.moves.k[before], *const b = c.moves.b[before];
     const float *const dy = c.dy[before] + i, *const v = c.moves.v[before] + i,
-                *const u = c.moves.u[before] + i;
+                       *const u = c.moves.u[before] + i;
     const float *const q_row = c.q[asked], *const de = c.de[asked] + i;
     float *const dw = c.dw[now], *const da = c.da[now];
     float *const dr = c.dr[before], *const dk = c.dk[before], *const db = c.db[before];
@@ -187,13 +187,21 @@ struct BackwardScan {
     for (int j = 0; j < N; j += tile_columns) {
       V sum_dw[tile_vectors], sum_da[tile_vectors], sum_dr[tile_vectors], sum_dk[tile_vectors],
           sum_db[tile_vectors];
+      V w_j[tile_vectors], a_j[tile_vectors], r_j[tile_vectors], k_j[tile_vectors],
+          b_j[tile_vectors], q_j[tile_vectors];
 #pragma GCC unroll 2
       for (int q = 0; q < tile_vectors; ++q) {
         const int at = j + q * Lanes;
-        if constexpr (Ends) sum_dw[q] = load<Lanes>(dw + at), sum_da[q] = load<Lanes>(da + at);
-        if constexpr (Begins)
-          sum_dr[q] = load<Lanes>(dr + at), sum_dk[q] = load<Lanes>(dk + at),
+        if constexpr (Ends) {
+          sum_dw[q] = load<Lanes>(dw + at), sum_da[q] = load<Lanes>(da + at);
+          w_j[q] = load<Lanes>(w + at), a_j[q] = load<Lanes>(a + at);
+        }
+        if constexpr (Begins) {
+          sum_dr[q] = load<Lanes>(dr + at), sum_dk[q] = load<Lanes>(dk + at);
           sum_db[q] = load<Lanes>(db + at);
+          r_j[q] = load<Lanes>(r + at), k_j[q] = load<Lanes>(k + at), b_j[q] = load<Lanes>(b + at);
+        }
+        if constexpr (query) q_j[q] = load<Lanes>(q_row + at);
       }
       for (int row = 0; row < tile_rows; ++row) {
         V dot_k = {}, dot_b = {};
@@ -204,22 +212,22 @@ struct BackwardScan {
           V g = load<Lanes>(gradient + row * N + at);
           if constexpr (Ends) {
             sum_dw[q] += s * g;
-            g *= load<Lanes>(w + at);
+            g *= w_j[q];
           }
           if constexpr (Begins) {
             sum_dr[q] += s * dy[row];
-            g += load<Lanes>(r + at) * dy[row];
+            g += r_j[q] * dy[row];
           }
-          if constexpr (query) g += load<Lanes>(q_row + at) * de[row];
+          if constexpr (query) g += q_j[q] * de[row];
           if constexpr (Ends) {  // last, because du is known last
             sum_da[q] += s * du[row];
-            g += load<Lanes>(a + at) * du[row];
+            g += a_j[q] * du[row];
           }
           if constexpr (Begins) {
             sum_dk[q] += g * v[row];
             sum_db[q] += g * u[row];
-            dot_k += g * load<Lanes>(k + at);
-            dot_b += g * load<Lanes>(b + at);
+            dot_k += g * k_j[q];
+            dot_b += g * b_j[q];
           }
           store<Lanes>(gradient + row * N + at, g);
         }
@@ -234,7 +242,7 @@ struct BackwardScan {
         if constexpr (Ends) store<Lanes>(dw + at, sum_dw[q]), store<Lanes>(da + at, sum_da[q]);
         if constexpr (Begins)
           store<Lanes>(dr + at, sum_dr[q]), store<Lanes>(dk + at, sum_dk[q]),
-          store<Lanes>(db + at, sum_db[q]);
+              store<Lanes>(db + at, sum_db[q]);
       }
     }
     if constexpr (Begins) sum_dots(dots, c.dv[before] + i, du);

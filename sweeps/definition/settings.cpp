@@ -203,7 +203,7 @@ LaunchDefinition read_launch(const YamlNode& node) {
 }
 
 PolicyDefinition read_policy(const YamlNode& node) {
-  PolicyDefinition policy;
+  PolicyDefinition policy{.place = place_of(node)};
   read_map(node, [&](YamlMap& map) {
     map.read("on_failure", policy.on_failure,
              [](const YamlNode& at) { return read_choice(at, on_failure_names); });
@@ -228,7 +228,7 @@ BudgetDefinition read_budget(const YamlNode& node) {
 }
 
 AnalysisDefinition read_analysis(const YamlNode& node) {
-  AnalysisDefinition analysis;
+  AnalysisDefinition analysis{.place = place_of(node)};
   read_map(node, [&](YamlMap& map) {
     map.read("fits", analysis.fits, [](const YamlNode& at) {
       return read_list_of(at, [](const YamlNode& item) { return read_choice(item, fit_names); });

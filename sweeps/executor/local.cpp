@@ -94,11 +94,13 @@ class LocalExecutor : public Executor {
   };
 
   void begin(const std::vector<Job>& jobs) {
-    plan_ = plan_slots(available_cores(), options_.slots, options_.threads, jobs.size());
     work_.clear();
     for (const Job& job : jobs) work_.push_back({.job = job, .result = {.id = job.id}});
     for (Work& work : work_)
       if (fs::exists(work.job.folder / "DONE")) settle(work, Outcome::done, 0, "");
+    const auto open =
+        std::count_if(work_.begin(), work_.end(), [](const Work& work) { return !work.is_over; });
+    plan_ = plan_slots(available_cores(), options_.slots, options_.threads, std::size_t(open));
     running_.clear();
     running_.resize(plan_.slots.size());
     stopped_ = Stop::none;
@@ -222,8 +224,6 @@ class LocalExecutor : public Executor {
     const fs::path& run = work.job.folder;
     int number = 0;
     const fs::path attempt = new_attempt(run, number);
-    std::error_code error;
-    fs::remove(run / "FAILED", error);  // of an earlier attempt
     nlohmann::json environment = build_info();
     environment["cores"] = plan_.slots[slot];
     environment["threads"] = plan_.threads;
@@ -284,12 +284,15 @@ const char* name_of(Outcome outcome) {
 }
 
 ExitCode Execution::exit_code() const {
-  if (stopped == Stop::interrupt) return ExitCode::interrupted;
-  if (stopped == Stop::terminate) return ExitCode::saved;
-  const bool any_failed = std::any_of(results.begin(), results.end(), [](const JobResult& result) {
-    return result.outcome == Outcome::failed || result.outcome == Outcome::blocked;
-  });
-  return any_failed ? ExitCode::run_failed : ExitCode::good;
+  const auto any = [&](Outcome a, Outcome b) {
+    return std::any_of(results.begin(), results.end(), [&](const JobResult& result) {
+      return result.outcome == a || result.outcome == b;
+    });
+  };
+  // A stop that came after the last run had ended stopped nothing.
+  if (stopped != Stop::none && any(Outcome::saved, Outcome::waiting))
+    return stopped == Stop::interrupt ? ExitCode::interrupted : ExitCode::saved;
+  return any(Outcome::failed, Outcome::blocked) ? ExitCode::run_failed : ExitCode::good;
 }
 
 std::unique_ptr<Executor> make_local_executor(ExecutorOptions options) {

@@ -86,19 +86,8 @@ std::int64_t interval_steps(const Period& interval, std::int64_t batch_tokens) {
   return std::max<std::int64_t>(1, std::llround(interval.tokens / double(batch_tokens)));
 }
 
-std::string data_order_text(const DataConfig& data) {
-  return fmt::format("{}, order seed {}, mixture {}{}", data.order, data.order_seed, data.mixture,
-                     data.reset_at_documents ? ", reset at documents" : "");
-}
-
-std::string evaluation_text(const EvaluationConfig& evaluation) {
-  return evaluation.final_windows
-             ? fmt::format("{}, {} windows", evaluation.protocol, evaluation.final_windows)
-             : evaluation.protocol + ", all windows";
-}
-
-// What the log of a run says about its match [core/match_key.hpp]; the report compares it between
-// runs.
+// What the log of a run says about its match [core/match_key.hpp] that only its sweep knows; the
+// rest the trainer finds out itself. The report compares it between runs.
 std::map<std::string, std::string> match_entries(const Definition& definition,
                                                  const MatchedSize& matched,
                                                  const RunConfig& config, std::size_t arm) {
@@ -107,22 +96,15 @@ std::map<std::string, std::string> match_entries(const Definition& definition,
     identical += (identical.empty() ? "" : " ") + name;
   std::string arms;
   for (const ArmDefinition& each : definition.arms) arms += (arms.empty() ? "" : ",") + each.name;
-  const ScheduleConfig& schedule = config.training.schedule;
-  const OptimizerConfig& optimizer = config.training.optimizer;
-  return {
-      {"arms", arms},
-      {"baseline_arm", definition.arms[0].name},
-      {"match_on", name_of(matched.request.on)},
-      {"match_target", yaml_number(matched.request.target)},
-      {"match_tolerance", yaml_number(matched.request.tolerance)},
-      {"match_value", yaml_number(matched.result.values[arm])},
-      {"match_identical", identical},
-      {"role", name_of(config.role)},
-      {"data_order", data_order_text(config.data)},
-      {"evaluation", evaluation_text(config.evaluation)},
-      {"schedule", fmt::format("{}, {} steps of warm-up, {} of decay, to {:.4g} of the peak",
-                               name_of(schedule.kind), schedule.warmup_steps, schedule.decay_steps,
-                               optimizer.final_learning_rate / optimizer.learning_rate)}};
+  return {{"arms", arms},
+          {"baseline_arm", definition.arms[0].name},
+          {"match_on", name_of(matched.request.on)},
+          {"match_target", yaml_number(matched.request.target)},
+          {"match_tolerance", yaml_number(matched.request.tolerance)},
+          {"match_value", yaml_number(matched.result.values[arm])},
+          {"match_identical", identical},
+          {"role", name_of(config.role)},
+          {"schedule", schedule_text(config.training.schedule)}};
 }
 
 // A tuned value is carried to other sizes as its ratio to the preset.
@@ -179,6 +161,12 @@ CellRun run_with(const Definition& definition, const Sizes& sizes, const GridCel
 }
 
 }  // namespace
+
+// The shape of the schedule only: its rates are the arm's own.
+std::string schedule_text(const ScheduleConfig& schedule) {
+  return fmt::format("{}, {} steps of warm-up, {} of decay", name_of(schedule.kind),
+                     schedule.warmup_steps, schedule.decay_steps);
+}
 
 Sizes match_sizes(const Definition& definition, const std::vector<GridCell>& cells) {
   check_arms(definition);

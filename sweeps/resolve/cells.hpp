@@ -26,6 +26,9 @@ struct CellRun {
 // Matches the arms at every size that a cell or an include uses.
 Sizes match_sizes(const Definition& definition, const std::vector<GridCell>& cells);
 
+// The fact "schedule" of a run: kind, warm-up and decay.
+std::string schedule_text(const ScheduleConfig& schedule);
+
 CellRun run_of_cell(const Definition& definition, const Sizes& sizes, const GridCell& cell,
                     const TrainingSettings& extra, const TuningChoices& choices);
 

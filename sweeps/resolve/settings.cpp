@@ -177,6 +177,10 @@ TrainingConfig training_of(const Definition& definition, const TrainingSettings&
   training.precision = settings.precision.value_or(Precision::f32);
   training.recompute = settings.recompute.value_or(Recompute::none);
   training.wkv = settings.wkv.value_or(WkvForm::automatic);
+  if (training.wkv == WkvForm::chunked && definition.device == Device::cpu)
+    throw error_at(place_of_key(definition, settings, "wkv"),
+                   "chunked is a form of the GPU kernels, on the CPU it is not built",
+                   "write auto or scan");
   training.schedule = schedule_of(definition, settings, steps);
   training.optimizer = optimizer_of(settings, architecture, size);
   training.non_finite = definition.policy.non_finite;

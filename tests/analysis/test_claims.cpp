@@ -8,9 +8,12 @@ using namespace metascale;
 
 namespace {
 
-std::vector<Claim> claims_of(const fixture::SweepTruth& truth) {
+std::vector<Claim> claims_of(std::vector<RunLog> logs) {
   const ReportOptions options{.bootstrap_pairs = 1000, .bootstrap_fits = 100, .figures = false};
-  return analyse(fixture::collection_of(fixture::sweep_logs(truth)), options).claims;
+  return analyse(fixture::collection_of(std::move(logs)), options).claims;
+}
+std::vector<Claim> claims_of(const fixture::SweepTruth& truth) {
+  return claims_of(fixture::sweep_logs(truth));
 }
 
 fixture::SweepTruth sweep_with(double gain, double growth) {
@@ -75,4 +78,48 @@ TEST_CASE("claims of studies that have not run say that there are no data") {
               }()),
               "a")
             .verdict == Verdict::no_data);
+}
+
+TEST_CASE("the subject is the arm that reads the state, whatever stands first") {
+  fixture::SweepTruth truth = sweep_with(0.02, 0.01);
+  truth.arms.insert(truth.arms.begin() + 1, {"control", "meta_state", -0.02, 0});
+  std::vector<RunLog> logs = fixture::sweep_logs(truth);
+  for (RunLog& log : logs)
+    log.facts["read_out"] = log.facts["arm"] == "control"      ? "time_mix"
+                            : log.facts["arm"] == "meta_state" ? "state"
+                                                               : "none";
+  const auto claims = claims_of(logs);
+  CHECK(claim(claims, "a").verdict == Verdict::holds);
+  CHECK(claim(claims, "j").verdict == Verdict::holds);
+  for (RunLog& log : logs)
+    if (log.facts["arm"] == "control") log.facts["read_out"] = "none";
+  CHECK_THROWS(claim(claims_of(logs), "j"));
+  CHECK(claim(claims_of(logs), "a").verdict == Verdict::holds);
+}
+
+TEST_CASE("of two arms that read the state, the one that reads the previous one is the subject") {
+  fixture::SweepTruth truth = sweep_with(0.02, 0.01);
+  truth.arms.insert(truth.arms.begin() + 1, {"current", "meta_state", -0.02, 0});
+  std::vector<RunLog> logs = fixture::sweep_logs(truth);
+  for (RunLog& log : logs) {
+    log.facts["read_out"] = log.facts["architecture"] == "meta_state" ? "state" : "none";
+    log.facts["read_state"] = log.facts["arm"] == "current" ? "current" : "previous";
+  }
+  CHECK(claim(claims_of(logs), "a").verdict == Verdict::holds);
+}
+
+TEST_CASE("logs without the fact are told apart by the arm's name") {
+  fixture::SweepTruth truth = sweep_with(0.02, 0.01);
+  truth.arms.insert(truth.arms.begin() + 1, {"time_mix", "meta_state", -0.02, 0});
+  CHECK(claim(claims_of(truth), "a").verdict == Verdict::holds);
+  CHECK(claim(claims_of(truth), "j").verdict == Verdict::holds);
+}
+
+TEST_CASE("hours on unlike devices decide no efficiency") {
+  std::vector<RunLog> logs = fixture::sweep_logs(sweep_with(0.02, 0.01));
+  for (RunLog& log : logs)
+    if (log.facts["arm"] == "meta_state") log.facts["threads"] = "4";
+  const auto claims = claims_of(logs);
+  CHECK(claim(claims, "g").verdict == Verdict::not_decided);
+  CHECK_THAT(claim(claims, "g").would_decide, Catch::Contains("the same device"));
 }

@@ -4,6 +4,7 @@
 
 #include "analysis/collect.hpp"
 #include "core/error.hpp"
+#include "core/heartbeat.hpp"
 #include "tests/support/analysis_fixture.hpp"
 
 using namespace metascale;
@@ -99,9 +100,9 @@ TEST_CASE("the files of a run say how it ended") {
   for (const char* id : {"done", "failed", "going"}) add(id);
   write(folder.run("done") / "DONE", "");
   write(folder.run("failed") / "FAILED", "loss is NaN at step 17\n");
-  write(folder.run("going") / "state.json", R"({"state": "running"})");
+  write_heartbeat(folder.run("going"), {.phase = RunPhase::running});
   write(folder.run("garbage") / "run.h5", "this is no HDF5");
-  write(folder.run("queued") / "state.json", R"({"state": "queued"})");
+  write_heartbeat(folder.run("queued"), {.phase = RunPhase::queued});
 
   const Collection collection = collect(folder.path());
 
@@ -114,6 +115,85 @@ TEST_CASE("the files of a run say how it ended") {
   CHECK(named(collection, "garbage").state == RunState::unreadable);
   CHECK_THAT(named(collection, "garbage").reason, Catch::Contains("run.h5"));
   CHECK(named(collection, "queued").state == RunState::unfinished);
+}
+
+TEST_CASE("DONE counts more than a FAILED of an earlier attempt") {
+  const Folder folder;
+  write_run_file(folder.run("again") / "run.h5", one_log());
+  write(folder.run("again") / "FAILED", "out of memory\n");
+  write(folder.run("again") / "DONE", "");
+  CHECK(collect(folder.path()).runs.at(0).state == RunState::done);
+}
+
+TEST_CASE("a damaged state.json leaves the other files to tell") {
+  const Folder folder;
+  write_run_file(folder.run("odd") / "run.h5", one_log());
+  write(folder.run("odd") / "state.json", "{\"state\": ");
+  CHECK(collect(folder.path()).runs.at(0).state == RunState::unfinished);
+}
+
+TEST_CASE("a run that the sweep file no longer names is listed and not compared") {
+  const Folder folder;
+  for (const char* id : {"arm-s1-old", "arm-s1-new"}) {
+    RunLog log = one_log();
+    log.run_id = id;
+    write_run_file(folder.run(id) / "run.h5", log);
+    write(folder.run(id) / "DONE", "");
+  }
+  write(folder.path() / "sweep.lock.yaml",
+        "schema: 1\ndata: {}\nruns:\n  - {id: arm-s1-new, identity: new, feed_forward: 64, "
+        "parameters: 1000000, steps: 50}\n");
+  const Collection collection = collect(folder.path());
+  CHECK(named(collection, "arm-s1-new").is_compared());
+  CHECK_FALSE(named(collection, "arm-s1-old").is_compared());
+  CHECK(named(collection, "arm-s1-old").left_out == "not in the sweep file (any more)");
+  REQUIRE(collection.notes.size() == 1);
+  CHECK_THAT(collection.notes[0], Catch::StartsWith("1 run is not in the sweep file"));
+}
+
+TEST_CASE("a lock that cannot be read is noted, and all runs count") {
+  const Folder folder;
+  write_run_file(folder.run("one") / "run.h5", one_log());
+  write(folder.run("one") / "DONE", "");
+  write(folder.path() / "sweep.lock.yaml", GENERATE("schema: 1\n", "runs: [\n"));
+  const Collection collection = collect(folder.path());
+  CHECK(collection.runs.at(0).is_compared());
+  REQUIRE(collection.notes.size() == 1);
+  CHECK_THAT(collection.notes[0], Catch::Contains("sweep.lock.yaml"));
+}
+
+TEST_CASE("two done runs of one arm, size, length and seed are ambiguous without a lock") {
+  std::vector<RunLog> logs(2, one_log());
+  logs[0].run_id = "old", logs[1].run_id = "new";
+  const Collection collection = fixture::collection_of(logs);
+  for (const Run& run : collection.runs) CHECK_FALSE(run.is_compared());
+  CHECK_THAT(named(collection, "old").left_out, Catch::StartsWith("new is also a done run"));
+  CHECK_THAT(named(collection, "new").left_out, Catch::StartsWith("old is also a done run"));
+  logs[0].facts["status"] = "failed";
+  CHECK(named(fixture::collection_of(logs), "new").is_compared());
+}
+
+TEST_CASE("the hours of a branch count its trunk up to where it left") {
+  RunLog trunk = one_log(), branch = one_log();
+  trunk.run_id = "trunk", trunk.facts["role"] = "trunk", trunk.evaluations.clear();
+  branch.steps.erase(branch.steps.begin(), branch.steps.begin() + 30);
+  const double each = trunk.steps[0].seconds / 3600;
+  branch.configuration = "id: b\nparent:\n  run: trunk\n  step: 30\n";
+  const Collection collection = fixture::collection_of({branch, trunk});
+  const Run& run = named(collection, branch.run_id);
+  CHECK(run.hours == Approx(50 * each));
+  CHECK(run.curve.front().hours == Approx(31 * each));
+  CHECK(run.inherited.hours == Approx(30 * each));
+  CHECK(run.inherited.flops == trunk.steps[29].flops);
+}
+
+TEST_CASE("the hours of a branch whose trunk is elsewhere are unknown") {
+  RunLog branch = one_log();
+  branch.configuration = "id: b\nparent:\n  run: trunk\n  step: 30\n";
+  const Collection collection = fixture::collection_of({branch});
+  CHECK(std::isnan(collection.runs.at(0).hours));
+  REQUIRE(collection.notes.size() == 1);
+  CHECK_THAT(collection.notes[0], Catch::Contains("its trunk trunk has no step 30"));
 }
 
 TEST_CASE("an empty folder is a collection with a note, a missing one an error") {

@@ -1,4 +1,5 @@
 #include <catch2/catch.hpp>
+#include <functional>
 #include <nlohmann/json.hpp>
 
 #include "analysis/compare.hpp"
@@ -58,4 +59,23 @@ TEST_CASE("runs that still go are compared at their last common evaluation") {
   CHECK(result.exit_code() == ExitCode::good);
   CHECK(result.step == 12);
   CHECK_FALSE(result.has_interval);
+}
+
+TEST_CASE("runs that still go are held to the matching key, to their tokens and to their order") {
+  const auto reasons_after = [](const std::function<void(RunLog&)>& change) {
+    Two logs = two_logs();
+    logs.first.facts["status"] = "running";
+    logs.first.evaluations.resize(6);
+    change(logs.second);
+    const CompareResult result = compare_with(std::move(logs), {.trim_to_shortest = true});
+    CHECK(result.exit_code() == ExitCode::assertion);
+    REQUIRE(result.reasons.size() == 1);
+    return result.reasons[0];
+  };
+  CHECK_THAT(reasons_after([](RunLog& log) { log.facts["tokenizer"] = "20B"; }),
+             Catch::StartsWith("tokenizer differs"));
+  CHECK_THAT(reasons_after([](RunLog& log) { log.steps[11].tokens += 1; }),
+             Catch::Contains("tokens by step 12"));
+  CHECK_THAT(reasons_after([](RunLog& log) { log.steps[11].digest ^= 1; }),
+             Catch::Contains("another order, by step 12"));
 }

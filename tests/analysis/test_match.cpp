@@ -87,3 +87,42 @@ TEST_CASE("a run that failed or is missing leaves its partner refused with the r
   CHECK_THAT(all, Catch::Contains("no run of transformer with seed 1"));
   for (const MatchedPair& pair : matching.pairs) CHECK_FALSE(pair.first.empty());
 }
+
+TEST_CASE("what match.identical leaves out may differ, in the logs too") {
+  const auto with = [](const char* identical, const std::function<void(RunLog&)>& change) {
+    return mismatches_after([&](RunLog& log) {
+      log.facts["match_identical"] = identical;
+      change(log);
+    });
+  };
+  const auto shorter = [](RunLog& log) { log.steps.pop_back(); };
+  CHECK(with("data_order", shorter).empty());  // both saw the same up to the last common evaluation
+  CHECK_THAT(with("data_order",
+                  [](RunLog& log) {
+                    log.steps.pop_back();
+                    log.steps[17].digest ^= 1;
+                  })
+                 .at(0),
+             Catch::Contains("running digests"));
+  CHECK(with("tokenizer", shorter).empty());
+  const auto other_order = [](RunLog& log) { log.steps.back().digest ^= 1; };
+  CHECK(with("tokens tokenizer", other_order).empty());
+  CHECK(with("tokens data_order", other_order).size() == 1);
+}
+
+TEST_CASE("a run that is left out is refused with the reason and in no pair or cell") {
+  std::vector<RunLog> logs = fixture::sweep_logs(small_sweep());
+  logs.push_back(logs[4]);
+  logs.back().run_id = "again";
+  const Collection collection = fixture::collection_of(std::move(logs));
+  const Matching matching = match(collection);
+  std::size_t refused = 0;
+  for (const NotComparable& entry : matching.refused)
+    if (entry.second.empty()) {
+      ++refused;
+      CHECK_THAT(entry.reasons.at(0), Catch::Contains("is also a done run"));
+    }
+  CHECK(refused == 2);
+  for (const MatchedPair& pair : matching.pairs)
+    for (const Run* run : pair.second) CHECK(run->left_out.empty());
+}

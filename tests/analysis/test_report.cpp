@@ -134,6 +134,8 @@ TEST_CASE("a fixed subset and single seeds are said at the top") {
   truth.coverage = "64 of 812 windows";
   const Report report = report_on(fixture::sweep_logs(truth));
   CHECK(notes(report, "64 of 812 windows"));
+  CHECK(render_html(report).find(
+            "<p class=\"lead\">On a fixed subset, which claims nothing: at ") != std::string::npos);
   CHECK(notes(report, "Some pairs have one seed"));
 }
 
@@ -154,6 +156,19 @@ TEST_CASE("the report of a folder on disk holds every part") {
     CHECK(fs::file_size(folder / "report" / part) > 0);
   }
   fs::remove_all(folder);
+}
+
+TEST_CASE("a superseded run adds no seed to its cell") {
+  std::vector<RunLog> logs = fixture::sweep_logs(small_sweep());
+  Collection collection;
+  collection.runs.push_back(summarise(logs[0], {}));
+  collection.runs.push_back(summarise(logs[0], {}));
+  collection.runs[1].id = "old", collection.runs[1].left_out = "not in the sweep file (any more)";
+  settle(collection);
+  const Report report = analyse(std::move(collection), quick);
+  REQUIRE(report.cells.size() == 1);
+  CHECK(report.cells[0].runs.size() == 1);
+  CHECK(render_html(report).find("not in the sweep file (any more)") != std::string::npos);
 }
 
 TEST_CASE("a report can be made again and is the same but for its time") {

@@ -58,3 +58,26 @@ TEST_CASE("numbers are written as people read them") {
   CHECK(duration_text(0.5) == "30.0 min");
   CHECK(fixed(std::nan(""), 3) == "-");
 }
+
+TEST_CASE("lengths are shown with a space where their label has a unit") {
+  CHECK(length_words("400ktokens") == "400k tokens");
+  CHECK(length_words("1e20flop") == "1e20 flop");
+  CHECK(length_words("1xC") == "1xC");
+  CHECK(length_words("tokens") == "tokens");
+  CHECK(length_words("400k tokens") == "400k tokens");
+}
+
+TEST_CASE("what stands below a row is a line of its own on the page, and a column elsewhere") {
+  const Table table{"t",
+                    "caption",
+                    {{"a", "A", false},
+                     {"b", "B"},
+                     {.key = "why", .title = "Why", .numeric = false, .wide = true, .below = true}},
+                    {{{"x"}, {"1"}, {"<long>", "", "bad"}}, {{"y"}, {"2"}, {""}}}};
+  const std::string html = to_html(table);
+  CHECK(html.find("<th scope=\"col\">Why") == std::string::npos);
+  CHECK(html.find("<tr class=\"below\"><td class=\"wide tone-bad\" colspan=\"2\"><b>Why</b> "
+                  "&lt;long&gt;</td></tr>") != std::string::npos);
+  CHECK(html.find("class=\"below\"") == html.rfind("class=\"below\""));
+  CHECK(to_csv(table) == "a,b,why\nx,1,<long>\ny,2,\n");
+}

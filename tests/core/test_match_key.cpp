@@ -76,3 +76,24 @@ TEST_CASE("what was not logged is a difference, even in both") {
         std::vector<std::string>{"tokenizer is unknown: not logged and not logged"});
   CHECK_THROWS_WITH(expect_complete(key), Catch::Contains("'tokenizer'"));
 }
+
+TEST_CASE("what one sweep does not ask to be identical is not compared") {
+  auto all = sample_facts(), some = sample_facts();
+  some["match_identical"] = "data_order tokenizer context";
+  some["schedule"] = "wsd", some["batch_tokens"] = "1", some["steps_planned"] = "2";
+  CHECK(differences(match_key_of(some), match_key_of(some)).empty());
+  CHECK(differences(match_key_of(all), match_key_of(some)).empty());
+  some["tokenizer"] = "bytes", some["match_on"] = "training_flops";
+  CHECK(differences(match_key_of(some), match_key_of(all)).size() == 2);
+  all["match_identical"] = "data_order context schedule";
+  CHECK(differences(match_key_of(some), match_key_of(all)) ==
+        std::vector<std::string>{"matched quantity differs: training_flops and parameters"});
+}
+
+TEST_CASE("a sweep that lists no identical entries still compares the matched quantity") {
+  auto facts = sample_facts(), other = sample_facts();
+  facts["match_identical"] = "", other["tokenizer"] = "bytes", other["match_value"] = "1";
+  const auto reasons = differences(match_key_of(facts), match_key_of(other));
+  REQUIRE(reasons.size() == 1);
+  CHECK_THAT(reasons[0], Catch::StartsWith("parameters differ by"));
+}

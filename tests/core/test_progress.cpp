@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <cstdlib>
 #include <string>
@@ -36,7 +37,7 @@ TEST_CASE("elsewhere than on a terminal progress is a plain line every few secon
   progress.update(bar, 0.25, "loss 8");
   CHECK(screen.take() == "rwkv7-150M: 25%, loss 8, 30 s left\n");
   progress.finish(bar, "done");
-  CHECK(screen.take() == "rwkv7-150M: 25%, done, 10 s\n");
+  CHECK(screen.take() == "rwkv7-150M: 100%, done, 10 s\n");
 }
 
 TEST_CASE("the time left of a resumed run counts from where it resumed") {
@@ -64,6 +65,37 @@ TEST_CASE("on a terminal bars are redrawn in place, one line each") {
                                 Catch::Contains("long [========================] 100%\n"));
   progress.message("a line");
   CHECK_THAT(screen.take(), Catch::StartsWith("\x1b[2A\r\x1b[Ja line\n\r\x1b[2Ka "));
+}
+
+TEST_CASE("a finished bar is printed once, above those that go on") {
+  Screen screen;
+  Progress progress = screen.progress({.in_place = true, .redraw_seconds = 0});
+  const int one = progress.add("a"), two = progress.add("b");
+  progress.update(one, 0.5, "");
+  screen.take();
+  progress.finish(one, "done");
+  CHECK(screen.take() ==
+        "\x1b[2A\r\x1b[J"
+        "a [========================] 100%  done  0 ms\n"
+        "\r\x1b[2Kb [>                       ]   0%\n");
+  progress.update(two, 0.5, "");
+  CHECK_THAT(screen.take(), Catch::StartsWith("\x1b[1A\r\x1b[2Kb ") && !Catch::Contains("a ["));
+  progress.finish(two, "failed", BarEnd::early);
+  CHECK_THAT(screen.take(), Catch::Contains("]  50%  failed"));
+  progress.message("over");
+  CHECK(screen.take() == "over\n");
+}
+
+TEST_CASE("more bars than the terminal has rows are not drawn past its end") {
+  Screen screen;
+  Progress progress = screen.progress({.in_place = true, .rows = 4, .redraw_seconds = 0});
+  for (const char* label : {"a", "b", "c", "d", "e"}) progress.add(label);
+  progress.update(0, 0, "");
+  const std::string text = screen.take();
+  CHECK(std::count(text.begin(), text.end(), '\n') == 3);
+  CHECK_THAT(text, Catch::EndsWith("\r\x1b[2Kand 3 more\n"));
+  progress.update(0, 0.5, "");
+  CHECK_THAT(screen.take(), Catch::StartsWith("\x1b[3A\r"));
 }
 
 TEST_CASE("bars are not redrawn more often than told, but the end is always drawn") {

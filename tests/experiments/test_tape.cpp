@@ -22,8 +22,8 @@ void* operator new(std::size_t bytes) {
   if (void* memory = std::malloc(bytes)) return memory;
   throw std::bad_alloc();
 }
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 
 namespace metascale {
 namespace {
@@ -53,7 +53,8 @@ struct Stamp {
     expect(b, expected_b);
   }
   void expect(const Tensor& tensor, float wanted) const {
-    for (std::int64_t i = 0; i < tensor.size(); ++i) *faults += tensor.pointer<float>()[i] != wanted;
+    for (std::int64_t i = 0; i < tensor.size(); ++i)
+      *faults += tensor.pointer<float>()[i] != wanted;
   }
   static void fill(const Tensor& tensor, float with) {
     std::fill_n(tensor.pointer<float>(), tensor.size(), with);
@@ -76,8 +77,7 @@ struct CountPaths {
   }
   void on(CpuQueue&) const {
     const float flow = dy.pointer<float>()[0];
-    for (std::int64_t i = 0; i < dx.size(); ++i)
-      accumulate(dx.pointer<float>()[i], flow, dx.fresh);
+    for (std::int64_t i = 0; i < dx.size(); ++i) accumulate(dx.pointer<float>()[i], flow, dx.fresh);
     for (std::int64_t i = 0; i < x.size(); ++i) *faults += x.pointer<float>()[i] != expected_x;
   }
 };
@@ -125,7 +125,8 @@ class RandomGraph {
     if (node > 0) inputs = {node - 1};  // so that every node lies on a path
     if (node > 1) inputs.push_back(int(random_() % unsigned(node)));
     Stamp stamp{.out = buffer(), .value = value_of(node), .faults = &faults_};
-    if (!inputs.empty()) stamp.a = nodes_[std::size_t(inputs[0])], stamp.expected_a = value_of(inputs[0]);
+    if (!inputs.empty())
+      stamp.a = nodes_[std::size_t(inputs[0])], stamp.expected_a = value_of(inputs[0]);
     if (inputs.size() > 1)
       stamp.b = nodes_[std::size_t(inputs[1])], stamp.expected_b = value_of(inputs[1]);
     if (random_() % 3 == 0) stamp.scratch = tape_.scratch({50}, Dtype::f32);
@@ -147,7 +148,8 @@ class RandomGraph {
   }
   void seed_last_gradient(int last) {
     tape_.on_backward([this, last] {
-      tape_.run(Stamp{.out = tape_.gradient(nodes_[std::size_t(last)]), .value = 1, .faults = &faults_});
+      tape_.run(
+          Stamp{.out = tape_.gradient(nodes_[std::size_t(last)]), .value = 1, .faults = &faults_});
     });
   }
 

@@ -1,8 +1,8 @@
-// Properties of the WKV7 operators; their values are compared with the oracle's in test_wkv7_golden.cpp.
-#include "kernels/wkv7.hpp"
-
+// Properties of the WKV7 operators; their values are compared with the oracle's in
+// test_wkv7_golden.cpp.
 #include <limits>
 
+#include "kernels/wkv7.hpp"
 #include "tests/kernels/wkv7_case.hpp"
 
 namespace metascale {
@@ -14,7 +14,8 @@ constexpr Wkv7Sizes odd = {.B = 2, .T = 19, .H = 2, .heads_read = 1, .N = 5};
 constexpr Wkv7Sizes one_token = {.B = 1, .T = 1, .H = 1, .heads_read = 1, .N = 3};
 constexpr Wkv7Sizes three_chunks = {.B = 1, .T = 35, .H = 3, .heads_read = 2, .N = 16};
 
-Tensor slice_of_tokens(Memory& memory, const Tensor& tensor, std::int64_t first, std::int64_t count) {
+Tensor slice_of_tokens(Memory& memory, const Tensor& tensor, std::int64_t first,
+                       std::int64_t count) {
   const Shape& shape = tensor.shape;
   const Tensor result = memory.output({1, count, shape[2], shape[3]});
   const std::int64_t row = shape[2] * shape[3];
@@ -48,13 +49,12 @@ TEST_CASE("the gradients of WKV7 are the slopes of its outputs") {
 }
 
 TEST_CASE("every instruction set agrees with the f64 truth") {
-  const Wkv7Sizes sizes =
-      GENERATE(Wkv7Sizes{.B = 2, .T = 19, .H = 2, .heads_read = 1, .N = 16},
-               Wkv7Sizes{.B = 1, .T = 16, .H = 1, .heads_read = 1, .N = 32},
-               Wkv7Sizes{.B = 1, .T = 33, .H = 3, .heads_read = 2, .N = 64},
-               Wkv7Sizes{.B = 1, .T = 1, .H = 2, .heads_read = 1, .N = 128},
-               Wkv7Sizes{.B = 1, .T = 18, .H = 1, .heads_read = 1, .N = 128},
-               Wkv7Sizes{.B = 1, .T = 17, .H = 1, .heads_read = 1, .N = 24});
+  const Wkv7Sizes sizes = GENERATE(Wkv7Sizes{.B = 2, .T = 19, .H = 2, .heads_read = 1, .N = 16},
+                                   Wkv7Sizes{.B = 1, .T = 16, .H = 1, .heads_read = 1, .N = 32},
+                                   Wkv7Sizes{.B = 1, .T = 33, .H = 3, .heads_read = 2, .N = 64},
+                                   Wkv7Sizes{.B = 1, .T = 1, .H = 2, .heads_read = 1, .N = 128},
+                                   Wkv7Sizes{.B = 1, .T = 18, .H = 1, .heads_read = 1, .N = 128},
+                                   Wkv7Sizes{.B = 1, .T = 17, .H = 1, .heads_read = 1, .N = 24});
   const WkvRead read = GENERATE(WkvRead::previous, WkvRead::current);
   Queue queue, truth;
   queue.cpu.simd =
@@ -65,8 +65,8 @@ TEST_CASE("every instruction set agrees with the f64 truth") {
   expect_close(narrow.outputs(), wide.outputs(), tolerance::f32);
 }
 
-// Nearly parallel removal keys with a rate near 1 and the fastest decay: where states that are rebuilt by
-// dividing by w lose everything.
+// Nearly parallel removal keys with a rate near 1 and the fastest decay: where states that are
+// rebuilt by dividing by w lose everything.
 TEST_CASE("repeated keys at the fastest decay keep the precision of f32") {
   const Wkv7Sizes sizes{.B = 1, .T = 64, .H = 1, .heads_read = 1, .N = 64};
   Queue queue;
@@ -170,7 +170,8 @@ TEST_CASE("two halves of a sequence give what the whole gives") {
   const double limit = dtype == Dtype::f32 ? tolerance::f32 : tolerance::f64;
   const auto expect_part = [&](Wkv7Case& part, std::int64_t from) {
     const auto expect_near = [&](const Tensor& some, const Tensor& all) {
-      CHECK(relative_distance(some, slice_of_tokens(part.memory, all, from, part.sizes.T)) <= limit);
+      CHECK(relative_distance(some, slice_of_tokens(part.memory, all, from, part.sizes.T)) <=
+            limit);
     };
     expect_near(part.forward.y, whole.forward.y);
     expect_near(part.read_out.e, whole.read_out.e);
@@ -296,8 +297,7 @@ TEST_CASE("WKV7 names the operand that does not fit") {
         "of d");
   backward = item.backward;
   backward.u.dtype = Dtype::f64;
-  CHECK(refusal(backward) ==
-        "Wkv7Backward.u is f64 but must be f32: the dtype of Wkv7Backward.dr");
+  CHECK(refusal(backward) == "Wkv7Backward.u is f64 but must be f32: the dtype of Wkv7Backward.dr");
 }
 
 TEST_CASE("WKV7 counts the FLOPs of the sequential form") {

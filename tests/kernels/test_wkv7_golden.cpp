@@ -36,7 +36,9 @@ class Golden {
     CHECK(distance <= tolerance_of(tensor.dtype) * largest);
   }
 
-  std::vector<double> read(const std::string& dataset) const { return reader_.read<double>(dataset); }
+  std::vector<double> read(const std::string& dataset) const {
+    return reader_.read<double>(dataset);
+  }
 
  private:
   Hdf5Reader reader_;
@@ -87,8 +89,8 @@ TEST_CASE("WKV7 agrees with the golden vectors in f32 with every instruction set
   const std::int64_t N = GENERATE(32, 64);
   const WkvRead read = GENERATE(WkvRead::previous, WkvRead::current);
   Queue queue;
-  queue.cpu.simd = GENERATE(filter(simd_is_available, values({Simd::scalar, Simd::avx2,
-                                                              Simd::avx512})));
+  queue.cpu.simd =
+      GENERATE(filter(simd_is_available, values({Simd::scalar, Simd::avx2, Simd::avx512})));
   const Golden golden("wkv7_n" + std::to_string(N));
   const Wkv7Case item = golden_case(golden, Dtype::f32, N, read);
   item.run(queue);
@@ -119,7 +121,8 @@ TEST_CASE("WKV7 without a second read-out agrees with the golden gradients of on
   load_head(golden, item.forward.b, "/in/b", 2, 0, 1);
   load_head(golden, item.backward.dy, "/in/dy", 2, 0, 1);
   const std::vector<double> states = golden.read("/in/s0");
-  assign(item.forward.initial_state, Values(states.begin() + 32 * 32, states.begin() + 2 * 32 * 32));
+  assign(item.forward.initial_state,
+         Values(states.begin() + 32 * 32, states.begin() + 2 * 32 * 32));
   item.backward.q = item.backward.de = item.backward.dfinal_state = {};
   Queue queue;
   run(queue, item.forward);

@@ -1,5 +1,5 @@
-// The four WKV7 operators over the same operands, as a model runs them: forward, second read-out, its
-// backward by the query, and the joint backward.
+// The four WKV7 operators over the same operands, as a model runs them: forward, second read-out,
+// its backward by the query, and the joint backward.
 #pragma once
 
 #include "kernels/wkv7.hpp"

@@ -179,7 +179,7 @@ inline Collection collection_of(std::vector<RunLog> logs) {
   Collection collection;
   for (RunLog& log : logs) collection.runs.push_back(summarise(std::move(log), {}));
   for (Run& run : collection.runs) run.folder = "runs/" + run.id;
-  settle_order(collection);
+  settle(collection);
   return collection;
 }
 

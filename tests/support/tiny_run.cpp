@@ -27,7 +27,8 @@ fs::path folder_in_memory() {
 }  // namespace
 
 std::string tiny_documents(std::size_t bytes, unsigned seed) {
-  static constexpr const char* words[] = {"state", "time", "mix", "the", "reads", "value", "of", "key"};
+  static constexpr const char* words[] = {"state", "time",  "mix", "the",
+                                          "reads", "value", "of",  "key"};
   std::mt19937 random(seed);
   std::string lines;
   for (int document = 0; lines.size() < bytes; ++document) {
@@ -88,6 +89,11 @@ RunConfig RunsFolder::config(const std::string& id, Architecture architecture) c
               .test = tokens("test")};
   run.evaluation = {.every_steps = 8, .windows = 16};
   run.log.checkpoint_every = 6;
+  run.match = {// of what pairs must agree on, what a run cannot tell itself
+               {"schedule", "cosine"},
+               {"match_on", "parameters"},
+               {"match_value", "30000"},
+               {"match_tolerance", "1%"}};
   return run;
 }
 

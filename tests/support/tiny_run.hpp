@@ -9,8 +9,8 @@
 
 namespace metascale::testing {
 
-// A folder of run folders with its own corpus (byte tokens; 40 kB train, 3 kB validation and test, two
-// domains), removed with all in it. In memory where the system offers that: runs sync often.
+// A folder of run folders with its own corpus (byte tokens; 40 kB train, 3 kB validation and test,
+// two domains), removed with all in it. In memory where the system offers that: runs sync often.
 class RunsFolder {
  public:
   RunsFolder();

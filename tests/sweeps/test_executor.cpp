@@ -1,8 +1,6 @@
 // The executor against real child processes: a shell script that stands for `metascale train`.
 #include <fmt/format.h>
 #include <signal.h>
-#include <stdlib.h>
-#include <sys/stat.h>
 
 #include <fstream>
 #include <set>
@@ -10,36 +8,14 @@
 
 #include "core/atomic_file.hpp"
 #include "definitions.hpp"
+#include "program_folder.hpp"
 #include "sweeps/executor.hpp"
 #include "sweeps/executor/child.hpp"
-#include "sweeps/run_sweep.hpp"
 
 using namespace metascale;
 namespace fs = std::filesystem;
 
 namespace {
-
-struct Folder {
-  fs::path path;
-  Folder() {
-    std::string name = fs::temp_directory_path() / "metascale-sweep-XXXXXX";
-    path = mkdtemp(name.data());
-  }
-  ~Folder() { fs::remove_all(path); }
-
-  // A program that is started as `<program> train <run folder>`; $run is the folder in `script`.
-  fs::path program(const std::string& script) const {
-    const fs::path file = path / "program";
-    std::ofstream(file) << "#!/bin/sh\nrun=$2\n" << script << "\n";
-    chmod(file.c_str(), 0755);
-    return file;
-  }
-  Job job(const std::string& id, const std::string& parent = "") const {
-    fs::create_directories(path / "runs" / id / "attempts");
-    return {.id = id, .folder = path / "runs" / id, .parent = parent};
-  }
-  bool has(const std::string& name) const { return fs::exists(path / "runs" / name); }
-};
 
 Execution execute(const Folder& folder, const std::string& script, const std::vector<Job>& jobs,
                   ExecutorOptions options = {}) {
@@ -129,7 +105,8 @@ TEST_CASE("executor: which exit codes are retried") {
 TEST_CASE("executor: a retry that succeeds leaves no FAILED behind") {
   const Folder folder;
   const std::string script =
-      "if [ -e $run/once ]; then touch $run/DONE; else touch $run/once $run/FAILED; exit 3; fi";
+      "rm -f $run/FAILED; if [ -e $run/once ]; then touch $run/DONE; else touch $run/once "
+      "$run/FAILED; exit 3; fi";
   CHECK(outcomes(execute(folder, script, {folder.job("a")}, {.retries = 1})) ==
         std::vector{Outcome::done});
   CHECK_FALSE(folder.has("a/FAILED"));
@@ -196,6 +173,27 @@ TEST_CASE("executor: asked to stop it lets the runs save, and starts nothing mor
         (asked == Stop::interrupt ? ExitCode::interrupted : ExitCode::saved));
 }
 
+TEST_CASE("executor: a stop that comes after the last run has ended stops nothing") {
+  const Stop asked = GENERATE(Stop::interrupt, Stop::terminate);
+  CHECK(Execution{.results = {{.outcome = Outcome::done}}, .stopped = asked}.exit_code() ==
+        ExitCode::good);
+  CHECK(Execution{.results = {{.outcome = Outcome::failed}}, .stopped = asked}.exit_code() ==
+        ExitCode::run_failed);
+  CHECK(Execution{.results = {{.outcome = Outcome::done}, {.outcome = Outcome::waiting}},
+                  .stopped = Stop::interrupt}
+            .exit_code() == ExitCode::interrupted);
+}
+
+TEST_CASE("executor: slots are shared among the jobs that are not done") {
+  if (available_cores().size() < 2) return;
+  const Folder folder;
+  const Job done = folder.job("a");
+  std::ofstream(done.folder / "DONE");
+  execute(folder, "echo $OMP_NUM_THREADS; touch $run/DONE", {done, folder.job("b")});
+  CHECK(read_file(folder.path / "runs/b/attempts/0001/out.log") ==
+        fmt::format("{}\n", available_cores().size()));
+}
+
 TEST_CASE("executor: each run knows its threads and keeps to its cores") {
   const Folder folder;
   const std::vector<int> cores = available_cores();
@@ -243,28 +241,4 @@ TEST_CASE("slots: cores are shared out without overlap") {
   CHECK(refusal_of([&] { plan_slots(cores, 4, 2, 100); }) ==
         "4 slots of 2 threads need more than the 6 cores here; write auto, or less");
   CHECK(plan_slots(cores, 2, 3, 1).slots.size() == 1);
-}
-
-TEST_CASE("run_sweep: a launch that is not built says so") {
-  const Folder folder;
-  Ledger ledger(folder.path / "results");
-  CHECK_THAT(refusal_of([&] {
-               run_sweep(small_definition({"launch={slurm: {partition: gpu}}"}), ledger, {});
-             }),
-             Catch::Contains("launch: launching by slurm or template: not built yet"));
-}
-
-TEST_CASE("run_sweep: fills the folders, runs what is not done, and skips it the next time") {
-  const Folder folder;
-  Ledger ledger(folder.path / "results");
-  RunSweepOptions options{.executor = {.program = folder.program("touch $run/DONE")}};
-  CHECK(run_sweep(small_definition(), ledger, options).exit_code() == ExitCode::good);
-  int started = 0;
-  options.executor.events.started = [&](const Job&, int, const std::vector<int>&) { ++started; };
-  CHECK(run_sweep(small_definition(), ledger, options).exit_code() == ExitCode::good);
-  CHECK(started == 0);
-  CHECK(run_sweep(small_definition({"axes.seed=[1, 2]"}), ledger, options).exit_code() ==
-        ExitCode::good);
-  CHECK(started == 2);
-  CHECK_THAT(read_file(ledger.folder() / "events.jsonl"), Catch::Contains("\"kind\":\"started\""));
 }

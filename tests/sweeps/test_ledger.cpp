@@ -93,6 +93,43 @@ TEST_CASE("ledger: a setting outside of the identity reaches unfinished runs, no
             .log.checkpoint_every == 7);
 }
 
+TEST_CASE("ledger: a trunk that has to go further is done no longer") {
+  const Folder folder;
+  Ledger ledger(folder.path);
+  const std::string wsd = "training.schedule={kind: wsd, warmup: 1%, decay: 10%}";
+  const Definition two = small_definition({wsd, "axes.length=[1xC, 2xC]"}),
+                   three = small_definition({wsd, "axes.length=[1xC, 2xC, 4xC]"});
+  ledger.update(two, resolve(two));
+  const std::string trunk = id_of(resolve(two), 0);
+  for (const PlannedRun& run : resolve(two).runs)
+    std::ofstream(ledger.run_folder(run.config.id) / "DONE");
+  CHECK(ledger.update(two, resolve(two)).longer.empty());
+  const LedgerChanges changes = ledger.update(three, resolve(three));
+  CHECK(changes.longer.size() == 2);  // of each arm
+  CHECK(changes.done.size() == 4);
+  CHECK_FALSE(fs::exists(ledger.run_folder(trunk) / "DONE"));
+  CHECK(read_run_config(ledger.run_folder(trunk) / "config.yaml").training.steps ==
+        resolve(three).runs[0].config.training.steps);
+  CHECK_THAT(read_file(folder.path / "events.jsonl"), Catch::Contains("\"continued\""));
+  // a sweep that became shorter again leaves it alone
+  std::ofstream(ledger.run_folder(trunk) / "DONE");
+  CHECK(ledger.update(two, resolve(two)).longer.empty());
+}
+
+TEST_CASE("ledger: a finished run with other evaluation settings is told, and left alone") {
+  const Folder folder;
+  Ledger ledger(folder.path);
+  const Definition first = small_definition(),
+                   changed = small_definition({"evaluation.final=5 windows"});
+  const Resolution resolution = resolve(first);
+  ledger.update(first, resolution);
+  std::ofstream(ledger.run_folder(id_of(resolution, 0)) / "DONE");
+  CHECK(ledger.compare(resolution).evaluated_otherwise.empty());
+  const LedgerChanges changes = ledger.update(changed, resolve(changed));
+  CHECK(changes.done == std::vector<std::string>{id_of(resolution, 0)});
+  CHECK(changes.evaluated_otherwise == changes.done);
+}
+
 TEST_CASE("ledger: other token files than those that the sweep began with are refused") {
   const Folder folder;
   const std::string train = (folder.path / "tokens/train").string();

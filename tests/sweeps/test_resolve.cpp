@@ -200,6 +200,18 @@ TEST_CASE("resolve: wsd with several lengths is one trunk and a branch per lengt
   CHECK(shorter->tokens == double(one.schedule.decay_steps) * 2048);  // only what is extra
 }
 
+TEST_CASE("resolve: a longer length that comes later keeps the trunk and the other branches") {
+  const std::string wsd = "training.schedule={kind: wsd, warmup: 1%, decay: 10%}";
+  const Resolution two = small_resolution({wsd, "axes.length=[1xC, 2xC]"}),
+                   three = small_resolution({wsd, "axes.length=[1xC, 2xC, 4xC]"});
+  const auto before = ids_of(two), after = ids_of(three);
+  CHECK(after.size() == before.size() + 2);  // a branch for each arm
+  for (const std::string& id : before) CHECK(after.contains(id));
+  CHECK(three.runs[0].config.role == Role::trunk);
+  CHECK(three.runs[0].config.training.steps > two.runs[0].config.training.steps);
+  CHECK_THAT(three.runs[0].config.match.at("schedule"), Catch::EndsWith(" 0 of decay"));
+}
+
 TEST_CASE("resolve: wsd with one length needs no trunk") {
   const Resolution resolution = small_resolution({"training.schedule.kind=wsd"});
   REQUIRE(resolution.runs.size() == 2);
@@ -281,7 +293,7 @@ TEST_CASE("identity: what does not change the result does not change the id") {
   const std::string change = GENERATE(
       "training.micro_batch=2", "data.train=/elsewhere/train", "log.checkpoint_every=5 steps",
       "launch={local: {slots: 3, threads: 2}}", "training.recompute=block", "policy.retries=5",
-      "evaluation.every=5 steps", "name=another", "training.wkv=chunked", "device=cuda");
+      "evaluation.every=5 steps", "name=another", "training.wkv=scan", "device=cuda");
   CAPTURE(change);
   CHECK(ids_of(small_resolution({change})) == ids_of(small_resolution()));
 }
@@ -291,7 +303,7 @@ TEST_CASE("identity: what changes the result changes the id") {
       GENERATE("training.learning_rate=1e-3", "training.precision=bf16", "data.name=other",
                "data.order_seed=7", "data.order=sequential", "data.vocabulary=300",
                "training.clip=2", "training.schedule.warmup=5%", "training.schedule.final=0%",
-               "training.context=64", "training.epsilon=1e-9", "data.reset_at_documents=true");
+               "training.context=64", "training.epsilon=1e-9");
   CAPTURE(change);
   const auto changed = ids_of(small_resolution({change})), before = ids_of(small_resolution());
   for (const std::string& id : changed) CHECK_FALSE(before.contains(id));
@@ -312,10 +324,55 @@ TEST_CASE("resolve: every run's configuration is valid and survives its file") {
 }
 
 TEST_CASE("resolve: runs are selected by patterns") {
-  const std::vector<PlannedRun> runs = small_resolution(two_by_two).runs;
-  CHECK(selected(runs, {"rwkv7-*"}, {}).size() == 4);
-  CHECK(selected(runs, {}, {"*-s2-*"}).size() == 4);
-  CHECK(selected(runs, {"rwkv7-*"}, {"*-s2-*"}).size() == 2);
+  const Resolution all = small_resolution(two_by_two);
+  CHECK(selected(all, {"rwkv7-*"}, {}).runs.size() == 4);
+  CHECK(selected(all, {}, {"*-s2-*"}).runs.size() == 4);
+  CHECK(selected(all, {"rwkv7-*"}, {"*-s2-*"}).runs.size() == 2);
+}
+
+TEST_CASE("resolve: pairs and totals are those of the selected runs") {
+  const Resolution all = small_resolution(two_by_two);
+  CHECK(selected(all, {}, {}).tokens == all.tokens);
+  const Resolution some = selected(all, {"rwkv7-*"}, {"*-s2-*"});
+  CHECK(some.pairs.empty());  // nothing to compare rwkv7 with
+  CHECK(some.tokens == some.runs[0].tokens + some.runs[1].tokens);
+  CHECK(some.flops == some.runs[0].flops + some.runs[1].flops);
+  CHECK(selected(all, {"*-s2-*"}, {}).pairs.size() == 1);
+}
+
+TEST_CASE("resolve: a pattern that matches no run is refused") {
+  const Resolution all = small_resolution();
+  CHECK_THAT(refusal_of([&] {
+               selected(all, {"rwkv7-*", "rwkv8-*"}, {});
+             }),
+             Catch::Contains("no run of the sweep matches 'rwkv8-*'"));
+  CHECK_THAT(refusal_of([&] { selected(all, {}, {"*-s9-*"}); }), Catch::Contains("'*-s9-*'"));
+}
+
+TEST_CASE("resolve: what is not built is refused at the line that asks for it") {
+  const auto [change, words] = GENERATE(table<std::string, std::string>(
+      {{"policy={non_finite: roll_back}", "policy: non_finite: roll_back: not built yet"},
+       {"data.reset_at_documents=true", "data: reset_at_documents: true: not built yet"},
+       {"evaluation={protocol: rolling_documents}",
+        "evaluation: protocol: rolling_documents: not built yet"},
+       {"analysis={fits: [power, isoflop]}", "analysis: isoflop fits in a report: not built yet"},
+       {"training.wkv=chunked", "training.wkv: chunked is a form of the GPU kernels"}}));
+  CAPTURE(change);
+  const std::string message = refusal_of([&, change = change] { small_resolution({change}); });
+  CHECK_THAT(message, Catch::Contains(words) && Catch::Matches(".*:[0-9]+: .*"));
+}
+
+TEST_CASE("resolve: an arm's own rates leave the schedule, which pairs share, the same") {
+  const Resolution resolution =
+      small_resolution({"arms.meta_state.training.final_learning_rate=1e-6",
+                        "arms.meta_state.training.learning_rate=1e-3"});
+  const auto &a = resolution.runs[0].config.match, &b = resolution.runs[1].config.match;
+  CHECK(a.at("schedule") == "cosine, 0 steps of warm-up, 0 of decay");
+  CHECK(a.at("schedule") == b.at("schedule"));
+  for (const char* fact : {"data_order", "evaluation"}) {  // the trainer's to say
+    CAPTURE(fact);
+    CHECK_FALSE(a.contains(fact));
+  }
 }
 
 TEST_CASE("resolve: a thousand runs in less than a second") {

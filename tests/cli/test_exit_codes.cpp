@@ -1,0 +1,208 @@
+// What the program says and returns when something is wrong: docs/sweep-file.md, "Exit codes".
+#include <fmt/format.h>
+#include <sys/mount.h>
+
+#include <catch2/catch.hpp>
+#include <fstream>
+
+#include "core/atomic_file.hpp"
+#include "tests/cli/program.hpp"
+
+namespace metascale {
+namespace {
+
+namespace fs = std::filesystem;
+using Catch::Contains;
+using testing::call_program, testing::Ended, testing::expect_equal_bits, testing::outcome_of,
+    testing::RunsFolder, testing::Words;
+
+const Words verbs[] = {{"check"},
+                       {"plan"},
+                       {"run"},
+                       {"status"},
+                       {"logs"},
+                       {"train"},
+                       {"repair"},
+                       {"report"},
+                       {"compare"},
+                       {"fit"},
+                       {"bench", "cpu"},
+                       {"bench", "sweep"},
+                       {"doctor"},
+                       {"data", "corpus"},
+                       {"data", "prepare"},
+                       {"data", "inspect"},
+                       {"data", "verify"},
+                       {"data", "encode"}};
+
+TEST_CASE("every verb has help, with an example") {
+  const Words verb = GENERATE(from_range(std::begin(verbs), std::end(verbs)));
+  Words words = verb;
+  words.push_back("--help");
+  const RunsFolder runs;
+  const Ended help = call_program(runs.path(), words);
+  INFO(help.text);
+  CHECK(help.code == 0);
+  CHECK_THAT(help.text, Contains("Example:") && Contains("metascale " + verb[0]));
+}
+
+TEST_CASE("the help of the program names every verb") {
+  const RunsFolder runs;
+  const Ended help = call_program(runs.path(), {"--help"});
+  CHECK(help.code == 0);
+  for (const Words& verb : verbs) CHECK_THAT(help.text, Contains(verb[0]));
+}
+
+TEST_CASE("an unknown verb, an unknown option and no verb at all are errors of usage") {
+  const RunsFolder runs;
+  const Words words = GENERATE(values<Words>({{"trian"}, {"plan", "x.yaml", "--quickly"}, {}}));
+  CHECK(call_program(runs.path(), words).code == 2);
+}
+
+TEST_CASE("a file that is not there is named") {
+  const RunsFolder runs;
+  const Ended ended = call_program(runs.path(), {"plan", (runs.path() / "missing.yaml").string()});
+  CHECK(ended.code != 0);
+  CHECK_THAT(ended.text, Contains("missing.yaml"));
+}
+
+TEST_CASE("an unknown key of a sweep file is named with its line") {
+  const RunsFolder runs;
+  std::ofstream(runs.path() / "sweep.yaml") << R"(schema: 1
+name: x
+arms: {a: {architecture: rwkv7}, b: {architecture: meta_state}}
+match: {on: parameters, tolerence: 1%}
+axes: {size: [150M], length: [1xC], seed: [1]}
+data: {name: x, train: train, validation: validation, test: test}
+)";
+  const Ended ended = call_program(runs.path(), {"check", (runs.path() / "sweep.yaml").string()});
+  CHECK(ended.code == 2);
+  CHECK_THAT(ended.text, Contains("sweep.yaml:4") && Contains("tolerence"));
+}
+
+TEST_CASE("an unknown key of a run's configuration is named with its line") {
+  const RunsFolder runs;
+  const fs::path folder = runs.write(runs.config("run"));
+  std::ofstream(folder / "config.yaml", std::ios::app) << "colour: red\n";
+  const std::string text = read_file(folder / "config.yaml");
+  const auto line = std::count(text.begin(), text.end(), '\n');
+  const Ended ended = call_program(runs.path(), {"train", folder.string()});
+  CHECK(ended.code == 2);
+  CHECK_THAT(ended.text, Contains(fmt::format("config.yaml:{}", line)) && Contains("colour"));
+}
+
+TEST_CASE("a damaged index of a token file is bad input, named") {
+  const RunsFolder runs;
+  const fs::path folder = runs.write(runs.config("run")), index = runs.tokens("train.idx");
+  const auto bytes = fs::file_size(index);
+  fs::resize_file(index,
+                  GENERATE_COPY(bytes - 1, bytes / 2, std::uintmax_t(20), std::uintmax_t(0)));
+  const Ended ended = call_program(runs.path(), {"train", folder.string()});
+  CHECK(ended.code == 65);
+  CHECK_THAT(ended.text, Contains("train.idx"));
+}
+
+TEST_CASE("a corpus without text is bad input, named") {
+  const RunsFolder runs;
+  std::ofstream(runs.path() / "empty.jsonl");
+  const Ended ended =
+      call_program(runs.path(), {"data", "prepare", (runs.path() / "empty.jsonl").string(), "--out",
+                                 (runs.path() / "out").string()});
+  CHECK(ended.code == 65);
+  CHECK_THAT(ended.text, Contains("empty.jsonl"));
+}
+
+TEST_CASE("a checkpoint of another architecture is bad input, and both are named") {
+  const RunsFolder runs;
+  CHECK(call_program(runs.path(), {"train", runs.write(runs.config("run")).string()}).code == 0);
+  fs::remove(runs.run("run") / "DONE");
+  runs.write(runs.config("run", Architecture::meta_state));
+  const Ended ended = call_program(runs.path(), {"train", runs.run("run").string()});
+  CHECK(ended.code == 65);
+  CHECK_THAT(ended.text, Contains("checkpoint: rwkv7") && Contains("this run:   meta_state"));
+}
+
+TEST_CASE("a run whose numbers explode fails with 3 and leaves FAILED") {
+  const RunsFolder runs;
+  RunConfig config = runs.config("run");
+  config.training.optimizer.learning_rate = 10;
+  config.training.optimizer.weight_decay = 100;
+  const Ended ended = call_program(runs.path(), {"train", runs.write(config).string()});
+  CHECK(ended.code == 3);
+  CHECK_THAT(ended.text, Contains("not both finite"));
+  CHECK_THAT(read_file(runs.run("run") / "FAILED"), Contains("not both finite"));
+}
+
+// ---- a full disk
+
+// A small file system of its own; only the superuser can make one.
+class SmallDisk {
+ public:
+  SmallDisk(fs::path path, const std::string& size) : path_(std::move(path)) {
+    fs::create_directories(path_);
+    is_mounted_ = ::mount("none", path_.c_str(), "tmpfs", 0, ("size=" + size).c_str()) == 0;
+  }
+  ~SmallDisk() {
+    if (is_mounted_) ::umount2(path_.c_str(), MNT_DETACH);
+  }
+  SmallDisk(const SmallDisk&) = delete;
+  SmallDisk& operator=(const SmallDisk&) = delete;
+  bool is_there() const { return is_mounted_; }
+
+ private:
+  fs::path path_;
+  bool is_mounted_ = false;
+};
+
+// Takes all room but `bytes`.
+void fill_up(const fs::path& folder, std::uintmax_t bytes) {
+  const auto ballast = std::int64_t(fs::space(folder).available) - std::int64_t(bytes);
+  REQUIRE(ballast > 0);
+  std::ofstream(folder / "ballast") << std::string(std::size_t(ballast), 'b');
+}
+
+TEST_CASE("a run on a full disk ends with 74, and goes on to equal bits once there is room") {
+  const RunsFolder runs;
+  const SmallDisk disk(runs.path() / "runs", "16m");
+  if (!disk.is_there()) {
+    WARN("not tested: a full disk needs the right to mount one");
+    return;
+  }
+  RunConfig config = runs.config("undisturbed", Architecture::meta_state);
+  REQUIRE(call_program(runs.path(), {"train", runs.write(config).string()}).code == 0);
+  config.id = "full";
+  const std::string folder = runs.write(config).string();
+  // Room for nothing at all, the journal, a checkpoint or two.
+  const std::uintmax_t room = GENERATE(0, 8'000, 60'000, 500'000, 1'100'000);
+  CAPTURE(room);
+  fill_up(runs.path() / "runs", room);
+  const Ended full = call_program(runs.path(), {"train", folder});
+  INFO(full.text);
+  REQUIRE(full.code == 74);
+  CHECK_THAT(full.text, Contains("No space left on device") && Contains("full"));
+  fs::remove(runs.path() / "runs/ballast");
+  const Ended resumed = call_program(runs.path(), {"train", folder});
+  INFO(resumed.text);
+  CHECK(resumed.code == 0);
+  CHECK_FALSE(fs::exists(fs::path(folder) / "FAILED"));
+  expect_equal_bits(outcome_of(runs.run("undisturbed")), outcome_of(folder));
+}
+
+// ---- what the log opens with
+
+TEST_CASE("three lines of h5py open run.h5") {
+  const RunsFolder runs;
+  REQUIRE(call_program(runs.path(), {"train", runs.write(runs.config("run")).string()}).code == 0);
+  std::ofstream(runs.path() / "open.py")
+      << "import h5py, sys\n"
+         "log = h5py.File(sys.argv[1], 'r')\n"
+         "step, loss = log['steps/step'][:], log['steps/loss'][:]\n"
+         "assert list(step) == list(range(1, 25)) and loss[-1] < loss[0]\n";
+  const std::string command =
+      fmt::format("/usr/bin/python3 '{}' '{}'", (runs.path() / "open.py").string(),
+                  (runs.run("run") / "run.h5").string());
+  CHECK(std::system(command.c_str()) == 0);
+}
+
+}  // namespace
+}  // namespace metascale
