@@ -62,6 +62,8 @@ class Training {
 
  private:
   void begin() {
+    std::error_code error;
+    fs::remove(folder_ / "FAILED", error);  // of an earlier attempt
     recorder_.resume(context_.state.step);
     for (const auto& damage : damaged_) note("damaged_checkpoint", damage);
     if (start_) {
@@ -231,13 +233,12 @@ void mark_failed(const fs::path& folder, const std::string& why) {
 
 ExitCode train(const fs::path& run_folder, const TrainHooks& hooks) {
   if (fs::exists(run_folder / "DONE")) return ExitCode::good;
-  std::error_code error;
-  fs::remove(run_folder / "FAILED", error);  // of an earlier attempt
   try {
     const RunConfig config = read_run_config(run_folder / "config.yaml");
     return Training(run_folder, config, hooks).run();
   } catch (const Error& failure) {
-    if (failure.code == ExitCode::run_failed) mark_failed(run_folder, failure.what());
+    // unavailable: another process works in this folder, and its word stands.
+    if (failure.code != ExitCode::unavailable) mark_failed(run_folder, failure.what());
     throw;
   } catch (const std::bad_alloc&) {
     const std::string why =

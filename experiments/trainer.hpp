@@ -23,8 +23,9 @@ struct TrainHooks {
 };
 
 // Trains the run in this folder (config.yaml is there) to its end or until it is stopped.
-// Returns good (DONE is written last), saved or interrupted. Throws Error: run_failed (non-finite, out of
-// memory; FAILED says why), usage, bad_input, io, unavailable (another process trains this run).
+// Returns good (DONE is written last), saved or interrupted. Throws Error, and FAILED says
+// why: run_failed (non-finite, out of memory), usage, bad_input, io; or unavailable (another process trains this
+// run), which leaves the folder as it is.
 ExitCode train(const std::filesystem::path& run_folder, const TrainHooks& hooks);
 
 }  // namespace metascale

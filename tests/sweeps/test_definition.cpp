@@ -1,5 +1,5 @@
 #include "data/tokenizer.hpp"
-#include "definitions.hpp"
+#include "tests/sweeps/definitions.hpp"
 
 using namespace metascale;
 

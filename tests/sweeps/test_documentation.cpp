@@ -4,7 +4,7 @@
 #include <set>
 
 #include "core/atomic_file.hpp"
-#include "definitions.hpp"
+#include "tests/sweeps/definitions.hpp"
 
 using namespace metascale;
 

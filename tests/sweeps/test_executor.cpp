@@ -7,8 +7,8 @@
 #include <thread>
 
 #include "core/atomic_file.hpp"
-#include "definitions.hpp"
-#include "program_folder.hpp"
+#include "tests/sweeps/definitions.hpp"
+#include "tests/sweeps/program_folder.hpp"
 #include "sweeps/executor.hpp"
 #include "sweeps/executor/child.hpp"
 

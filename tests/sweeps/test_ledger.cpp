@@ -5,7 +5,7 @@
 
 #include "core/atomic_file.hpp"
 #include "core/journal.hpp"
-#include "definitions.hpp"
+#include "tests/sweeps/definitions.hpp"
 #include "sweeps/ledger.hpp"
 #include "sweeps/run_sweep.hpp"
 

@@ -1,7 +1,7 @@
 #include <chrono>
 #include <set>
 
-#include "definitions.hpp"
+#include "tests/sweeps/definitions.hpp"
 
 using namespace metascale;
 

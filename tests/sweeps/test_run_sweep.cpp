@@ -7,8 +7,8 @@
 
 #include "core/atomic_file.hpp"
 #include "core/run_file.hpp"
-#include "definitions.hpp"
-#include "program_folder.hpp"
+#include "tests/sweeps/definitions.hpp"
+#include "tests/sweeps/program_folder.hpp"
 #include "sweeps/hours.hpp"
 #include "sweeps/run_sweep.hpp"
 

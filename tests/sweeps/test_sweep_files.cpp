@@ -1,7 +1,7 @@
 // The sweep files that the project ships: each resolves without data, and says what it promises.
 #include <filesystem>
 
-#include "definitions.hpp"
+#include "tests/sweeps/definitions.hpp"
 
 using namespace metascale;
 
