@@ -62,8 +62,6 @@ class Training {
 
  private:
   void begin() {
-    std::error_code error;
-    fs::remove(folder_ / "FAILED", error);  // of an earlier attempt
     recorder_.resume(context_.state.step);
     for (const auto& damage : damaged_) note("damaged_checkpoint", damage);
     if (start_) {
