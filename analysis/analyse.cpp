@@ -8,6 +8,7 @@
 #include <set>
 
 #include "analysis/report.hpp"
+#include "analysis/report/fits.hpp"
 #include "core/error.hpp"
 
 namespace metascale {
@@ -98,92 +99,6 @@ PairReport compare_pair(const MatchedPair& pair, const Report& report, std::uint
   return result;
 }
 
-double value_on(FitAxis axis, const Run& run) {
-  if (axis == FitAxis::training_flops) return run.flops;
-  return run.number(name_of(axis)).value_or(std::numeric_limits<double>::quiet_NaN());
-}
-
-// One point per run that is done, of one arm; on two axes (N, D) if lengths are mixed.
-std::vector<FitPoint> points_of(const Report& report, const std::string& arm,
-                                const std::string& length, FitAxis axis, bool with_tokens) {
-  std::vector<FitPoint> points;
-  for (const Cell& cell : report.cells) {
-    if (cell.arm != arm || (!with_tokens && cell.length != length)) continue;
-    for (const Run* run : cell.runs) {
-      FitPoint point{
-          run->id, cell.size + " " + cell.length, {value_on(axis, *run)}, run->final_loss()};
-      if (with_tokens) point.x.push_back(double(run->tokens));
-      if (std::all_of(point.x.begin(), point.x.end(),
-                      [](double x) { return std::isfinite(x) && x > 0; }))
-        points.push_back(std::move(point));
-    }
-  }
-  return points;
-}
-
-std::size_t distinct(const std::vector<FitPoint>& points, std::size_t variable) {
-  std::set<double> values;
-  for (const FitPoint& point : points) values.insert(point.x[variable]);
-  return values.size();
-}
-
-// The same points with those of the largest x[0] to be predicted.
-std::vector<FitPoint> holding_out_largest(std::vector<FitPoint> points) {
-  double largest = 0;
-  for (const FitPoint& point : points) largest = std::max(largest, point.x[0]);
-  for (FitPoint& point : points) point.held_out = point.x[0] == largest;
-  return points;
-}
-
-void add_fit(Report& report, const std::string& arm, const std::string& length, FitAxis axis,
-             const ReportOptions& options) {
-  const bool both = length == "all";
-  const std::vector<FitPoint> points = points_of(report, arm, length, axis, both);
-  if (points.empty() || distinct(points, 0) < 2) return;
-  if (both && (report.lengths().size() < 2 || distinct(points, 1) < 2 || points.size() < 6)) return;
-  const auto& arms = report.collection.arms;
-  const auto arm_number = std::uint64_t(std::find(arms.begin(), arms.end(), arm) - arms.begin());
-  FitOptions fit_options{.draws = options.bootstrap_fits,
-                         .seed = options.seed + arm_number,  // arms' noise is independent
-                         .confidence = options.confidence,
-                         .threads = options.threads};
-  const auto fit = [&](const std::vector<FitPoint>& some) {
-    const LawKind kind = both ? LawKind::chinchilla : law_for(some);
-    fit_options.objective = default_objective(kind);
-    return fit_law(kind, some, fit_options);
-  };
-  try {
-    ArmFit entry{arm, length, axis, fit(points), {}};
-    if (distinct(points, 0) >= 4) entry.without_largest = fit(holding_out_largest(points));
-    report.fits.push_back(std::move(entry));
-  } catch (const Error& error) {
-    report.notes.push_back(
-        concat("No fit of ", arm, " (", length, ") in ", words_of(axis), ": ", error.what()));
-  }
-}
-
-const ArmFit* find_fit(const Report& report, const std::string& arm, const std::string& length,
-                       FitAxis axis) {
-  for (const ArmFit& entry : report.fits)
-    if (entry.arm == arm && entry.length == length && entry.axis == axis) return &entry;
-  return nullptr;
-}
-
-void add_gains(Report& report, const ReportOptions& options) {
-  for (const FitAxis axis : {FitAxis::training_flops, FitAxis::non_embedding_parameters})
-    for (const Cell& cell : report.cells) {
-      if (cell.arm == report.collection.baseline()) continue;
-      const ArmFit* base = find_fit(report, report.collection.baseline(), cell.length, axis);
-      const ArmFit* own = find_fit(report, cell.arm, cell.length, axis);
-      if (base == nullptr || own == nullptr) continue;
-      const double x =
-          axis == FitAxis::training_flops ? cell.training_flops : cell.non_embedding_parameters;
-      report.gains.push_back(
-          {cell.arm, cell.size, cell.length, axis,
-           equivalent_gain(base->fit, own->fit, x, cell.loss, options.confidence)});
-    }
-}
-
 void describe_protocol(Report& report) {
   std::set<std::string> protocols, coverages, splits;
   for (const Cell& cell : report.cells)
@@ -225,9 +140,10 @@ void add_notes(Report& report) {
       report.notes.push_back(concat(states[state], states[state] == 1 ? " run is " : " runs are ",
                                     name_of(state), "; see Runs."));
   if (non_finite > 0)
-    report.notes.push_back(concat(non_finite,
-                                  " logged steps have a loss that is not finite; the "
-                                  "curves leave them out."));
+    report.notes.push_back(concat(
+        non_finite,
+        non_finite == 1 ? " logged step has a loss that is" : " logged steps have a loss that is",
+        " not finite; the curves leave ", non_finite == 1 ? "it" : "them", " out."));
   const bool single = std::any_of(report.pairs.begin(), report.pairs.end(), [](const auto& pair) {
     return pair.problem.empty() && pair.result.assumed_seed_noise;
   });
@@ -321,13 +237,8 @@ Report analyse(Collection collection, const ReportOptions& options) {
   for (std::size_t i = 0; i < report.matching.pairs.size(); ++i)
     report.pairs.push_back(compare_pair(report.matching.pairs[i], report, i, options));
   stage("fits");
-  for (const std::string& arm : report.collection.arms) {
-    for (const std::string& length : report.lengths())
-      for (const FitAxis axis :
-           {FitAxis::non_embedding_parameters, FitAxis::parameters, FitAxis::training_flops})
-        add_fit(report, arm, length, axis, options);
-    add_fit(report, arm, "all", FitAxis::non_embedding_parameters, options);
-  }
+  add_fits(report, options);
+  add_joint_fits(report, options);
   add_gains(report, options);
   describe_protocol(report);
   add_notes(report);

@@ -7,6 +7,7 @@
 #include <map>
 #include <set>
 
+#include "analysis/claims/parts.hpp"
 #include "analysis/report.hpp"
 #include "analysis/support/random.hpp"
 #include "analysis/support/text.hpp"
@@ -15,11 +16,6 @@ namespace metascale {
 namespace {
 
 constexpr std::int64_t short_context = 128;  // positions below this are "short context"
-
-std::string share(double value) { return fmt::format("{:+.2f} %", 100 * value); }
-std::string share(const Interval& interval) {
-  return fmt::format("[{:+.2f}, {:+.2f}] %", 100 * interval.low, 100 * interval.high);
-}
 
 // An arm by its model: the first run that logged one speaks for it.
 const Run* run_of_arm(const Report& report, const std::string& arm) {
@@ -67,41 +63,6 @@ std::string arm_of(const Report& report, const std::vector<std::string>& archite
   return run == nullptr ? "" : run->arm;
 }
 
-// A pair seen from the subject's side: positive gain where the subject's loss is lower.
-struct Comparison {
-  const PairReport* pair;
-  double sign;  // +1 if the subject is the pair's second arm
-
-  double gain() const {  // relative to the other arm's loss
-    return sign > 0 ? -pair->result.relative : pair->result.difference / pair->result.second_loss;
-  }
-  Interval interval() const {  // of the gain, with seeds
-    const Interval& nats = pair->result.with_seeds;
-    const double scale = sign > 0 ? -1 / pair->result.first_loss : 1 / pair->result.second_loss;
-    return scale > 0 ? Interval{nats.low * scale, nats.high * scale}
-                     : Interval{nats.high * scale, nats.low * scale};
-  }
-};
-
-std::vector<Comparison> comparisons(const Report& report, const std::string& subject,
-                                    const std::string& other) {
-  std::vector<Comparison> found;
-  for (const PairReport& pair : report.pairs) {
-    if (!pair.problem.empty()) continue;
-    if (pair.pair->second_arm == subject && pair.pair->first_arm == other)
-      found.push_back({&pair, 1});
-    else if (pair.pair->first_arm == subject && pair.pair->second_arm == other)
-      found.push_back({&pair, -1});
-  }
-  return found;
-}
-
-void refuse_subsets(const Report& report, Claim& claim) {
-  if (claim.verdict == Verdict::no_data || covers_all(report)) return;
-  claim.verdict = Verdict::not_decided;
-  claim.would_decide = "a final evaluation of the whole split; this one is a fixed subset";
-}
-
 Claim judge_below(const Report& report, Claim claim, const std::string& subject,
                   const std::string& other) {
   const auto found = comparisons(report, subject, other);
@@ -116,7 +77,7 @@ Claim judge_below(const Report& report, Claim claim, const std::string& subject,
     worse += interval.high < 0 ? 1 : 0;
     claim.evidence.push_back(
         {comparison.pair->pair->size + " " + length_words(comparison.pair->pair->length),
-         share(comparison.gain()) + " " + share(interval)});
+         share_text(comparison.gain()) + " " + share_text(interval)});
   }
   claim.measure = fmt::format("Loss of {} below that of {} by", subject, other);
   claim.verdict = worse > 0                     ? Verdict::does_not_hold
@@ -183,7 +144,7 @@ Claim judge_growth(const Report& report, Claim claim, const std::string& subject
     growing += fitted.interval.low > 0 ? 1 : 0;
     shrinking += fitted.interval.high < 0 ? 1 : 0;
     claim.evidence.push_back({fmt::format("{}, {} sizes", length_words(length), fitted.sizes),
-                              share(fitted.value) + " " + share(fitted.interval)});
+                              share_text(fitted.value) + " " + share_text(fitted.interval)});
   }
   if (slopes == 0) return claim;
   claim.measure = "Slope of the relative gain per factor e of parameters";
@@ -238,58 +199,14 @@ Claim judge_short_context(const Report& report, Claim claim, const std::string& 
     if (!std::isfinite(mean)) continue;
     const Interval interval = seed_interval(gains, mean, report.confidence);
     ++pairs, better += interval.low > 0 ? 1 : 0, worse += interval.high < 0 ? 1 : 0;
-    claim.evidence.push_back(
-        {pair.size + " " + length_words(pair.length), share(mean) + " " + share(interval)});
+    claim.evidence.push_back({pair.size + " " + length_words(pair.length),
+                              share_text(mean) + " " + share_text(interval)});
   }
   if (pairs == 0) return claim;
   claim.measure =
       fmt::format("Loss at positions below {} lower by (intervals over seeds)", short_context);
   claim.verdict = worse > 0         ? Verdict::does_not_hold
                   : better == pairs ? Verdict::holds
-                                    : Verdict::not_decided;
-  if (claim.verdict != Verdict::not_decided) claim.would_decide.clear();
-  refuse_subsets(report, claim);
-  return claim;
-}
-
-// Seconds per FLOP of the subject over that of the other at the same size; NaN if the two ran on
-// different devices or thread counts.
-double relative_slowness(const Report& report, const Cell& cell, const std::string& other) {
-  const Cell* base = report.cell(other, cell.size, cell.length);
-  if (base == nullptr || base->hours <= 0 || cell.hours <= 0) return std::nan("");
-  for (const char* key : {"device", "threads"})
-    if (base->runs.front()->fact(key) != cell.runs.front()->fact(key)) return std::nan("");
-  return (cell.hours / cell.training_flops) / (base->hours / base->training_flops);
-}
-
-Claim judge_efficiency(const Report& report, Claim claim, const std::string& subject) {
-  claim.would_decide = "a baseline fitted over a range of FLOPs that holds these losses";
-  int better = 0, worse = 0, gains = 0;
-  bool hours_unknown = false;
-  for (const GainReport& entry : report.gains) {
-    if (entry.arm != subject || entry.axis != FitAxis::training_flops) continue;
-    if (!entry.gain.problem.empty()) continue;
-    const Cell* cell = report.cell(entry.arm, entry.size, entry.length);
-    const double slowness = relative_slowness(report, *cell, report.collection.baseline());
-    const double in_hours = entry.gain.gain / slowness;
-    ++gains;
-    const bool hours_better = entry.gain.interval.low / slowness > 1;  // NaN: not known
-    better += entry.gain.interval.low > 1 && hours_better ? 1 : 0;
-    hours_unknown = hours_unknown || !std::isfinite(slowness);
-    worse += entry.gain.interval.high < 1 || entry.gain.interval.high / slowness < 1 ? 1 : 0;
-    claim.evidence.push_back(
-        {entry.size + " " + length_words(entry.length),
-         fmt::format("{:.2f} x FLOPs [{:.2f}, {:.2f}], {}", entry.gain.gain,
-                     entry.gain.interval.low, entry.gain.interval.high,
-                     std::isfinite(in_hours) ? fmt::format("{:.2f} x hours", in_hours)
-                                             : std::string("hours not comparable"))});
-  }
-  if (gains == 0) return claim;
-  if (hours_unknown)
-    claim.would_decide = "runs of both arms on the same device with the same number of threads";
-  claim.measure = "What the baseline needs to reach this arm's loss, over what the arm used";
-  claim.verdict = worse > 0         ? Verdict::does_not_hold
-                  : better == gains ? Verdict::holds
                                     : Verdict::not_decided;
   if (claim.verdict != Verdict::not_decided) claim.would_decide.clear();
   refuse_subsets(report, claim);
@@ -316,6 +233,30 @@ const char* words_of(Verdict verdict) {
     case Verdict::no_data: return "no data";
   }
   return "?";
+}
+
+std::string share_text(double value) { return fmt::format("{:+.2f} %", 100 * value); }
+std::string share_text(const Interval& interval) {
+  return fmt::format("[{:+.2f}, {:+.2f}] %", 100 * interval.low, 100 * interval.high);
+}
+
+void refuse_subsets(const Report& report, Claim& claim) {
+  if (claim.verdict == Verdict::no_data || covers_all(report)) return;
+  claim.verdict = Verdict::not_decided;
+  claim.would_decide = "a final evaluation of the whole split; this one is a fixed subset";
+}
+
+std::vector<Comparison> comparisons(const Report& report, const std::string& subject,
+                                    const std::string& other) {
+  std::vector<Comparison> found;
+  for (const PairReport& pair : report.pairs) {
+    if (!pair.problem.empty()) continue;
+    if (pair.pair->second_arm == subject && pair.pair->first_arm == other)
+      found.push_back({&pair, 1});
+    else if (pair.pair->first_arm == subject && pair.pair->second_arm == other)
+      found.push_back({&pair, -1});
+  }
+  return found;
 }
 
 std::string Claim::evidence_text() const {
@@ -346,13 +287,13 @@ std::vector<Claim> judge_claims(const Report& report) {
                     "measurements of time and memory over context lengths"});
   claims.push_back({"d", "The state tracks what attention of fixed depth cannot", Verdict::no_data,
                     "state-tracking probes"});
-  claims.push_back({"e", "Models grow without being retrained", Verdict::no_data,
-                    "grown runs beside runs from scratch at equal total compute"});
+  claims.push_back(judge_growing(report, {"e", "Models grow without being retrained"}));
   claims.push_back(
       judge_short_context(report, {"f", "The gain is there in short context (positions below 128)"},
                           subject, transformer));
   claims.push_back(judge_efficiency(
-      report, {"g", "Efficiency: lower loss at equal FLOPs and at equal device-hours"}, subject));
+      report, {"g", "Efficiency: lower loss at equal FLOPs and at equal device-hours"}, subject,
+      transformer));
   if (!plain.empty()) {
     claims.push_back(
         judge_below(report, {"h", "Explanation: RWKV-7 alone is already below the Transformer"},

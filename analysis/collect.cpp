@@ -262,8 +262,12 @@ Collection collect(const fs::path& folder, const CollectOptions& options) {
   const std::vector<fs::path> folders = run_folders(folder);
   if (folders.empty())
     collection.notes.push_back("The folder holds no run: neither runs/<run id> nor a run's log.");
+  CollectOptions share = options;
+  share.curve_points =
+      std::clamp(options.all_points / std::max<std::size_t>(folders.size(), 1),
+                 std::min<std::size_t>(40, options.curve_points), options.curve_points);
   for (const fs::path& run_folder : folders) {
-    Run run = read_run(run_folder, options);
+    Run run = read_run(run_folder, share);
     run.folder = fs::relative(run_folder, folder).generic_string();
     if (run.id.empty()) run.id = run_folder.filename().string();
     collection.runs.push_back(std::move(run));

@@ -52,7 +52,8 @@ struct Run {
   std::int64_t non_finite_rows = 0;     // steps whose loss is NaN or infinite
   std::vector<DataMark> marks;          // at the steps of evaluations, and at the last
   std::vector<CurvePoint> trunk;        // of a trunk: all steps, for its branches
-  CurvePoint inherited;                 // of a branch: where it left its trunk; step 0: no branch
+  std::string parent;                   // the run that it branched from or grew out of; empty: none
+  CurvePoint inherited;                 // where it left its parent; step 0: it has none
   std::string left_out;                 // why it is not compared though it could be
 
   // Whether it is one of the runs that the sweep compares: neither a trial nor a trunk nor
@@ -70,6 +71,7 @@ struct Run {
 struct CollectOptions {
   std::size_t curve_points = 600;  // per run, at most
   std::size_t trend_points = 90;
+  std::size_t all_points = 60000;  // of all runs' curves together, which a page has to carry
 };
 
 struct Collection {

@@ -5,6 +5,8 @@
 #include "analysis/figures/drawing.hpp"
 #include "analysis/support/process.hpp"
 #include "core/atomic_file.hpp"
+#include "core/error.hpp"
+#include "core/parallel.hpp"
 
 namespace metascale {
 namespace {
@@ -49,22 +51,34 @@ std::string gnuplot_script(const Figure& figure) {
          "    plot " + plots + "\n    unset output\n  }\n}\n";
 }
 
-std::vector<std::string> write_figures(const Report& report, const std::filesystem::path& folder) {
+std::vector<std::string> write_figures(const Report& report, const std::filesystem::path& folder,
+                                       int threads) {
   std::filesystem::create_directories(folder);
-  std::vector<std::string> problems;
-  for (const Figure& figure : figures_of(report)) {
+  const std::vector<Figure> figures = figures_of(report);
+  for (const Figure& figure : figures) {
     write_file_atomically(folder / (figure.name + ".csv"), figure.data);
     write_file_atomically(folder / (figure.name + ".gp"), gnuplot_script(figure));
-    const ProcessResult result =
-        run_process({"gnuplot", figure.name + ".gp"}, folder, gnuplot_seconds);
-    if (!result.found) {
-      problems.push_back(
-          "gnuplot is not installed: figures/ holds scripts and data, but no pictures "
-          "(install gnuplot-nox).");
-      return problems;
+  }
+  std::vector<ProcessResult> results(figures.size());
+  std::vector<std::string> problems;
+  parallel_for(threads, std::int64_t(figures.size()), [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      try {  // an exception must not leave the parallel loop
+        results[std::size_t(i)] =
+            run_process({"gnuplot", figures[std::size_t(i)].name + ".gp"}, folder, gnuplot_seconds);
+      } catch (const Error& error) {
+        results[std::size_t(i)].output = error.what();
+      }
     }
+  });
+  for (std::size_t i = 0; i < figures.size(); ++i) {
+    const ProcessResult& result = results[i];
+    if (!result.found)
+      return {
+          "gnuplot is not installed: figures/ holds scripts and data, but no pictures "
+          "(install gnuplot-nox)."};
     if (!result.good())
-      problems.push_back(fmt::format("gnuplot could not draw {}{}: {}", figure.name,
+      problems.push_back(fmt::format("gnuplot could not draw {}{}: {}", figures[i].name,
                                      result.timed_out ? " in time" : "",
                                      result.output.substr(0, 300)));
   }

@@ -25,6 +25,7 @@ std::string gnuplot_script(const Figure& figure);
 
 // Writes script and data of each and runs gnuplot. Returns what could not be drawn, in words;
 // scripts and data are there all the same. Throws Error{io} if the folder cannot be written.
-std::vector<std::string> write_figures(const Report& report, const std::filesystem::path& folder);
+std::vector<std::string> write_figures(const Report& report, const std::filesystem::path& folder,
+                                       int threads = 1);
 
 }  // namespace metascale

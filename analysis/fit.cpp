@@ -15,42 +15,13 @@ namespace {
 constexpr int polished_starts = 10;
 constexpr std::size_t bootstrap_starts = 5;
 
-void check_points(const Law& form, std::span<const FitPoint> points) {
-  std::size_t fitted = 0;
-  for (const FitPoint& point : points) {
-    if (point.x.size() != std::size_t(form.variables))
-      throw Error(concat(point.label, ": the law ", name_of(form.kind), " takes ", form.variables,
-                         " variables, the point has ", point.x.size()),
-                  ExitCode::bad_input);
-    for (const double value : point.x)
-      if (!std::isfinite(value) || value <= 0)
-        throw Error(
-            concat(point.label, ": x = ", value, " has no logarithm; drop the row or mend it"),
-            ExitCode::bad_input);
-    if (!std::isfinite(point.loss) || point.loss <= 0)
-      throw Error(concat(point.label, ": loss = ", point.loss,
-                         " has no logarithm; drop the row or mend it"),
-                  ExitCode::bad_input);
-    fitted += point.held_out ? 0 : 1;
-  }
-  const std::size_t needed = std::max<std::size_t>(2, form.coefficients());
-  if (fitted < needed)
-    throw Error(concat("a fit of ", name_of(form.kind), " needs ", needed,
-                       " points, and there are ", fitted, " to fit"),
-                ExitCode::bad_input);
-}
-
-double agreement_of(const std::vector<Minimum>& minima) {
-  const std::size_t count = std::min<std::size_t>(polished_starts, minima.size());
-  std::size_t agreeing = 0;
-  for (std::size_t i = 0; i < count; ++i) {
-    bool near = true;
-    for (std::size_t k = 0; k < minima[i].at.size(); ++k)
-      near = near && std::abs(minima[i].at[k] - minima[0].at[k]) <=
-                         0.01 * std::max(0.1, std::abs(minima[0].at[k]));
-    agreeing += near ? 1 : 0;
-  }
-  return double(agreeing) / double(count);
+// `count` of the starts, evenly taken; all with 0.
+std::vector<std::vector<double>> some_of(std::vector<std::vector<double>> starts, int count) {
+  if (count <= 0 || std::size_t(count) >= starts.size()) return starts;
+  std::vector<std::vector<double>> some;
+  for (int i = 0; i < count; ++i)
+    some.push_back(starts[starts.size() * std::size_t(i) / std::size_t(count)]);
+  return some;
 }
 
 // The best optima that differ: replicates need not search twice from one place.
@@ -115,12 +86,13 @@ Fit fit_law(LawKind kind, std::span<const FitPoint> points, const FitOptions& op
   Fit fit;
   fit.kind = kind;
   fit.objective_kind = options.objective;
-  std::copy_if(points.begin(), points.end(), std::back_inserter(fit.points),
-               [](const FitPoint& point) { return !point.held_out; });
+  fit.points = fitted_points(points);
   const LogTable table = log_table(form, fit.points);
   const LeastSquares problem = problem_of(form, table, options);
-  const std::vector<Minimum> minima =
-      minimise_from(problem, starts_of(form, table), polished_starts, options.threads);
+  const LogTable cells = log_table_of_cells(form, fit.points);
+  const std::vector<Minimum> minima = minimise_from(problem_of(form, cells, options), problem,
+                                                    some_of(starts_of(form, table), options.starts),
+                                                    polished_starts, options.threads);
   if (!std::isfinite(minima.front().objective))
     throw Error(concat("the fit of ", name_of(kind), " found no finite objective from any start"),
                 ExitCode::bad_input);
@@ -147,9 +119,7 @@ Objective default_objective(LawKind kind) {
 }
 
 LawKind law_for(std::span<const FitPoint> points) {
-  std::vector<FitPoint> fitted;
-  std::copy_if(points.begin(), points.end(), std::back_inserter(fitted),
-               [](const FitPoint& point) { return !point.held_out; });
+  const std::vector<FitPoint> fitted = fitted_points(points);
   const auto cells = [&] {
     std::vector<double> values;
     for (const FitPoint& point : fitted) values.push_back(point.x[0]);
@@ -174,7 +144,15 @@ Allocation allocate(const Fit& fit, double flops) {
   Allocation best;
   best.parameters = std::exp((log_ratio + beta * std::log(budget)) / (alpha + beta));
   best.tokens = budget / best.parameters;
+  best.parameters_exponent = beta / (alpha + beta);
   return best;
+}
+
+double largest_flops(const Fit& fit) {
+  double largest = 0;
+  for (const FitPoint& point : fit.points)
+    if (point.x.size() == 2) largest = std::max(largest, 6 * point.x[0] * point.x[1]);
+  return largest;
 }
 
 }  // namespace metascale

@@ -37,6 +37,7 @@ struct FitOptions {
   double seed_deviation =
       0;                  // relative, of one run; 0: known_seed_deviation. One run per cell only.
   bool influence = true;  // refits without each point in turn
+  int starts = 0;         // of the law's grid, evenly taken; 0: all of them
   std::function<void(int done, int of)> progress;  // called by one thread at a time; may be empty
 };
 
@@ -67,6 +68,7 @@ struct Fit {
   std::vector<Influence> influence;
   std::vector<std::vector<double>> replicates;  // inside coefficients of each bootstrap draw
   bool parametric_bootstrap = false;            // one run per cell: known seed noise was drawn
+  double noise = 0;  // relative deviation of one run that was drawn; 0 without bootstrap
   std::int64_t cells = 0;
   double agreement = 0;               // share of the ten best starts that found the optimum
   double gradient = 0;                // largest free component at the optimum
@@ -91,7 +93,9 @@ LawKind law_for(std::span<const FitPoint> points);
 // Compute-optimal parameters and tokens of a chinchilla or tied fit at C FLOPs, with C = 6 N D.
 struct Allocation {
   double parameters = 0, tokens = 0;
+  double parameters_exponent = 0;  // N* grows as C to this power, D* as C to 1 less it
 };
 Allocation allocate(const Fit& fit, double flops);
+double largest_flops(const Fit& fit);  // 6 N D of the fitted points
 
 }  // namespace metascale

@@ -126,6 +126,12 @@ std::string text_of(const Fit& fit) {
   }
   text += fmt::format("objective   {:.6g}\nworst       {:.3f} % of the loss\n", fit.objective,
                       100 * fit.worst_residual);
+  if (law(fit.kind).variables == 2) {
+    const double flops = largest_flops(fit);
+    const Allocation best = allocate(fit, flops);
+    text += fmt::format("optimal     N* {:.4g}, D* {:.4g} at C = {:.3g}; N* ~ C^{:.3f}\n",
+                        best.parameters, best.tokens, flops, best.parameters_exponent);
+  }
   for (const HeldOut& point : fit.held_out)
     text += fmt::format("held out    {}: {:.6f} predicted, {:.6f} measured, {:+.4f} %\n",
                         point.label, point.predicted, point.measured, 100 * point.error());

@@ -22,9 +22,38 @@ double inverse(const Fit& fit, std::span<const double> inside, double loss) {
   return std::exp((inside[std::size_t(form.terms[0].coefficient)] - std::log(rest)) / exponent);
 }
 
+namespace {
+
+std::pair<double, double> fitted_range(const Fit& fit) {
+  const auto [low, high] =
+      std::minmax_element(fit.points.begin(), fit.points.end(),
+                          [](const FitPoint& a, const FitPoint& b) { return a.x[0] < b.x[0]; });
+  return {low->x[0], high->x[0]};
+}
+
+}  // namespace
+
+Advantage advantage_at(const Fit& baseline, double baseline_x, const Fit& arm, double x,
+                       double loss, double confidence) {
+  const auto [low, high] = fitted_range(baseline);
+  if (!(baseline_x >= low && baseline_x <= high)) return {};
+  const double at[] = {x}, there[] = {baseline_x};
+  const double fitted = arm.predict(at);
+  Advantage result;
+  result.baseline_loss = baseline.predict(there);
+  result.share = 1 - loss / result.baseline_loss;
+  std::vector<double> draws;
+  for (std::size_t i = 0; i < std::min(baseline.replicates.size(), arm.replicates.size()); ++i)
+    draws.push_back(1 - loss * law(arm.kind).loss(arm.replicates[i], at) / fitted /
+                            law(baseline.kind).loss(baseline.replicates[i], there));
+  result.interval = percentile_interval(std::move(draws), confidence);
+  return result;
+}
+
 EquivalentGain equivalent_gain(const Fit& baseline, const Fit& arm, double x, double loss,
                                double confidence) {
-  EquivalentGain result{x, loss, inverse(baseline, baseline.inside, loss), 0, {}, ""};
+  EquivalentGain result{.x = x, .loss = loss};
+  result.baseline_x = inverse(baseline, baseline.inside, loss);
   result.gain = result.baseline_x / x;
   const double at[] = {x};
   const double fitted = arm.predict(at);
@@ -35,16 +64,15 @@ EquivalentGain equivalent_gain(const Fit& baseline, const Fit& arm, double x, do
     draws.push_back(inverse(baseline, baseline.replicates[i], drawn) / x);
   }
   result.interval = percentile_interval(std::move(draws), confidence);
-  const auto [low, high] =
-      std::minmax_element(baseline.points.begin(), baseline.points.end(),
-                          [](const FitPoint& a, const FitPoint& b) { return a.x[0] < b.x[0]; });
+  result.at_equal = advantage_at(baseline, x, arm, x, loss, confidence);
+  const auto [low, high] = fitted_range(baseline);
   if (!std::isfinite(result.baseline_x))
     result.problem = "the baseline's law never reaches this loss";
-  else if (result.baseline_x < low->x[0] || result.baseline_x > high->x[0])
+  else if (result.baseline_x < low || result.baseline_x > high)
     result.problem = fmt::format(
         "the baseline reaches this loss at {:.3g}, outside its fitted range "
         "{:.3g} to {:.3g}",
-        result.baseline_x, low->x[0], high->x[0]);
+        result.baseline_x, low, high);
   return result;
 }
 

@@ -8,12 +8,20 @@
 
 namespace metascale {
 
+// How far an arm's loss lies below the baseline's law.
+struct Advantage {
+  double baseline_loss = __builtin_nan("");  // of the law; NaN outside its fitted range
+  double share = __builtin_nan("");          // 1 - loss / baseline_loss
+  Interval interval;                         // of the share, by replicates of both arms
+};
+
 struct EquivalentGain {
   double x = 0;           // of the arm: FLOPs or parameters
   double loss = 0;        // of the arm, measured
   double baseline_x = 0;  // what the baseline's law needs for that loss; NaN: never reaches it
   double gain = 0;        // baseline_x / x
   Interval interval;      // of the gain, by replicates of both arms
+  Advantage at_equal;     // at the same x
   std::string problem;    // why the gain must not be quoted; empty: it may
 };
 
@@ -21,6 +29,11 @@ struct EquivalentGain {
 // have been drawn with different seeds, so that their noise is independent.
 EquivalentGain equivalent_gain(const Fit& baseline, const Fit& arm, double x, double loss,
                                double confidence = 0.95);
+
+// The arm's loss, measured at x, against the baseline's law at baseline_x: the same, or what the
+// baseline would have used in the same hours.
+Advantage advantage_at(const Fit& baseline, double baseline_x, const Fit& arm, double x,
+                       double loss, double confidence = 0.95);
 
 // x at which a law of one variable reaches the loss; NaN if it never does.
 double inverse(const Fit& fit, std::span<const double> inside, double loss);

@@ -95,10 +95,11 @@ struct Line {
   double intercept = std::numeric_limits<double>::quiet_NaN();
   double slope = std::numeric_limits<double>::quiet_NaN();
 };
-Line line_through(const std::vector<IsoflopBudget>& budgets) {
+Line line_through(const std::vector<IsoflopBudget>& budgets, bool refused_too = false) {
   double count = 0, x = 0, y = 0, xx = 0, xy = 0;
   for (const IsoflopBudget& budget : budgets) {
-    if (!budget.problem.empty()) continue;
+    if (!refused_too && !budget.problem.empty()) continue;
+    if (!(budget.parameters > 0)) continue;  // no parabola at all
     const double a = std::log(budget.flops), b = std::log(budget.parameters);
     ++count, x += a, y += b, xx += a * a, xy += a * b;
   }
@@ -136,6 +137,7 @@ IsoflopFit fit_isoflop(std::span<const IsoflopPoint> points, const IsoflopOption
   const Line line = line_through(fit.budgets);
   fit.coefficient = std::exp(line.intercept), fit.exponent = line.slope;
   fit.token_exponent = 1 - line.slope;
+  fit.unchecked_exponent = line_through(fit.budgets, true).slope;
   if (options.fit.draws > 0) fit.interval = exponent_interval(budgets, options);
   std::size_t accepted = 0;
   for (const IsoflopBudget& budget : fit.budgets) {

@@ -32,6 +32,7 @@ struct IsoflopFit {
   std::vector<IsoflopBudget> budgets;  // ascending by flops
   double coefficient = 0;              // N* = coefficient C^exponent
   double exponent = 0;                 // NaN with fewer than two accepted budgets
+  double unchecked_exponent = 0;       // through every parabola's minimum, the refused ones too
   Interval interval;                   // of the exponent, by drawing the runs' seed noise
   double token_exponent = 0;           // 1 - exponent, with C = 6 N D
   std::vector<std::string> problems;   // fit health: empty is good

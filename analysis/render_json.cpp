@@ -2,28 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <nlohmann/json.hpp>
 
-#include "analysis/palette.hpp"
-#include "analysis/published.hpp"
-#include "analysis/support/text.hpp"
+#include "analysis/json/parts.hpp"
 #include "core/build_info.hpp"
 
 namespace metascale {
 namespace {
-
-using Json = nlohmann::ordered_json;
-
-// NaN and infinity have no JSON: null.
-Json number(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
-Json numbers(const std::vector<double>& values) {
-  Json list = Json::array();
-  for (const double value : values) list.push_back(number(value));
-  return list;
-}
-Json interval(const Interval& value) {
-  return Json::array({number(value.low), number(value.high)});
-}
 
 Json fit_json(const Fit& fit) {
   Json json{{"law", name_of(fit.kind)}};
@@ -40,6 +24,14 @@ Json fit_json(const Fit& fit) {
   json["parametric_bootstrap"] = fit.parametric_bootstrap;
   json["healthy"] = fit.healthy();
   json["problems"] = fit.problems;
+  if (law(fit.kind).variables == 2) {
+    const double flops = largest_flops(fit);
+    const Allocation best = allocate(fit, flops);
+    json["allocation"] = {{"flops", number(flops)},
+                          {"parameters", number(best.parameters)},
+                          {"tokens", number(best.tokens)},
+                          {"parameters_exponent", number(best.parameters_exponent)}};
+  }
   json["points"] = Json::array(), json["held_out"] = Json::array();
   for (std::size_t i = 0; i < fit.points.size(); ++i)
     json["points"].push_back({{"run", fit.points[i].label},
@@ -89,84 +81,20 @@ Json pairs_json(const Report& report) {
   return list;
 }
 
-Json cells_json(const Report& report) {
-  Json list = Json::array();
-  for (const Cell& cell : report.cells)
-    list.push_back({{"arm", cell.arm},
-                    {"size", cell.size},
-                    {"length", cell.length},
-                    {"seeds", cell.runs.size()},
-                    {"parameters", number(cell.parameters)},
-                    {"non_embedding_parameters", number(cell.non_embedding_parameters)},
-                    {"flops_per_token", number(cell.flops_per_token)},
-                    {"tokens", number(cell.tokens)},
-                    {"training_flops", number(cell.training_flops)},
-                    {"loss", number(cell.loss)},
-                    {"deviation", number(cell.loss_deviation)},
-                    {"bits", number(cell.bits_per_byte)}});
-  return list;
-}
-
-Json runs_json(const Report& report) {
-  Json list = Json::array();
-  for (const Run& run : report.collection.runs) {
-    if (run.curve.empty() || run.role == "trial" || !run.left_out.empty()) continue;
-    Json curve, evaluations;
-    for (const char* key : {"step", "tokens", "flops", "hours", "loss"})
-      curve[key] = Json::array(), evaluations[key] = Json::array();
-    for (const CurvePoint& point : run.curve) {
-      curve["step"].push_back(point.step), curve["tokens"].push_back(point.tokens);
-      curve["flops"].push_back(number(point.flops));
-      curve["hours"].push_back(number(point.hours));
-      curve["loss"].push_back(number(std::round(point.loss * 1e5) / 1e5));
-    }
-    for (const Evaluation& evaluation : run.log.evaluations) {
-      if (evaluation.tokens <= 0 || evaluation.split != "validation") continue;
-      const auto at = std::lower_bound(
-          run.curve.begin(), run.curve.end(), evaluation.step,
-          [](const CurvePoint& point, std::int64_t step) { return point.step < step; });
-      if (at == run.curve.end()) continue;
-      evaluations["step"].push_back(evaluation.step), evaluations["tokens"].push_back(at->tokens);
-      evaluations["flops"].push_back(number(at->flops));
-      evaluations["hours"].push_back(number(at->hours));
-      evaluations["loss"].push_back(number(evaluation.loss()));
-    }
-    list.push_back({{"id", run.id},
-                    {"arm", run.arm},
-                    {"size", run.size},
-                    {"length", run.length},
-                    {"length_words", length_words(run.length)},
-                    {"seed", run.seed},
-                    {"state", name_of(run.state)},
-                    {"curve", std::move(curve)},
-                    {"evaluations", std::move(evaluations)}});
+Json joint_json(const JointReport& entry) {
+  const JointFit& fit = entry.fit;
+  Json json{{"first", entry.first_arm}, {"second", entry.second_arm}};
+  for (std::size_t i = 0; i < JointFit::names.size(); ++i) {
+    json["coefficients"][JointFit::names[i]] = number(fit.coefficients[i]);
+    if (!fit.intervals.empty()) json["intervals"][JointFit::names[i]] = interval(fit.intervals[i]);
   }
-  return list;
-}
-
-Json chart_fit(const ArmFit& entry) {
-  const Fit& fit = entry.fit;
-  Json line{
-      {"x", Json::array()}, {"y", Json::array()}, {"low", Json::array()}, {"high", Json::array()}};
-  for (const double x : line_of(fit)) {
-    const double at[] = {x};
-    const Interval band = fit.predict_interval(at);
-    line["x"].push_back(x), line["y"].push_back(number(fit.predict(at)));
-    line["low"].push_back(number(band.low)), line["high"].push_back(number(band.high));
-  }
-  Json points = Json::array(), held = Json::array();
-  for (const FitPoint& point : fit.points)
-    points.push_back({{"x", point.x[0]}, {"y", point.loss}, {"run", point.label}});
-  if (entry.without_largest)
-    for (const HeldOut& point : entry.without_largest->held_out)
-      held.push_back({{"x", point.x[0]},
-                      {"y", number(point.predicted)},
-                      {"low", number(point.interval.low)},
-                      {"high", number(point.interval.high)},
-                      {"run", point.label}});
-  return {
-      {"arm", entry.arm}, {"length", entry.length}, {"axis", name_of(entry.axis)}, {"line", line},
-      {"points", points}, {"held", held},           {"healthy", fit.healthy()}};
+  json["ratio_a"] = number(fit.ratio_a), json["ratio_b"] = number(fit.ratio_b);
+  json["interval_a"] = interval(fit.interval_a), json["interval_b"] = interval(fit.interval_b);
+  json["objective"] = number(fit.objective);
+  json["separate_objective"] = number(fit.separate_objective);
+  json["p_value"] = number(fit.p_value);
+  json["healthy"] = fit.healthy(), json["problems"] = fit.problems;
+  return json;
 }
 
 Json isoflop_json(const IsoflopFit& fit) {
@@ -174,6 +102,7 @@ Json isoflop_json(const IsoflopFit& fit) {
             {"coefficients",
              {{"coefficient", number(fit.coefficient)},
               {"exponent", number(fit.exponent)},
+              {"unchecked_exponent", number(fit.unchecked_exponent)},
               {"token_exponent", number(fit.token_exponent)}}},
             {"intervals", {{"exponent", interval(fit.interval)}}},
             {"healthy", fit.healthy()},
@@ -230,9 +159,15 @@ std::string render_json(const Report& report) {
   for (const ArmFit& entry : report.fits) {
     Json fit = fit_json(entry.fit);
     fit["arm"] = entry.arm, fit["length"] = entry.length, fit["axis"] = name_of(entry.axis);
-    if (entry.without_largest) fit["without_largest"] = fit_json(*entry.without_largest);
+    if (entry.held_out) {
+      fit["held_out_what"] = entry.held_out_what;
+      fit["without_held_out"] = fit_json(*entry.held_out);
+    }
     json["fits"].push_back(std::move(fit));
   }
+  json["joint_fits"] = Json::array();
+  for (const JointReport& entry : report.joint_fits)
+    json["joint_fits"].push_back(joint_json(entry));
   for (const GainReport& entry : report.gains)
     json["gains"].push_back({{"arm", entry.arm},
                              {"size", entry.size},
@@ -242,36 +177,10 @@ std::string render_json(const Report& report) {
                              {"baseline_x", number(entry.gain.baseline_x)},
                              {"gain", number(entry.gain.gain)},
                              {"interval", interval(entry.gain.interval)},
+                             {"advantage", number(entry.gain.at_equal.share)},
+                             {"advantage_interval", interval(entry.gain.at_equal.interval)},
                              {"problem", entry.gain.problem}});
   return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
-}
-
-std::string render_page_data(const Report& report) {
-  Json json{{"sizes", report.sizes()}, {"lengths", report.lengths()}};
-  json["arms"] = Json::array(), json["fits"] = Json::array();
-  for (std::size_t i = 0; i < report.collection.arms.size(); ++i)
-    json["arms"].push_back({{"name", report.collection.arms[i]},
-                            {"light", arm_colour(i).light},
-                            {"dark", arm_colour(i).dark}});
-  json["cells"] = cells_json(report);
-  json["runs"] = runs_json(report);
-  for (const ArmFit& entry : report.fits)
-    if (entry.length != "all") json["fits"].push_back(chart_fit(entry));
-  json["published"] = Json::array();
-  for (const PublishedResult& entry : comparable_results(report))
-    json["published"].push_back(
-        {{"model", entry.model},
-         {"parameters", number(entry.parameters)},
-         {"non_embedding_parameters", number(entry.non_embedding_parameters)},
-         {"loss", number(entry.loss)}});
-  std::string text = json.dump(-1, ' ', false, Json::error_handler_t::replace), safe;
-  for (const char letter : text) {
-    if (letter == '<')
-      safe += "\\u003c";
-    else
-      safe += letter;
-  }
-  return safe;
 }
 
 }  // namespace metascale

@@ -21,8 +21,13 @@ std::string render_markdown(const Report& report) {
   for (const std::string& note : report.notes) text += "- " + markdown_escape(note) + "\n";
   text += section("Summary", claims_table(report), "No claim was judged.");
   text += section("Comparison", comparison_table(report), "No run is done.");
+  if (const Table probes = probes_table(report); !probes.rows.empty())
+    text += section("Probes", probes, "") +
+            section("Depth that solves a probe", probe_depths_table(report), "None.");
   text += section("Paired differences", pairs_table(report), "No two runs are a matched pair.");
   text += section("Scaling", fits_table(report), "No arm has two sizes that are done.");
+  if (const Table joint = joint_fits_table(report); !joint.rows.empty())
+    text += section("Two arms under one law", joint, "");
   text += section("Equivalent gain", gains_table(report), "None.");
   text += section("Not comparable", not_comparable_table(report), "Nothing was refused.");
   text += section("Runs", runs_table(report), "The folder holds no run.");

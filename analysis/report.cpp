@@ -63,7 +63,7 @@ ReportResult write_report(Collection collection, const ReportOptions& options) {
   Report report = analyse(std::move(collection), options);
   if (options.figures) {
     if (options.progress) options.progress("figures");
-    for (std::string& problem : write_figures(report, folder / "figures"))
+    for (std::string& problem : write_figures(report, folder / "figures", options.threads))
       report.notes.push_back(std::move(problem));
   }
   if (options.progress) options.progress("page");

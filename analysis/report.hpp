@@ -11,6 +11,7 @@
 #include "analysis/collect.hpp"
 #include "analysis/fit.hpp"
 #include "analysis/gain.hpp"
+#include "analysis/joint_fit.hpp"
 #include "analysis/match.hpp"
 #include "analysis/paired.hpp"
 
@@ -20,6 +21,7 @@ struct ReportOptions {
   std::filesystem::path output;   // empty: <results folder>/report
   int bootstrap_pairs = 10000;    // draws per paired difference
   int bootstrap_fits = 2000;      // draws per fit
+  int fit_starts = 0;             // of a law's grid; 0: all of them
   std::uint64_t seed = 20250411;  // of all draws
   double confidence = 0.95;
   int threads = 1;
@@ -64,7 +66,14 @@ struct ArmFit {
   std::string arm, length;  // length "all": over all lengths, with N and D
   FitAxis axis = FitAxis::non_embedding_parameters;
   Fit fit;
-  std::optional<Fit> without_largest;  // the largest size held out
+  std::optional<Fit> held_out;  // the same law, fitted without what it has to predict:
+  std::string held_out_what = "largest size";
+};
+
+// Both arms under one law, over all lengths, in non-embedding N and D.
+struct JointReport {
+  std::string first_arm, second_arm;
+  JointFit fit;
 };
 
 struct GainReport {
@@ -83,6 +92,7 @@ struct Report {
   std::vector<Cell> cells;
   std::vector<PairReport> pairs;
   std::vector<ArmFit> fits;
+  std::vector<JointReport> joint_fits;
   std::vector<GainReport> gains;
   std::vector<Claim> claims;
   std::vector<std::string>

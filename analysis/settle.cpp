@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <limits>
 #include <map>
+#include <optional>
 #include <sstream>
 #include <tuple>
 
@@ -57,6 +58,9 @@ struct Parent {
 };
 
 Parent parent_of(const Run& run) {
+  const auto name = run.fact("parent");  // of grown runs
+  const auto step = run.number("parent_step");
+  if (name && step) return {*name, std::int64_t(*step)};
   try {
     const YamlNode root = parse_yaml(run.log.configuration, run.id);
     const YamlNode* parent = root.find("parent");
@@ -69,25 +73,31 @@ Parent parent_of(const Run& run) {
   }
 }
 
-const CurvePoint* trunk_point(const Collection& collection, const Parent& parent) {
-  for (const Run& run : collection.runs)
-    if (run.id == parent.run)
-      for (const CurvePoint& point : run.trunk)
-        if (point.step == parent.step) return &point;
-  return nullptr;
+// Where the parent stood at that step: trunks keep every step, others those of their curve.
+std::optional<CurvePoint> parent_point(const Collection& collection, const Parent& parent) {
+  for (const Run& run : collection.runs) {
+    if (run.id != parent.run) continue;
+    for (const CurvePoint& point : run.trunk.empty() ? run.curve : run.trunk)
+      if (point.step == parent.step) return point;
+    if (parent.step == run.steps) return CurvePoint{run.steps, run.tokens, run.flops, run.hours};
+  }
+  return std::nullopt;
 }
 
-// The FLOPs and tokens of a branch's log count from step 0 of its trunk; its seconds do not.
+// The FLOPs and tokens of a branch's or grown run's log count from step 0 of its lineage; its
+// seconds do not.
 void add_trunk(Collection& collection, Run& run) {
   if (run.inherited.step > 0) return;
   const Parent parent = parent_of(run);
   if (parent.step == 0) return;
-  if (const CurvePoint* point = trunk_point(collection, parent)) {
+  run.parent = parent.run;
+  if (const auto point = parent_point(collection, parent)) {
     run.inherited = *point;
   } else {
     run.inherited.step = parent.step;
     run.inherited.hours = std::numeric_limits<double>::quiet_NaN();
-    collection.notes.push_back(concat("The hours of ", run.id, " are unknown: its trunk ",
+    run.inherited.flops = run.number("lineage_flops").value_or(0);
+    collection.notes.push_back(concat("The hours of ", run.id, " are unknown: its parent ",
                                       parent.run, " has no step ", parent.step, " here."));
   }
   run.hours += run.inherited.hours;

@@ -15,12 +15,14 @@ struct TableColumn {
   bool numeric = true;
   bool wide = false;   // holds sentences
   bool below = false;  // on the page: where there is something, on a line of its own under the row
+  bool files_only = false;  // in CSV only; on the page the row says it on request
 };
 
 struct TableCell {
   std::string shown;  // rounded
   std::string exact;  // for CSV; empty: as shown
   std::string tone;   // good, bad, warn, quiet or empty
+  std::string link;   // on the page: an id that it leads to
 };
 
 struct Table {
@@ -37,13 +39,27 @@ Table domains_table(const Report& report);     // per domain and pair
 Table claims_table(const Report& report);
 Table fits_table(const Report& report);       // coefficients and health
 Table residuals_table(const Report& report);  // measured and fitted, and held-out sizes
+Table influence_table(const Report& report);  // each fit without each of its points
+Table joint_fits_table(const Report& report);
 Table gains_table(const Report& report);
+Table lineage_table(const Report& report);  // of branches and grown runs
+Table speed_table(const Report& report);    // throughput, utilisation, memory, energy
+Table published_table(const Report& report);
+Table probes_table(const Report& report);  // accuracy by tested length; empty where all ran on texts
+Table probe_depths_table(const Report& report);  // least layers that solve a probe; likewise
+Table evaluations_table(const Report& report);  // every evaluation of every run, for CSV
 Table runs_table(const Report& report);
 Table not_comparable_table(const Report& report);
 Table environment_table(const Report& report);
 Table curves_table(const Report& report);  // thinned training curves, for CSV
 
 std::vector<Table> all_tables(const Report& report);
+
+// A run's name that leads to its row of the runs' table.
+TableCell run_cell(const std::string& run);
+std::string run_anchor(const std::string& run);  // the id of that row
+// The ids of a cell's runs, with spaces between.
+std::string run_list(const std::vector<const Run*>& runs);
 
 TableCell length_cell(const std::string& label);  // with a space for people, as it is in CSV
 

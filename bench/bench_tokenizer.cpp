@@ -2,7 +2,10 @@
 //   bench_tokenizer TOKENIZER FILE [threads]
 // TOKENIZER as `data prepare` takes it; FILE is .jsonl, .txt or either with .zst. The whole text is
 // in memory first; the best of five passes counts. MB per second of CPU time, of all threads
-// together, is what a machine that others use too allows to compare.
+// together, is what a machine that others use too allows to compare. Then what the second thread
+// brought, and the most memory that the program held, the text among it.
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -12,8 +15,8 @@
 #include <vector>
 
 #include "core/error.hpp"
-#include "core/parallel.hpp"
 #include "data/document_reader.hpp"
+#include "data/files/parallel_tasks.hpp"
 #include "data/tokenizer.hpp"
 
 namespace {
@@ -35,19 +38,17 @@ Text read_text(const char* path) {
   return text;
 }
 
-void time_pass(const Tokenizer& tokenizer, const Text& text, int threads) {
+// MB/s.
+double time_pass(const Tokenizer& tokenizer, const Text& text, int threads) {
   double best = 1e9, best_cpu = 1e9;  // seconds
   std::vector<std::int64_t> tokens(text.documents.size());
   for (int pass = 0; pass < 5; ++pass) {
     const std::clock_t cpu_begin = std::clock();
     const auto begin = std::chrono::steady_clock::now();
-    parallel_for(threads, std::int64_t(tokens.size()), [&](std::int64_t first, std::int64_t end) {
+    run_tasks(threads, 0, std::int64_t(tokens.size()), [&](std::int64_t i) {
       std::vector<std::int32_t> ids;
-      for (std::int64_t i = first; i < end; ++i) {
-        ids.clear();
-        tokenizer.encode(text.documents[std::size_t(i)], ids);
-        tokens[std::size_t(i)] = std::int64_t(ids.size());
-      }
+      tokenizer.encode(text.documents[std::size_t(i)], ids);
+      tokens[std::size_t(i)] = std::int64_t(ids.size());
     });
     const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - begin;
     best = std::min(best, spent.count());
@@ -61,6 +62,13 @@ void time_pass(const Tokenizer& tokenizer, const Text& text, int threads) {
       "tokens)\n",
       threads, megabytes / best, megabytes / best_cpu, tokens.size(), megabytes,
       double(total) * 1e-6);
+  return megabytes / best;
+}
+
+double peak_megabytes() {
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  return double(usage.ru_maxrss) * 1024e-6;
 }
 
 }  // namespace
@@ -74,7 +82,14 @@ int main(int count, char** arguments) {
     const auto tokenizer = make_tokenizer(arguments[1]);
     const Text text = read_text(arguments[2]);
     const int most = count > 3 ? std::max(1, std::atoi(arguments[3])) : 2;
-    for (int threads = 1; threads <= most; threads *= 2) time_pass(*tokenizer, text, threads);
+    double one = 0;
+    for (int threads = 1; threads <= most; threads *= 2) {
+      const double rate = time_pass(*tokenizer, text, threads);
+      if (threads == 1) one = rate;
+      if (threads > 1) std::printf("%d threads: %.2f times one\n", threads, rate / one);
+    }
+    std::printf("peak memory %.0f MB, of which the text is %.0f MB\n", peak_megabytes(),
+                double(text.bytes) * 1e-6);
   } catch (const Error& error) {
     std::fprintf(stderr, "bench_tokenizer: %s\n", error.what());
     return int(error.code);

@@ -6,12 +6,14 @@
 #include <thread>
 
 #include "analysis/compare.hpp"
+#include "analysis/export.hpp"
 #include "analysis/fit_table.hpp"
 #include "analysis/report.hpp"
 #include "cli/command.hpp"
 #include "cli/output.hpp"
 #include "cli/report_summary.hpp"
 #include "cli/signals.hpp"
+#include "core/progress.hpp"
 
 namespace metascale {
 namespace {
@@ -21,6 +23,7 @@ namespace fs = std::filesystem;
 struct ReportVerb {
   fs::path folder;
   ReportOptions options;
+  std::vector<std::string> exports;
   bool watch = false, no_figures = false, json = false;
 };
 struct CompareVerb {
@@ -34,7 +37,20 @@ struct FitVerb {
   bool json = false;
 };
 
+// Beside the page: report/tensorboard, report/wandb.
+void export_all(const ReportVerb& verb, const ReportResult& result) {
+  if (verb.exports.empty()) return;
+  const Collection collection = collect(verb.folder);
+  for (const std::string& name : verb.exports) {
+    const fs::path folder = result.page.parent_path() / name;
+    const ExportResult exported = export_runs(collection, export_format_named(name), folder);
+    if (!verb.json) fmt::print("{}: {} runs\n", folder.string(), exported.runs);
+    for (const std::string& problem : exported.problems) fmt::print(stderr, "{}\n", problem);
+  }
+}
+
 ExitCode run_report(const ReportVerb& verb) {
+  for (const std::string& name : verb.exports) export_format_named(name);  // known before the work
   ReportOptions options = verb.options;
   const fs::path sweep = verb.folder / "sweep.yaml";  // as `run` left it; none beside foreign logs
   if (fs::exists(sweep)) apply_analysis(read_definition(sweep).analysis, options);
@@ -50,6 +66,7 @@ ExitCode run_report(const ReportVerb& verb) {
       result = write_report(verb.folder, options);
     }
     print_report(result, verb.json);
+    export_all(verb, result);
     for (int i = 0; verb.watch && i < 100 && stop_request() == StopRequest::none; ++i)
       std::this_thread::sleep_for(std::chrono::milliseconds(100));
   } while (verb.watch && stop_request() == StopRequest::none);
@@ -63,7 +80,18 @@ ExitCode run_compare(const CompareVerb& verb) {
 }
 
 ExitCode run_fit(const FitVerb& verb) {
-  const FitTableResult result = fit_table(verb.table, verb.options);
+  FitTableOptions options = verb.options;
+  options.fit.threads = int(std::max(1u, std::thread::hardware_concurrency()));
+  FitTableResult result;
+  {
+    Progress progress;
+    const int bar = progress.add("bootstrap");
+    options.fit.progress = [&](int done, int of) {
+      progress.update(bar, double(done) / of, fmt::format("{} of {} draws", done, of));
+    };
+    result = fit_table(verb.table, options);
+    progress.finish(bar, "");
+  }
   fmt::print("{}\n", verb.json ? result.json() : result.text());
   return ExitCode::good;
 }
@@ -78,6 +106,8 @@ void add_analysis_verbs(CLI::App& app, Action& action) {
   verb->add_option("--out", report->options.output, "folder of the report [<folder>/report]");
   verb->add_flag("--watch", report->watch, "again every ten seconds; the page reloads itself");
   verb->add_flag("--no-figures", report->no_figures, "leave out the gnuplot figures");
+  verb->add_option("--export", report->exports, "every step also for: tensorboard | wandb")
+      ->delimiter(',');
   verb->add_flag("--json", report->json, "for machines");
 
   const auto compare = std::make_shared<CompareVerb>();
@@ -108,6 +138,9 @@ void add_analysis_verbs(CLI::App& app, Action& action) {
   verb->add_option("--where", options.where, "column=value: only these rows");
   verb->add_option("--objective", options.objective, "huber | squared_log | squared");
   verb->add_option("--nearest", options.nearest, "isoflop: points of each parabola; 0: all");
+  verb->add_option("--draws", options.fit.draws, "of the bootstrap; 0: no intervals [2000]")
+      ->check(CLI::NonNegativeNumber);
+  verb->add_option("--seed", options.fit.seed, "of the bootstrap");
   verb->add_flag("--json", fit->json, "for machines");
 }
 

@@ -2,11 +2,12 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "cli/command.hpp"
-#include "cli/output.hpp"
+#include "core/progress.hpp"
 #include "data/corpus.hpp"
 #include "data/inspect.hpp"
 #include "data/prepare.hpp"
@@ -23,7 +24,8 @@ struct CorpusVerb {
 struct PrepareVerb {
   PrepareOptions prepare;
   std::string tokenizer = "bytes";
-  bool skip_bad_lines = false, json = false;
+  bool skip_bad_lines = false, no_overlap = false, json = false;
+  PrepareVerb() { prepare.threads = 0; }  // all of the machine's
 };
 struct InspectVerb {
   std::filesystem::path path;
@@ -40,8 +42,11 @@ json to_json(const PrepareResult& result) {
                                   {"bytes", part.info.bytes}};
   return {{"parts", parts},
           {"split_by_hash", result.split_by_hash},
+          {"resumed", result.resumed},
           {"skipped", result.skipped},
-          {"empty", result.empty}};
+          {"empty", result.empty},
+          {"duplicates_removed", result.duplicates},
+          {"overlap", json::parse(to_json_text(result.overlaps))}};
 }
 
 void print_parts(const PrepareResult& result) {
@@ -49,21 +54,54 @@ void print_parts(const PrepareResult& result) {
   for (const auto& part : result.parts)
     fmt::print("{:<12} {:>10} {:>14} {:>14}  {}.bin\n", name_of(part.split), part.info.documents,
                part.info.tokens, part.info.bytes, part.path.string());
+  if (result.resumed) fmt::print("went on where an earlier call was interrupted\n");
   if (result.split_by_hash)
     fmt::print("split by a hash of each document: 3 % validation, 3 % test\n");
   if (result.skipped > 0) fmt::print("bad lines skipped: {}\n", result.skipped);
   if (result.empty > 0) fmt::print("lines without text: {}\n", result.empty);
+  if (!result.split_by_hash)
+    fmt::print("training texts left out because validation or test has them: {}\n",
+               result.duplicates);
+  for (const auto& report : result.overlaps)
+    fmt::print(
+        "{}: of {} documents of {} words or more, {} share a run of {} words with train, {} "
+        "half of their runs or more{}\n",
+        report.part, report.total.documents, overlap_words, report.total.any, overlap_words,
+        report.total.half,
+        report.sample < 1 ? fmt::format(" (in a sample of {:.1g} of the runs)", report.sample)
+                          : "");
 }
 
+// One bar for each part of the work; where documents are read, with the speed of this process.
 PrepareResult prepare_with_progress(PrepareOptions options, const Tokenizer& tokenizer) {
-  StatusLine line;
-  options.threads = int(std::max(1L, sysconf(_SC_NPROCESSORS_ONLN)));
-  options.progress = [&](const PrepareProgress& at) {
-    const double part = at.stored_total > 0 ? double(at.stored_bytes) / double(at.stored_total) : 0;
-    line.show(fmt::format("{}: {:.0f} %, {} documents, {:.1f} MB of text", at.part, 100 * part,
-                          at.documents, double(at.bytes) * 1e-6));
+  Progress progress;
+  std::string part;
+  int bar = -1;
+  auto start = std::chrono::steady_clock::now(), last = start;  // of the part; of the last call
+  const auto finish = [&](const char* text) {
+    if (bar >= 0) progress.finish(bar, text);
   };
-  return prepare(options, tokenizer);
+  if (options.threads == 0) options.threads = int(std::max(1L, sysconf(_SC_NPROCESSORS_ONLN)));
+  options.progress = [&](const PrepareProgress& at) {
+    if (at.part != part) {
+      finish("done");
+      bar = progress.add(part = at.part);
+      start = last;
+    }
+    last = std::chrono::steady_clock::now();
+    const double fraction =
+        at.stored_total > 0 ? double(at.stored_bytes) / double(at.stored_total) : 0;
+    const std::chrono::duration<double> spent = last - start;
+    const double rate = double(at.bytes - at.begin_bytes) / std::max(spent.count(), 1e-3);
+    progress.update(bar, fraction,
+                    at.documents == 0
+                        ? std::string()
+                        : fmt::format("{} documents  {:.1f} MB  {:.1f} MB/s", at.documents,
+                                      double(at.bytes) * 1e-6, rate * 1e-6));
+  };
+  PrepareResult result = prepare(options, tokenizer);
+  finish("done");
+  return result;
 }
 
 ExitCode run_corpus(const CorpusVerb& verb) {
@@ -72,13 +110,14 @@ ExitCode run_corpus(const CorpusVerb& verb) {
   options.progress = [](const std::string& line) { fmt::print(stderr, "{}\n", line); };
   build_corpus(options);
   if (!verb.tokens) return ExitCode::good;
-  const PrepareOptions prepare{.source = options.folder, .out = options.folder};
+  const PrepareOptions prepare{.source = options.folder, .out = options.folder, .threads = 0};
   print_parts(prepare_with_progress(prepare, *make_tokenizer("bytes")));
   return ExitCode::good;
 }
 
 ExitCode run_prepare(const PrepareVerb& verb) {
   PrepareOptions options = verb.prepare;
+  options.find_overlap = !verb.no_overlap;
   if (verb.skip_bad_lines) options.reader.bad_lines = BadLines::skip;
   const auto tokenizer = make_tokenizer(verb.tokenizer);
   const PrepareResult result = prepare_with_progress(options, *tokenizer);
@@ -173,6 +212,13 @@ void add_data_verbs(CLI::App& app, Action& action) {
   verb->add_option("--out", prepare->prepare.out, "folder of the token files")->required();
   verb->add_option("--tokenizer", prepare->tokenizer, "bytes, or the path of a tokenizer.json");
   verb->add_flag("--skip-bad-lines", prepare->skip_bad_lines, "count them instead of ending");
+  verb->add_option("--threads", prepare->prepare.threads, "0: as many as there are processors")
+      ->check(CLI::Range(0, 4096));
+  verb->add_option("--longest-line", prepare->prepare.reader.longest_line,
+                   "bytes; three times as much memory is needed")
+      ->check(CLI::PositiveNumber);
+  verb->add_flag("--no-overlap", prepare->no_overlap,
+                 "leave out the search for runs of 13 words of validation and test in train");
   verb->add_flag("--json", prepare->json, "for machines");
 
   verb = add_verb(*data, action, "inspect", "what a token file holds",

@@ -8,7 +8,7 @@
 #include "cli/command.hpp"
 #include "core/build_info.hpp"
 #include "core/units.hpp"
-#include "kernels/queue.hpp"
+#include "kernels/gpu.hpp"
 
 namespace metascale {
 namespace {
@@ -54,8 +54,8 @@ std::vector<Finding> examine() {
   std::error_code error;
   const auto space = fs::space(fs::current_path(), error);
   findings.push_back({"free disk here", error ? "unknown" : format_bytes(double(space.available)), ""});
-  findings.push_back({"CUDA", built_with_cuda ? "built in" : "not built in",
-                      built_with_cuda ? "" : "runs on the CPU only"});
+  findings.push_back({"CUDA", cuda::is_linked() ? "built in" : "not built in",
+                      cuda::is_linked() ? "" : "runs on the CPU only"});
   const struct {
     const char *program, *used_for;
   } tools[] = {{"gnuplot", "figures"},

@@ -17,8 +17,10 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   app.footer("Start with: metascale run sweeps/quick.yaml");
   Action action;
-  for (const auto add : {add_sweep_verbs, add_train_verbs, add_data_verbs, add_analysis_verbs,
-                         add_bench_verbs, add_doctor_verb})
+  for (const auto add :
+       {add_sweep_verbs, add_status_verb, add_batch_verbs, add_train_verbs, add_data_verbs,
+        add_analysis_verbs, add_bench_verbs, add_eval_verb, add_doctor_verb, add_grow_verb,
+        add_exchange_verbs, add_generate_verb, add_show_verb})
     add(app, action);
   try {
     app.parse(argc, argv);

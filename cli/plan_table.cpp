@@ -8,6 +8,7 @@
 #include <set>
 
 #include "core/units.hpp"
+#include "experiments/precision.hpp"
 #include "experiments/program.hpp"
 #include "sweeps/hours.hpp"
 #include "sweeps/run_sweep.hpp"
@@ -29,10 +30,11 @@ Memory memory_of(const RunConfig& config) {
       config.model,
       {.rows = std::max<std::int64_t>(1, training.micro_batch),
        .context = training.context,
-       .tape = {.bf16 = training.precision == Precision::bf16, .recompute = training.recompute}},
+       .tape = tape_options(training, config.device, true)},
       list);
-  const double arena = 4.0 * double(list.arena_elements());
-  return {.parameters = 4 * arena,
+  const auto& tape = program.options().tape;
+  const double elements = double(list.arena_elements()), arena = elements * double(size_of(tape.dtype));
+  return {.parameters = 4 * arena + (tape.bf16_storage ? elements * double(size_of(Dtype::bf16)) : 0),
           .activations = double(program.bytes()),
           .checkpoints = 3 * arena * double(config.log.keep)};
 }

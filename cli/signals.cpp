@@ -33,14 +33,20 @@ void release_stop_signals() {
   pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
 }
 
-StopRequest stop_request() {
-  static StopRequest asked = StopRequest::none;
+int stop_signal() {
+  static int asked = 0;
   const sigset_t set = stop_signals();
   const timespec at_once{};
   const int signal = sigtimedwait(&set, nullptr, &at_once);  // -1: there is none
   if (signal == SIGINT) let_interrupts_through();
-  if (signal > 0) asked = signal == SIGINT ? StopRequest::interrupt : StopRequest::save;
+  if (signal > 0) asked = signal;
   return asked;
+}
+
+StopRequest stop_request() {
+  const int signal = stop_signal();
+  if (signal == 0) return StopRequest::none;
+  return signal == SIGINT ? StopRequest::interrupt : StopRequest::save;
 }
 
 }  // namespace metascale

@@ -12,6 +12,8 @@ namespace metascale {
 // the program at once. Call it before any thread is made.
 void catch_stop_signals();
 StopRequest stop_request();
+// The same question, answered by the signal that came last; 0: none came.
+int stop_signal();
 // Each of them ends the program again.
 void release_stop_signals();
 

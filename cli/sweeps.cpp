@@ -1,9 +1,7 @@
-// metascale check, plan, run, status, logs: sweeps.
+// metascale check, plan, run, logs: sweeps.
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -16,8 +14,6 @@
 #include "cli/report_summary.hpp"
 #include "cli/signals.hpp"
 #include "core/progress.hpp"
-#include "core/terminal.hpp"
-#include "core/units.hpp"
 #include "sweeps/hours.hpp"
 #include "sweeps/live_view.hpp"
 #include "sweeps/run_sweep.hpp"
@@ -33,10 +29,6 @@ struct SweepVerb {
   std::vector<std::string> set, only, skip;
   bool json = false, diff = false, fail_fast = false, no_report = false;
   std::int64_t slots = 0, threads = 0;
-};
-struct StatusVerb {
-  fs::path folder;
-  bool watch = false, json = false;
 };
 struct LogsVerb {
   fs::path run;
@@ -72,7 +64,8 @@ ExitCode run_check(const SweepVerb& verb) {
 void refuse_above_budget(const Definition& definition, const Resolution& resolution,
                          const Ledger& ledger) {
   if (const auto hours = StepSeconds(ledger.folder()).hours(resolution))
-    check_budget(definition, 0, *hours);
+    check_budget(definition, asks_for_gpus(definition) ? *hours : 0,
+                 asks_for_gpus(definition) ? 0 : *hours);
 }
 
 ExitCode run_plan(const SweepVerb& verb) {
@@ -176,52 +169,6 @@ ExitCode run_run(const SweepVerb& verb) {
   return code;
 }
 
-json to_json(const RunStatus& status) {
-  return {{"run", status.id},
-          {"state", status.word()},
-          {"step", status.last.step},
-          {"steps", status.last.steps},
-          {"loss", status.last.loss},
-          {"tokens_per_second", status.last.tokens_per_second},
-          {"attempts", status.attempts},
-          {"reason", status.reason}};
-}
-
-void print_status(const std::vector<RunStatus>& runs) {
-  fmt::print("{:<44} {:<9} {:>15} {:>9} {:>13} {:>8}  {}\n", "run", "state", "step", "loss",
-             "speed", "attempts", "reason");
-  for (const auto& run : runs)
-    fmt::print("{:<44} {:<9} {:>15} {:>9} {:>13} {:>8}  {}\n", run.id, run.word(),
-               fmt::format("{} / {}", run.last.step, run.last.steps),
-               run.last.step > 0 ? fmt::format("{:.4f}", run.last.loss) : "",
-               run.is_running() ? format_rate(run.last.tokens_per_second, "tok/s") : "",
-               run.attempts, run.reason);
-  fmt::print("{}\n", totals_text(runs));
-}
-
-ExitCode run_status(const StatusVerb& verb) {
-  if (!fs::exists(verb.folder / "runs"))
-    throw Error(fmt::format("{}: no sweep here (no folder 'runs'); give results/<sweep>",
-                            verb.folder.string()),
-                ExitCode::usage);
-  const Ledger ledger(verb.folder);
-  if (verb.watch) catch_stop_signals();
-  do {
-    const auto runs = ledger.statuses();
-    if (verb.json) {
-      json rows = json::array();
-      for (const auto& run : runs) rows.push_back(to_json(run));
-      print_json(json{{"runs", rows}});
-    } else {
-      if (verb.watch && is_terminal(stdout)) fmt::print("\x1b[H\x1b[2J");
-      print_status(runs);
-    }
-    std::fflush(stdout);
-    if (verb.watch) std::this_thread::sleep_for(std::chrono::seconds(2));
-  } while (verb.watch && stop_request() == StopRequest::none);
-  return ExitCode::good;
-}
-
 // The last lines of a file, read from its end: a log may be large.
 std::string last_lines(const fs::path& path, std::int64_t lines) {
   constexpr std::int64_t piece = 1 << 16;
@@ -296,13 +243,6 @@ void add_sweep_verbs(CLI::App& app, Action& action) {
   verb->add_flag("--fail-fast", run->fail_fast, "stop at the first run that fails");
   verb->add_flag("--no-report", run->no_report, "leave out the report at the end");
   verb->add_flag("--json", run->json, "for machines; progress stays on stderr");
-
-  const auto status = std::make_shared<StatusVerb>();
-  verb = add_verb(app, action, "status", "how the runs of a sweep stand",
-                  "metascale status results/quick --watch", status, run_status);
-  verb->add_option("folder", status->folder, "results/<sweep>")->required();
-  verb->add_flag("--watch", status->watch, "again every two seconds");
-  verb->add_flag("--json", status->json, "for machines");
 
   const auto logs = std::make_shared<LogsVerb>();
   verb = add_verb(app, action, "logs", "the end of a run's output",

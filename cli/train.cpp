@@ -2,9 +2,11 @@
 #include <fmt/format.h>
 
 #include <filesystem>
+#include <map>
 
 #include "cli/command.hpp"
 #include "cli/signals.hpp"
+#include "core/communicator.hpp"
 #include "core/journal.hpp"
 #include "core/progress.hpp"
 #include "core/units.hpp"
@@ -17,14 +19,32 @@ struct RunVerb {
   std::filesystem::path folder;
 };
 
+struct TrainVerb {
+  std::filesystem::path folder;
+  double rank_timeout = default_rank_timeout;  // seconds
+};
+
+// Accuracy at the answers of each tested length.
+std::string accuracy_words(const Evaluation& row) {
+  std::string words = fmt::format("step {}: {} {:.4f} nats per answer; right", row.step, row.split,
+                                  row.loss());
+  std::map<std::int64_t, ProbeRow> lengths;
+  for (const ProbeRow& bin : row.probes) {
+    lengths[bin.length].correct += bin.correct;
+    lengths[bin.length].scored += bin.scored;
+  }
+  for (const auto& [length, all] : lengths)
+    words += fmt::format(" {:.2f} % at {}", 100 * double(all.correct) / double(all.scored), length);
+  return words + " tokens";
+}
+
 std::string words_of(const Evaluation& row) {
+  if (!row.probes.empty()) return accuracy_words(row);
   return fmt::format("step {}: {} {:.4f} nats per token, {:.4f} bits per byte ({}, {})", row.step,
                      row.split, row.loss(), row.bits_per_byte(), row.protocol, row.coverage);
 }
 
-ExitCode run_train(const RunVerb& verb) {
-  const RunConfig config = read_run_config(verb.folder / "config.yaml");
-  catch_stop_signals();
+ExitCode train_and_show(const TrainVerb& verb, const RunConfig& config, Communicator& ranks) {
   Progress progress;
   const int bar = progress.add(config.id);
   TrainHooks hooks{.stop = stop_request};
@@ -35,12 +55,34 @@ ExitCode run_train(const RunVerb& verb) {
   };
   hooks.on_evaluation = [&](const Evaluation& row) { progress.message(words_of(row)); };
   hooks.on_message = [&](const std::string& line) { progress.message(line); };
-  const ExitCode code = train(verb.folder, hooks);
+  const ExitCode code = train(verb.folder, hooks, ranks);
   if (code == ExitCode::good)
     progress.finish(bar, "done");
   else
     progress.finish(bar, "saved: start it again to go on", BarEnd::early);
   return code;
+}
+
+// Under mpirun or srun this process is one rank of the run, and rank 0 shows what happens. A rank that
+// fails ends them all: those that wait for it would wait in vain.
+ExitCode run_train(const TrainVerb& verb) {
+  const RunConfig config = read_run_config(verb.folder / "config.yaml");
+  catch_stop_signals();  // before any thread is made
+  const auto ranks = connect_ranks(verb.rank_timeout);
+  const auto end_all = [&](const std::string& why, ExitCode code) {
+    if (ranks->size() > 1) fmt::print(stderr, "metascale: rank {}: {}\n", ranks->rank(), why);
+    ranks->abort(why, code);
+  };
+  try {
+    if (ranks->rank() == 0) return train_and_show(verb, config, *ranks);
+    return train(verb.folder, {.stop = stop_request}, *ranks);
+  } catch (const Error& error) {
+    end_all(error.what(), error.code);
+    throw;
+  } catch (const std::exception& error) {
+    end_all(error.what(), ExitCode::internal);
+    throw;
+  }
 }
 
 ExitCode run_repair(const RunVerb& verb) {
@@ -63,11 +105,16 @@ ExitCode run_repair(const RunVerb& verb) {
 }  // namespace
 
 void add_train_verbs(CLI::App& app, Action& action) {
-  const auto train = std::make_shared<RunVerb>(), repair = std::make_shared<RunVerb>();
-  add_verb(app, action, "train", "train one run (what launchers start)",
-           "metascale train results/quick/runs/rwkv7-36k-400ktokens-s1-0123abcd", train, run_train)
-      ->add_option("run", train->folder, "run folder, with its config.yaml")
-      ->required();
+  const auto train = std::make_shared<TrainVerb>();
+  const auto repair = std::make_shared<RunVerb>();
+  CLI::App* verb = add_verb(
+      app, action, "train", "train one run (what launchers start), on the ranks of mpirun or srun",
+      "metascale train results/quick/runs/rwkv7-36k-400ktokens-s1-0123abcd", train, run_train);
+  verb->add_option("run", train->folder, "run folder, with its config.yaml")->required();
+  verb->add_option("--rank-timeout", train->rank_timeout,
+                   "seconds without an answer after which a rank is lost")
+      ->check(CLI::Range(0.5, 86400.0))
+      ->capture_default_str();
   add_verb(app, action, "repair", "rebuild run.h5 from the journal where they do not agree",
            "metascale repair results/quick", repair, run_repair)
       ->add_option("folder", repair->folder, "run folder, or folder of a sweep")

@@ -75,6 +75,7 @@ std::vector<std::string> log_differences(const RunLog& a, const RunLog& b, LogPa
     compare.table(name + "domains", left.domains, right.domains, domain_columns);
     compare.table(name + "positions", left.positions, right.positions, position_columns);
     compare.table(name + "segments", left.segments, right.segments, segment_columns);
+    compare.table(name + "probes", left.probes, right.probes, probe_columns);
   }
   return compare.take();
 }

@@ -1,5 +1,6 @@
 #include "core/run_file.hpp"
 
+#include <algorithm>
 #include <string_view>
 #include <type_traits>
 
@@ -21,6 +22,12 @@ constexpr const char* group_names[] = {"/steps",
                                        "/events",
                                        "/facts",
                                        "/environment"};
+constexpr const char* probe_group = "/evaluations/probes";
+
+bool has_probes(const RunLog& log) {
+  return std::any_of(log.evaluations.begin(), log.evaluations.end(),
+                     [](const Evaluation& evaluation) { return !evaluation.probes.empty(); });
+}
 
 // bool has no type of its own in HDF5 that every reader knows.
 template <typename T>
@@ -176,6 +183,11 @@ std::string to_bytes(const std::filesystem::path& path, const RunLog& log) {
   write_parts(file, "/evaluations/positions", log, &Evaluation::positions, position_columns);
   write_parts(file, "/evaluations/segments", log, &Evaluation::segments, segment_columns);
   write_table(file, "/events", log.events, event_columns);
+  if (has_probes(log)) {  // logs of texts are as they were before there were probes
+    file.create_group(probe_group);
+    write_parts(file, probe_group, log, &Evaluation::probes, probe_columns);
+    file.attribute("/", "probes", std::int64_t(1));
+  }
   return file.finish();
 }
 
@@ -218,6 +230,8 @@ RunLog read_run_file(const std::filesystem::path& path) {
   read_parts(tables, "/evaluations/positions", log, &Evaluation::positions, position_columns);
   read_parts(tables, "/evaluations/segments", log, &Evaluation::segments, segment_columns);
   log.events = tables.read<Event>("/events", event_columns);
+  if (file.has_attribute("/", "probes"))
+    read_parts(tables, probe_group, log, &Evaluation::probes, probe_columns);
   check_order(path, log);
   return log;
 }

@@ -48,6 +48,17 @@ struct PositionRow {                 // loss by position in the context, one log
   double nats = 0;
 };
 
+// Of a probe [docs/probes.md]: the questions of one length whose evidence lies first to last tokens
+// back, one log-spaced bin.
+struct ProbeRow {
+  std::int64_t length = 0;           // tokens of an example
+  std::int64_t first = 0, last = 0;  // distance to the evidence, inclusive
+  std::int64_t scored = 0, correct = 0;
+  double nats = 0;
+  std::int64_t examples = 0;  // that ask anything up to `last`
+  std::int64_t solved = 0;    // of these, those without a mistake up to `last`
+};
+
 struct Evaluation {
   std::int64_t step = 0;
   std::string split;     // validation | test
@@ -62,6 +73,7 @@ struct Evaluation {
   std::vector<DomainRow> domains;
   std::vector<PositionRow> positions;
   std::vector<SegmentRow> segments;  // only of final evaluations
+  std::vector<ProbeRow> probes;      // only of probes
 
   double loss() const { return nats / double(tokens); }  // nats per token
   double bits_per_byte() const { return nats / (0.6931471805599453 * double(bytes)); }

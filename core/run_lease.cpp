@@ -30,14 +30,16 @@ std::string first_line(const std::filesystem::path& path) {
 }
 
 // Field 22 of /proc/<pid>/stat; its second field, the name, may hold blanks and brackets. 0: no
-// such process.
+// such process, or one that has ended and was not waited for.
 std::uint64_t start_of_process(pid_t pid) {
   const std::string line = first_line(concat("/proc/", pid, "/stat"));
   const std::size_t name_end = line.rfind(')');
   if (name_end == std::string::npos) return 0;
   std::istringstream fields(line.substr(name_end + 1));
-  std::string skipped;
-  for (int field = 3; field < 22; ++field) fields >> skipped;
+  std::string state, skipped;
+  fields >> state;
+  if (state == "Z" || state == "X") return 0;
+  for (int field = 4; field < 22; ++field) fields >> skipped;
   std::uint64_t start = 0;
   fields >> start;
   return start;
@@ -77,13 +79,16 @@ double seconds_between(const std::filesystem::path& older, const std::filesystem
 
 enum class Life { dead, alive, unknown };
 
-Life life_of(const std::optional<Holder>& holder) {
-  if (!holder) return Life::unknown;
-  const ProcessIdentity here = this_process(), &there = holder->process;
+Life life_of(const ProcessIdentity& there) {
+  const ProcessIdentity here = this_process();
   if (there.host != here.host) return Life::unknown;
   if (there.boot != here.boot) return Life::dead;
   if (there.pid_namespace != here.pid_namespace) return Life::unknown;
   return start_of_process(there.pid) == there.start ? Life::alive : Life::dead;
+}
+
+Life life_of(const std::optional<Holder>& holder) {
+  return holder ? life_of(holder->process) : Life::unknown;
 }
 
 std::string describe(const std::optional<Holder>& holder) {
@@ -122,6 +127,11 @@ ProcessIdentity this_process() {
   return {host, first_line("/proc/sys/kernel/random/boot_id"),
           std::filesystem::read_symlink("/proc/self/ns/pid", ignored).string(), ::getpid(),
           start_of_process(::getpid())};
+}
+
+bool has_ended(const ProcessIdentity& process) {
+  const ProcessIdentity here = this_process();  // two machines of a job may share a name
+  return process.boot == here.boot && life_of(process) == Life::dead;
 }
 
 RunLease::RunLease(const std::filesystem::path& run_folder, double stale_seconds)

@@ -21,6 +21,8 @@ struct ProcessIdentity {
   std::uint64_t start = 0;  // of the process, in clock ticks since the boot
 };
 ProcessIdentity this_process();
+// Whether that process is known to be gone; false where this machine cannot tell.
+bool has_ended(const ProcessIdentity& process);
 
 class RunLease {
  public:

@@ -22,8 +22,10 @@ struct DtypeName {
   std::size_t bytes;
 };
 constexpr DtypeName dtype_names[] = {
-    {StoredDtype::f64, "F64", 8}, {StoredDtype::f32, "F32", 4}, {StoredDtype::bf16, "BF16", 2},
-    {StoredDtype::i64, "I64", 8}, {StoredDtype::i32, "I32", 4}, {StoredDtype::u8, "U8", 1}};
+    {StoredDtype::f64, "F64", 8}, {StoredDtype::f32, "F32", 4}, {StoredDtype::f16, "F16", 2},
+    {StoredDtype::bf16, "BF16", 2},
+    {StoredDtype::i64, "I64", 8}, {StoredDtype::i32, "I32", 4}, {StoredDtype::u8, "U8", 1},
+    {StoredDtype::boolean, "BOOL", 1}};
 
 constexpr std::string_view metadata_key = "__metadata__";
 constexpr std::uint64_t alignment = 8;                      // of the data's begin in the file
@@ -103,7 +105,7 @@ StoredDtype read_dtype(const Json& value) {
   const auto& name = value.get_ref<const std::string&>();
   for (const DtypeName& row : dtype_names)
     if (name == row.name) return row.dtype;
-  throw std::invalid_argument("dtype '" + name + "' is none of F64, F32, BF16, I64, I32, U8");
+  throw std::invalid_argument("dtype '" + name + "' is none of F64, F32, F16, BF16, I64, I32, U8, BOOL");
 }
 
 SafetensorsFile::Entry read_entry(const std::string& name, const Json& value,

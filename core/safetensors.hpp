@@ -13,7 +13,7 @@
 
 namespace metascale {
 
-enum class StoredDtype { f64, f32, bf16, i64, i32, u8 };
+enum class StoredDtype { f64, f32, f16, bf16, i64, i32, u8, boolean };
 std::size_t size_of(StoredDtype dtype);      // bytes
 const char* name_of(StoredDtype dtype);      // as the format says it: "BF16"
 

@@ -1,7 +1,7 @@
 #include "data/batches.hpp"
 
 #include <algorithm>
-#include <array>
+#include <utility>
 
 #include "core/error.hpp"
 #include "core/hash.hpp"
@@ -56,18 +56,49 @@ void fill_row(const TokenFile& file, std::int64_t first, std::int32_t padding, c
   if (batch.segment_ids) fill_segment_ids(file, source, context, batch.segment_ids + begin);
 }
 
-Batches::Batches(const TokenFile& file, const Order& order, std::int64_t context, std::int64_t rows)
-    : file_(file), order_(order), context_(context), rows_(rows) {
+Batches::Batches(const TokenFile& file, std::unique_ptr<const SampleOrder> order,
+                 std::int64_t context, std::int64_t rows)
+    : file_(file), order_(std::move(order)), context_(context), rows_(rows) {
   if (context < 1 || rows < 1)
     throw Error(concat("a batch needs at least one row of one token, not ", rows, " of ", context));
-  if (order.windows < 1 || order.windows > window_count(file.tokens(), context))
-    throw Error(concat(file.path().string(), " has ", window_count(file.tokens(), context),
-                       " windows of context ", context, ", but the data order was made for ",
-                       order.windows, "; make the order for this file and context"));
 }
 
-std::int64_t Batches::first_token(std::int64_t step, std::int64_t row) const {
-  return order_.window(step * rows_ + row) * context_;
+Batches::Batches(const TokenFile& file, const Order& order, std::int64_t context, std::int64_t rows)
+    : Batches(file, make_window_order(file, order, context), context, rows) {}
+
+void Batches::read_row(std::int64_t sample, std::vector<std::int32_t>& ids) const {
+  std::vector<TokenRun> runs;
+  order_->runs_of(sample, runs);
+  ids.resize(std::size_t(context_) + 1);
+  std::int64_t at = 0;
+  for (const TokenRun& run : runs) {
+    file_.read(run.first, run.tokens, ids.data() + at);
+    at += run.tokens;
+  }
+  if (at != context_ + 1)
+    throw Error(concat("sample ", sample, " has ", at, " tokens, not ", context_ + 1));
+}
+
+void Batches::fill_one_row(std::int64_t sample, const Batch& batch, std::int64_t row) const {
+  std::vector<std::int32_t> ids;
+  read_row(sample, ids);
+  const std::int64_t begin = row * context_;
+  if (batch.tokens) std::copy_n(ids.begin(), context_, batch.tokens + begin);
+  if (batch.targets) std::copy_n(ids.begin() + 1, context_, batch.targets + begin);
+  if (batch.weights) std::fill_n(batch.weights + begin, context_, 1.0f);
+  if (!batch.segment_ids) return;
+  std::vector<TokenRun> runs;
+  order_->runs_of(sample, runs);
+  std::int64_t position = 0;
+  std::int32_t segment = 0;
+  for (const TokenRun& run : runs) {  // documents do not go on from one run to the next
+    for (std::int64_t token = run.first; token < run.first + run.tokens && position < context_;) {
+      const std::int64_t end = file_.document_begin(file_.document_of(token) + 1);
+      for (; token < std::min(end, run.first + run.tokens) && position < context_; ++token)
+        batch.segment_ids[begin + position++] = segment;
+      ++segment;
+    }
+  }
 }
 
 void Batches::fill(std::int64_t step, std::int64_t first_row, const Batch& batch) const {
@@ -78,24 +109,28 @@ void Batches::fill(std::int64_t step, std::int64_t first_row, const Batch& batch
     throw Error(concat("memory for context ", batch.context, " was given to a batch of context ",
                        context_));
   for (std::int64_t row = 0; row < batch.rows; ++row)
-    fill_row(file_, first_token(step, first_row + row), 0, batch, row);
+    fill_one_row(step * rows_ + first_row + row, batch, row);
 }
 
 std::uint64_t Batches::digest(std::uint64_t before, std::int64_t step) const {
-  std::array<std::int32_t, 1024> ids;
+  constexpr std::size_t chunk = 1024;
+  std::vector<std::int32_t> ids;
   for (std::int64_t row = 0; row < rows_; ++row) {
-    const std::int64_t first = first_token(step, row), end = first + context_ + 1;
-    for (std::int64_t token = first; token < end; token += std::int64_t(ids.size())) {
-      const std::int64_t count = std::min(end - token, std::int64_t(ids.size()));
-      file_.read(token, count, ids.data());
-      before = xxh3_64(ids.data(), std::size_t(count) * sizeof(std::int32_t), before);
-    }
+    read_row(step * rows_ + row, ids);
+    for (std::size_t at = 0; at < ids.size(); at += chunk)
+      before =
+          xxh3_64(ids.data() + at, std::min(chunk, ids.size() - at) * sizeof(std::int32_t), before);
   }
   return before;
 }
 
 double Batches::epochs(std::int64_t steps) const {
-  return double(steps) * double(rows_) / double(order_.windows);
+  double samples = 0, pass = 0;
+  for (const DrawnDomain& row : drawn(steps)) {
+    samples += double(row.samples);
+    pass += double(row.pass);
+  }
+  return samples / pass;
 }
 
 }  // namespace metascale

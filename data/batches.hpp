@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "data/order.hpp"
+#include "data/sample_order.hpp"
 #include "data/token_file.hpp"
 
 namespace metascale {
@@ -26,7 +27,9 @@ void fill_row(const TokenFile& file, std::int64_t first, std::int32_t padding, c
 
 class Batches {
  public:
-  // rows: windows of one optimizer step, over all ranks. file must outlive this.
+  // rows: samples of one optimizer step, over all ranks. file must outlive this.
+  Batches(const TokenFile& file, std::unique_ptr<const SampleOrder> order, std::int64_t context,
+          std::int64_t rows);
   Batches(const TokenFile& file, const Order& order, std::int64_t context, std::int64_t rows);
   Batches(TokenFile&&, const Order&, std::int64_t, std::int64_t) = delete;
 
@@ -43,11 +46,14 @@ class Batches {
   std::uint64_t digest(std::uint64_t before, std::int64_t step) const;
 
   double epochs(std::int64_t steps) const;  // passes over the data after that many steps
+  // What was drawn after that many steps, exactly: from each domain where there is a mixture.
+  std::vector<DrawnDomain> drawn(std::int64_t steps) const { return order_->drawn(steps * rows_); }
 
  private:
-  std::int64_t first_token(std::int64_t step, std::int64_t row) const;
+  void fill_one_row(std::int64_t sample, const Batch& batch, std::int64_t row) const;
+  void read_row(std::int64_t sample, std::vector<std::int32_t>& ids) const;
   const TokenFile& file_;
-  Order order_;
+  std::unique_ptr<const SampleOrder> order_;
   std::int64_t context_, rows_;
 };
 

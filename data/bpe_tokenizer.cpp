@@ -2,6 +2,8 @@
 
 #include <simdjson.h>
 
+#include <algorithm>
+
 #include "core/atomic_file.hpp"
 #include "core/error.hpp"
 #include "data/bpe/added_tokens.hpp"
@@ -15,6 +17,8 @@
 namespace metascale {
 namespace {
 
+bool is_ascii_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+
 class BpeTokenizer final : public Tokenizer {
  public:
   BpeTokenizer(std::string name, TokenizerFile file)
@@ -23,6 +27,7 @@ class BpeTokenizer final : public Tokenizer {
         file_(std::move(file)),
         merges_(file_.byte_ids, file_.merges) {
     for (const AddedToken& token : file_.added) {
+      line_end_in_added_token_ |= token.content.find('\n') != std::string::npos;
       AddedTokens& tokens = token.normalized ? added_behind_ : added_before_;
       if (!tokens.add(token.content, token.id))
         throw Error(
@@ -42,6 +47,16 @@ class BpeTokenizer final : public Tokenizer {
       return encode_valid(repaired, ids);
     }
     encode_valid(text, ids);
+  }
+
+  // Before a line's end between two ASCII letters: there a word ends and another begins, NFC joins
+  // nothing, and no added token reaches across where none holds a line's end.
+  std::size_t cut(std::string_view text, std::size_t most) const override {
+    if (line_end_in_added_token_ || text.size() < 3) return 0;
+    for (std::size_t at = std::min(most, text.size() - 2); at > 0; --at)
+      if (text[at] == '\n' && is_ascii_letter(text[at - 1]) && is_ascii_letter(text[at + 1]))
+        return at;
+    return 0;
   }
 
   std::int64_t byte_length(std::int32_t id) const override {
@@ -87,6 +102,7 @@ class BpeTokenizer final : public Tokenizer {
   std::string name_, identity_;
   TokenizerFile file_;
   MergeTable merges_;
+  bool line_end_in_added_token_ = false;
   AddedTokens added_before_, added_behind_;  // NFC
   Pretokenizer pretokenizer_;
   mutable WordCachePool caches_;  // locks itself

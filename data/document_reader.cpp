@@ -13,6 +13,8 @@
 namespace metascale {
 namespace {
 
+constexpr std::size_t long_buffer = std::size_t(16) << 20;  // bytes
+
 enum class SourceKind { lines, text };
 
 struct Ending {
@@ -87,10 +89,14 @@ struct DocumentReader::OpenFile {
     return !at_end;
   }
 
-  // The next line without its end. False at the end of the file. A line longer than most is not
-  // kept: out then holds its beginning, and too_long is set.
-  bool take_line(std::int64_t most, std::string& out, bool& too_long) {
+  // The next line without its end, in the buffer until the next call, with padding behind it. False
+  // at the end of the file. A line longer than most is not kept: too_long is set.
+  bool take_line(std::int64_t most, std::string_view& out, bool& too_long) {
     too_long = false;
+    if (buffer.capacity() > long_buffer && rest().size() < long_buffer / 2) {
+      buffer = std::string(rest());  // of the memory of a long line nothing is kept
+      used = 0;
+    }
     std::size_t searched = 0;
     std::size_t end;
     while ((end = rest().find('\n', searched)) == std::string_view::npos) {
@@ -105,7 +111,10 @@ struct DocumentReader::OpenFile {
     if (end == std::string_view::npos && rest().empty() && !too_long) return false;
     const std::size_t length = std::min(end, rest().size());
     too_long = too_long || std::int64_t(length) > most;
-    if (!too_long) out.assign(rest().substr(0, length));
+    if (!too_long) {
+      buffer.reserve(buffer.size() + DocumentLineParser::padding);
+      out = rest().substr(0, length);
+    }
     used = std::min(buffer.size(), used + length + 1);
     ++line;
     return true;
@@ -164,14 +173,16 @@ bool DocumentReader::next(Document& document) {
 }
 
 bool DocumentReader::next_line(Document& document) {
-  std::string line;
+  std::string_view line;
   bool too_long = false;
   while (open_->take_line(options_.longest_line, line, too_long)) {
     if (!too_long && is_blank(line)) continue;
     document.domain = open_->domain;
-    const std::string fault =
-        too_long ? concat("the line is longer than ", options_.longest_line, " bytes")
-                 : open_->parser.parse(line, document);
+    document.line = open_->line;
+    const std::string fault = too_long
+                                  ? concat("the line is longer than ", options_.longest_line,
+                                           " bytes, which reading would have to hold in memory")
+                                  : open_->parser.parse(line, document);
     if (!fault.empty()) {
       if (options_.bad_lines == BadLines::refuse)
         throw Error(concat(open_->path.string(), ":", open_->line, ": ", fault,

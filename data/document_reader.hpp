@@ -20,15 +20,18 @@
 namespace metascale {
 
 struct Document {
-  std::string text;    // valid UTF-8, never empty
-  std::string domain;  // valid UTF-8
+  std::string text;       // valid UTF-8, never empty
+  std::string domain;     // valid UTF-8
+  std::int64_t line = 0;  // of its file, from 1; 0 in a file of plain text
 };
 
 enum class BadLines { refuse, skip };
 
 struct ReaderOptions {
   BadLines bad_lines = BadLines::refuse;
-  std::int64_t longest_line = std::int64_t(1) << 30;  // bytes; a longer one is a bad line
+  // Bytes; a longer one is a bad line. Reading a line takes three times its bytes of memory, so
+  // this keeps a program below 1 GiB.
+  std::int64_t longest_line = 320'000'000;
   std::int64_t longest_text = 200'000;  // bytes of a document out of a plain text file
 };
 

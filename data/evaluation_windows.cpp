@@ -27,9 +27,10 @@ class SegmentBuilder {
   SegmentBuilder(const TokenFile& file, const Tokenizer& tokenizer)
       : file_(file), tokenizer_(tokenizer), end_id_(tokenizer.end_of_document()) {}
 
-  // targets: the tokens [first, first + targets.size()) of the stream, which window predicts.
-  void add(std::int64_t window, std::int64_t first, std::span<const std::int32_t> targets,
-           std::vector<EvaluationSegment>& out) {
+  // targets: the tokens [first, first + targets.size()) of the stream, which window predicts at its
+  // positions from `position` on.
+  void add(std::int64_t window, std::int64_t position, std::int64_t first,
+           std::span<const std::int32_t> targets, std::vector<EvaluationSegment>& out) {
     const std::int64_t end = first + std::int64_t(targets.size());
     std::int64_t token = first;
     for (std::int64_t document = file_.document_of(first); token < end; ++document) {
@@ -38,7 +39,7 @@ class SegmentBuilder {
       EvaluationSegment segment{.window = window,
                                 .document = document,
                                 .domain = file_.domain_of(document),
-                                .first = token - first,
+                                .first = position + token - first,
                                 .tokens = std::max<std::int64_t>(stop - token, 0)};
       for (std::int64_t t = token; t < stop; ++t)
         segment.bytes += tokenizer_.byte_length(targets[std::size_t(t - first)]);
@@ -73,9 +74,27 @@ class SegmentBuilder {
 
 }  // namespace
 
+EvaluationProtocol parse_evaluation_protocol(const std::string& name) {
+  for (const auto protocol :
+       {EvaluationProtocol::packed_windows, EvaluationProtocol::rolling_documents})
+    if (name == name_of(protocol)) return protocol;
+  throw Error(concat("there is no evaluation protocol '", name,
+                     "'; there are packed_windows and rolling_documents"),
+              ExitCode::usage);
+}
+
+const char* name_of(EvaluationProtocol protocol) {
+  switch (protocol) {
+    case EvaluationProtocol::packed_windows: return "packed_windows";
+    case EvaluationProtocol::rolling_documents: return "rolling_documents";
+  }
+  return "?";
+}
+
 EvaluationWindows::EvaluationWindows(const TokenFile& file, const Tokenizer& tokenizer,
-                                     std::int64_t context, std::int64_t count)
-    : file_(file), context_(context), padding_(tokenizer.end_of_document()) {
+                                     std::int64_t context, std::int64_t count,
+                                     EvaluationProtocol protocol)
+    : file_(file), protocol_(protocol), context_(context), padding_(tokenizer.end_of_document()) {
   if (context < 1 || count < 0)
     throw Error(
         concat("evaluation needs a context of at least 1 and no negative number of windows, "
@@ -87,8 +106,10 @@ EvaluationWindows::EvaluationWindows(const TokenFile& file, const Tokenizer& tok
                        " tokens, but evaluating takes two; give more text"),
                 ExitCode::bad_input);
   check_tokenizer(file, tokenizer);
-  total_ = (file.tokens() - 1 + context - 1) / context;
+  const bool packed = protocol == EvaluationProtocol::packed_windows;
+  total_ = packed ? (file.tokens() - 1 + context - 1) / context : count_rolling();
   choose(count);
+  packed ? place_packed() : place_rolling();
   build_segments(tokenizer);
   digest_ = compute_digest();
 }
@@ -97,18 +118,56 @@ EvaluationWindows::EvaluationWindows(const TokenFile& file, const Tokenizer& tok
 void EvaluationWindows::choose(std::int64_t count) {
   const std::int64_t chosen = count == 0 ? total_ : std::min(count, total_);
   for (std::int64_t i = 0; i < chosen; ++i)
-    windows_.push_back(std::int64_t(static_cast<__int128>(2 * i + 1) * total_ / (2 * chosen)));
+    windows_.push_back({std::int64_t(static_cast<__int128>(2 * i + 1) * total_ / (2 * chosen))});
+}
+
+void EvaluationWindows::place_packed() {
+  for (Window& window : windows_) {
+    window.first = window.number * context_ + 1;
+    window.valid = std::min(context_, file_.tokens() - window.first);
+  }
+}
+
+std::int64_t EvaluationWindows::scored_tokens(std::int64_t document) const {
+  const std::int64_t end = file_.document_begin(document + 1);
+  const std::int64_t tokens = end - file_.document_begin(document);
+  std::int32_t last = -1;
+  if (tokens > 0) file_.read(end - 1, 1, &last);
+  return tokens - (last == padding_);
+}
+
+std::int64_t EvaluationWindows::count_rolling() const {
+  std::int64_t count = 0;
+  for (std::int64_t document = 0; document < file_.documents(); ++document)
+    count += (scored_tokens(document) + context_ - 1) / context_;
+  return count;
+}
+
+void EvaluationWindows::place_rolling() {
+  std::int64_t before = 0;  // windows of the documents so far
+  auto window = windows_.begin();
+  for (std::int64_t document = 0; window != windows_.end(); ++document) {
+    const std::int64_t tokens = scored_tokens(document), begin = file_.document_begin(document);
+    const std::int64_t count = (tokens + context_ - 1) / context_;
+    for (; window != windows_.end() && window->number < before + count; ++window) {
+      const std::int64_t done = (window->number - before) * context_;
+      window->valid = std::min(context_, tokens);
+      window->after_end = done == 0;
+      window->scored = std::max<std::int64_t>(0, done + window->valid - tokens);
+      window->first = begin + done - window->scored;
+    }
+    before += count;
+  }
 }
 
 void EvaluationWindows::build_segments(const Tokenizer& tokenizer) {
   SegmentBuilder builder(file_, tokenizer);
   std::vector<std::int32_t> targets;
-  for (const std::int64_t window : windows_) {
+  for (const Window& window : windows_) {
     segment_begins_.push_back(segments_.size());
-    const std::int64_t first = window * context_ + 1;
-    targets.resize(std::size_t(std::min(context_, file_.tokens() - first)));
-    file_.read(first, std::int64_t(targets.size()), targets.data());
-    builder.add(window, first, targets, segments_);
+    targets.resize(std::size_t(window.valid - window.scored));
+    file_.read(window.first + window.scored, std::int64_t(targets.size()), targets.data());
+    builder.add(window.number, window.scored, window.first + window.scored, targets, segments_);
   }
   segment_begins_.push_back(segments_.size());
   for (const EvaluationSegment& segment : segments_) {
@@ -127,10 +186,10 @@ std::string EvaluationWindows::coverage() const {
 
 std::uint64_t EvaluationWindows::digest_ids(std::uint64_t digest) const {
   std::vector<std::int32_t> ids;
-  for (const std::int64_t window : windows_) {
-    const std::int64_t first = window * context_;
-    ids.resize(std::size_t(std::min(context_ + 1, file_.tokens() - first)));
-    file_.read(first, std::int64_t(ids.size()), ids.data());
+  for (const Window& window : windows_) {
+    ids.assign(std::size_t(window.valid) + 1, padding_);
+    const std::int64_t before = window.after_end ? 0 : 1;
+    file_.read(window.first - before, window.valid + before, ids.data() + 1 - before);
     digest = xxh3_64(ids.data(), ids.size() * sizeof(std::int32_t), digest);
   }
   return digest;
@@ -138,7 +197,7 @@ std::uint64_t EvaluationWindows::digest_ids(std::uint64_t digest) const {
 
 std::uint64_t EvaluationWindows::compute_digest() const {
   const std::int64_t shape[] = {context_, total_, size()};
-  std::uint64_t digest = digest_ids(xxh3_64(shape, sizeof shape));
+  std::uint64_t digest = digest_ids(xxh3_64(shape, sizeof shape, std::uint64_t(protocol_)));
   for (const EvaluationSegment& segment : segments_) {
     const std::int64_t row[] = {segment.window, segment.document, segment.first, segment.tokens,
                                 segment.bytes};
@@ -155,14 +214,36 @@ void EvaluationWindows::fill(std::int64_t first, const Batch& batch) const {
                        " were asked for, but there are ", size(), " of context ", context_));
   for (std::int64_t row = 0; row < batch.rows; ++row) {
     const bool exists = first + row < size();
-    const std::int64_t token = exists ? window(first + row) * context_ : file_.tokens();
-    fill_row(file_, token, padding_, batch, row);
+    if (!exists)
+      fill_row(file_, file_.tokens(), padding_, batch, row);
+    else if (const Window& window = windows_[std::size_t(first + row)]; window.after_end)
+      fill_beginning(window, batch, row);
+    else
+      fill_row(file_, window.first - 1, padding_, batch, row);
     if (!batch.weights) continue;
     float* weights = batch.weights + row * context_;
     std::fill_n(weights, context_, 0.0f);
     if (!exists) continue;
     for (const EvaluationSegment& segment : segments_of(first + row))
       std::fill_n(weights + segment.first, segment.tokens, 1.0f);
+  }
+}
+
+// A document's first window: what is behind it is a segment of its own.
+void EvaluationWindows::fill_beginning(const Window& window, const Batch& batch,
+                                       std::int64_t row) const {
+  const std::int64_t begin = row * context_, valid = window.valid;
+  if (batch.tokens) {
+    std::fill_n(batch.tokens + begin, context_, padding_);
+    file_.read(window.first, valid - 1, batch.tokens + begin + 1);
+  }
+  if (batch.targets) {
+    std::fill_n(batch.targets + begin, context_, padding_);
+    file_.read(window.first, valid, batch.targets + begin);
+  }
+  if (batch.segment_ids) {
+    std::fill_n(batch.segment_ids + begin, valid, 0);
+    std::fill_n(batch.segment_ids + begin + valid, context_ - valid, 1);
   }
 }
 

@@ -11,10 +11,12 @@
 namespace metascale {
 namespace {
 
-constexpr std::array<std::pair<const char*, OrderKind>, 3> kinds{
+constexpr std::array<std::pair<const char*, OrderKind>, 5> kinds{
     {{"permuted", OrderKind::permuted},
      {"sequential", OrderKind::sequential},
-     {"rwkv", OrderKind::rwkv}}};
+     {"rwkv", OrderKind::rwkv},
+     {"neox", OrderKind::neox},
+     {"as_stored", OrderKind::as_stored}}};
 
 // Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014 (the mixer of
 // splitmix64).
@@ -67,9 +69,9 @@ std::int64_t cubic_window(std::int64_t prime, std::int64_t sample) {
 OrderKind parse_order_kind(const std::string& name) {
   for (const auto& [known, kind] : kinds)
     if (name == known) return kind;
-  throw Error(
-      concat("there is no data order '", name, "'; there are permuted, sequential and rwkv"),
-      ExitCode::usage);
+  throw Error(concat("there is no data order '", name,
+                     "'; there are permuted, sequential, rwkv, neox and as_stored"),
+              ExitCode::usage);
 }
 
 const char* name_of(OrderKind kind) {
@@ -109,6 +111,8 @@ Order make_order(OrderKind kind, std::uint64_t seed, std::int64_t tokens, std::i
   if (context < 1 || pieces < 1)
     throw Error(concat("a data order needs a context and pieces of at least 1, not ", context,
                        " and ", pieces));
+  if (kind == OrderKind::neox || kind == OrderKind::as_stored)
+    throw Error(concat("the order ", name_of(kind), " is none of windows; make a sample order"));
   if (kind == OrderKind::rwkv && pieces != 1)
     throw Error("the rwkv order cannot keep windows together; use permuted", ExitCode::usage);
   const std::int64_t windows = kind == OrderKind::rwkv

@@ -17,7 +17,8 @@ namespace metascale {
 // rwkv: the order of RWKV-LM's trainer, to repeat runs made with it: window = factor (s + 1)^3 mod
 // p, p the largest prime = 2 mod 3 below tokens / context - 1 (x -> x^3 is a bijection then). It
 // knows no seed, its epochs are alike, and the windows from p on are never seen.
-enum class OrderKind { permuted, sequential, rwkv };
+// neox, as_stored: no windows of one stream [data/sample_order.hpp].
+enum class OrderKind { permuted, sequential, rwkv, neox, as_stored };
 // Throws Error{usage} naming what there is.
 OrderKind parse_order_kind(const std::string& name);
 const char* name_of(OrderKind kind);
@@ -43,7 +44,8 @@ struct Order {
   std::int64_t epoch(std::int64_t sample) const { return sample / windows; }
 };
 
-// The order over a stream of tokens. Throws Error{bad_input} if it has not one window.
+// permuted, sequential or rwkv over a stream of tokens. Throws Error{bad_input} if it has not one
+// window.
 Order make_order(OrderKind kind, std::uint64_t seed, std::int64_t tokens, std::int64_t context,
                  std::int64_t pieces = 1);
 

@@ -4,10 +4,12 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "data/document_reader.hpp"
+#include "data/overlap.hpp"
 #include "data/split.hpp"
 #include "data/token_file.hpp"
 #include "data/tokenizer.hpp"
@@ -15,8 +17,10 @@
 namespace metascale {
 
 struct PrepareProgress {
-  std::string part;                                 // what is being done: "splitting", "train", ...
-  std::int64_t documents = 0, bytes = 0;            // of text, so far
+  std::string part;  // what is being done: "splitting", "train", ...
+  std::int64_t documents = 0,
+               bytes = 0;        // of text, so far, with those of a process before this one
+  std::int64_t begin_bytes = 0;  // of text that such a process had done
   std::int64_t stored_bytes = 0, stored_total = 0;  // of the files this part reads
 };
 
@@ -26,6 +30,8 @@ struct PrepareOptions {
   int threads = 1;               // the files are the same for any number
   ReaderOptions reader;
   HashSplit::Shares shares;  // for a source without a split of its own [data/split.hpp]
+  std::int64_t shard_bytes = std::int64_t(64) << 20;     // of text: what a kill can cost at most
+  bool find_overlap = true;                              // [data/overlap.hpp]
   std::function<void(const PrepareProgress&)> progress;  // called now and then, on this thread
 };
 
@@ -37,12 +43,20 @@ struct PreparedPart {
 struct PrepareResult {
   std::vector<PreparedPart> parts;
   bool split_by_hash = false;
+  bool resumed = false;                 // a process before this one had begun
   std::int64_t skipped = 0, empty = 0;  // bad lines, lines without text
+  std::int64_t duplicates = 0;          // training texts left out: they are in validation or test
+  std::vector<OverlapReport> overlaps;  // validation's and test's with train
 };
 
-// Each document's ids are closed by the tokenizer's end of document. Every file is whole or not
-// there; the .json comes last. Throws Error{bad_input} for a source without text or with too little
-// for its parts, and as DocumentReader does; Error{io}.
+// Each document's ids are closed by the tokenizer's end of document. A training document whose text
+// is one of validation or test is left out. All is written into out/unfinished and moved when it is
+// complete. Called again after a kill, a full disk or a bad line, it goes on behind the last whole
+// shard, and the files are those of a call that was never interrupted; source files that were
+// changed meanwhile are read again. Memory: less than 1 GiB, whatever the source; about 200 MiB
+// where no line is longer than 16 MiB.
+// Throws Error{bad_input} for a source without text or with too little for its parts, and as
+// DocumentReader does; Error{unavailable} while another process prepares there; Error{io}.
 PrepareResult prepare(const PrepareOptions& options, const Tokenizer& tokenizer);
 
 }  // namespace metascale

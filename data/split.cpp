@@ -1,6 +1,7 @@
 #include "data/split.hpp"
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "core/error.hpp"
@@ -70,6 +71,11 @@ std::map<Split, std::vector<std::filesystem::path>> find_splits(
 }
 
 void HashSplit::add(std::string_view text, const std::string& domain) {
+  if (++documents_ > most_documents)
+    throw Error(concat("a split by hash takes at most ", most_documents,
+                       " documents, which fit into memory; give the source a split of its own: "
+                       "files or folders called train, validation and test"),
+                ExitCode::bad_input);
   entries_[domain].push_back({key_of(text), text.size()});
 }
 
@@ -112,6 +118,30 @@ void HashSplit::finish() {
   }
   pool_ = borders_of(pool);
   entries_.clear();
+}
+
+std::string HashSplit::to_text() const {
+  nlohmann::json json = {{"pool", {pool_.validation, pool_.test}},
+                         {"domains", nlohmann::json::object()}};
+  for (const auto& [domain, borders] : borders_)
+    json["domains"][domain] = {borders.validation, borders.test};
+  return json.dump();
+}
+
+HashSplit HashSplit::from_text(const std::string& text) {
+  HashSplit split{Shares{}};
+  try {
+    const auto json = nlohmann::json::parse(text);
+    const auto borders = [](const nlohmann::json& pair) {
+      return Borders{pair.at(0).get<std::uint64_t>(), pair.at(1).get<std::uint64_t>()};
+    };
+    split.pool_ = borders(json.at("pool"));
+    for (const auto& [domain, pair] : json.at("domains").items())
+      split.borders_[domain] = borders(pair);
+  } catch (const nlohmann::json::exception& error) {
+    throw Error(concat("a stored split is damaged: ", error.what()), ExitCode::bad_input);
+  }
+  return split;
 }
 
 Split HashSplit::of(std::string_view text, const std::string& domain) const {

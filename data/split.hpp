@@ -33,9 +33,15 @@ class HashSplit {
     double validation = 0.03, test = 0.03;  // of the bytes
   };
   explicit HashSplit(const Shares& shares) : shares_(shares) {}
-  void add(std::string_view text, const std::string& domain);  // 16 bytes are kept of each
+  // 16 bytes are kept of each. Throws Error{bad_input} above most_documents.
+  static constexpr std::int64_t most_documents = std::int64_t(1) << 24;
+  void add(std::string_view text, const std::string& domain);
   void finish();
   Split of(std::string_view text, const std::string& domain) const;
+
+  // After finish(): all of it as a text, and back. Throws Error{bad_input} where it is none.
+  std::string to_text() const;
+  static HashSplit from_text(const std::string& text);
 
  private:
   struct Entry {
@@ -47,6 +53,7 @@ class HashSplit {
   Borders borders_of(std::vector<Entry>& entries) const;
 
   Shares shares_;
+  std::int64_t documents_ = 0;
   std::map<std::string, std::vector<Entry>, std::less<>> entries_;
   std::map<std::string, Borders, std::less<>> borders_;  // of the domains that have their own
   Borders pool_;

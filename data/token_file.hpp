@@ -100,6 +100,8 @@ class TokenFile {
   std::string fingerprint() const;
 
   std::int64_t sequences() const { return sequences_; }
+  // Where a sequence begins in the stream; sequence_begin(sequences()) is tokens().
+  std::int64_t sequence_begin(std::int64_t sequence) const;
   std::vector<std::int32_t> sequence(std::int64_t index) const;  // one sequence of the .idx
   std::vector<std::int64_t> stored_document_index() const;       // doc_idx as it stands in the file
   TokenType type() const { return type_; }
@@ -111,7 +113,6 @@ class TokenFile {
   void check_document_index();
   void open_info(const Foreign& foreign);
   [[noreturn]] void refuse(const char* ending, const std::string& what) const;  // Error{bad_input}
-  std::int64_t sequence_begin(std::int64_t sequence) const;                     // tokens
   std::int64_t stored_document(std::int64_t index) const;
 
   std::filesystem::path path_;

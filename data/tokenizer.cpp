@@ -1,5 +1,6 @@
 #include "data/tokenizer.hpp"
 
+#include <algorithm>
 #include <filesystem>
 
 #include "core/error.hpp"
@@ -19,6 +20,9 @@ class ByteTokenizer final : public Tokenizer {
   void encode(std::string_view text, std::vector<std::int32_t>& ids) const override {
     ids.reserve(ids.size() + text.size() + 1);
     for (const char letter : text) ids.push_back(static_cast<unsigned char>(letter));
+  }
+  std::size_t cut(std::string_view text, std::size_t most) const override {
+    return text.size() < 2 ? 0 : std::min(most, text.size() - 1);
   }
   std::int64_t byte_length(std::int32_t id) const override {
     check(id);
@@ -43,6 +47,8 @@ class ByteTokenizer final : public Tokenizer {
 };
 
 }  // namespace
+
+std::size_t Tokenizer::cut(std::string_view, std::size_t) const { return 0; }
 
 bool is_built_in_tokenizer(const std::string& name) { return name == "bytes"; }
 

@@ -20,6 +20,10 @@ class Tokenizer {
   virtual std::int32_t end_of_document() const = 0;  // the id that closes each document
   // Appends the ids of one document's text, without end_of_document(). Thread-safe.
   virtual void encode(std::string_view text, std::vector<std::int32_t>& ids) const = 0;
+  // Where a long text can be cut: the largest 0 < length < text.size(), length <= most, for which
+  // the ids of text are those of its first length bytes and then those of the rest; 0 where none is
+  // known.
+  virtual std::size_t cut(std::string_view text, std::size_t most) const;
   // Raw UTF-8 bytes that one token stands for; 0 for end_of_document(). Throws Error{bad_input} for
   // an id outside of the vocabulary.
   virtual std::int64_t byte_length(std::int32_t id) const = 0;

@@ -1,12 +1,14 @@
 #include "experiments/benchmark.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <chrono>
 #include <functional>
 
 #include "core/random.hpp"
 #include "experiments/optimizer.hpp"
 #include "experiments/plan.hpp"
+#include "experiments/precision.hpp"
 #include "experiments/program.hpp"
 #include "kernels/matmul.hpp"
 #include "kernels/wkv7.hpp"
@@ -64,12 +66,9 @@ StepTiming measure_step(const StepBenchmark& benchmark) {
   const std::int64_t B = training.micro_batch > 0 ? training.micro_batch : rows;
   ParameterList list;
   Program program(benchmark.model,
-                  {.rows = B,
-                   .context = T,
-                   .tape = {.bf16 = training.precision == Precision::bf16,
-                            .recompute = training.recompute}},
-                  list);
-  ParameterMemory memory(list, Device::cpu, Dtype::f32);
+                  {.rows = B, .context = T, .tape = tape_options(training, Device::cpu, true)}, list);
+  ParameterMemory memory(list, Device::cpu, program.options().tape.dtype,
+                         program.options().tape.bf16_storage);
   initialise(list, memory, 1);
   program.allocate(Device::cpu, memory);
   const RandomStream random(7, 0);
@@ -83,12 +82,13 @@ StepTiming measure_step(const StepBenchmark& benchmark) {
   Optimizer optimizer(optimizer_config, list, memory);
   Queue queue;
   queue.cpu.threads = benchmark.threads;
+  memory.round_copies(queue);
   std::int64_t step = 0;
   const auto seconds =
       repeat(benchmark.dropped, benchmark.counted, benchmark.least_seconds, [&] {
-        optimizer.clear_gradients();
+        optimizer.clear_gradients(queue);
         for (std::int64_t row = 0; row < rows; row += B) program.execute(queue);
-        optimizer.update(queue, 1e-4, optimizer.gradient_norm(queue), ++step);
+        optimizer.update(queue, 1e-4, std::sqrt(optimizer.squared_gradient_norm(queue)), ++step);
       });
   StepTiming timing{.median_seconds = median(seconds),
                     .fastest_seconds = *std::min_element(seconds.begin(), seconds.end()),

@@ -23,13 +23,13 @@ constexpr const char* unfinished_mark = ".unfinished";
 
 StoredDtype stored(Dtype dtype) { return dtype == Dtype::f64 ? StoredDtype::f64 : StoredDtype::f32; }
 
-void add_tensors(std::vector<StoredTensor>& tensors, const ParameterList& list,
-                 const ParameterMemory& memory, const Buffer& arena, const std::string& prefix) {
+void add_tensors(std::vector<StoredTensor>& tensors, const ParameterList& list, Dtype dtype,
+                 const std::byte* arena, const std::string& prefix) {
   for (const auto& entry : list.entries()) {
-    StoredTensor tensor{.name = prefix + entry.spec.name, .dtype = stored(memory.dtype)};
+    StoredTensor tensor{.name = prefix + entry.spec.name, .dtype = stored(dtype)};
     for (int axis = 0; axis < entry.spec.shape.rank; ++axis)
       tensor.shape.push_back(entry.spec.shape[axis]);
-    tensor.data = memory.tensor(arena, entry).data;
+    tensor.data = arena + std::size_t(entry.offset) * size_of(dtype);
     tensors.push_back(std::move(tensor));
   }
 }
@@ -100,7 +100,38 @@ json read_json(const fs::path& path) {
   return document;
 }
 
+json json_of(const TrainingState& state) {
+  return {{"step", state.step},
+          {"tokens", state.tokens},
+          {"digest", to_hex(state.digest)},
+          {"skipped_batches", state.skipped_batches},
+          {"threads", state.threads},
+          {"micro_batch", state.micro_batch},
+          {"ranks", state.ranks},
+          {"data_fingerprint", state.data_fingerprint}};
+}
+
+TrainingState state_of_json(const json& document) {
+  TrainingState state{.step = document.at("step"),
+                      .tokens = document.at("tokens"),
+                      .skipped_batches = document.value("skipped_batches", std::int64_t(0)),
+                      .threads = document.at("threads"),
+                      .micro_batch = document.at("micro_batch"),
+                      .ranks = document.value("ranks", std::int64_t(1)),  // none in older ones
+                      .data_fingerprint = document.at("data_fingerprint")};
+  if (!parse_hex(document.at("digest").get<std::string>(), 16, state.digest))
+    throw Error("its digest is not hexadecimal", ExitCode::bad_input);
+  return state;
+}
+
 }  // namespace
+
+std::string to_text(const TrainingState& state) { return json_of(state).dump(); }
+TrainingState parse_state(const std::string& text) { return state_of_json(json::parse(text)); }
+
+HostArenas arenas_of(const ParameterMemory& memory) {
+  return {memory.dtype, memory.values.data(), memory.m.data(), memory.v.data()};
+}
 
 std::string model_identity(const ModelConfig& m) {
   std::string text = fmt::format("{} layers={} width={} heads={}x{} feed_forward={} vocabulary={}",
@@ -130,7 +161,7 @@ fs::path Checkpoints::folder_of(std::int64_t step) const {
 }
 
 void Checkpoints::save(const TrainingState& state, const ParameterList& list,
-                       const ParameterMemory& memory, const LogConfig& log) {
+                       const HostArenas& arenas, const LogConfig& log) {
   const fs::path target = folder_of(state.step), aside = target.string() + unfinished_mark;
   std::error_code error;
   for (const auto& leftover : unfinished()) fs::remove_all(leftover, error);
@@ -139,7 +170,7 @@ void Checkpoints::save(const TrainingState& state, const ParameterList& list,
     throw Error(fmt::format("{}: cannot be created: {}", aside.string(), error.message()),
                 ExitCode::io);
   try {
-    write(aside, state, list, memory);
+    write(aside, state, list, arenas);
   } catch (const std::exception&) {  // a full disk: give back what was taken
     fs::remove_all(aside, error);
     throw;
@@ -154,25 +185,19 @@ void Checkpoints::save(const TrainingState& state, const ParameterList& list,
 }
 
 void Checkpoints::write(const fs::path& aside, const TrainingState& state,
-                        const ParameterList& list, const ParameterMemory& memory) const {
+                        const ParameterList& list, const HostArenas& arenas) const {
   std::vector<StoredTensor> model, moments;
-  add_tensors(model, list, memory, memory.values, "");
-  add_tensors(moments, list, memory, memory.m, "m.");
-  add_tensors(moments, list, memory, memory.v, "v.");
+  add_tensors(model, list, arenas.dtype, arenas.values, "");
+  add_tensors(moments, list, arenas.dtype, arenas.m, "m.");
+  add_tensors(moments, list, arenas.dtype, arenas.v, "v.");
   const auto model_digest =
       write_safetensors(aside / model_file, std::move(model), {{"model", identity_}});
   const auto moments_digest = write_safetensors(aside / moments_file, std::move(moments), {});
-  const json document{{"schema", checkpoint_schema},
-                      {"model", identity_},
-                      {"step", state.step},
-                      {"tokens", state.tokens},
-                      {"digest", to_hex(state.digest)},
-                      {"threads", state.threads},
-                      {"micro_batch", state.micro_batch},
-                      {"data_fingerprint", state.data_fingerprint},
-                      {"files",
-                       {{model_file, described(aside / model_file, model_digest)},
-                        {moments_file, described(aside / moments_file, moments_digest)}}}};
+  json document = json_of(state);
+  document["schema"] = checkpoint_schema;
+  document["model"] = identity_;
+  document["files"] = {{model_file, described(aside / model_file, model_digest)},
+                       {moments_file, described(aside / moments_file, moments_digest)}};
   write_file_atomically(aside / state_file, sealed(document).dump(2) + "\n");
 }
 
@@ -188,6 +213,15 @@ void Checkpoints::remove_old(std::int64_t saved, const LogConfig& log) const {
     if (++kept > std::max<std::int64_t>(log.keep, 1) && !wanted)
       fs::remove_all(folder_of(step), error);
   }
+}
+
+void Checkpoints::remove_after(std::int64_t step) const {
+  std::error_code error;
+  for (const std::int64_t later : steps())
+    if (later > step && (fs::remove_all(folder_of(later), error), error))
+      throw Error(fmt::format("{}: cannot be removed: {}", folder_of(later).string(), error.message()),
+                  ExitCode::io);
+  sync_folder(folder_);
 }
 
 std::vector<std::int64_t> Checkpoints::steps() const {
@@ -219,14 +253,7 @@ TrainingState Checkpoints::read_state(std::int64_t step) const {
   return or_damaged(path, [&] {
     for (const auto& [name, expected] : document.at("files").items())
       check_file(folder_of(step) / fs::path(name).filename(), expected);
-    TrainingState state{.step = document.at("step"),
-                        .tokens = document.at("tokens"),
-                        .threads = document.at("threads"),
-                        .micro_batch = document.at("micro_batch"),
-                        .data_fingerprint = document.at("data_fingerprint")};
-    if (!parse_hex(document.at("digest").get<std::string>(), 16, state.digest))
-      throw Error("its digest is not hexadecimal", ExitCode::bad_input);
-    return state;
+    return state_of_json(document);
   });
 }
 
@@ -244,10 +271,12 @@ void Checkpoints::refuse_other_run(const fs::path& path, const json& document) c
                 ExitCode::bad_input);
 }
 
-std::optional<TrainingState> Checkpoints::newest(std::vector<std::string>* damaged) const {
+std::optional<TrainingState> Checkpoints::newest(
+    std::vector<std::string>* damaged, const std::function<bool(std::int64_t)>& wanted) const {
   for (const auto& leftover : unfinished())
     if (damaged) damaged->push_back(leftover.string() + ": its writing was cut short");
   for (const std::int64_t step : steps()) {
+    if (wanted && !wanted(step)) continue;
     try {
       return read_state(step);
     } catch (const Damaged& damage) {

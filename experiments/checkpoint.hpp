@@ -4,6 +4,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
@@ -21,10 +22,22 @@ struct TrainingState {
   std::int64_t step = 0;
   std::int64_t tokens = 0;
   std::uint64_t digest = 0;        // of the token ids trained on
+  std::int64_t skipped_batches = 0;  // left out of the data's order by roll-backs
   std::int64_t threads = 1;        // these two can change bits, so a resumed run keeps them
   std::int64_t micro_batch = 1;
+  std::int64_t ranks = 1;          // changes bits too: a run that goes on with others is marked
   std::string data_fingerprint;    // of the training tokens
 };
+
+std::string to_text(const TrainingState& state);  // parse_state gives the same
+TrainingState parse_state(const std::string& text);
+
+// Where a model's tensors are on the host: arenas of list.arena_elements() elements each.
+struct HostArenas {
+  Dtype dtype = Dtype::f32;
+  std::byte *values = nullptr, *m = nullptr, *v = nullptr;
+};
+HostArenas arenas_of(const ParameterMemory& memory);  // that is on the host
 
 class Checkpoints {
  public:
@@ -32,23 +45,33 @@ class Checkpoints {
 
   // Writes step-<state.step> and removes all but the newest log.keep and those of log.checkpoint_at.
   // Throws Error{io}; what was there before still stands then.
-  void save(const TrainingState& state, const ParameterList& list, const ParameterMemory& memory,
+  void save(const TrainingState& state, const ParameterList& list, const HostArenas& arenas,
             const LogConfig& log);
+  void save(const TrainingState& state, const ParameterList& list, const ParameterMemory& memory,
+            const LogConfig& log) {
+    save(state, list, arenas_of(memory), log);
+  }
 
   // The newest one whose files are whole; those that are not, and those whose writing was cut short, are
   // described in `damaged`.
   // Throws Error{bad_input} if it belongs to another architecture or shape.
-  std::optional<TrainingState> newest(std::vector<std::string>* damaged = nullptr) const;
+  // wanted: which steps come into question.
+  std::optional<TrainingState> newest(
+      std::vector<std::string>* damaged = nullptr,
+      const std::function<bool(std::int64_t step)>& wanted = {}) const;
   // That of step-<step>. Throws Error{bad_input} if it is not there or not whole.
   TrainingState state_of(std::int64_t step) const;
   // Reads the tensors of step-<step>. Throws Error{bad_input} naming file and tensor.
   void load(std::int64_t step, const ParameterList& list, ParameterMemory& memory) const;
 
+  // Those of later steps go: the run went back, and must not be gone on with from there.
+  void remove_after(std::int64_t step) const;
+
   std::filesystem::path folder_of(std::int64_t step) const;
 
  private:
   void write(const std::filesystem::path& aside, const TrainingState& state,
-             const ParameterList& list, const ParameterMemory& memory) const;
+             const ParameterList& list, const HostArenas& arenas) const;
   std::vector<std::int64_t> steps() const;  // of complete-looking folders, newest first
   std::vector<std::filesystem::path> unfinished() const;  // left by processes that were killed
   TrainingState read_state(std::int64_t step) const;

@@ -6,7 +6,10 @@
 
 #include <cctype>
 #include <concepts>
+#include <nlohmann/json.hpp>
+#include <tuple>
 
+#include "data/mixture.hpp"
 #include "experiments/config_tables.hpp"
 
 namespace metascale {
@@ -30,6 +33,10 @@ class Reader {
   }
   void seed(const char* key, std::uint64_t& value) { map_.read(key, value, read_unsigned); }
   void flag(const char* key, bool& value) { map_.read(key, value, read_bool); }
+  void late_flag(const char* key, bool& value) { flag(key, value); }
+  void probe(const char* key, ProbeSettings& value) {
+    map_.read(key, value, [](const YamlNode& node) { return read_probe(node); });
+  }
   void text(const char* key, std::string& value) { map_.read(key, value, read_string); }
   void path(const char* key, std::filesystem::path& value) { map_.read(key, value, read_string); }
   template <typename Enum, std::size_t Count>
@@ -40,17 +47,28 @@ class Reader {
   void word(const char* key, std::string& value, const Named<Word> (&table)[Count]) {
     map_.read(key, value, [&](const YamlNode& node) { return read_word(node, table); });
   }
-  void steps(const char* key, std::vector<std::int64_t>& value) {
-    map_.read(key, value, [](const YamlNode& node) {
-      return read_list_of(node, [](const YamlNode& item) { return read_integer(item, 1); });
+  void integers(const char* key, std::vector<std::int64_t>& value, std::int64_t least) {
+    map_.read(key, value, [least](const YamlNode& node) {
+      return read_list_of(node, [least](const YamlNode& item) { return read_integer(item, least); });
     });
   }
+  void mixture(const char* key, std::string& value) { map_.read(key, value, read_mixture); }
   void words(const char* key, std::map<std::string, std::string>& value) {
     const YamlNode* node = map_.find(key);
     if (!node) return;
     const YamlMap is_map(*node);
     for (std::size_t i = 0; i < node->keys.size(); ++i)
       value[node->keys[i]] = read_string(node->items[i]);
+  }
+  template <typename Item, typename Body>
+  void list(const char* key, std::vector<Item>& value, Body&& body) {
+    const YamlNode* node = map_.find(key);
+    if (!node) return;
+    for (const YamlNode& item : read_list(*node))
+      read_map(item, [&](YamlMap& map) {
+        Reader inner(map);
+        body(inner, value.emplace_back());
+      });
   }
   template <typename Body>
   void group(const char* key, Body&& body) {
@@ -84,6 +102,13 @@ class Writer {
   void number(const char* key, double value, double, double) { line(key, yaml_number(value)); }
   void seed(const char* key, std::uint64_t value) { line(key, fmt::format("{}", value)); }
   void flag(const char* key, bool value) { line(key, value ? "true" : "false"); }
+  // What came later is left out where it is not set: configurations of before stay as they are.
+  void late_flag(const char* key, bool value) {
+    if (value) flag(key, value);
+  }
+  void probe(const char* key, const ProbeSettings& value) {
+    if (value.exists()) line(key, to_flow_yaml(value));
+  }
   void text(const char* key, const std::string& value) { line(key, yaml_string(value)); }
   void path(const char* key, const std::filesystem::path& value) {
     line(key, yaml_string(value.string()));
@@ -96,15 +121,23 @@ class Writer {
   void word(const char* key, const std::string& value, const Named<Word> (&)[Count]) {
     text(key, value);
   }
-  void steps(const char* key, const std::vector<std::int64_t>& value) {
-    std::string list;
-    for (const std::int64_t step : value) list += (list.empty() ? "" : ", ") + std::to_string(step);
-    line(key, "[" + list + "]");
+  void integers(const char* key, const std::vector<std::int64_t>& value, std::int64_t) {
+    line(key, fmt::format("[{}]", fmt::join(value, ", ")));
   }
+  void mixture(const char* key, const std::string& value) { text(key, value); }
   void words(const char* key, const std::map<std::string, std::string>& value) {
     line(key, value.empty() ? "{}" : "");
     Writer inner(out_, indent_ + 2);
     for (const auto& [name, word] : value) inner.text(yaml_string(name).c_str(), word);
+  }
+  template <typename Item, typename Body>
+  void list(const char* key, const std::vector<Item>& value, Body&& body) {
+    line(key, value.empty() ? "[]" : "");
+    for (const Item& item : value) {
+      Writer inner(out_, indent_ + 4);
+      inner.starts_item_ = true;
+      body(inner, item);
+    }
   }
   template <typename Body>
   void group(const char* key, Body&& body) {
@@ -115,11 +148,14 @@ class Writer {
 
  private:
   void line(const char* key, const std::string& value) {
-    out_.append(std::size_t(indent_), ' ').append(key).append(value.empty() ? ":" : ": ");
-    out_.append(value).append("\n");
+    const std::size_t blanks = std::size_t(indent_) - (starts_item_ ? 2 : 0);
+    out_.append(blanks, ' ').append(starts_item_ ? "- " : "").append(key);
+    out_.append(value.empty() ? ":" : ": ").append(value).append("\n");
+    starts_item_ = false;
   }
   std::string& out_;
   int indent_;
+  bool starts_item_ = false;  // of a list
 };
 
 // Same: the structure, const for the writer.
@@ -138,6 +174,7 @@ void fields(auto& as, Of<ModelConfig> auto& model) {
   as.integer("rank_rate", model.rank_rate, 0, 1 << 20);
   as.integer("rank_value", model.rank_value, 0, 1 << 20);
   as.integer("rank_gate", model.rank_gate, 0, 1 << 20);
+  as.late_flag("doubled_rate", model.doubled_rate);
   as.choice("read_out", model.read_out, read_out_names);
   as.choice("read_state", model.read_state, read_state_names);
   as.number("rho", model.rho, 1e-6, 1);
@@ -155,6 +192,8 @@ void fields(auto& as, Of<OptimizerConfig> auto& optimizer) {
   as.number("epsilon", optimizer.epsilon, 1e-30, 1);
   as.number("weight_decay", optimizer.weight_decay, 0, 100);
   as.number("clip", optimizer.clip, 1e-12, 1e12);
+  as.number("new_learning_rate", optimizer.new_learning_rate, 0, 1e3);
+  as.number("new_weight_decay", optimizer.new_weight_decay, 0, 1e3);
 }
 
 void fields(auto& as, Of<TrainingConfig> auto& training) {
@@ -169,9 +208,19 @@ void fields(auto& as, Of<TrainingConfig> auto& training) {
     in.choice("kind", training.schedule.kind, schedule_kind_names);
     in.integer("warmup_steps", training.schedule.warmup_steps);
     in.integer("decay_steps", training.schedule.decay_steps);
+    in.integer("first_step", training.schedule.first_step);
   });
   as.group("optimizer", [&](auto& in) { fields(in, training.optimizer); });
   as.choice("non_finite", training.non_finite, non_finite_names);
+  as.group("spike", [&](auto& in) {
+    in.choice("action", training.spike.action, on_spike_names);
+    in.number("factor", training.spike.factor, 1, 1e6);
+    in.integer("window", training.spike.window, 1, 1 << 16);
+  });
+  as.group("roll_back", [&](auto& in) {
+    in.integer("skip_batches", training.roll_back.skip_batches, 1);
+    in.integer("most", training.roll_back.most, 1, 1000);
+  });
 }
 
 void fields(auto& as, Of<DataConfig> auto& data) {
@@ -182,8 +231,22 @@ void fields(auto& as, Of<DataConfig> auto& data) {
   as.text("tokenizer", data.tokenizer);
   as.word("order", data.order, order_names);
   as.seed("order_seed", data.order_seed);
-  as.word("mixture", data.mixture, mixture_names);
+  as.mixture("mixture", data.mixture);
   as.flag("reset_at_documents", data.reset_at_documents);
+  as.probe("probe", data.probe);
+}
+
+void fields(auto& as, Of<Ancestor> auto& ancestor) {
+  as.text("run", ancestor.run);
+  as.integer("step", ancestor.step, 1);
+  as.integer("layers", ancestor.layers, 1, 1000);
+  as.integer("heads", ancestor.heads, 0, 1 << 20);
+  as.integer("feed_forward", ancestor.feed_forward, 1, 1 << 26);
+  as.integer("rank_decay", ancestor.rank_decay, 0, 1 << 20);
+  as.integer("rank_rate", ancestor.rank_rate, 0, 1 << 20);
+  as.integer("rank_value", ancestor.rank_value, 0, 1 << 20);
+  as.integer("rank_gate", ancestor.rank_gate, 0, 1 << 20);
+  as.integers("insert_after", ancestor.insert_after, 0);
 }
 
 void fields(auto& as, Of<RunConfig> auto& run) {
@@ -210,12 +273,13 @@ void fields(auto& as, Of<RunConfig> auto& run) {
   as.group("log", [&](auto& in) {
     in.integer("checkpoint_every", run.log.checkpoint_every);
     in.integer("keep", run.log.keep, 1);
-    in.steps("checkpoint_at", run.log.checkpoint_at);
+    in.integers("checkpoint_at", run.log.checkpoint_at, 1);
   });
   as.group("parent", [&](auto& in) {
     in.text("run", run.parent.run);
     in.integer("step", run.parent.step);
   });
+  as.list("lineage", run.lineage, [](auto& in, auto& ancestor) { fields(in, ancestor); });
   as.words("match", run.match);
 }
 
@@ -254,13 +318,6 @@ void check_model(const Check& check, const ModelConfig& model) {
   check.that(model.width % model.head_size == 0, "model.head_size",
              fmt::format("head_size {} does not divide width {}", model.head_size, model.width),
              "choose a head size that divides the width");
-  const bool is_recurrent =
-      model.architecture == Architecture::rwkv7 || model.architecture == Architecture::meta_state;
-  check.that(is_recurrent || model.heads == 0 || model.heads * model.head_size == model.width,
-             "model.heads",
-             fmt::format("{} heads of {} channels are not width {}", model.heads, model.head_size,
-                         model.width),
-             fmt::format("write 0 or {}", model.width / model.head_size));
 }
 
 void check_training(const Check& check, const TrainingConfig& training) {
@@ -282,16 +339,34 @@ void check_training(const Check& check, const TrainingConfig& training) {
              "training.schedule.decay_steps",
              fmt::format("a {} schedule has no decay phase of its own", name_of(schedule.kind)),
              "write 0, or kind: wsd");
-  check.that(schedule.warmup_steps + schedule.decay_steps <= training.steps,
+  check.that(schedule.first_step + schedule.warmup_steps + schedule.decay_steps <= training.steps,
              "training.schedule.decay_steps",
              fmt::format("{} warm-up and {} decay steps in {}", schedule.warmup_steps,
-                         schedule.decay_steps, training.steps),
+                         schedule.decay_steps, training.steps - schedule.first_step),
              "shorten one of them");
   check.that(training.optimizer.final_learning_rate <= training.optimizer.learning_rate,
              "training.optimizer.final_learning_rate",
              fmt::format("{} is above the peak {}", training.optimizer.final_learning_rate,
                          training.optimizer.learning_rate),
              "the rate decays: write at most the peak");
+}
+
+void check_probe(const Check& check, const RunConfig& run) {
+  const ProbeSettings& probe = run.data.probe;
+  if (!probe.exists()) return;
+  check.that(run.data.train.empty() && run.data.validation.empty() && run.data.test.empty(),
+             "data.train", "a probe makes its data itself", "name token files, or a probe");
+  check.that(run.model.vocabulary >= vocabulary_of(probe), "model.vocabulary",
+             fmt::format("{} ids are too few for the probe {}", run.model.vocabulary,
+                         name_of(probe.config.task)),
+             fmt::format("write {} or more", vocabulary_of(probe)));
+  try {
+    check_lengths(probe, run.training.context);
+  } catch (const Error& error) {
+    const Location& where = check.root.find("data")->find("probe")->where;
+    throw Error(fmt::format("{}:{}: data.probe: {}", where.file, where.line, error.what()),
+                error.code);
+  }
 }
 
 void check_run(const Check& check, const RunConfig& run) {
@@ -307,11 +382,18 @@ void check_run(const Check& check, const RunConfig& run) {
              "write cpu or cuda");
   check_model(check, run.model);
   check_training(check, run.training);
+  check_probe(check, run);
   for (const std::int64_t step : run.log.checkpoint_at)
     check.that(step <= run.training.steps, "log.checkpoint_at",
                fmt::format("step {} of {}", step, run.training.steps), "name steps of this run");
   check.that(run.parent.run.empty() == (run.parent.step == 0), "parent",
              "a parent has both a run and a step", "give run and step, or neither");
+  for (std::size_t i = 0; i < run.lineage.size(); ++i) {
+    const auto& [name, step] = std::tie(run.lineage[i].run, run.lineage[i].step);
+    check.that(is_file_name(name) && step > (i ? run.lineage[i - 1].step : 0) && step < run.training.steps,
+               "lineage", fmt::format("ancestor {} '{}' ends at step {}", i, name, step),
+               fmt::format("name run ids, with steps that rise and stay below {}", run.training.steps));
+  }
 }
 
 RunConfig run_config_of(const YamlNode& root) {
@@ -326,6 +408,26 @@ RunConfig run_config_of(const YamlNode& root) {
 }
 
 }  // namespace
+
+std::string read_mixture(const YamlNode& node) {
+  std::string text;
+  if (node.kind == YamlNode::Kind::map) {
+    nlohmann::json json = nlohmann::json::object();
+    for (std::size_t i = 0; i < node.keys.size(); ++i) {
+      const YamlMap is_map(node.items[i]);
+      for (std::size_t k = 0; k < node.items[i].keys.size(); ++k)
+        json[node.keys[i]][node.items[i].keys[k]] = read_number(node.items[i].items[k], 0, 1e12);
+    }
+    text = json.dump();
+  } else {
+    text = read_string(node);
+  }
+  try {
+    return to_text(parse_mixture(text));
+  } catch (const Error& error) {
+    throw yaml_error(node, error.what(), "write as_stored, or see data.mixture in docs/sweep-file.md");
+  }
+}
 
 RunConfig read_run_config(const std::filesystem::path& path) {
   return run_config_of(read_yaml(path));
@@ -342,6 +444,12 @@ std::string to_yaml(const RunConfig& config) {
   return out;
 }
 
+std::string final_split(const RunConfig& config) {
+  const bool is_probe = config.data.probe.exists();
+  if (is_probe ? config.role == Role::run : !config.data.test.empty()) return "test";
+  return is_probe || !config.data.validation.empty() ? "validation" : "";
+}
+
 const char* name_of(Architecture architecture) { return name_in(architecture_names, architecture); }
 const char* name_of(ReadOut read_out) { return name_in(read_out_names, read_out); }
 const char* name_of(ReadState read_state) { return name_in(read_state_names, read_state); }
@@ -350,6 +458,7 @@ const char* name_of(Precision precision) { return name_in(precision_names, preci
 const char* name_of(Recompute recompute) { return name_in(recompute_names, recompute); }
 const char* name_of(WkvForm form) { return name_in(wkv_form_names, form); }
 const char* name_of(NonFinite policy) { return name_in(non_finite_names, policy); }
+const char* name_of(OnSpike action) { return name_in(on_spike_names, action); }
 const char* name_of(Role role) { return name_in(role_names, role); }
 
 }  // namespace metascale

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/tensor.hpp"
+#include "experiments/probe_settings.hpp"
 
 namespace metascale {
 
@@ -19,7 +20,8 @@ enum class ScheduleKind { cosine, linear, constant, wsd };
 enum class Recompute { none, block };                // block: activations inside a block are made again
 enum class WkvForm { automatic, scan, chunked };
 enum class NonFinite { stop, skip, roll_back };
-enum class Precision { f32, bf16, f64 };            // of GEMM operands; all else is f32 (f64: all)
+enum class OnSpike { ignore, stop, skip, roll_back };
+enum class Precision { f32, bf16, bf16_stored, f64 };  // experiments/precision.hpp
 
 struct ModelConfig {
   Architecture architecture = Architecture::rwkv7;
@@ -29,6 +31,9 @@ struct ModelConfig {
   std::int64_t feed_forward = 0;     // d_ff, or P parameter tokens: the dimension that matching solves
   // Recurrent models: low-rank widths; 0: the rule of model.md 1.2.
   std::int64_t rank_decay = 0, rank_rate = 0, rank_value = 0, rank_gate = 0;
+  // The in-context rate doubled where the state is removed: a transition's eigenvalue along the key then
+  // reaches -1 instead of about -0.4. NOT the published model; for the state-tracking probes.
+  bool doubled_rate = false;
   // meta_state
   ReadOut read_out = ReadOut::state;
   ReadState read_state = ReadState::previous;
@@ -38,18 +43,37 @@ struct ModelConfig {
   double rotary_fraction = 0.25;
   bool parallel_residual = true;
   bool gelu_tanh = true;
+
+  friend bool operator==(const ModelConfig&, const ModelConfig&) = default;
 };
 
 struct OptimizerConfig {
   double learning_rate = 0, final_learning_rate = 0;
   double beta1 = 0.9, beta2 = 0.95, epsilon = 1e-8, weight_decay = 0.1;
   double clip = 1.0;                 // global gradient norm
+  // Of a grown model: what its last growth added, times these.
+  double new_learning_rate = 1.0, new_weight_decay = 1.0;
 };
 
 struct ScheduleConfig {
   ScheduleKind kind = ScheduleKind::cosine;
   std::int64_t warmup_steps = 0;
   std::int64_t decay_steps = 0;      // wsd: the last steps of the run, linear to the final rate
+  std::int64_t first_step = 0;       // growth: the schedule begins anew after this step
+};
+
+// A spike is a loss above factor times the median of the last `window` losses, once there are so many.
+struct SpikeConfig {
+  OnSpike action = OnSpike::ignore;
+  double factor = 1.5;
+  std::int64_t window = 64;          // steps
+};
+
+// Back to the last checkpoint of the schedule; the batches since then, and this many from the bad one on, are
+// left out.
+struct RollBackConfig {
+  std::int64_t skip_batches = 1;
+  std::int64_t most = 3;             // to one checkpoint; then the run stops
 };
 
 struct TrainingConfig {
@@ -63,6 +87,8 @@ struct TrainingConfig {
   ScheduleConfig schedule;
   OptimizerConfig optimizer;
   NonFinite non_finite = NonFinite::stop;
+  SpikeConfig spike;
+  RollBackConfig roll_back;
 };
 
 struct DataConfig {
@@ -73,6 +99,7 @@ struct DataConfig {
   std::uint64_t order_seed = 1234;
   std::string mixture = "as_stored";
   bool reset_at_documents = false;
+  ProbeSettings probe;               // where it exists, there are no token files and no tokenizer
 };
 
 struct EvaluationConfig {
@@ -98,6 +125,16 @@ struct ParentConfig {
   std::int64_t step = 0;
 };
 
+// An ancestor of a grown run: the shape that the model had up to `step`, and where the next one put new
+// blocks [docs/growth.md]. Steps and tokens are counted through the whole lineage.
+struct Ancestor {
+  std::string run;                   // id
+  std::int64_t step = 0;
+  std::int64_t layers = 0, heads = 0, feed_forward = 0;
+  std::int64_t rank_decay = 0, rank_rate = 0, rank_value = 0, rank_gate = 0;
+  std::vector<std::int64_t> insert_after;  // per new block, the block that it follows; ascending
+};
+
 struct RunConfig {
   int schema = 1;
   std::string id, sweep, arm, size, length;
@@ -111,6 +148,7 @@ struct RunConfig {
   EvaluationConfig evaluation;
   LogConfig log;
   ParentConfig parent;
+  std::vector<Ancestor> lineage;     // oldest first; empty: the model never grew
   std::map<std::string, std::string> match;  // what pairs must agree on: core/match_key.hpp
 };
 
@@ -118,6 +156,9 @@ struct RunConfig {
 RunConfig read_run_config(const std::filesystem::path& path);
 RunConfig parse_run_config(const std::string& text, const std::string& file_name);
 std::string to_yaml(const RunConfig& config);  // parse_run_config gives the same configuration, bit for bit
+
+// The split of a run's final evaluation: test, validation, or empty: none.
+std::string final_split(const RunConfig& config);
 
 const char* name_of(Architecture architecture);
 const char* name_of(ReadOut read_out);
@@ -127,6 +168,7 @@ const char* name_of(Precision precision);
 const char* name_of(Recompute recompute);
 const char* name_of(WkvForm form);
 const char* name_of(NonFinite policy);
+const char* name_of(OnSpike action);
 const char* name_of(Role role);
 
 }  // namespace metascale

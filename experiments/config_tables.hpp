@@ -22,13 +22,20 @@ inline constexpr Named<ScheduleKind> schedule_kind_names[] = {{"cosine", Schedul
                                                               {"constant", ScheduleKind::constant},
                                                               {"wsd", ScheduleKind::wsd}};
 inline constexpr Named<Precision> precision_names[] = {
-    {"f32", Precision::f32}, {"bf16", Precision::bf16}, {"f64", Precision::f64}};
+    {"f32", Precision::f32},
+    {"bf16", Precision::bf16},
+    {"bf16_stored", Precision::bf16_stored},
+    {"f64", Precision::f64}};
 inline constexpr Named<Recompute> recompute_names[] = {{"none", Recompute::none},
                                                        {"block", Recompute::block}};
 inline constexpr Named<WkvForm> wkv_form_names[] = {
     {"auto", WkvForm::automatic}, {"scan", WkvForm::scan}, {"chunked", WkvForm::chunked}};
 inline constexpr Named<NonFinite> non_finite_names[] = {
     {"stop", NonFinite::stop}, {"skip", NonFinite::skip}, {"roll_back", NonFinite::roll_back}};
+inline constexpr Named<OnSpike> on_spike_names[] = {{"ignore", OnSpike::ignore},
+                                                    {"stop", OnSpike::stop},
+                                                    {"skip", OnSpike::skip},
+                                                    {"roll_back", OnSpike::roll_back}};
 inline constexpr Named<MatchOn> match_on_names[] = {
     {"parameters", MatchOn::parameters},
     {"non_embedding_parameters", MatchOn::non_embedding_parameters},
@@ -40,8 +47,10 @@ inline constexpr Named<Role> role_names[] = {
 // Words that stay strings in the configuration, because other rooms own their meaning.
 enum class Word { known };
 inline constexpr Named<Word> order_names[] = {{"permuted", Word::known},
-                                              {"sequential", Word::known}};
-inline constexpr Named<Word> mixture_names[] = {{"as_stored", Word::known}};
+                                              {"sequential", Word::known},
+                                              {"rwkv", Word::known},
+                                              {"neox", Word::known},
+                                              {"as_stored", Word::known}};
 inline constexpr Named<Word> protocol_names[] = {{"packed_windows", Word::known},
                                                  {"rolling_documents", Word::known}};
 
@@ -50,5 +59,9 @@ std::string read_word(const YamlNode& node, const Named<Word> (&table)[Count]) {
   read_choice(node, table);
   return node.text;
 }
+
+// as_stored, pile, {weights: {DOMAIN: NUMBER}} or {epochs: {DOMAIN: NUMBER}}, as the one line that config.yaml
+// holds [data/mixture.hpp].
+std::string read_mixture(const YamlNode& node);
 
 }  // namespace metascale

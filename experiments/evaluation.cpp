@@ -3,13 +3,15 @@
 #include <algorithm>
 #include <bit>
 #include <chrono>
+#include <numbers>
+
+#include "data/mixture.hpp"
 
 namespace metascale {
 namespace {
 
-// Adds one segment, whose losses stand at row * T + first ... in the program.
-void add_segment(Evaluation& result, const Program& program, std::int64_t row,
-                 const EvaluationSegment& segment) {
+// Adds one segment of the row whose losses these are.
+void add_segment(Evaluation& result, const double* losses, const EvaluationSegment& segment) {
   SegmentRow kept{.window = segment.window,
                   .document = segment.document,
                   .domain = segment.domain,
@@ -17,7 +19,7 @@ void add_segment(Evaluation& result, const Program& program, std::int64_t row,
                   .bytes = segment.bytes};
   for (std::int64_t i = 0; i < segment.tokens; ++i) {
     const std::int64_t position = segment.first + i;
-    const double nats = program.loss(row * program.options().context + position);
+    const double nats = losses[position];
     kept.nats += nats;
     auto& bin = result.positions[std::size_t(std::bit_width(std::uint64_t(position)))];
     bin.tokens += 1;
@@ -35,6 +37,23 @@ void add_segment(Evaluation& result, const Program& program, std::int64_t row,
 
 }  // namespace
 
+DomainMeans domain_means(const Evaluation& evaluation) {
+  double plain = 0, pile = 0, weights = 0;
+  std::size_t domains = 0, of_the_pile = 0;
+  for (const DomainRow& row : evaluation.domains) {
+    if (row.tokens == 0) continue;  // no window of it was chosen
+    if (row.bytes == 0) return {};
+    const double bits = row.nats / (std::numbers::ln2 * double(row.bytes));
+    const double weight = pile_weight(row.domain);
+    plain += bits, ++domains;
+    pile += weight * bits, weights += weight, of_the_pile += weight > 0;
+  }
+  if (domains == 0) return {};
+  DomainMeans means{.plain = plain / double(domains)};
+  if (of_the_pile == domains) means.pile = pile / weights;
+  return means;
+}
+
 std::vector<PositionRow> position_bins(std::int64_t context) {
   std::vector<PositionRow> bins;
   for (std::int64_t first = 0; first < context; first = std::max<std::int64_t>(1, 2 * first)) {
@@ -45,26 +64,35 @@ std::vector<PositionRow> position_bins(std::int64_t context) {
 }
 
 std::optional<Evaluation> evaluate(Program& program, Queue& queue, const EvaluationWindows& windows,
-                                   const std::function<bool()>& go_on) {
+                                   const std::function<bool()>& go_on, Communicator* ranks) {
   const auto start = std::chrono::steady_clock::now();
   const std::int64_t B = program.options().rows, T = program.options().context;
-  Evaluation result{.protocol = "packed_windows",
+  const std::int64_t R = ranks ? ranks->size() : 1, r = ranks ? ranks->rank() : 0;
+  std::vector<double> losses(std::size_t(R * B * T));  // (R, B, T) of the batches of all ranks
+  Evaluation result{.protocol = name_of(windows.protocol()),
                     .coverage = windows.coverage(),
                     .digest = windows.digest(),
                     .positions = position_bins(T)};
   for (const auto& name : windows.domains()) result.domains.push_back({.domain = name});
   if (result.domains.empty()) result.domains.push_back({.domain = "all"});
 
-  for (std::int64_t first = 0; first < windows.size(); first += B) {
+  for (std::int64_t first = 0; first < windows.size(); first += R * B) {
     if (!go_on()) return std::nullopt;
-    windows.fill(first, {.rows = B,
-                         .context = T,
-                         .tokens = program.tokens(),
-                         .targets = program.targets()});
-    program.execute(queue);
-    for (std::int64_t row = 0; row < std::min(B, windows.size() - first); ++row)
+    if (const std::int64_t mine = first + r * B; mine < windows.size()) {
+      windows.fill(mine, {.rows = B,
+                          .context = T,
+                          .tokens = program.tokens(),
+                          .targets = program.targets()});
+      program.execute(queue);
+      for (std::int64_t i = 0; i < B * T; ++i) losses[std::size_t(r * B * T + i)] = program.loss(i);
+    }
+    if (ranks) {
+      ranks->all_gather({.data = losses.data(), .shape = {R * B * T}, .dtype = Dtype::f64});
+      ranks->wait();
+    }
+    for (std::int64_t row = 0; row < std::min(R * B, windows.size() - first); ++row)
       for (const auto& segment : windows.segments_of(first + row))
-        add_segment(result, program, row, segment);
+        add_segment(result, &losses[std::size_t(row * T)], segment);
   }
   result.seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();

@@ -4,6 +4,7 @@
 #include <functional>
 #include <optional>
 
+#include "core/communicator.hpp"
 #include "core/run_file.hpp"
 #include "data/evaluation_windows.hpp"
 #include "experiments/program.hpp"
@@ -13,10 +14,18 @@ namespace metascale {
 // Runs program (forward only, with losses) over all of windows. Losses are summed in f64 in the order of
 // windows and positions: the sums depend neither on the program's rows nor on threads beyond the losses' own
 // bits. The caller sets step, split, is_final and whether segments are kept.
-// go_on is asked between batches; when it says no, there is no result.
+// go_on is asked between batches; when it says no, there is no result. ranks: that share the windows, batch by
+// batch, and all get the result, whose bits do not depend on their number; go_on says the same to all. Null: one.
 std::optional<Evaluation> evaluate(
     Program& program, Queue& queue, const EvaluationWindows& windows,
-    const std::function<bool()>& go_on = [] { return true; });
+    const std::function<bool()>& go_on = [] { return true; }, Communicator* ranks = nullptr);
+
+// Bits per byte as a mean over the domains, each counted once, and by The Pile's weights of their bytes. Nothing
+// where a domain's bytes are not known, or it is none of The Pile's.
+struct DomainMeans {
+  std::optional<double> plain, pile;
+};
+DomainMeans domain_means(const Evaluation& evaluation);
 
 // Bins of the loss by position: 0, 1, 2-3, 4-7, ... up to context - 1.
 std::vector<PositionRow> position_bins(std::int64_t context);

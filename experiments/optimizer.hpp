@@ -1,26 +1,45 @@
 // AdamW over a model's parameters, in the groups that the model declares.
 #pragma once
 
+#include "experiments/birth.hpp"
 #include "experiments/config.hpp"
 #include "experiments/parameters.hpp"
+#include "experiments/shards.hpp"
 #include "kernels/queue.hpp"
 
 namespace metascale {
 
 class Optimizer {
  public:
-  Optimizer(const OptimizerConfig& config, const ParameterList& list, ParameterMemory& memory);
+  // births: of what grew. A parameter's time counts from its birth, as if it started afresh then; what
+  // the last growth added has its own multipliers of rate and decay.
+  Optimizer(const OptimizerConfig& config, const ParameterList& list, ParameterMemory& memory,
+            const Births& births = {});
+  // The part of it that a rank does: on the elements of its shard, whose moments alone it has.
+  Optimizer(const OptimizerConfig& config, const ParameterList& list, ParameterMemory& memory,
+            const Births& births, const Shards& shards);
 
-  void clear_gradients();
-  // Of all gradients together, before clipping. In f64; its bits do not depend on the number of threads.
-  double gradient_norm(Queue& queue);
+  void clear_gradients(Queue& queue);
+  // Of all gradients of the shard together, before clipping. In f64; its bits do not depend on the number of
+  // threads.
+  double squared_gradient_norm(Queue& queue);
   // Clips by the global norm (factor min(1, clip / (norm + 1e-6))) and updates. step: from 1.
   void update(Queue& queue, double rate, double norm, std::int64_t step);
 
  private:
+  struct Part {  // of one tensor, of one age, in one bucket of the shard
+    double rate_multiplier;
+    bool decay;
+    std::int64_t birth;
+    Shards::Piece piece;
+  };
+  void update(Queue& queue, const Part& part, double rate, double clip, std::int64_t step);
+
   const OptimizerConfig config_;
-  const ParameterList& list_;
   ParameterMemory& memory_;
+  std::vector<Shards::Piece> shard_;
+  std::vector<Part> parts_;
+  std::int64_t newest_ = 0;  // step of the last growth; 0: none
   Buffer partials_, sum_;
 };
 

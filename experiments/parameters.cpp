@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "core/random.hpp"
+#include "kernels/elementwise.hpp"
 
 namespace metascale {
 namespace {
@@ -65,13 +66,16 @@ std::int64_t ParameterList::non_embedding_count() const {
   return sum;
 }
 
-ParameterMemory::ParameterMemory(const ParameterList& list, Device device, Dtype dtype)
-    : dtype(dtype), elements(list.arena_elements()) {
+ParameterMemory::ParameterMemory(const ParameterList& list, Device device, Dtype dtype,
+                                 bool with_copies, std::optional<std::int64_t> moments)
+    : device(device), dtype(dtype), elements(list.arena_elements()) {
   const std::size_t bytes = std::size_t(elements) * size_of(dtype);
   values = Buffer(device, bytes);
   gradients = Buffer(device, bytes);
-  m = Buffer(device, bytes);
-  v = Buffer(device, bytes);
+  const std::size_t moment_bytes = std::size_t(moments.value_or(elements)) * size_of(dtype);
+  m = Buffer(device, moment_bytes);
+  v = Buffer(device, moment_bytes);
+  if (with_copies) copies = Buffer(device, std::size_t(elements) * size_of(Dtype::bf16));
 }
 
 Tensor ParameterMemory::tensor(const Buffer& arena, const ParameterList::Entry& entry) const {
@@ -84,10 +88,28 @@ Tensor ParameterMemory::whole(const Buffer& arena) const {
   return {.data = arena.data(), .shape = {elements}, .dtype = dtype};
 }
 
+Tensor ParameterMemory::copy(const ParameterList::Entry& entry) const {
+  if (copies.bytes() == 0) return {};
+  return {.data = copies.data() + std::size_t(entry.offset) * size_of(Dtype::bf16),
+          .shape = entry.spec.shape,
+          .dtype = Dtype::bf16};
+}
+
+void ParameterMemory::round_copies(Queue& queue) const {
+  if (copies.bytes() == 0) return;
+  const Tensor all{.data = copies.data(), .shape = {elements}, .dtype = Dtype::bf16};
+  run(queue, Cast{.y = all, .x = whole(values)});
+}
+
+std::vector<double> initial_values(const ParameterList::Entry& entry, std::uint64_t seed) {
+  std::vector<double> values(std::size_t(entry.spec.shape.size()));
+  fill_elements(entry, seed, values.data());
+  return values;
+}
+
 void initialise(const ParameterList& list, ParameterMemory& memory, std::uint64_t seed) {
   for (const auto& entry : list.entries()) {
-    std::vector<double> values(std::size_t(entry.spec.shape.size()));
-    fill_elements(entry, seed, values.data());
+    const std::vector<double> values = initial_values(entry, seed);
     with_float_type(memory.dtype, [&]<typename T>() {
       T* target = memory.tensor(memory.values, entry).pointer<T>();
       for (std::size_t i = 0; i < values.size(); ++i) target[i] = T(values[i]);

@@ -4,10 +4,12 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "kernels/memory.hpp"
+#include "kernels/queue.hpp"
 
 namespace metascale {
 
@@ -68,16 +70,24 @@ class ParameterList {
 
 // Values, gradients, first and second moments, each one arena of list.arena_elements().
 struct ParameterMemory {
-  ParameterMemory(const ParameterList& list, Device device, Dtype dtype);
+  // copies: of the values in bf16, for products with activations in bf16. moments: elements of m and v, where
+  // they are those of a shard [experiments/shards.hpp].
+  ParameterMemory(const ParameterList& list, Device device, Dtype dtype, bool with_copies = false,
+                  std::optional<std::int64_t> moments = {});
 
   Tensor tensor(const Buffer& arena, const ParameterList::Entry& entry) const;
   Tensor whole(const Buffer& arena) const;  // padding included: it stays zero
+  Tensor copy(const ParameterList::Entry& entry) const;  // in bf16; does not exist without copies
+  void round_copies(Queue& queue) const;  // after the values were written other than by the optimizer
 
+  Device device;
   Dtype dtype;
   std::int64_t elements;
-  Buffer values, gradients, m, v;
+  Buffer values, gradients, m, v, copies;
 };
 
+// The values that a parameter starts with, row-major.
+std::vector<double> initial_values(const ParameterList::Entry& entry, std::uint64_t seed);
 // Fills the values on the CPU by each parameter's rule.
 void initialise(const ParameterList& list, ParameterMemory& memory, std::uint64_t seed);
 

@@ -48,21 +48,23 @@ std::vector<ModelItem> recurrent_items(const ModelConfig& model) {
 }
 
 double causal_attention(const ModelConfig& model, std::int64_t context) {
-  return 2.0 * double(model.width) * double(context + 1);
+  return 2.0 * double(head_count(model) * model.head_size) * double(context + 1);
 }
 
 std::vector<ModelItem> transformer_items(const ModelConfig& model, std::int64_t context) {
   const std::int64_t L = model.layers, D = model.width, F = model.feed_forward;
+  const std::int64_t A = head_count(model) * model.head_size;  // D, unless heads were grown
   return {{"layer norms", 2 * D * (2 * L + 1), 0},
-          item_of({.name = "attention matrices", .matrices = 4 * D * D, .vectors = 4 * D}, L),
+          item_of({.name = "attention matrices", .matrices = 4 * A * D, .vectors = 3 * A + D}, L),
           item_of({.name = "attention", .forward = causal_attention(model, context)}, L),
           item_of({.name = "feed-forward", .matrices = 2 * D * F, .vectors = F + D}, L)};
 }
 
 std::vector<ModelItem> transformer_pp_items(const ModelConfig& model, std::int64_t context) {
   const std::int64_t L = model.layers, D = model.width, F = model.feed_forward;
+  const std::int64_t A = head_count(model) * model.head_size;
   return {{"norms", D * (2 * L + 1), 0},
-          item_of({.name = "attention matrices", .matrices = 4 * D * D}, L),
+          item_of({.name = "attention matrices", .matrices = 4 * A * D}, L),
           item_of({.name = "attention", .forward = causal_attention(model, context)}, L),
           item_of({.name = "feed-forward", .matrices = 3 * D * F}, L)};
 }

@@ -19,7 +19,11 @@ Program::Program(const ModelConfig& model, const ProgramOptions& options, Parame
     return externals_.back();
   };
   tokens_ = input("tokens", Dtype::i32);
-  Forward context{.tape = tape_, .config = model, .carry_state = options.carry_state};
+  const KeyValueCache cache{.capacity = options.cache, .position = &position_};
+  Forward context{.tape = tape_,
+                  .config = model,
+                  .carry_state = options.carry_state,
+                  .cache = options.cache ? &cache : nullptr};
   const ModelOutput output = forward(context, tokens_);
   if (options.logits) {
     logits_ = linear(tape_, output.hidden, output.head);
@@ -32,7 +36,7 @@ Program::Program(const ModelConfig& model, const ProgramOptions& options, Parame
   tape_.finish();
   for (const auto& [name, state] : tape_.carried_states()) {
     externals_.push_back(state.before);
-    externals_.push_back(state.after);
+    if (state.after.buffer != state.before.buffer) externals_.push_back(state.after);
   }
 }
 
@@ -43,38 +47,60 @@ std::size_t Program::bytes() const {
 }
 
 void Program::allocate(Device device, const ParameterMemory& parameters) {
+  if (device == Device::cuda && !tape_.carried_states().empty())
+    throw Error("a program that carries state runs on the CPU; use device: cpu", ExitCode::usage);
   planned_ = Buffer(device, tape_.planned_bytes());
   inputs_ = Buffer(device, bytes() - aligned(tape_.planned_bytes()));
   tape_.bind_memory(planned_.data());
-  tape_.bind_parameters(parameters.values.data(), parameters.gradients.data());
+  tape_.bind_parameters(parameters.values.data(), parameters.gradients.data(), parameters.copies.data());
   std::byte* next = inputs_.data();
   for (const Tensor& tensor : externals_) {
     tape_.bind(tensor, next);
     next += aligned(tensor.bytes());
   }
+  if (device != Device::cuda) return;
+  host_inputs_ = Buffer(Device::cpu, inputs_.bytes());
+  host_result_ = Buffer(Device::cpu, result().bytes());
 }
 
 void Program::set_scale(std::int64_t index, double scale) {
-  with_float_type(options_.tape.dtype, [&]<typename T>() { at<T>(scales_)[index] = T(scale); });
+  with_float_type(scales_.dtype, [&]<typename T>() { input<T>(scales_)[index] = T(scale); });
 }
 
-double Program::value(const Tensor& tensor, std::int64_t index) const {
-  return with_float_type(options_.tape.dtype, [&]<typename T>() {
-    return double(static_cast<const T*>(tape_.address(tensor))[index]);
+void Program::execute(Queue& queue, const std::function<void(std::size_t)>& after) {
+  if (host_inputs_.data())
+    copy_to_device(queue, inputs_.data(), host_inputs_.data(), host_inputs_.bytes());
+  tape_.execute(queue, after);
+  if (host_result_.data())
+    copy_to_host(queue, host_result_.data(), static_cast<const std::byte*>(tape_.address(result())),
+                 result().bytes());
+}
+
+double Program::value(const Tensor& tensor, const void* data, std::int64_t index) const {
+  if (tensor.dtype == Dtype::bf16) return double(static_cast<const bfloat16*>(data)[index]);
+  return with_float_type(tensor.dtype, [&]<typename T>() {
+    return double(static_cast<const T*>(data)[index]);
   });
 }
 
-double Program::loss(std::int64_t index) const { return value(losses_, index); }
-double Program::logit(std::int64_t index) const { return value(logits_, index); }
+double Program::result_at(std::int64_t index) const {
+  return value(result(), host_result_.data() ? host_result_.data() : tape_.address(result()), index);
+}
+
+double Program::loss(std::int64_t index) const { return result_at(index); }
+double Program::logit(std::int64_t index) const { return result_at(index); }
 
 void Program::advance_state() {
   for (const auto& [name, state] : tape_.carried_states())
-    std::memcpy(tape_.address(state.before), tape_.address(state.after), state.before.bytes());
+    if (state.after.buffer != state.before.buffer)
+      std::memcpy(tape_.address(state.before), tape_.address(state.after), state.before.bytes());
+  position_ += options_.context;
 }
 
 void Program::reset_state() {
   for (const auto& [name, state] : tape_.carried_states())
     std::memset(tape_.address(state.before), 0, state.before.bytes());
+  position_ = 0;
 }
 
 void Program::poison() { std::memset(planned_.data(), 0xff, planned_.bytes()); }
@@ -85,7 +111,7 @@ std::vector<double> Program::state(const std::string& name) const {
     throw Error(concat("the model carries no state '", name, "'"));
   std::vector<double> values;
   for (std::int64_t i = 0; i < found->second.after.size(); ++i)
-    values.push_back(value(found->second.after, i));
+    values.push_back(value(found->second.after, tape_.address(found->second.after), i));
   return values;
 }
 

@@ -14,6 +14,7 @@ struct ProgramOptions {
   TapeOptions tape;
   bool carry_state = false;  // recurrent models, forward only: state stays from one execution to the next
   bool logits = false;       // forward only: all logits instead of losses
+  std::int64_t cache = 0;    // Transformers, forward only, one row: tokens whose keys and values are kept
 };
 
 class Program {
@@ -23,19 +24,23 @@ class Program {
   Program(const Program&) = delete;
   Program& operator=(const Program&) = delete;
 
-  // Memory for activations, inputs and carried state; parameters are the caller's.
+  // Memory for activations, inputs and carried state; parameters are the caller's, on the same device. Throws
+  // Error{usage} where a GPU is to carry state.
   void allocate(Device device, const ParameterMemory& parameters);
 
-  // Inputs, filled by the caller before execute. scales: only when training.
-  std::int32_t* tokens() { return at<std::int32_t>(tokens_); }    // (B, T)
-  std::int32_t* targets() { return at<std::int32_t>(targets_); }  // (B, T)
-  void set_scale(std::int64_t index, double scale);               // of row * T + position
-  void execute(Queue& queue) const { tape_.execute(queue); }
+  // Inputs, on the host whatever the device is, filled by the caller before execute. scales: only when training.
+  std::int32_t* tokens() { return input<std::int32_t>(tokens_); }    // (B, T)
+  std::int32_t* targets() { return input<std::int32_t>(targets_); }  // (B, T)
+  void set_scale(std::int64_t index, double scale);                  // of row * T + position
+  // Returns when losses or logits can be read. after: as Tape::execute calls it.
+  void execute(Queue& queue, const std::function<void(std::size_t)>& after = {});
 
   double loss(std::int64_t index) const;                 // nats of row * T + position
   double logit(std::int64_t index) const;                // of (row * T + position) * V + id
   void advance_state();                                  // carried state: after becomes before
-  void reset_state();                                    // carried state: zero
+  void reset_state();                                    // carried state: zero, at position 0
+  std::int64_t position() const { return position_; }    // tokens that the state has seen
+  void set_position(std::int64_t position) { position_ = position; }  // of a state that was restored
   std::vector<double> state(const std::string& name) const;
 
   void poison();  // tests: fills planned memory with NaN, which an execution must not see
@@ -45,17 +50,23 @@ class Program {
   std::size_t bytes() const;  // of allocate(), parameters not counted
 
  private:
+  const Tensor& result() const { return options_.logits ? logits_ : losses_; }
   template <typename T>
-  T* at(const Tensor& tensor) {
-    return static_cast<T*>(tape_.address(tensor));
+  T* input(const Tensor& tensor) {
+    auto* address = static_cast<std::byte*>(tape_.address(tensor));
+    return reinterpret_cast<T*>(host_inputs_.data() ? host_inputs_.data() + (address - inputs_.data())
+                                                    : address);
   }
-  double value(const Tensor& tensor, std::int64_t index) const;
+  double value(const Tensor& tensor, const void* data, std::int64_t index) const;
+  double result_at(std::int64_t index) const;
 
   ProgramOptions options_;
+  std::int64_t position_ = 0;
   Tape tape_;
   Tensor tokens_, targets_, scales_, losses_, logits_;
   std::vector<Tensor> externals_;
   Buffer planned_, inputs_;
+  Buffer host_inputs_, host_result_;  // of a GPU's
 };
 
 }  // namespace metascale

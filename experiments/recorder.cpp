@@ -31,63 +31,78 @@ double now_utc() {
 
 }  // namespace
 
-Recorder::Recorder(fs::path run_folder, RunLog head)
-    : folder_(std::move(run_folder)),
-      journal_(folder_ / "journal.jsonl"),
-      found_(existing_log(folder_ / "journal.jsonl")),
-      log_(std::move(head)) {
+Recorder::Recorder(fs::path run_folder, RunLog head, bool writes)
+    : folder_(std::move(run_folder)), log_(std::move(head)) {
+  if (!writes) return;
+  journal_.emplace(folder_ / "journal.jsonl");
+  found_ = existing_log(folder_ / "journal.jsonl");
   if (found_) attempt_ = attempts_in(*found_) + 1;
 }
 
 void Recorder::resume(std::int64_t step) {
+  if (!journal_) return;
   if (found_) log_.facts.merge(found_->facts);  // those that earlier attempts found out
-  journal_.header(log_);
+  journal_->header(log_);
   if (found_) {
-    journal_.resume(step, attempt_);
     log_.steps = std::move(found_->steps);
     log_.evaluations = std::move(found_->evaluations);
     log_.events = std::move(found_->events);
-    std::erase_if(log_.steps, [&](const StepRow& row) { return row.step > step; });
-    std::erase_if(log_.evaluations, [&](const Evaluation& row) { return row.step > step; });
     found_.reset();
+    supersede_after(step);
   }
 }
 
+void Recorder::roll_back(std::int64_t step) {
+  if (journal_) supersede_after(step);
+}
+
+void Recorder::supersede_after(std::int64_t step) {
+  journal_->resume(step, attempt_);
+  std::erase_if(log_.steps, [&](const StepRow& row) { return row.step > step; });
+  std::erase_if(log_.evaluations, [&](const Evaluation& row) { return row.step > step; });
+}
+
 void Recorder::append(const StepRow& row) {
-  journal_.append(row);
+  if (!journal_) return;
+  journal_->append(row);
   log_.steps.push_back(row);
 }
 
 void Recorder::append(const Evaluation& evaluation) {
+  if (!journal_) return;
   std::string segments_file;
   if (!evaluation.segments.empty()) {
     segments_file = fmt::format("evaluations/{}-step-{}.bin", evaluation.split, evaluation.step);
     fs::create_directories(folder_ / "evaluations");
     write_segments(folder_ / segments_file, evaluation);
   }
-  journal_.append(evaluation, segments_file);
+  journal_->append(evaluation, segments_file);
   log_.evaluations.push_back(evaluation);
   sync();
 }
 
 void Recorder::event(const std::string& kind, std::int64_t step, const std::string& message) {
+  if (!journal_) return;
   const Event event{
       .time = now_utc(), .step = step, .attempt = attempt_, .kind = kind, .message = message};
-  journal_.append(event);
+  journal_->append(event);
   log_.events.push_back(event);
 }
 
 void Recorder::set_fact(const std::string& key, const std::string& value) {
+  if (!journal_) return;
   log_.facts[key] = value;
-  journal_.header(log_);
+  journal_->header(log_);
 }
 
 void Recorder::sync() {
-  journal_.sync();
+  if (!journal_) return;
+  journal_->sync();
   synced_ = Clock::now();
 }
 
 void Recorder::snapshot() {
+  if (!journal_) return;
   const auto start = Clock::now();
   write_run_file(folder_ / "run.h5", log_);
   written_ = Clock::now();

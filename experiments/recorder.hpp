@@ -12,11 +12,14 @@ namespace metascale {
 
 class Recorder {
  public:
-  // head: run id, configuration, facts, environment. An existing journal is read and gone on with.
-  Recorder(std::filesystem::path run_folder, RunLog head);
+  // head: run id, configuration, facts, environment. An existing journal is read and gone on with. writes: false
+  // on the ranks that leave this to rank 0; theirs reads and writes nothing, and its log stays empty.
+  Recorder(std::filesystem::path run_folder, RunLog head, bool writes = true);
 
   // The run goes on from the checkpoint of this step (0: from the start); later rows are superseded.
   void resume(std::int64_t step);
+  // Within an attempt, the same: rows after the step are superseded.
+  void roll_back(std::int64_t step);
   std::int32_t attempt() const { return attempt_; }
   const RunLog& log() const { return log_; }
 
@@ -32,9 +35,10 @@ class Recorder {
   void tick();
 
  private:
+  void supersede_after(std::int64_t step);
   using Clock = std::chrono::steady_clock;
   std::filesystem::path folder_;
-  Journal journal_;  // before what is read of it: it cuts a torn last line, which may be all there is
+  std::optional<Journal> journal_;  // before what is read of it: it cuts a torn last line, which may be all there is
   std::optional<RunLog> found_;
   RunLog log_;
   std::int32_t attempt_ = 1;

@@ -2,13 +2,17 @@
 
 #include <fmt/format.h>
 #include <omp.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "core/match_key.hpp"
-#include "experiments/evaluation.hpp"
+#include "experiments/lineage.hpp"
 #include "experiments/plan.hpp"
+#include "experiments/precision.hpp"
 #include "experiments/schedule.hpp"
+#include "kernels/gpu_ranks.hpp"
 
 namespace metascale {
 namespace {
@@ -16,39 +20,12 @@ namespace {
 // Windows of one forward when the configuration leaves it to us: as many as keep activations below this.
 constexpr std::size_t comfortable_bytes = std::size_t(1) << 30;
 
-TapeOptions tape_options(const TrainingConfig& training, bool for_training) {
-  return {.dtype = training.precision == Precision::f64 ? Dtype::f64 : Dtype::f32,
-          .bf16 = training.precision == Precision::bf16,
-          .training = for_training,
-          .recompute = training.recompute};
-}
-
 void refuse_what_is_not_built(const RunConfig& config) {
-  if (config.device == Device::cuda)
-    throw Error("device: cuda: this program was built for the CPU only; use device: cpu",
-                ExitCode::unavailable);
   if (config.training.wkv == WkvForm::chunked)
     throw Error("training.wkv: chunked is a form of the GPU kernels; on the CPU use scan or auto",
                 ExitCode::usage);
-  if (config.training.non_finite == NonFinite::roll_back)
-    throw Error("policy.non_finite: roll_back is not built yet; use stop or skip", ExitCode::usage);
   if (config.data.reset_at_documents)
     throw Error("data.reset_at_documents: true is not built yet; use false", ExitCode::usage);
-  if (config.evaluation.protocol != "packed_windows")
-    throw Error(fmt::format("evaluation.protocol: {} is not built yet; use packed_windows",
-                            config.evaluation.protocol),
-                ExitCode::usage);
-}
-
-// Somebody else's file says nothing of its ids: they are held against the tokenizer's.
-TokenFile open_tokens(const std::filesystem::path& path, const Tokenizer& tokenizer) {
-  TokenFile file(path, {.vocabulary = tokenizer.vocabulary(),
-                        .end_of_document = tokenizer.end_of_document()});
-  if (file.has_info() && file.info().tokenizer_identity != tokenizer.identity())
-    throw Error(fmt::format("{}: made with tokenizer {}, but the run's is {}; prepare it anew",
-                            path.string(), file.info().tokenizer_identity, tokenizer.identity()),
-                ExitCode::usage);
-  return file;
 }
 
 const RunConfig& checked(const RunConfig& config) {
@@ -56,60 +33,116 @@ const RunConfig& checked(const RunConfig& config) {
   return config;
 }
 
-Order order_of(const RunConfig& config, const TokenFile& file) {
-  return make_order(parse_order_kind(config.data.order),
-                    mix_seeds(config.data.order_seed, config.seed), file.tokens(),
-                    config.training.context);
+// One rank owns all in one piece; several reduce their buckets while the backward goes on.
+Shards shards_of(const ParameterList& list, const Tape& tape, const Communicator& ranks) {
+  if (ranks.size() == 1) return Shards(list.arena_elements());
+  return Shards(gradient_buckets(list, tape, bucket_elements), ranks.rank(), ranks.size());
+}
+
+// The cores that this process may use, shared with the ranks beside it that may use them too.
+std::int64_t cores_of_rank(const Communicator& ranks) {
+  const int online = std::max(1, int(::sysconf(_SC_NPROCESSORS_ONLN)) / ranks.ranks_here());
+  // A batch system that pins nobody to cores is obeyed through OMP_NUM_THREADS.
+  const int allowed = std::min(omp_get_num_procs(), omp_get_max_threads());
+  return ranks.ranks_here() == 1 ? allowed : std::min(allowed, online);
+}
+
+// Of the ranks on one machine each takes its own, unless the launcher shows every rank only one.
+int gpu_of_rank(const Communicator& ranks) {
+  if (ranks.rank_here() == 0) return 0;
+  try {
+    gpu_info(ranks.rank_here());
+    return ranks.rank_here();
+  } catch (const Error&) {
+    return 0;  // NCCL refuses two ranks on one GPU
+  }
 }
 
 }  // namespace
 
-RunContext::RunContext(const RunConfig& config, const std::optional<TrainingState>& start)
+RunContext::RunContext(const RunConfig& config, const std::optional<TrainingState>& start,
+                       Communicator* ranks)
     : config_(checked(config)),
-      tokenizer_(make_tokenizer(config.data.tokenizer)),
-      train_(open_tokens(config.data.train, *tokenizer_)),
-      batches_(train_, order_of(config, train_), config.training.context,
-               config.training.batch_tokens / config.training.context) {
-  if (train_.vocabulary() > config.model.vocabulary)
-    throw Error(fmt::format("data.vocabulary: {} ids are too few: {} was made with {}",
-                            config.model.vocabulary, config.data.train.string(),
-                            train_.vocabulary()),
-                ExitCode::usage);
+      ranks_(ranks ? *ranks : single_),
+      data_(open_run_data(config_)) {
   if (start) state = *start;
-  state.data_fingerprint = train_.fingerprint();
+  state.data_fingerprint = data_->fingerprint();
   if (start && start->data_fingerprint != state.data_fingerprint)
     throw Error(fmt::format("{}: not the tokens that this run was trained on so far (fingerprint "
                             "{}, checkpoint {})",
-                            config.data.train.string(), state.data_fingerprint,
-                            start->data_fingerprint),
+                            data_->words(), state.data_fingerprint, start->data_fingerprint),
                 ExitCode::bad_input);
-  if (!start) {
-    state.threads = config.threads > 0 ? config.threads : omp_get_num_procs();
-    state.micro_batch = config.training.micro_batch > 0 ? config.training.micro_batch
-                                                        : micro_batch_for(batches_.rows());
+  if (config.device == Device::cuda) {
+    gpu_.emplace(GpuOptions{.index = gpu_of_rank(ranks_)});
+    queue_.device = Device::cuda;
+    queue_.cuda = gpu_->queue();
   }
+  choose_micro_batch(start);
   queue_.cpu.threads = int(state.threads);
   const ProgramOptions options{.rows = state.micro_batch,
                                .context = config.training.context,
-                               .tape = tape_options(config.training, true)};
+                               .tape = tape_options(config.training, config.device, true)};
   training_ = std::make_unique<Program>(config.model, options, list_);
-  memory_ = std::make_unique<ParameterMemory>(list_, Device::cpu, options.tape.dtype);
-  training_->allocate(Device::cpu, *memory_);
-  optimizer_ = std::make_unique<Optimizer>(config.training.optimizer, list_, *memory_);
-  flops_per_token_ = count_model(config.model, config.training.context).flops_per_token;
+  shards_ = std::make_unique<Shards>(shards_of(list_, training_->tape(), ranks_));
+  memory_ = std::make_unique<ParameterMemory>(list_, config.device, options.tape.dtype,
+                                              options.tape.bf16_storage, shards_->moment_elements());
+  if ((gpu_ || ranks_.size() > 1) && ranks_.rank() == 0)
+    host_memory_ = std::make_unique<ParameterMemory>(list_, Device::cpu, options.tape.dtype);
+  training_->allocate(config.device, *memory_);
+  optimizer_ = std::make_unique<Optimizer>(config.training.optimizer, list_, *memory_,
+                                           births_of(config), *shards_);
+  if (ranks_.size() == 1) return;
+  if (gpu_) gpus_ = connect_gpus(queue_, ranks_);
+  parallel_ = std::make_unique<DataParallel>(ranks_, gpus_ ? *gpus_ : ranks_, *shards_, *memory_);
 }
 
-// The largest divisor of the batch whose activations stay comfortable.
+// What a checkpoint says stays, unless there are now more ranks than such micro-batches.
+void RunContext::choose_micro_batch(const std::optional<TrainingState>& start) {
+  if (!start) {
+    state.threads = config_.threads > 0 ? config_.threads : cores_of_rank(ranks_);
+    state.micro_batch = config_.training.micro_batch > 0 ? config_.training.micro_batch
+                                                         : micro_batch_for(data_->rows());
+  }
+  state.ranks = ranks_.size();
+  state.micro_batch = shared_micro_batch(data_->rows(), ranks_.size(), state.micro_batch);
+}
+
+void RunContext::fetch_parameters() {
+  const HostArenas whole = host_memory_ ? arenas_of(*host_memory_) : HostArenas{};
+  if (parallel_) return parallel_->gather(queue_, host_memory_ ? &whole : nullptr);
+  if (!host_memory_) return;
+  for (const auto arena : {&ParameterMemory::values, &ParameterMemory::m, &ParameterMemory::v})
+    copy_to_host(queue_, ((*host_memory_).*arena).data(), ((*memory_).*arena).data(),
+                 ((*memory_).*arena).bytes());
+}
+
+void RunContext::parameters_changed() {
+  const HostArenas whole = host_memory_ ? arenas_of(*host_memory_) : HostArenas{};
+  if (parallel_)
+    parallel_->scatter(queue_, host_memory_ ? &whole : nullptr);
+  else if (host_memory_)
+    for (const auto arena : {&ParameterMemory::values, &ParameterMemory::m, &ParameterMemory::v})
+      copy_to_device(queue_, ((*memory_).*arena).data(), ((*host_memory_).*arena).data(),
+                     ((*memory_).*arena).bytes());
+  memory_->round_copies(queue_);
+}
+
+// The largest divisor of the batch whose activations stay comfortable: on a GPU, in nine tenths of what the
+// parameters leave of its memory.
 std::int64_t RunContext::micro_batch_for(std::int64_t rows) const {
-  for (std::int64_t parts = 1; parts < rows; ++parts) {
+  const auto parameters = [](const ParameterList& list) {
+    return std::size_t(list.arena_elements()) * (4 * size_of(Dtype::f32) + size_of(Dtype::bf16));
+  };
+  for (std::int64_t parts = ranks_.size(); parts < rows; parts += ranks_.size()) {
     if (rows % parts != 0) continue;
     ParameterList list;
     const Program plan(config_.model,
                        {.rows = rows / parts,
                         .context = config_.training.context,
-                        .tape = tape_options(config_.training, true)},
+                        .tape = tape_options(config_.training, config_.device, true)},
                        list);
-    if (plan.bytes() <= comfortable_bytes) return rows / parts;
+    const std::size_t room = gpu_ ? gpu_->memory().free_bytes / 10 * 9 : comfortable_bytes;
+    if (plan.bytes() + (gpu_ ? parameters(list) : 0) <= room) return rows / parts;
   }
   return 1;
 }
@@ -117,11 +150,12 @@ std::int64_t RunContext::micro_batch_for(std::int64_t rows) const {
 double RunContext::accumulate_gradients() {
   const std::int64_t T = config_.training.context, B = state.micro_batch;
   std::vector<float> weights(std::size_t(B * T));
-  const double total = double(batches_.rows() * T);  // every target of a training window is scored
+  const double total = double(data_->scored_in_step());
   double nats = 0;
-  optimizer_->clear_gradients();
-  for (std::int64_t row = 0; row < batches_.rows(); row += B) {
-    batches_.fill(state.step, row,
+  optimizer_->clear_gradients(queue_);
+  const Range mine = part_of(data_->rows() / B, ranks_.rank(), ranks_.size());
+  for (std::int64_t part = mine.begin; part < mine.end; ++part) {
+    data_->fill(state.step + state.skipped_batches, part * B,
                   {.rows = B,
                    .context = T,
                    .tokens = training_->tokens(),
@@ -129,46 +163,46 @@ double RunContext::accumulate_gradients() {
                    .weights = weights.data()});
     for (std::int64_t i = 0; i < B * T; ++i)
       training_->set_scale(i, double(weights[std::size_t(i)]) / total);
-    training_->execute(queue_);
+    if (parallel_ && part + 1 == mine.end)
+      parallel_->execute_and_reduce(*training_, queue_);
+    else
+      training_->execute(queue_);
     for (std::int64_t i = 0; i < B * T; ++i)
       nats += double(weights[std::size_t(i)]) * training_->loss(i);
   }
-  return nats / total;
+  return nats;
 }
 
-StepRow RunContext::train_step() {
+StepRow RunContext::train_step(const std::function<bool(const StepRow&)>& accepts) {
   StepRow row{.step = state.step + 1};
-  row.loss = accumulate_gradients();
-  row.gradient_norm = optimizer_->gradient_norm(queue_);
+  double sums[] = {accumulate_gradients(), optimizer_->squared_gradient_norm(queue_)};
+  ranks_.all_reduce({.data = sums, .shape = {2}, .dtype = Dtype::f64}, Reduction::sum);
+  ranks_.wait();
+  row.loss = sums[0] / double(data_->scored_in_step());
+  row.gradient_norm = std::sqrt(sums[1]);
   row.learning_rate = learning_rate(config_.training, row.step);
-  if (std::isfinite(row.loss) && std::isfinite(row.gradient_norm))
+  if (std::isfinite(row.loss) && std::isfinite(row.gradient_norm) && (!accepts || accepts(row))) {
     optimizer_->update(queue_, row.learning_rate, row.gradient_norm, row.step);
-  state.digest = batches_.digest(state.digest, state.step);
+    if (parallel_) parallel_->gather_values(queue_);
+  }
+  state.digest = data_->digest(state.digest, state.step + state.skipped_batches);
   state.step = row.step;
   state.tokens += config_.training.batch_tokens;
   row.tokens = state.tokens;
-  row.flops = double(state.tokens) * flops_per_token_;
+  row.flops = lineage_flops(config_, double(state.tokens));
   row.digest = state.digest;
   return row;
 }
 
 std::optional<Evaluation> RunContext::evaluate_split(const std::string& split, bool is_final,
                                                      const std::function<bool()>& go_on) {
-  const auto& path = split == "test" ? config_.data.test : config_.data.validation;
-  const TokenFile file = open_tokens(path, *tokenizer_);
-  const EvaluationWindows windows(
-      file, *tokenizer_, config_.training.context,
-      is_final ? config_.evaluation.final_windows : config_.evaluation.windows);
-  if (!evaluation_) {
-    evaluation_ = std::make_unique<Program>(
-        config_.model,
-        ProgramOptions{.rows = state.micro_batch,
-                       .context = config_.training.context,
-                       .tape = tape_options(config_.training, false)},
-        list_);
-    evaluation_->allocate(Device::cpu, *memory_);
-  }
-  auto result = evaluate(*evaluation_, queue_, windows, go_on);
+  auto result = data_->evaluate(split, is_final,
+                                {.queue = queue_,
+                                 .list = list_,
+                                 .memory = *memory_,
+                                 .micro_batch = state.micro_batch,
+                                 .ranks = ranks_,
+                                 .go_on = go_on});
   if (!result) return std::nullopt;
   result->step = state.step;
   result->split = split;
@@ -196,31 +230,27 @@ std::map<std::string, std::string> RunContext::facts() const {
       {"non_embedding_parameters", number(counts.non_embedding_parameters)},
       {"flops_per_token", number(counts.flops_per_token)},
       {"training_flops",
-       number(counts.flops_per_token * double(training.steps) * double(training.batch_tokens))},
+       number(lineage_flops(config_, double(training.steps) * double(training.batch_tokens)))},
       {"tokens_planned", number(training.steps * training.batch_tokens)},
       {"steps_planned", number(training.steps)},
       {"batch_tokens", number(training.batch_tokens)},
       {"context", number(training.context)},
       {"precision", name_of(training.precision)},
-      {"tokenizer", tokenizer_->identity()},
       {"data_name", config_.data.name},
       {"data_digest", state.data_fingerprint},
-      {"data_order", fmt::format("{}, seeds {} and {}", config_.data.order,
-                                 config_.data.order_seed, config_.seed)},
-      {"evaluation", config_.evaluation.protocol + ", " +
-                         (config_.evaluation.final_windows > 0
-                              ? fmt::format("{} windows", config_.evaluation.final_windows)
-                              : std::string("all windows"))},
-      {"device", "cpu"},
+      {"device", gpu_ ? gpu_->info().name : "cpu"},
+      {"attention", gpu_ ? gpu_->attention() : "own"},
       {"threads", number(state.threads)},
       {"micro_batch", number(state.micro_batch)},
+      {"ranks", number(state.ranks)},
       {"layers", number(config_.model.layers)},
       {"width", number(config_.model.width)},
       {"head_size", number(config_.model.head_size)},
       {"feed_forward", number(config_.model.feed_forward)},
       {"activation_bytes", number(training_->bytes())},
-      {"epochs_planned", number(batches_.epochs(training.steps))},
   });
+  facts.merge(data_->facts());
+  facts.merge(lineage_facts(config_));
   expect_complete(match_key_of(facts));
   return facts;
 }

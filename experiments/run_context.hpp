@@ -8,49 +8,61 @@
 #include <optional>
 
 #include "core/run_file.hpp"
-#include "data/batches.hpp"
-#include "data/evaluation_windows.hpp"
-#include "data/tokenizer.hpp"
 #include "experiments/checkpoint.hpp"
 #include "experiments/config.hpp"
+#include "experiments/data_parallel.hpp"
 #include "experiments/optimizer.hpp"
 #include "experiments/program.hpp"
+#include "experiments/run_data.hpp"
+#include "kernels/gpu.hpp"
 
 namespace metascale {
 
 class RunContext {
  public:
-  // start: what a checkpoint says (threads and micro-batch that a resumed run keeps), or nothing.
-  RunContext(const RunConfig& config, const std::optional<TrainingState>& start);
+  // start: what a checkpoint says (threads and micro-batch that a resumed run keeps), or nothing. ranks: that
+  // train the run together, all with the same configuration and start; null: this process alone. Where there
+  // are several, all of them call the functions below, in the same order.
+  RunContext(const RunConfig& config, const std::optional<TrainingState>& start,
+             Communicator* ranks = nullptr);
 
   // The next update: fills state.step etc. on success. Returns its row (attempt and seconds set by the
-  // caller). A loss or norm that is not finite is in the row; parameters are then unchanged.
-  StepRow train_step();
+  // caller). A loss or norm that is not finite is in the row; parameters are then unchanged, as they are when
+  // accepts says no to the row, whose step and digest are not filled in yet.
+  StepRow train_step(const std::function<bool(const StepRow&)>& accepts = {});
   // Nothing if go_on, asked between batches, said no.
   std::optional<Evaluation> evaluate_split(const std::string& split, bool is_final,
                                            const std::function<bool()>& go_on);
 
   TrainingState state;
   const ParameterList& parameters() const { return list_; }
-  ParameterMemory& memory() { return *memory_; }
+  // Values and moments on the host. On a GPU, and where there are several ranks, they are a copy, which rank 0
+  // alone has: fetch_parameters before they are read, parameters_changed after they were written.
+  ParameterMemory& memory() { return host_memory_ ? *host_memory_ : *memory_; }
+  void fetch_parameters();
+  void parameters_changed();
 
   // What is logged once: parameters, FLOPs, digests, what pairs must agree on.
   std::map<std::string, std::string> facts() const;
 
  private:
-  double accumulate_gradients();  // of the next batch; its mean loss in nats per token
+  double accumulate_gradients();  // of this rank's rows of the next batch; the sum of their losses in nats
+  void choose_micro_batch(const std::optional<TrainingState>& start);
   std::int64_t micro_batch_for(std::int64_t rows) const;
 
   const RunConfig config_;
-  std::unique_ptr<Tokenizer> tokenizer_;
-  TokenFile train_;
-  Batches batches_;
   ParameterList list_;
-  std::unique_ptr<Program> training_, evaluation_;
-  std::unique_ptr<ParameterMemory> memory_;
+  SingleCommunicator single_;
+  Communicator& ranks_;
+  std::optional<Gpu> gpu_;  // before all memory on it
+  std::unique_ptr<RunData> data_;
+  std::unique_ptr<Program> training_;
+  std::unique_ptr<ParameterMemory> memory_, host_memory_;
+  std::unique_ptr<Shards> shards_;
   std::unique_ptr<Optimizer> optimizer_;
+  std::unique_ptr<Communicator> gpus_;      // of the ranks, where they have some
+  std::unique_ptr<DataParallel> parallel_;  // where there are several ranks
   Queue queue_;
-  double flops_per_token_ = 0;
 };
 
 }  // namespace metascale

@@ -45,12 +45,26 @@ Tape::Carried Tape::carried(const std::string& name, Shape shape) {
   return state;
 }
 
+Tensor Tape::kept_state(const std::string& name, Shape shape) {
+  const Tensor state = add_buffer(Home::external, shape, options_.dtype, 0);
+  if (!carried_.emplace(name, Carried{.before = state, .after = state}).second)
+    throw Error(concat("carried state '", name, "' was declared twice"));
+  return state;
+}
+
 Tensor Tape::parameter(const ParameterSpec& spec) {
   const auto& entry = parameters_.declare(spec);
   const Tensor value = add_buffer(Home::parameter, spec.shape, options_.dtype, entry.offset);
   gradients_[value.buffer] =
       add_buffer(Home::parameter_gradient, spec.shape, options_.dtype, entry.offset);
   return value;
+}
+
+Tensor Tape::operand(const Tensor& parameter) {
+  if (!options_.bf16_storage) return parameter;
+  const BufferRecord& record = buffers_.at(std::size_t(parameter.buffer));
+  if (record.home != Home::parameter) throw Error("Tape::operand: not a parameter");
+  return add_buffer(Home::parameter_copy, parameter.shape, Dtype::bf16, record.offset);
 }
 
 void Tape::append(std::unique_ptr<Step> step) {
@@ -252,11 +266,15 @@ void Tape::bind_memory(std::byte* memory) {
   attach();
 }
 
-void Tape::bind_parameters(std::byte* values, std::byte* gradients) {
+void Tape::bind_parameters(std::byte* values, std::byte* gradients, std::byte* copies) {
+  if (options_.bf16_storage && copies == nullptr)
+    throw Error("activations in bf16 need bf16 copies of the parameters (ParameterMemory::copies)");
   for (auto& buffer : buffers_) {
     const std::int64_t offset = buffer.offset * std::int64_t(size_of(options_.dtype));
     if (buffer.home == Home::parameter) buffer.data = values + offset;
     if (buffer.home == Home::parameter_gradient) buffer.data = gradients + offset;
+    if (buffer.home == Home::parameter_copy)
+      buffer.data = copies + buffer.offset * std::int64_t(size_of(Dtype::bf16));
   }
   attach();
 }
@@ -279,8 +297,21 @@ void* Tape::address(const Tensor& tensor) const {
   return buffers_.at(std::size_t(tensor.buffer)).data;
 }
 
-void Tape::execute(Queue& queue) const {
-  for (const auto& step : steps_) step->execute(queue);
+void Tape::execute(Queue& queue, const std::function<void(std::size_t)>& after) const {
+  for (std::size_t i = 0; i < steps_.size(); ++i) {
+    steps_[i]->execute(queue);
+    if (after) after(i);
+  }
+}
+
+std::map<std::int64_t, std::size_t> Tape::gradients_ready() const {
+  std::map<std::int64_t, std::size_t> ready;
+  for (const BufferRecord& buffer : buffers_) {
+    if (buffer.home != Home::parameter_gradient || buffer.last < 0) continue;
+    auto& step = ready[buffer.offset];
+    step = std::max(step, std::size_t(buffer.last));
+  }
+  return ready;
 }
 
 }  // namespace metascale

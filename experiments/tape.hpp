@@ -25,10 +25,12 @@ namespace metascale {
 
 
 struct TapeOptions {
-  Dtype dtype = Dtype::f32;   // of activations and parameters
+  Dtype dtype = Dtype::f32;   // computed in
   bool bf16 = false;          // round the operands of matrix products to bfloat16
+  bool bf16_storage = false;  // keep activations and their gradients in bfloat16; needs bf16
   bool training = true;       // record the backward
   Recompute recompute = Recompute::none;
+  Device device = Device::cpu;  // sizes of scratch
 };
 
 // A recorded operator, its type erased.
@@ -57,10 +59,19 @@ class Tape {
     Tensor before, after;
   };
   Carried carried(const std::string& name, Shape shape);
+  // State that an execution changes in place: before and after are one buffer.
+  Tensor kept_state(const std::string& name, Shape shape);
   // Declares a parameter at its first use and returns it.
   Tensor parameter(const ParameterSpec& spec);
 
-  Tensor activation(Shape shape) { return internal(shape, options_.dtype); }
+  // The parameter as matrix products read it: itself, or its bf16 copy where activations are bf16.
+  Tensor operand(const Tensor& parameter);
+
+  Tensor activation(Shape shape) {
+    return internal(shape, options_.bf16_storage ? Dtype::bf16 : options_.dtype);
+  }
+  // What is kept exact whatever the activations are: row statistics, states, losses.
+  Tensor statistic(Shape shape) { return internal(shape, options_.dtype); }
   Tensor scratch(Shape shape, Dtype dtype) { return internal(shape, dtype); }
 
   // What the caller reads after an execution: its memory is not used again within it.
@@ -96,16 +107,19 @@ class Tape {
 
   // Attaches memory: planned buffers to `memory` (planned_bytes long), parameters to their arenas.
   void bind_memory(std::byte* memory);
-  void bind_parameters(std::byte* values, std::byte* gradients);
+  void bind_parameters(std::byte* values, std::byte* gradients, std::byte* copies = nullptr);
   void bind(const Tensor& external, void* data);  // an input or carried state
   const std::map<std::string, Carried>& carried_states() const { return carried_; }
   void* address(const Tensor& tensor) const;      // after binding
 
-  void execute(Queue& queue) const;
+  // after: called with the number of each operator that was executed.
+  void execute(Queue& queue, const std::function<void(std::size_t)>& after = {}) const;
+  // By offset in the arenas, the number of the operator after which a parameter's gradient is complete.
+  std::map<std::int64_t, std::size_t> gradients_ready() const;
   std::size_t step_count() const { return steps_.size(); }
 
  private:
-  enum class Home { planned, external, parameter, parameter_gradient };
+  enum class Home { planned, external, parameter, parameter_copy, parameter_gradient };
   struct BufferRecord {
     Home home = Home::planned;
     std::size_t bytes = 0;

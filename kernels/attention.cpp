@@ -31,7 +31,7 @@ void AttentionForward::check() const {
   expect_shape("AttentionForward.v", v, k.shape, "the shape of k");
   expect_shape("AttentionForward.y", y, q.shape, "the shape of q");
   expect_shape("AttentionForward.lse", lse, {B, H, T}, "one number per query");
-  expect_one_float_dtype("AttentionForward", *this);
+  expect_float_dtypes("AttentionForward", *this);
 }
 
 Cost AttentionForward::cost() const {
@@ -50,7 +50,7 @@ void AttentionBackward::check() const {
   expect_shape("AttentionBackward.dk", dk, q.shape, "the shape of q");
   expect_shape("AttentionBackward.dv", dv, q.shape, "the shape of q");
   expect_shape("AttentionBackward.lse", lse, {B, H, T}, "one number per query");
-  expect_one_float_dtype("AttentionBackward", *this);
+  expect_float_dtypes("AttentionBackward", *this);
 }
 
 Cost AttentionBackward::cost() const {

@@ -30,24 +30,21 @@ inline void expect_rank(const char* what, const Tensor& tensor, int least, const
                        " axes: ", axes));
 }
 
-// Throws unless every operand is f32, or every one is f64; integers and operands left out do not
-// count.
+// Throws unless every operand is f64, or every one is f32 or stored in bf16 (kernels/widen.hpp); integers and
+// operands left out do not count.
 template <typename Op>
-void expect_one_float_dtype(const char* op_name, const Op& op) {
+void expect_float_dtypes(const char* op_name, const Op& op) {
   const char* first_name = nullptr;
   Dtype first = Dtype::f32;
   Op::operands(op, [&](const char* name, const Tensor& tensor, Use) {
     if (!tensor.exists() || tensor.dtype == Dtype::i32) return;
-    if (tensor.dtype == Dtype::bf16)
-      throw Error(concat(op_name, ".", name,
-                         " is bf16 but must be f32 or f64: the operator computes in its operands' "
-                         "dtype; convert it first (kernels/elementwise.hpp: Cast)"));
     if (first_name == nullptr) {
       first_name = name;
       first = tensor.dtype;
-    } else if (tensor.dtype != first) {
+    } else if ((tensor.dtype == Dtype::f64) != (first == Dtype::f64)) {
       throw Error(concat(op_name, ".", name, " is ", name_of(tensor.dtype), " but must be ",
-                         name_of(first), ": the dtype of ", op_name, ".", first_name));
+                         first == Dtype::f64 ? "f64" : "f32 or bf16", ": ", op_name, ".", first_name, " is ",
+                         name_of(first)));
     }
   });
 }

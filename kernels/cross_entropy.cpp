@@ -1,5 +1,6 @@
 #include "kernels/cross_entropy.hpp"
 
+#include <algorithm>
 #include <cstdio>
 
 #include "kernels/checks.hpp"
@@ -11,10 +12,9 @@ struct Sizes {
   std::int64_t R, D, V, C;
 };
 
-Sizes sizes_of(const Tensor& x, const Tensor& weight) {
+Sizes sizes_of(const Tensor& x, const Tensor& weight, const Tensor& logits) {
   const Shape rows = merged(x.shape, 2);
-  const std::int64_t R = rows[0], V = weight.shape[0];
-  return {R, rows[1], V, classifier_chunk(R, V)};
+  return {rows[0], rows[1], weight.shape[0], logits.shape[0]};
 }
 
 std::int64_t rounded_weight_elements(const Tensor& weight) {
@@ -34,18 +34,16 @@ void check_common(const Op& op, const char* name) {
   const auto field = [&](const char* of) { return FieldName(name, of); };
   expect_rank(field("x").c_str(), op.x, 2, "(R, D)");
   expect_rank(field("weight").c_str(), op.weight, 2, "(V, D)");
-  const auto [R, D, V, C] = sizes_of(op.x, op.weight);
+  const auto [R, D, V, C] = sizes_of(op.x, op.weight, op.logits);
   expect_shape(field("weight").c_str(), op.weight, {V, D}, "one row per token, as wide as x");
   expect_merged_shape(field("losses").c_str(), op.losses, {R}, "one loss per row of x");
   expect_merged_shape(field("targets").c_str(), op.targets, {R}, "one target per row of x");
   expect_dtype(field("targets").c_str(), op.targets, Dtype::i32, "targets are indices");
-  expect_shape(field("logits").c_str(), op.logits, {C, V},
+  expect_shape(field("logits").c_str(), op.logits, {std::clamp<std::int64_t>(C, R > 0, R), V},
                "one chunk of rows (kernels/cross_entropy.hpp: classifier_chunk)");
-  if (!op.bf16) return expect_one_float_dtype(name, op);
+  if (!op.bf16) return expect_float_dtypes(name, op);
   Op::operands(op, [&](const char* operand, const Tensor& tensor, Use) {
-    const bool may_be_bf16 = operand == std::string("weight") || operand == std::string("scratch");
-    if (!tensor.exists() || tensor.dtype == Dtype::i32) return;
-    if (may_be_bf16 && tensor.dtype == Dtype::bf16) return;
+    if (!tensor.exists() || tensor.dtype == Dtype::i32 || tensor.dtype == Dtype::bf16) return;
     expect_dtype(field(operand).c_str(), tensor, Dtype::f32, "products of bf16 are summed in f32");
   });
   expect_dtype(field("scratch").c_str(), op.scratch, Dtype::bf16, "it holds rounded operands");
@@ -59,20 +57,20 @@ void check_common(const Op& op, const char* name) {
 
 std::int64_t ClassifierLoss::scratch_elements() const {
   if (!bf16) return 0;
-  const auto [R, D, V, C] = sizes_of(x, weight);
+  const auto [R, D, V, C] = sizes_of(x, weight, logits);
   return rounded_weight_elements(weight) + C * D;
 }
 
 void ClassifierLoss::check() const { check_common(*this, "ClassifierLoss"); }
 
 Cost ClassifierLoss::cost() const {
-  const auto [R, D, V, C] = sizes_of(x, weight);
+  const auto [R, D, V, C] = sizes_of(x, weight, logits);
   return {.flops = double(R) * double(V) * (2.0 * double(D) + 10), .bytes = operand_bytes(*this)};
 }
 
 std::int64_t ClassifierLossAndGradients::scratch_elements() const {
   if (!bf16) return 0;
-  const auto [R, D, V, C] = sizes_of(x, weight);
+  const auto [R, D, V, C] = sizes_of(x, weight, logits);
   return rounded_weight_elements(weight) + C * D + C * V;
 }
 
@@ -85,7 +83,7 @@ void ClassifierLossAndGradients::check() const {
 }
 
 Cost ClassifierLossAndGradients::cost() const {
-  const auto [R, D, V, C] = sizes_of(x, weight);
+  const auto [R, D, V, C] = sizes_of(x, weight, logits);
   return {.flops = double(R) * double(V) * (6.0 * double(D) + 12), .bytes = operand_bytes(*this)};
 }
 

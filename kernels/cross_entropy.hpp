@@ -8,9 +8,12 @@
 
 namespace metascale {
 
-// Rows of a chunk: as many as keep the chunk of logits near 4 MiB, at least 16.
-constexpr std::int64_t classifier_chunk(std::int64_t rows, std::int64_t vocabulary) {
-  const std::int64_t wanted = (std::int64_t(1) << 20) / (vocabulary > 0 ? vocabulary : 1);
+// Rows of a chunk, at least 16: as many as keep the chunk of logits near 4 MiB, a CPU's cache; a GPU needs
+// far more rows to be busy, and gets 512 MiB.
+constexpr std::int64_t classifier_chunk(std::int64_t rows, std::int64_t vocabulary,
+                                        Device device = Device::cpu) {
+  const std::int64_t elements = std::int64_t(1) << (device == Device::cuda ? 27 : 20);
+  const std::int64_t wanted = elements / (vocabulary > 0 ? vocabulary : 1);
   const std::int64_t chunk = wanted < 16 ? 16 : wanted;
   return rows < chunk ? rows : chunk;
 }
@@ -20,10 +23,11 @@ struct ClassifierLoss {
   Tensor x;        // (R, D)
   Tensor weight;   // (V, D)
   Tensor targets;  // (R)     i32, in [0, V)
-  Tensor logits;   // (C, V)  scratch, C = classifier_chunk(R, V)
+  Tensor logits;   // (C, V)  scratch, of any C up to R: classifier_chunk
   Tensor scratch;  // bf16 copies, as in Matmul; only where bf16
   bool bf16 = false;
 
+  static bool takes_bf16(std::string_view field) { return field == "weight" || field == "scratch"; }
   std::int64_t scratch_elements() const;
   void check() const;
   Cost cost() const;
@@ -52,6 +56,7 @@ struct ClassifierLossAndGradients {
   Tensor scratch;  // bf16 copies; only where bf16
   bool bf16 = false;
 
+  static bool takes_bf16(std::string_view field) { return field == "weight" || field == "scratch"; }
   std::int64_t scratch_elements() const;
   void check() const;
   Cost cost() const;

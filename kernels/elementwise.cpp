@@ -20,7 +20,7 @@ double flops_of(ActivationKind kind) {  // per element; a transcendental functio
 
 void ActivationForward::check() const {
   expect_shape("ActivationForward.x", x, y.shape, "the shape of y");
-  expect_one_float_dtype("ActivationForward", *this);
+  expect_float_dtypes("ActivationForward", *this);
 }
 
 Cost ActivationForward::cost() const {
@@ -30,7 +30,7 @@ Cost ActivationForward::cost() const {
 void ActivationBackward::check() const {
   expect_shape("ActivationBackward.dy", dy, dx.shape, "the shape of dx");
   expect_shape("ActivationBackward.x", x, dx.shape, "the shape of dx");
-  expect_one_float_dtype("ActivationBackward", *this);
+  expect_float_dtypes("ActivationBackward", *this);
 }
 
 Cost ActivationBackward::cost() const {
@@ -40,7 +40,7 @@ Cost ActivationBackward::cost() const {
 void SwigluForward::check() const {
   expect_shape("SwigluForward.gate", gate, y.shape, "the shape of y");
   expect_shape("SwigluForward.up", up, y.shape, "the shape of y");
-  expect_one_float_dtype("SwigluForward", *this);
+  expect_float_dtypes("SwigluForward", *this);
 }
 
 Cost SwigluForward::cost() const {
@@ -52,7 +52,7 @@ void SwigluBackward::check() const {
   expect_shape("SwigluBackward.dup", dup, dy.shape, "the shape of dy");
   expect_shape("SwigluBackward.gate", gate, dy.shape, "the shape of dy");
   expect_shape("SwigluBackward.up", up, dy.shape, "the shape of dy");
-  expect_one_float_dtype("SwigluBackward", *this);
+  expect_float_dtypes("SwigluBackward", *this);
 }
 
 Cost SwigluBackward::cost() const {
@@ -63,7 +63,7 @@ void AddForward::check() const {
   expect_shape("AddForward.a", a, y.shape, "the shape of y");
   expect_shape("AddForward.b", b, y.shape, "the shape of y");
   if (c.exists()) expect_shape("AddForward.c", c, y.shape, "the shape of y");
-  expect_one_float_dtype("AddForward", *this);
+  expect_float_dtypes("AddForward", *this);
 }
 
 Cost AddForward::cost() const {
@@ -72,14 +72,14 @@ Cost AddForward::cost() const {
 
 void Accumulate::check() const {
   expect_shape("Accumulate.dy", dy, dx.shape, "the shape of dx");
-  expect_one_float_dtype("Accumulate", *this);
+  expect_float_dtypes("Accumulate", *this);
 }
 
 Cost Accumulate::cost() const {
   return {.flops = dx.fresh ? 0.0 : double(dx.size()), .bytes = operand_bytes(*this)};
 }
 
-void Fill::check() const { expect_one_float_dtype("Fill", *this); }
+void Fill::check() const { expect_float_dtypes("Fill", *this); }
 
 Cost Fill::cost() const { return {.flops = 0, .bytes = operand_bytes(*this)}; }
 

@@ -134,6 +134,7 @@ struct Cast {
   Tensor y;
   Tensor x;
 
+  static bool takes_bf16(std::string_view) { return true; }
   void check() const;
   Cost cost() const;
   static void operands(auto& op, auto&& visit) {

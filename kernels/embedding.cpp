@@ -9,7 +9,7 @@ void EmbeddingForward::check() const {
   expect_merged_shape("EmbeddingForward.y", y, {tokens.size(), weight.shape[1]},
                       "one row of weight per token");
   expect_dtype("EmbeddingForward.tokens", tokens, Dtype::i32, "tokens are indices");
-  expect_one_float_dtype("EmbeddingForward", *this);
+  expect_float_dtypes("EmbeddingForward", *this);
 }
 
 Cost EmbeddingForward::cost() const {
@@ -22,7 +22,7 @@ void EmbeddingBackward::check() const {
   expect_merged_shape("EmbeddingBackward.dy", dy, {tokens.size(), dweight.shape[1]},
                       "one row of dweight per token");
   expect_dtype("EmbeddingBackward.tokens", tokens, Dtype::i32, "tokens are indices");
-  expect_one_float_dtype("EmbeddingBackward", *this);
+  expect_float_dtypes("EmbeddingBackward", *this);
 }
 
 Cost EmbeddingBackward::cost() const {

@@ -17,7 +17,7 @@ void check_bf16_dtypes(const Matmul& op) {
   };
   f32_or_bf16("Matmul.a", op.a);
   f32_or_bf16("Matmul.b", op.b);
-  expect_dtype("Matmul.c", op.c, Dtype::f32, "products of bf16 are summed in f32");
+  f32_or_bf16("Matmul.c", op.c);
   if (op.bias.exists())
     expect_dtype("Matmul.bias", op.bias, Dtype::f32, "products of bf16 are summed in f32");
   const std::int64_t wanted = op.scratch_elements();
@@ -56,7 +56,7 @@ void Matmul::check() const {
   if (bf16)
     check_bf16_dtypes(*this);
   else
-    expect_one_float_dtype("Matmul", *this);
+    expect_float_dtypes("Matmul", *this);
 }
 
 Cost Matmul::cost() const {
@@ -69,7 +69,7 @@ Cost Matmul::cost() const {
 void ColumnSum::check() const {
   expect_rank("ColumnSum.dy", dy, 2, "(M, N)");
   expect_shape("ColumnSum.dbias", dbias, {merged(dy.shape, 2)[1]}, "one sum per column of dy");
-  expect_one_float_dtype("ColumnSum", *this);
+  expect_float_dtypes("ColumnSum", *this);
 }
 
 Cost ColumnSum::cost() const { return {.flops = double(dy.size()), .bytes = operand_bytes(*this)}; }

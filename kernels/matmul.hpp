@@ -1,7 +1,7 @@
 // Matrix products.      c = op(a) op(b) + bias
 // Backward of y = x W^T + bias:   dx = dy W    dW = dy^T x    dbias = sum over rows of dy
 //
-// With bf16 the operands are rounded to bfloat16 and products are summed in f32; c stays f32.
+// With bf16 the operands are rounded to bfloat16 and products are summed in f32.
 #pragma once
 
 #include "kernels/queue.hpp"
@@ -16,8 +16,9 @@ struct Matmul {
   Tensor scratch;  // (scratch_elements())  bf16; only where bf16 and the operands are f32
   bool transpose_a = false, transpose_b = false;
   bool add = false;  // c is a gradient: added to what it holds, unless it is fresh
-  bool bf16 = false;
+  bool bf16 = false;  // needed where a or b is stored in bf16
 
+  static bool takes_bf16(std::string_view field) { return field != "c"; }
   std::int64_t scratch_elements() const;  // of bf16, for rounded copies of a and b
   void check() const;
   Cost cost() const;

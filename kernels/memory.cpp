@@ -5,6 +5,9 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "kernels/cuda/memory.hpp"
+#include "kernels/queue.hpp"
+
 namespace metascale {
 namespace {
 
@@ -30,13 +33,30 @@ Buffer::Buffer(Device device, std::size_t bytes) : device_(device), bytes_(bytes
     case Device::plan: return;
     case Device::cpu: data_ = bytes ? allocate_on_cpu(bytes) : nullptr; return;
     case Device::cuda:
-      throw Error("this program was built without CUDA memory; use device: cpu",
-                  ExitCode::unavailable);
+      data_ = bytes ? cuda::allocate(bytes) : nullptr;
+      if (bytes) cuda::clear(data_, bytes, nullptr), cuda::finish(nullptr);  // other streams do not wait
+      return;
   }
 }
 
 Buffer::~Buffer() {
   if (device_ == Device::cpu) std::free(data_);
+  if (device_ == Device::cuda) cuda::release(data_);
+}
+
+void copy_to_device(const Queue& queue, std::byte* device, const void* host, std::size_t bytes) {
+  if (queue.device == Device::cuda) return cuda::copy_to_device(device, host, bytes, queue.cuda.stream);
+  std::memcpy(device, host, bytes);
+}
+
+void copy_to_host(const Queue& queue, void* host, const std::byte* device, std::size_t bytes) {
+  if (queue.device == Device::cuda) return cuda::copy_to_host(host, device, bytes, queue.cuda.stream);
+  std::memcpy(host, device, bytes);
+}
+
+void clear(const Queue& queue, std::byte* memory, std::size_t bytes) {
+  if (queue.device == Device::cuda) return cuda::clear(memory, bytes, queue.cuda.stream);
+  std::memset(memory, 0, bytes);
 }
 
 }  // namespace metascale

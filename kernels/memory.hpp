@@ -31,4 +31,11 @@ class Buffer {
   std::size_t bytes_ = 0;
 };
 
+struct Queue;
+
+// To, from and in memory of the queue's device, in the queue's order. copy_to_host returns when the bytes are there.
+void copy_to_device(const Queue& queue, std::byte* device, const void* host, std::size_t bytes);
+void copy_to_host(const Queue& queue, void* host, const std::byte* device, std::size_t bytes);
+void clear(const Queue& queue, std::byte* memory, std::size_t bytes);
+
 }  // namespace metascale

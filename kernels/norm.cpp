@@ -34,7 +34,7 @@ void LayerNormForward::check() const {
   expect_merged_shape("LayerNormForward.scale", scale, {R}, "one scale per row of x");
   expect_shape("LayerNormForward.weight", weight, {D}, "one factor per column of x");
   expect_shape("LayerNormForward.bias", bias, {D}, "one summand per column of x");
-  expect_one_float_dtype("LayerNormForward", *this);
+  expect_float_dtypes("LayerNormForward", *this);
 }
 
 Cost LayerNormForward::cost() const {
@@ -50,7 +50,7 @@ void LayerNormBackward::check() const {
   expect_shape("LayerNormBackward.dbias", dbias, {D}, "the shape of bias");
   expect_merged_shape("LayerNormBackward.mean", mean, {R}, "one mean per row of x");
   expect_merged_shape("LayerNormBackward.scale", scale, {R}, "one scale per row of x");
-  expect_one_float_dtype("LayerNormBackward", *this);
+  expect_float_dtypes("LayerNormBackward", *this);
 }
 
 Cost LayerNormBackward::cost() const {
@@ -62,7 +62,7 @@ void RmsNormForward::check() const {
   expect_shape("RmsNormForward.y", y, x.shape, "the shape of x");
   expect_merged_shape("RmsNormForward.scale", scale, {R}, "one scale per row of x");
   expect_shape("RmsNormForward.weight", weight, {D}, "one factor per column of x");
-  expect_one_float_dtype("RmsNormForward", *this);
+  expect_float_dtypes("RmsNormForward", *this);
 }
 
 Cost RmsNormForward::cost() const {
@@ -76,7 +76,7 @@ void RmsNormBackward::check() const {
   expect_shape("RmsNormBackward.weight", weight, {D}, "one factor per column of x");
   expect_shape("RmsNormBackward.dweight", dweight, {D}, "the shape of weight");
   expect_merged_shape("RmsNormBackward.scale", scale, {R}, "one scale per row of x");
-  expect_one_float_dtype("RmsNormBackward", *this);
+  expect_float_dtypes("RmsNormBackward", *this);
 }
 
 Cost RmsNormBackward::cost() const {
@@ -87,7 +87,7 @@ void HeadNormForward::check() const {
   const auto [R, H] = head_rows_of("HeadNormForward.x", x);
   expect_shape("HeadNormForward.y", y, x.shape, "the shape of x");
   expect_merged_shape("HeadNormForward.scale", scale, {R, H}, "one scale per row and head of x");
-  expect_one_float_dtype("HeadNormForward", *this);
+  expect_float_dtypes("HeadNormForward", *this);
 }
 
 Cost HeadNormForward::cost() const {
@@ -99,7 +99,7 @@ void HeadNormBackward::check() const {
   expect_shape("HeadNormBackward.dx", dx, dy.shape, "the shape of dy");
   expect_shape("HeadNormBackward.y", y, dy.shape, "the shape of dy");
   expect_merged_shape("HeadNormBackward.scale", scale, {R, H}, "one scale per row and head of dy");
-  expect_one_float_dtype("HeadNormBackward", *this);
+  expect_float_dtypes("HeadNormBackward", *this);
 }
 
 Cost HeadNormBackward::cost() const {

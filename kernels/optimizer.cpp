@@ -8,7 +8,8 @@ void AdamW::check() const {
   expect_shape("AdamW.m", m, parameters.shape, "the shape of parameters");
   expect_shape("AdamW.v", v, parameters.shape, "the shape of parameters");
   expect_shape("AdamW.gradients", gradients, parameters.shape, "the shape of parameters");
-  expect_one_float_dtype("AdamW", *this);
+  if (copy.exists()) expect_shape("AdamW.copy", copy, parameters.shape, "the shape of parameters");
+  expect_float_dtypes("AdamW", *this);
   if (time < 1)
     throw Error(concat("AdamW.time is ", time, " but must be at least 1: the first step is 1"));
   for (const auto& [name, beta] : {std::pair{"beta1", beta1}, std::pair{"beta2", beta2}})
@@ -18,7 +19,7 @@ void AdamW::check() const {
 
 Cost AdamW::cost() const {
   return {.flops = 16.0 * double(parameters.size()),
-          .bytes = 6.0 * double(parameters.bytes()) + double(gradients.bytes())};
+          .bytes = 6.0 * double(parameters.bytes()) + double(gradients.bytes() + copy.bytes())};
 }
 
 void SumOfSquares::check() const {

@@ -12,6 +12,7 @@ struct AdamW {
   Tensor m;           // (n)
   Tensor v;           // (n)
   Tensor gradients;   // (n)
+  Tensor copy;        // (n)     optional: the new parameters once more, in bf16
   double rate = 0;    // learning rate, times the tensor's multiplier
   double beta1 = 0.9, beta2 = 0.95, epsilon = 1e-8, weight_decay = 0;
   double gradient_scale = 1;  // of the global-norm clip
@@ -24,6 +25,7 @@ struct AdamW {
     visit("m", op.m, Use::add);
     visit("v", op.v, Use::add);
     visit("gradients", op.gradients, Use::read);
+    visit("copy", op.copy, Use::write);
   }
   void on(CpuQueue&) const;
   void on(CudaQueue&) const;

@@ -1,4 +1,5 @@
-// Where work is sent, and the one place where a backend is chosen.
+// Where work is sent, and the one place where a backend is chosen. What stands behind CudaQueue is chosen when a
+// program is linked: CUDA, its emulator (tests), or kernels/without_cuda.cpp, which refuses.
 //
 // An operator is a struct: named Tensor fields with their shapes behind them, and
 //   void check() const;                        throws an Error that names Op.field
@@ -9,17 +10,14 @@
 // Operands that are optional may be left default (Tensor::exists() is false).
 #pragma once
 
+#include <memory>
+
 #include "core/tensor.hpp"
+#include "kernels/widen.hpp"
 
 struct CUstream_st;
 
 namespace metascale {
-
-#ifdef METASCALE_WITH_CUDA
-inline constexpr bool built_with_cuda = true;
-#else
-inline constexpr bool built_with_cuda = false;
-#endif
 
 // Which vector instructions the hand-written scans use. Results agree between levels up to
 // rounding.
@@ -33,10 +31,16 @@ enum class Simd {
 struct CpuQueue {
   int threads = 1;
   Simd simd = Simd::best;
+  std::shared_ptr<WideMemory> wide = {};  // made when an operand is stored in bf16
 };
+
+namespace cuda {
+class Context;
+}
 
 struct CudaQueue {
   CUstream_st* stream = nullptr;
+  cuda::Context* context = nullptr;  // cuBLASLt and its workspace [kernels/gpu.hpp: Gpu]
 };
 
 // How an operator uses a field.
@@ -66,18 +70,31 @@ struct Queue {
   Cost planned = {};  // summed by Device::plan
 };
 
+// op on the CPU, whichever of its operands are stored in bf16.
+template <typename Op>
+void run_widened(CpuQueue& queue, const Op& op) {
+  bool any = false;
+  Op::operands(op, [&](const char* field, const Tensor& operand, Use) {
+    any = any || widened<Op>(field, operand);
+  });
+  if (!any) return op.on(queue);
+  Op wide = op;
+  if (!queue.wide) queue.wide = std::make_shared<WideMemory>();
+  WideOperands copies(*queue.wide, queue.threads);
+  Op::operands(wide, [&](const char* field, Tensor& operand, Use use) {
+    if (widened<Op>(field, operand)) copies.widen(operand, use);
+  });
+  wide.on(queue);
+  copies.store();
+}
+
 template <typename Op>
 void run(Queue& queue, const Op& op) {
   op.check();
   switch (queue.device) {
     case Device::plan: queue.planned += op.cost(); return;
-    case Device::cpu: return op.on(queue.cpu);
-    case Device::cuda:
-      if constexpr (built_with_cuda) return op.on(queue.cuda);
-      throw Error(
-          "device 'cuda' was asked for, but this program was built without CUDA; "
-          "configure it with: cmake --preset cuda",
-          ExitCode::unavailable);
+    case Device::cpu: return run_widened(queue.cpu, op);
+    case Device::cuda: return op.on(queue.cuda);
   }
 }
 

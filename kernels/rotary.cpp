@@ -23,7 +23,7 @@ void RotaryForward::check() const {
   check_heads("RotaryForward.x", x);
   expect_shape("RotaryForward.y", y, x.shape, "the shape of x");
   check_turn("RotaryForward", x, rotated, base);
-  expect_one_float_dtype("RotaryForward", *this);
+  expect_float_dtypes("RotaryForward", *this);
 }
 
 Cost RotaryForward::cost() const {
@@ -35,7 +35,7 @@ void RotaryBackward::check() const {
   check_heads("RotaryBackward.dy", dy);
   expect_shape("RotaryBackward.dx", dx, dy.shape, "the shape of dy");
   check_turn("RotaryBackward", dy, rotated, base);
-  expect_one_float_dtype("RotaryBackward", *this);
+  expect_float_dtypes("RotaryBackward", *this);
 }
 
 Cost RotaryBackward::cost() const {
@@ -49,7 +49,7 @@ void SplitHeadsForward::check() const {
   expect_shape("SplitHeadsForward.v", v, q.shape, "the shape of q");
   expect_shape("SplitHeadsForward.qkv", qkv, {q.shape[0], q.shape[1], 3 * q.shape[2] * q.shape[3]},
                "q, k and v of every head side by side");
-  expect_one_float_dtype("SplitHeadsForward", *this);
+  expect_float_dtypes("SplitHeadsForward", *this);
 }
 
 Cost SplitHeadsForward::cost() const { return {.flops = 0, .bytes = operand_bytes(*this)}; }
@@ -61,7 +61,7 @@ void SplitHeadsBackward::check() const {
   expect_shape("SplitHeadsBackward.dqkv", dqkv,
                {dq.shape[0], dq.shape[1], 3 * dq.shape[2] * dq.shape[3]},
                "dq, dk and dv of every head side by side");
-  expect_one_float_dtype("SplitHeadsBackward", *this);
+  expect_float_dtypes("SplitHeadsBackward", *this);
 }
 
 Cost SplitHeadsBackward::cost() const {

@@ -38,7 +38,7 @@ void SelfStateQueryForward::check() const {
   const Sizes sizes = sizes_of("SelfStateQueryForward.q", q, "SelfStateQueryForward.c", c);
   expect_merged_shape("SelfStateQueryForward.inverse_norm", inverse_norm, {sizes.R, sizes.heads},
                       "one norm per row and head of q");
-  expect_one_float_dtype("SelfStateQueryForward", *this);
+  expect_float_dtypes("SelfStateQueryForward", *this);
 }
 
 Cost SelfStateQueryForward::cost() const {
@@ -50,7 +50,7 @@ void SelfStateQueryBackward::check() const {
   expect_shape("SelfStateQueryBackward.dq", dq, q.shape, "the shape of q");
   expect_merged_shape("SelfStateQueryBackward.inverse_norm", inverse_norm, {sizes.R, sizes.heads},
                       "one norm per row and head of q");
-  expect_one_float_dtype("SelfStateQueryBackward", *this);
+  expect_float_dtypes("SelfStateQueryBackward", *this);
 }
 
 Cost SelfStateQueryBackward::cost() const {
@@ -61,7 +61,7 @@ void SelfStateMixForward::check() const {
   const Sizes sizes = sizes_of("SelfStateMixForward.e", e, "SelfStateMixForward.c", c);
   expect_gamma("SelfStateMixForward.gamma", gamma, sizes);
   expect_shape("SelfStateMixForward.z", z, c.shape, "the shape of c");
-  expect_one_float_dtype("SelfStateMixForward", *this);
+  expect_float_dtypes("SelfStateMixForward", *this);
 }
 
 Cost SelfStateMixForward::cost() const {
@@ -75,7 +75,7 @@ void SelfStateMixBackward::check() const {
   expect_shape("SelfStateMixBackward.dgamma", dgamma, gamma.shape, "the shape of gamma");
   expect_shape("SelfStateMixBackward.de", de, e.shape, "the shape of e");
   expect_shape("SelfStateMixBackward.dc", dc, dz.shape, "the shape of dz");
-  expect_one_float_dtype("SelfStateMixBackward", *this);
+  expect_float_dtypes("SelfStateMixBackward", *this);
 }
 
 Cost SelfStateMixBackward::cost() const {

@@ -87,7 +87,7 @@ void TimeMixOperandsForward::check() const {
                       {"TimeMixOperandsForward.v_first", v_first},
                       {"TimeMixOperandsForward.value_logit", value_logit}},
                      sizes.rows(), like_k_raw);
-  expect_one_float_dtype("TimeMixOperandsForward", *this);
+  expect_float_dtypes("TimeMixOperandsForward", *this);
 }
 
 // exp and the division of a sigmoid count as one operation each.
@@ -118,7 +118,7 @@ void TimeMixOperandsBackward::check() const {
                       {"TimeMixOperandsBackward.dv_first", dv_first},
                       {"TimeMixOperandsBackward.dvalue_logit", dvalue_logit}},
                      sizes.rows(), like_k_raw);
-  expect_one_float_dtype("TimeMixOperandsBackward", *this);
+  expect_float_dtypes("TimeMixOperandsBackward", *this);
 }
 
 Cost TimeMixOperandsBackward::cost() const {
@@ -140,7 +140,7 @@ void TimeMixOutputForward::check() const {
   expect({{"TimeMixOutputForward.weight", weight}, {"TimeMixOutputForward.bias", bias}},
          sizes.channels(), per_channel);
   expect({{"TimeMixOutputForward.bonus", bonus}}, {sizes.H, sizes.N}, "(H, N) of y");
-  expect_one_float_dtype("TimeMixOutputForward", *this);
+  expect_float_dtypes("TimeMixOutputForward", *this);
 }
 
 Cost TimeMixOutputForward::cost() const {
@@ -172,7 +172,7 @@ void TimeMixOutputBackward::check() const {
          sizes.channels(), per_channel);
   expect({{"TimeMixOutputBackward.bonus", bonus}, {"TimeMixOutputBackward.dbonus", dbonus}},
          {sizes.H, sizes.N}, "(H, N) of yhat");
-  expect_one_float_dtype("TimeMixOutputBackward", *this);
+  expect_float_dtypes("TimeMixOutputBackward", *this);
 }
 
 Cost TimeMixOutputBackward::cost() const {

@@ -35,7 +35,7 @@ void TokenShiftForward::check() const {
   check_each("TokenShiftForward.y", y, mixes, x.shape, "the shape of x");
   check_each("TokenShiftForward.mix", mix, mixes, {x.shape[2]}, "one factor per channel of x");
   check_previous("TokenShiftForward.previous", previous, x);
-  expect_one_float_dtype("TokenShiftForward", *this);
+  expect_float_dtypes("TokenShiftForward", *this);
 }
 
 Cost TokenShiftForward::cost() const {
@@ -50,7 +50,7 @@ void TokenShiftBackward::check() const {
   check_each("TokenShiftBackward.mix", mix, mixes, {x.shape[2]}, "one factor per channel of x");
   check_each("TokenShiftBackward.dmix", dmix, mixes, {x.shape[2]}, "one factor per channel of x");
   check_previous("TokenShiftBackward.previous", previous, x);
-  expect_one_float_dtype("TokenShiftBackward", *this);
+  expect_float_dtypes("TokenShiftBackward", *this);
 }
 
 Cost TokenShiftBackward::cost() const {
@@ -60,7 +60,7 @@ Cost TokenShiftBackward::cost() const {
 void LastToken::check() const {
   check_rank("LastToken.x", x);
   expect_shape("LastToken.y", y, {x.shape[0], x.shape[2]}, "one token per sequence of x");
-  expect_one_float_dtype("LastToken", *this);
+  expect_float_dtypes("LastToken", *this);
 }
 
 Cost LastToken::cost() const { return {.flops = 0, .bytes = 2.0 * double(y.bytes())}; }

@@ -89,7 +89,7 @@ void Wkv7Forward::check() const {
   expect_if_present(
       {{"Wkv7Forward.initial_state", initial_state}, {"Wkv7Forward.final_state", final_state}},
       sizes.states(), state_of_r);
-  expect_one_float_dtype("Wkv7Forward", *this);
+  expect_float_dtypes("Wkv7Forward", *this);
 }
 
 Cost Wkv7Forward::cost() const {
@@ -104,7 +104,7 @@ void Wkv7ReadOut::check() const {
   expect({{"Wkv7ReadOut.checkpoints", checkpoints}}, sizes.checkpoints(), chunk_starts);
   expect_first_heads("Wkv7ReadOut.q", q, sizes);
   expect({{"Wkv7ReadOut.e", e}}, q.shape, "(B, T, H_s, N) of q");
-  expect_one_float_dtype("Wkv7ReadOut", *this);
+  expect_float_dtypes("Wkv7ReadOut", *this);
 }
 
 Cost Wkv7ReadOut::cost() const {
@@ -122,7 +122,7 @@ void Wkv7QueryBackward::check() const {
   expect({{"Wkv7QueryBackward.checkpoints", checkpoints}}, sizes.checkpoints(), chunk_starts);
   expect_first_heads("Wkv7QueryBackward.de", de, sizes);
   expect({{"Wkv7QueryBackward.dq", dq}}, de.shape, "(B, T, H_s, N) of de");
-  expect_one_float_dtype("Wkv7QueryBackward", *this);
+  expect_float_dtypes("Wkv7QueryBackward", *this);
 }
 
 Cost Wkv7QueryBackward::cost() const {
@@ -155,7 +155,7 @@ void Wkv7Backward::check() const {
   expect_if_present({{"Wkv7Backward.dinitial_state", dinitial_state},
                      {"Wkv7Backward.dfinal_state", dfinal_state}},
                     sizes.states(), "(B, H, N, N) of d");
-  expect_one_float_dtype("Wkv7Backward", *this);
+  expect_float_dtypes("Wkv7Backward", *this);
 }
 
 Cost Wkv7Backward::cost() const {

@@ -8,9 +8,13 @@ packages=(
   build-essential cmake ninja-build pkg-config ccache python3 zstd git ca-certificates   # to build
   libhdf5-dev libyaml-cpp-dev libfmt-dev libspdlog-dev libcli11-dev nlohmann-json3-dev
   libeigen3-dev libdnnl-dev ocl-icd-opencl-dev libzstd-dev libsimdjson-dev libxxhash-dev libceres-dev catch2
+  libopenmpi-dev openmpi-bin                                                  # ranks of one run
   gnuplot-nox fonts-dejavu-core librsvg2-bin                                  # figures
   libjs-chart.js                                                              # charts of the page
+  munge slurm-client slurmctld slurmd slurm-wlm-basic-plugins                 # tests run a real Slurm
+  clang libclang-rt-14-dev                                                    # fuzzers (libFuzzer)
   python3-h5py python3-numpy                                                  # tests open logs
+  chromium chromium-driver python3-selenium                                   # a test uses the page
 )
 
 check=no

@@ -55,6 +55,7 @@ void read_all(Definition& definition, YamlMap& map) {
   definition.training_place = place_of(map.at("training"));
   read_runs(definition, map);
   definition.data = definition::read_data(map.at("data"));
+  definition::read_probes_of_sizes(definition);
   map.read("evaluation", definition.evaluation, definition::read_evaluation);
   map.read("log", definition.log, definition::read_log);
   if (const YamlNode* node = map.find("resources"))

@@ -14,6 +14,7 @@
 
 #include "core/yaml.hpp"
 #include "experiments/config.hpp"
+#include "experiments/growth_request.hpp"
 #include "experiments/matching.hpp"
 
 namespace metascale {
@@ -50,6 +51,7 @@ struct TrainingSettings {
   ScheduleSettings schedule;
   std::optional<double> learning_rate, final_learning_rate, beta1, beta2, epsilon, weight_decay,
       clip;
+  std::optional<double> new_learning_rate, new_weight_decay;  // of a grown run: multipliers
   std::map<std::string, Place> given;  // the keys that were written
 };
 TrainingSettings merged(const TrainingSettings& under, const TrainingSettings& over);
@@ -85,6 +87,9 @@ struct SizeDefinition {
   std::int64_t layers = 0, width = 0, head_size = 64;
   double target = 0;              // 0: the baseline's feed_forward is given instead
   std::int64_t feed_forward = 0;  // of the baseline
+  ProbeSettings probe;            // the sweep's, with the size's own keys over it
+  YamlNode probe_keys;            // these keys, until the sweep's probe is read
+  bool is_grown = false;          // its shape comes of a growth: only the name is known here
   TrainingSettings training;
   Place place;
 };
@@ -115,10 +120,23 @@ struct Selector {
   Place place;
 };
 
+// From-scratch runs of a grown shape: with the compute of the whole lineage, or of the last growth.
+enum class Scratch { total, added };
+
+// A run that grows out of another one of the sweep, whose size may be a grown one itself.
+struct GrowthDefinition {
+  std::size_t arm = 0;       // of the parent
+  std::string size, length;  // its labels
+  std::uint64_t seed = 0;
+  GrowthRequest request;
+  std::vector<Scratch> scratch;
+  Place place;  // of 'from'
+};
+
 struct IncludeDefinition {
   GridCell cell;
   TrainingSettings training;
-  bool is_grown = false;  // from:, grow:, size: derived
+  std::optional<GrowthDefinition> growth;  // from:, grow:, size: derived
   Place place;
 };
 
@@ -150,9 +168,13 @@ struct DataDefinition {
 };
 
 struct ResourceSettings {
-  std::optional<std::int64_t> gpus, runs_per_gpu, cpus;
-  std::optional<double> time;  // seconds
+  std::optional<std::int64_t> gpus, ranks, nodes, cpus;     // of one run
+  std::optional<std::int64_t> runs_per_gpu, runs_per_node;  // that share one job's devices
+  std::optional<double> time;                               // seconds, of one job
+  std::optional<std::string> memory;                        // of one node, as sbatch --mem takes it
 };
+// A key that `over` does not name stays what it is.
+ResourceSettings merged(const ResourceSettings& under, const ResourceSettings& over);
 struct ResourcesDefinition {
   ResourceSettings standard;
   std::vector<std::pair<Selector, ResourceSettings>> when;  // later ones over earlier ones
@@ -162,17 +184,32 @@ struct LocalLaunch {
   std::int64_t slots = 0, threads = 0;  // 0: auto
 };
 struct SlurmLaunch {
-  std::string partition, account;
-  std::int64_t array_cap = 0;  // 0: none
+  std::string partition, account, qos, constraint;  // empty: not said
+  std::int64_t array_cap = 0;                       // tasks of one array at a time; 0: no cap
+  std::vector<std::string> lines;                   // further options of sbatch, one each
+  std::vector<std::string> environment{"HOME", "LANG", "LD_LIBRARY_PATH", "LOGNAME", "MODULEPATH",
+                                       "PATH", "SHELL", "USER"};  // variables that jobs are given
+  std::vector<std::string> srun;  // options of srun, for runs of several ranks
+};
+// Words are handed over as they are, without a shell; {script}, {job}, {name} ... are filled in.
+struct TemplateLaunch {
+  std::vector<std::string> submit, state, cancel;
+  std::string job = "([0-9]+[A-Za-z0-9_.-]*)";  // group 1 in what submit prints is the job's id
+  std::string ended;                            // what state prints of a job that has ended
+  std::vector<std::string> lines;               // at the head of the script: directives
+  std::vector<std::string> launcher;            // before the program, for runs of several ranks
+};
+// What jobs of every batch system have.
+struct JobSettings {
   double signal_before = 120;  // seconds before the time limit
   std::int64_t max_stalled_timeouts = 3;
-  std::vector<std::string> lines, setup;
-};
-struct TemplateLaunch {
-  std::string submit, state, cancel;
+  std::vector<std::string> modules;    // names, loaded in this order
+  std::vector<std::string> setup;      // lines of shell, run before the program
+  std::vector<std::string> container;  // words before the program of each run
 };
 struct LaunchDefinition {
   std::variant<LocalLaunch, SlurmLaunch, TemplateLaunch> how;
+  JobSettings job;  // of slurm and template
   Place place;
 };
 
@@ -186,7 +223,7 @@ struct PolicyDefinition {
 
 struct BudgetDefinition {
   double gpu_hours = 0, hours = 0;  // 0: no limit
-  double price_per_gpu_hour = 0;
+  double price_per_gpu_hour = 0, price_per_core_hour = 0;  // of no currency in particular
   bool refuse_above = false;
   Place place;
 };

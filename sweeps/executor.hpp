@@ -2,6 +2,8 @@
 // and how it ended is its exit code and what it left in the folder.
 #pragma once
 
+#include <signal.h>
+
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -19,13 +21,19 @@ struct Job {
   std::string parent;  // another job's id: this one starts when that is done
 };
 
-enum class Stop { none, terminate, interrupt };  // TERM or USR2; INT
+enum class Stop {
+  none,
+  terminate,  // TERM or USR2
+  interrupt,  // INT
+  time_limit  // the batch system's, which comes soon
+};
 enum class Outcome {
   done,
   failed,   // its retries are used up
   blocked,  // its parent has not been done
-  saved,    // stopped with a checkpoint
-  waiting   // never started: somebody stopped the sweep before
+  cancelled,
+  saved,   // stopped with a checkpoint
+  waiting  // never started: somebody stopped the sweep before
 };
 const char* name_of(Outcome outcome);
 
@@ -51,12 +59,31 @@ struct ExecutorEvents {
   std::function<void()> tick;  // several times a second
 };
 
+enum class Pinning {
+  own_cores,  // each run keeps to cores of its own
+  none        // the batch system has done so, or cannot tell which
+};
+
+// What is recorded of each start besides [sweeps/attempt.hpp].
+struct AttemptFacts {
+  std::string job, node;  // of the batch system
+  double limit = 0;       // seconds; 0: none
+  double gpus = 0;        // of one run
+  double cores = 0;       // of one run; 0: as many as it has threads
+};
+
 struct ExecutorOptions {
   std::filesystem::path program;        // the metascale to start
+  std::vector<std::string> launcher;    // words before it: srun, a container's
   std::int64_t slots = 0, threads = 0;  // runs at a time, threads of each; 0: auto
   std::int64_t retries = 1;             // after exit codes 1, 3, 69 and crashes
   OnFailure on_failure = OnFailure::keep_going;
   std::function<Stop()> stop = [] { return Stop::none; };  // asked several times a second
+  int stop_signal = SIGTERM;                               // what runs are then sent
+  // Whether somebody cancelled this run alone; asked every second, and before it starts.
+  std::function<bool(const Job&)> is_cancelled = [](const Job&) { return false; };
+  Pinning pinning = Pinning::own_cores;
+  AttemptFacts facts;
   ExecutorEvents events;
 };
 
@@ -83,5 +110,6 @@ struct SlotPlan {
 SlotPlan plan_slots(const std::vector<int>& cores, std::int64_t slots, std::int64_t threads,
                     std::size_t jobs);
 std::vector<int> available_cores();  // that this process may use
+SlotPlan unpinned_slots(std::int64_t slots, std::int64_t threads);
 
 }  // namespace metascale

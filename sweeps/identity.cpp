@@ -32,11 +32,17 @@ void add_recurrent(Text& text, const ModelConfig& model) {
   text.add("model.rank_rate", rank.rate);
   text.add("model.rank_value", rank.value);
   text.add("model.rank_gate", rank.gate);
+  if (model.doubled_rate) text.add_flag("model.doubled_rate", true);
   if (model.architecture != Architecture::meta_state) return;
   text.add("model.read_out", name_of(model.read_out));
   if (model.read_out == ReadOut::state) text.add("model.read_state", name_of(model.read_state));
   text.add("model.read_heads", read_head_count(model));
   text.add("model.gamma_init", model.gamma_init);
+}
+
+// A Transformer's heads fill its width, unless they were grown.
+void add_grown_heads(Text& text, const ModelConfig& model) {
+  if (head_count(model) * model.head_size != model.width) text.add("model.heads", head_count(model));
 }
 
 void add_model(Text& text, const ModelConfig& model) {
@@ -51,8 +57,9 @@ void add_model(Text& text, const ModelConfig& model) {
       text.add("model.rotary_fraction", model.rotary_fraction);
       text.add_flag("model.parallel_residual", model.parallel_residual);
       text.add_flag("model.gelu_tanh", model.gelu_tanh);
+      add_grown_heads(text, model);
       break;
-    case Architecture::transformer_pp: break;
+    case Architecture::transformer_pp: add_grown_heads(text, model); break;
     case Architecture::rwkv7:
     case Architecture::meta_state: add_recurrent(text, model); break;
   }
@@ -67,6 +74,7 @@ void add_training(Text& text, const TrainingConfig& training, Role role) {
   text.add("schedule.kind", name_of(training.schedule.kind));
   text.add("schedule.warmup_steps", training.schedule.warmup_steps);
   text.add("schedule.decay_steps", training.schedule.decay_steps);
+  if (training.schedule.first_step) text.add("schedule.first_step", training.schedule.first_step);
   const OptimizerConfig& optimizer = training.optimizer;
   text.add("optimizer.learning_rate", optimizer.learning_rate);
   text.add("optimizer.final_learning_rate", optimizer.final_learning_rate);
@@ -75,6 +83,10 @@ void add_training(Text& text, const TrainingConfig& training, Role role) {
   text.add("optimizer.epsilon", optimizer.epsilon);
   text.add("optimizer.weight_decay", optimizer.weight_decay);
   text.add("optimizer.clip", optimizer.clip);
+  if (optimizer.new_learning_rate != 1)
+    text.add("optimizer.new_learning_rate", optimizer.new_learning_rate);
+  if (optimizer.new_weight_decay != 1)
+    text.add("optimizer.new_weight_decay", optimizer.new_weight_decay);
 }
 
 }  // namespace
@@ -91,6 +103,7 @@ std::string identity_text(const RunConfig& config) {
   text.add("data.order_seed", std::to_string(config.data.order_seed));
   text.add("data.mixture", config.data.mixture);
   text.add_flag("data.reset_at_documents", config.data.reset_at_documents);
+  if (config.data.probe.exists()) text.add("data.probe", identity_of(config.data.probe));
   text.add("seed", std::to_string(config.seed));
   if (!config.parent.run.empty()) {
     text.add("parent.run", config.parent.run);

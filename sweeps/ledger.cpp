@@ -26,7 +26,7 @@ std::string config_text(RunConfig config) {
   for (fs::path* path : {&config.data.train, &config.data.validation, &config.data.test})
     if (!path->empty()) *path = fs::absolute(*path).lexically_normal();
   std::string& tokenizer = config.data.tokenizer;
-  if (tokenizer != "bytes") tokenizer = fs::absolute(tokenizer).lexically_normal();  // a file
+  if (tokenizer != "bytes" && !config.data.probe.exists()) tokenizer = fs::absolute(tokenizer).lexically_normal();  // a file
   return to_yaml(config);
 }
 
@@ -115,7 +115,8 @@ LedgerChanges Ledger::compare(const Resolution& resolution) const {
       const RunConfig before = read_run_config(folder / "config.yaml");
       if (before.training.steps >= run.config.training.steps) {
         changes.done.push_back(id);
-        if (!is_same(before.evaluation, run.config.evaluation))
+        if (!is_same(before.evaluation, run.config.evaluation) ||
+            before.data.probe != run.config.data.probe)
           changes.evaluated_otherwise.push_back(id);
         continue;
       }

@@ -8,6 +8,7 @@
 #include <set>
 
 #include "sweeps/resolve/cells.hpp"
+#include "sweeps/resolve/grown.hpp"
 #include "sweeps/token_files.hpp"
 
 namespace metascale {
@@ -34,13 +35,8 @@ void refuse_what_is_not_built(const Definition& definition) {
   const auto refuse = [](const Place& place, const char* what, const char* instead) {
     throw error_at(place, fmt::format("{}: not built yet", what), instead);
   };
-  for (const IncludeDefinition& include : definition.include)
-    if (include.is_grown) refuse(include.place, "grown runs (from, grow)", "remove this entry");
   if (!definition.evaluation.domains.empty())
     refuse(definition.evaluation.place, "evaluation of some domains only", "write domains: all");
-  if (definition.evaluation.protocol != "packed_windows")
-    refuse(definition.evaluation.place, "protocol: rolling_documents",
-           "write protocol: packed_windows");
   if (definition.log.every.steps != 1)
     refuse(definition.log.place, "a log of every other step", "write every: 1 step");
   if (definition.data.config.reset_at_documents)
@@ -63,11 +59,7 @@ PlannedRun planned(const Definition& definition, const CellRun& run) {
   planned.flops = planned.tokens * run.counts.flops_per_token;
   planned.resources = definition.resources.standard;
   for (const auto& [selector, settings] : definition.resources.when) {
-    if (!selector.matches(run.cell)) continue;
-    if (settings.gpus) planned.resources.gpus = settings.gpus;
-    if (settings.cpus) planned.resources.cpus = settings.cpus;
-    if (settings.runs_per_gpu) planned.resources.runs_per_gpu = settings.runs_per_gpu;
-    if (settings.time) planned.resources.time = settings.time;
+    if (selector.matches(run.cell)) planned.resources = merged(planned.resources, settings);
   }
   return planned;
 }
@@ -201,9 +193,15 @@ Resolution resolve(const Definition& definition, const TuningChoices& choices) {
   for (const GridCell& cell : cells)
     runs.push_back(resolving::run_of_cell(definition, sizes, cell, {}, choices));
   for (const IncludeDefinition& include : definition.include)
-    runs.push_back(
-        resolving::run_of_cell(definition, sizes, include.cell, include.training, choices));
-  for (const CellRun& run : with_trunks(std::move(runs))) {
+    if (!include.growth)
+      runs.push_back(
+          resolving::run_of_cell(definition, sizes, include.cell, include.training, choices));
+  runs = with_trunks(std::move(runs));
+  for (const IncludeDefinition& include : definition.include)
+    if (include.growth)
+      for (CellRun& run : resolving::grown_runs(definition, include, runs))
+        runs.push_back(std::move(run));
+  for (const CellRun& run : runs) {
     resolution.runs.push_back(planned(definition, run));
     resolution.runs.back().waits_for_tuning = waits;
   }

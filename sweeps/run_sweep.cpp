@@ -40,8 +40,8 @@ ExecutorOptions executor_options(const Definition& definition, const RunSweepOpt
                                  const Ledger& ledger, std::size_t runs) {
   const auto* local = std::get_if<LocalLaunch>(&definition.launch.how);
   if (!local)
-    throw error_at(definition.launch.place, "launching by slurm or template: not built yet",
-                   "write launch: {local: {slots: auto}}");
+    throw error_at(definition.launch.place, "this sweep is for a batch system",
+                   "start it with metascale submit, or write launch: {local: {slots: auto}}");
   if (definition.device != Device::cpu)
     throw error_at(definition.place, "device: cuda: training on a GPU is not built yet",
                    "write device: auto");
@@ -51,6 +51,9 @@ ExecutorOptions executor_options(const Definition& definition, const RunSweepOpt
   const SlotPlan plan = plan_slots(available_cores(), executor.slots, executor.threads, runs);
   executor.slots = std::int64_t(plan.slots.size()), executor.threads = plan.threads;
   executor.retries = definition.policy.retries;
+  executor.is_cancelled = [](const Job& job) {
+    return std::filesystem::exists(job.folder / "CANCELLED");
+  };
   if (definition.policy.on_failure == OnFailure::stop) executor.on_failure = OnFailure::stop;
   const ExecutorEvents told = executor.events;
   executor.events.started = [told, &ledger](const Job& job, int attempt,
@@ -131,12 +134,28 @@ void check_budget(const Definition& definition, double gpu_hours, double hours) 
   check("hours", hours, budget.hours);
 }
 
+bool asks_for_gpus(const Definition& definition) {
+  const auto asks = [](const ResourceSettings& settings) { return settings.gpus.value_or(0) > 0; };
+  const auto& when = definition.resources.when;
+  return asks(definition.resources.standard) ||
+         std::any_of(when.begin(), when.end(), [&](const auto& item) { return asks(item.second); });
+}
+
 std::string budget_text(const Definition& definition, std::optional<double> hours) {
-  const double allowed = definition.budget.hours;
-  if (!(allowed > 0)) return "";
-  if (!hours) return fmt::format("budget: {:.1f} hours; what the plan needs is not known", allowed);
-  return fmt::format("budget: needs {:.1f} of {:.1f} hours{}", *hours, allowed,
-                     *hours > allowed ? ": above it" : "");
+  const BudgetDefinition& budget = definition.budget;
+  const bool gpus = asks_for_gpus(definition);
+  const char* unit = gpus ? "GPU hours" : "hours";
+  const double allowed = gpus ? budget.gpu_hours : budget.hours,
+               price = gpus ? budget.price_per_gpu_hour : budget.price_per_core_hour;
+  const std::string cost =
+      hours && price > 0 ? fmt::format("cost: {:.2f} ({:.1f} {} at {})", *hours * price, *hours,
+                                       unit, price)
+                         : "";
+  if (!(allowed > 0)) return cost;
+  if (!hours)
+    return fmt::format("budget: {:.1f} {}; what the plan needs is not known", allowed, unit);
+  return fmt::format("budget: needs {:.1f} of {:.1f} {}{}{}{}", *hours, allowed, unit,
+                     *hours > allowed ? ": above it" : "", cost.empty() ? "" : "; ", cost);
 }
 
 }  // namespace metascale

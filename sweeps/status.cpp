@@ -50,6 +50,7 @@ RunStatus read_status(const fs::path& folder) {
   if (const auto last = last_word(folder)) {
     status.last = *last;
     status.reason = last->message;
+    if (last->phase == RunPhase::done) status.last.phase = RunPhase::saved;  // DONE alone says so
     const bool is_silent = seconds_since_1970() - last->time > heartbeat_timeout;
     if (last->phase == RunPhase::running && (is_silent || lease_holder_is_gone(folder)))
       status.presence = Presence::lost;
@@ -62,7 +63,14 @@ RunStatus read_status(const fs::path& folder) {
     decide(RunPhase::failed);
     status.reason = first_words(folder / "FAILED");
   }
-  if (fs::exists(folder / "DONE")) decide(RunPhase::done);
+  if (fs::exists(folder / "CANCELLED")) {
+    decide(RunPhase::cancelled);
+    status.reason = first_words(folder / "CANCELLED");
+  }
+  if (fs::exists(folder / "DONE")) {
+    decide(RunPhase::done);
+    status.reason.clear();
+  }
   return status;
 }
 

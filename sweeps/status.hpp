@@ -1,4 +1,5 @@
-// How a run stands, told by its own folder: DONE and FAILED decide, state.json tells the rest.
+// How a run stands, told by its own folder: DONE, CANCELLED and FAILED decide, state.json tells the
+// rest.
 #pragma once
 
 #include <filesystem>
@@ -20,7 +21,7 @@ struct RunStatus {
   Heartbeat last;  // what the run said last; phase: what DONE and FAILED say, where they are there
   Presence presence = Presence::as_said;
   std::int64_t attempts = 0;
-  std::string reason;  // of a failure
+  std::string reason;  // of a failure, a cancellation, a wait
 
   RunPhase phase() const { return last.phase; }
   bool is_running() const {

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "analysis/bands.hpp"
 #include "analysis/figure.hpp"
 #include "analysis/figures/drawing.hpp"
 #include "analysis/render_json.hpp"
@@ -59,21 +60,32 @@ void add_curves(const Report& report, bool by_flops, std::vector<Figure>& figure
   };
   double lowest = INFINITY, start = 0, first = INFINITY;
   int block = 0;
-  for (const Run& run : report.collection.runs) {
-    if (run.trend.size() < 2 || run.role == "trial") continue;
-    figure.data += (block > 0 ? "\n\n" : "") + csv_escape("# " + run.id) + "\n";
-    for (const CurvePoint& point : run.trend) {
-      figure.data += fmt::format("{},{}\n", x_of(point), point.loss);
+  std::vector<std::string> lines;  // above the bands
+  const auto add = [&](const SeedBand& band) {
+    figure.data += block > 0 ? "\n\n" : "";
+    figure.data += csv_escape(fmt::format("# {} {} {}: mean, lowest and highest of {} runs",
+                                          band.arm, band.size, band.length, band.runs.size())) +
+                   "\n";
+    for (std::size_t i = 0; i < band.mean.size(); ++i) {
+      const CurvePoint& point = band.mean[i];
+      figure.data +=
+          fmt::format("{},{},{},{}\n", x_of(point), point.loss, band.low[i], band.high[i]);
       lowest = std::min(lowest, point.loss);
     }
-    const CurvePoint& early =
-        run.trend[run.trend.size() / 6];  // what lies before is off the picture
+    const CurvePoint& early = band.mean[band.mean.size() / 6];  // what is before is off the picture
     start = std::max(start, early.loss), first = std::min(first, x_of(early));
-    figure.plots.push_back(
-        fmt::format("'{}.csv' index {} using 1:2 with lines lc rgb {} dt {} lw 1.1 notitle",
-                    figure.name, block, colour_of(report, run.arm), dash_of(report, run.size)));
+    const std::string colour = colour_of(report, band.arm);
+    figure.plots.push_back(fmt::format(
+        "'{}.csv' index {} using 1:3:4 with filledcurves lc rgb {} fs transparent solid "
+        "0.2 noborder notitle",
+        figure.name, block, colour));
+    lines.push_back(
+        fmt::format("'{}.csv' index {} using 1:2 with lines lc rgb {} dt {} lw 1.2 notitle",
+                    figure.name, block, colour, dash_of(report, band.size)));
     ++block;
-  }
+  };
+  for (const SeedBand& band : seed_bands(report)) add(band);
+  figure.plots.insert(figure.plots.end(), lines.begin(), lines.end());
   if (block == 0) return;
   for (const std::string& arm : report.collection.arms)  // colour says the arm, dash the size
     figure.plots.push_back(fmt::format("keyentry with lines lc rgb {} lw 2.4 title {}",
@@ -139,7 +151,7 @@ void add_scaling(const Report& report, FitAxis axis, std::vector<Figure>& figure
                       "notitle",
                       figure.name, block, colour, entry.fit.healthy() ? 1 : 2));
       points.push_back(fmt::format(
-          "'{}.csv' index {} using 1:2 with points lc rgb {} pt {} ps 0.8 "
+          "'{}.csv' index {} using 1:2 with points lc rgb {} pt {} ps 1.1 "
           "title {}",
           figure.name, block + 1, colour, point_of(report, entry.arm), gnuplot_text(entry.arm)));
       block += 2;
@@ -176,7 +188,7 @@ void add_rows(const Report& report, const std::string& name, const std::vector<B
     if (rows.empty()) continue;
     figure.data += (block > 0 ? "\n\n" : "") + rows;
     figure.plots.push_back(fmt::format(
-        "'{}.csv' index {} using 1:2:3:4 with xerrorbars lc rgb {} pt {} ps 0.7 lw 1.3 title {}",
+        "'{}.csv' index {} using 1:2:3:4 with xerrorbars lc rgb {} pt {} ps 1.1 lw 1.3 title {}",
         name, block, colour_of(report, arm), point_of(report, arm), gnuplot_text(arm)));
     ++block;
   }
@@ -185,7 +197,8 @@ void add_rows(const Report& report, const std::string& name, const std::vector<B
   figure.settings = fmt::format(
       "set ytics ({}) noenhanced font ',{}'\nset yrange [0.4:{}]\nset xlabel 'Difference in loss "
       "(%)'\n"
-      "set arrow from 0, graph 0 to 0, graph 1 nohead dt 2 lc rgb '#555555'\nset key outside top "
+      "set xrange [*<0:0<*]\nset arrow from 0, graph 0 to 0, graph 1 nohead dt 2 lc rgb "
+      "'#555555'\nset key outside top "
       "center "
       "horizontal\nset offsets graph 0.03, graph 0.03, 0, 0\n",
       tics, bars.size() > 14 ? 5 : 6, double(bars.size()) + 0.6);

@@ -5,13 +5,21 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/error.hpp"
+
 namespace metascale {
 namespace {
 
-constexpr double least_decades = 1.5;
-constexpr std::int64_t reliable_cells = 8;
 constexpr double furthest_extrapolation = 3;  // times the largest fitted x
-constexpr double small_gradient = 1e-4;       // relative to the root of the objective
+constexpr double gradient_share = 1e-4;       // of the root of the objective
+constexpr double far_beyond_noise = 3;        // times, root mean squares
+constexpr std::size_t compared_minima = 10;
+
+double residual_size(const Fit& fit) {  // root mean square, relative
+  double squares = 0;
+  for (const double residual : fit.residuals) squares += residual * residual;
+  return std::sqrt(squares / double(fit.residuals.size()));
+}
 
 void judge_data(const Fit& fit, std::vector<std::string>& problems) {
   const Law& form = law(fit.kind);
@@ -26,8 +34,8 @@ void judge_data(const Fit& fit, std::vector<std::string>& problems) {
                                      form.variables == 1 ? "x" : (i == 0 ? "N" : "D"), span,
                                      least_decades));
   if (!fit.replicates.empty() && fit.cells < reliable_cells)
-    problems.push_back(fmt::format("interval unreliable: {} cells of (size, length), fewer than {}",
-                                   fit.cells, reliable_cells));
+    problems.push_back(fmt::format("{}: {} cells of (size, length), fewer than {}",
+                                   interval_unreliable, fit.cells, reliable_cells));
 }
 
 void judge_search(const Fit& fit, const LeastSquares& problem, const std::vector<Minimum>& minima,
@@ -43,22 +51,39 @@ void judge_search(const Fit& fit, const LeastSquares& problem, const std::vector
   if (fit.agreement < 0.5)
     problems.push_back(fmt::format("the best starts disagree: {:.0f} % of ten end at one optimum",
                                    100 * fit.agreement));
-  if (fit.gradient > 1e-8 && fit.gradient > small_gradient * std::sqrt(2 * fit.objective))
+  if (!small_gradient(fit.gradient, fit.objective))
     problems.push_back(
         fmt::format("the gradient at the optimum is not small ({:.1e})", fit.gradient));
 }
 
+// The point without which an exponent leaves its interval furthest, and how many more do so.
 void judge_influence(const Fit& fit, std::vector<std::string>& problems) {
   const Law& form = law(fit.kind);
   if (fit.intervals.empty()) return;
-  for (const Influence& influence : fit.influence)
-    for (std::size_t i = 0; i < form.coefficients(); ++i)
-      if (!form.is_logarithm(i) &&
-          fit.intervals[i].excludes(fit.coefficients[i] + influence.change[i]))
-        problems.push_back(fmt::format(
-            "one point decides: without {}, {} is {:.4g} instead of {:.4g}, outside its interval",
-            influence.label, form.names[i], fit.coefficients[i] + influence.change[i],
-            fit.coefficients[i]));
+  for (std::size_t i = 0; i < form.coefficients(); ++i) {
+    if (form.is_logarithm(i)) continue;
+    const Influence* worst = nullptr;
+    int others = -1;
+    for (const Influence& influence : fit.influence) {
+      if (!fit.intervals[i].excludes(fit.coefficients[i] + influence.change[i])) continue;
+      ++others;
+      if (worst == nullptr || std::abs(influence.change[i]) > std::abs(worst->change[i]))
+        worst = &influence;
+    }
+    if (worst == nullptr) continue;
+    problems.push_back(fmt::format(
+        "one point decides: without {}, {} is {:.4g} instead of {:.4g}, outside its interval{}",
+        worst->label, form.names[i], fit.coefficients[i] + worst->change[i], fit.coefficients[i],
+        others > 0 ? fmt::format(" (so do {} more; see the influence table)", others) : ""));
+  }
+}
+
+void judge_form(const Fit& fit, std::vector<std::string>& problems) {
+  if (!describes_points(fit))
+    problems.push_back(
+        fmt::format("the law does not describe the points: residuals of {:.2f} %, runs of one cell "
+                    "differ by {:.2f} %",
+                    100 * residual_size(fit), 100 * fit.noise));
 }
 
 void judge_extrapolation(const Fit& fit, std::vector<std::string>& problems) {
@@ -75,6 +100,59 @@ void judge_extrapolation(const Fit& fit, std::vector<std::string>& problems) {
 
 }  // namespace
 
+bool describes_points(const Fit& fit) {
+  return fit.replicates.empty() || residual_size(fit) <= far_beyond_noise * fit.noise;
+}
+
+bool small_gradient(double gradient, double objective) {
+  return gradient <= 1e-8 || gradient <= gradient_share * std::sqrt(2 * objective);
+}
+
+double agreement_of(const std::vector<Minimum>& minima) {
+  const std::size_t count = std::min<std::size_t>(compared_minima, minima.size());
+  std::size_t agreeing = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    bool near = true;
+    for (std::size_t k = 0; k < minima[i].at.size(); ++k)
+      near = near && std::abs(minima[i].at[k] - minima[0].at[k]) <=
+                         0.01 * std::max(0.1, std::abs(minima[0].at[k]));
+    agreeing += near ? 1 : 0;
+  }
+  return double(agreeing) / double(count);
+}
+
+void check_points(const Law& form, std::span<const FitPoint> points) {
+  std::size_t fitted = 0;
+  for (const FitPoint& point : points) {
+    if (point.x.size() != std::size_t(form.variables))
+      throw Error(concat(point.label, ": the law ", name_of(form.kind), " takes ", form.variables,
+                         " variables, the point has ", point.x.size()),
+                  ExitCode::bad_input);
+    for (const double value : point.x)
+      if (!std::isfinite(value) || value <= 0)
+        throw Error(
+            concat(point.label, ": x = ", value, " has no logarithm; drop the row or mend it"),
+            ExitCode::bad_input);
+    if (!std::isfinite(point.loss) || point.loss <= 0)
+      throw Error(concat(point.label, ": loss = ", point.loss,
+                         " has no logarithm; drop the row or mend it"),
+                  ExitCode::bad_input);
+    fitted += point.held_out ? 0 : 1;
+  }
+  const std::size_t needed = std::max<std::size_t>(2, form.coefficients());
+  if (fitted < needed)
+    throw Error(concat("a fit of ", name_of(form.kind), " needs ", needed,
+                       " points, and there are ", fitted, " to fit"),
+                ExitCode::bad_input);
+}
+
+std::vector<FitPoint> fitted_points(std::span<const FitPoint> points) {
+  std::vector<FitPoint> fitted;
+  std::copy_if(points.begin(), points.end(), std::back_inserter(fitted),
+               [](const FitPoint& point) { return !point.held_out; });
+  return fitted;
+}
+
 double decades(std::span<const FitPoint> points, std::size_t variable) {
   if (points.empty()) return 0;
   const auto [low, high] = std::minmax_element(
@@ -88,6 +166,7 @@ std::vector<std::string> fit_problems(const Fit& fit, const LeastSquares& proble
   std::vector<std::string> problems;
   judge_data(fit, problems);
   judge_search(fit, problem, minima, problems);
+  judge_form(fit, problems);
   judge_influence(fit, problems);
   judge_extrapolation(fit, problems);
   return problems;

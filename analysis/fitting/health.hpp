@@ -13,6 +13,21 @@ namespace metascale {
 std::vector<std::string> fit_problems(const Fit& fit, const LeastSquares& problem,
                                       const std::vector<Minimum>& minima);
 
+inline constexpr const char* interval_unreliable = "interval unreliable";  // how a verdict begins
+inline constexpr double least_decades = 1.5;
+inline constexpr std::int64_t reliable_cells = 8;
+// Residuals far beyond what runs of one cell differ by are no noise: another form is needed, and
+// intervals drawn from the noise are too narrow. True without bootstrap.
+bool describes_points(const Fit& fit);
+bool small_gradient(double gradient, double objective);
+
+// Of the ten best minima: the share that lies where the best one does.
+double agreement_of(const std::vector<Minimum>& minima);
+
+// Throws Error{bad_input} naming the first point that the law cannot take, or too few points.
+void check_points(const Law& form, std::span<const FitPoint> points);
+std::vector<FitPoint> fitted_points(std::span<const FitPoint> points);  // those not held out
+
 // log10 of largest over smallest value of one variable.
 double decades(std::span<const FitPoint> points, std::size_t variable);
 

@@ -61,6 +61,15 @@ ceres::Solver::Options solver_options(const MinimiseOptions& options) {
   return solver;
 }
 
+// A search that never went anywhere ends so; an optimum that happens to lie there is suspect too.
+bool lies_on_a_start(std::span<const double> at, std::span<const std::vector<double>> starts) {
+  return std::any_of(starts.begin(), starts.end(), [&](const std::vector<double>& start) {
+    for (std::size_t i = 0; i < at.size(); ++i)
+      if (std::abs(at[i] - start[i]) > 1e-6 * (1 + std::abs(start[i]))) return false;
+    return true;
+  });
+}
+
 }  // namespace
 
 Minimum minimise(const LeastSquares& problem, std::vector<double> start,
@@ -83,7 +92,7 @@ Minimum minimise(const LeastSquares& problem, std::vector<double> start,
   return minimum;
 }
 
-std::vector<Minimum> minimise_from(const LeastSquares& problem,
+std::vector<Minimum> minimise_from(const LeastSquares& rough, const LeastSquares& problem,
                                    std::span<const std::vector<double>> starts, int polished,
                                    int threads) {
   std::vector<Minimum> minima(starts.size());
@@ -91,8 +100,7 @@ std::vector<Minimum> minimise_from(const LeastSquares& problem,
     for (std::int64_t i = begin; i < end; ++i) {
       const std::vector<double>& start = starts[std::size_t(i)];
       Minimum& minimum = minima[std::size_t(i)];
-      minimum = minimise_nearby(problem, start, {.iterations = 80, .tolerance = 1e-9});
-      minimum.moved = minimum.at != start;
+      minimum = minimise_nearby(rough, start, {.iterations = 80, .tolerance = 1e-9});
     }
   });
   const auto by_objective = [](const Minimum& a, const Minimum& b) {
@@ -103,9 +111,8 @@ std::vector<Minimum> minimise_from(const LeastSquares& problem,
   parallel_for(threads, count, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {
       Minimum& minimum = minima[std::size_t(i)];
-      const bool moved = minimum.moved;
       minimum = minimise(problem, minimum.at, {.iterations = 3000, .tolerance = 1e-15});
-      minimum.moved = minimum.moved || moved;
+      minimum.moved = !lies_on_a_start(minimum.at, starts);
       minimum.gradient = free_gradient(problem, minimum.at);
     }
   });

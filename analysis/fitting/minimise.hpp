@@ -20,7 +20,7 @@ struct Minimum {
   std::vector<double> at;
   double objective = std::numeric_limits<double>::infinity();  // half the sum of squares
   double gradient = 0;  // largest component, of those that no bound stops
-  bool moved = false;   // away from the start
+  bool moved = false;   // away from every start
 };
 
 struct MinimiseOptions {
@@ -38,9 +38,10 @@ Minimum minimise(const LeastSquares& problem, std::vector<double> start,
 Minimum minimise_nearby(const LeastSquares& problem, std::vector<double> start,
                         const MinimiseOptions& options);
 
-// From every start, in parallel; ascending by objective. The first `polished` are searched again by
-// Ceres with many iterations and the finest tolerance; only theirs have a gradient.
-std::vector<Minimum> minimise_from(const LeastSquares& problem,
+// From every start, in parallel, for the problem `rough`: the same with fewer residuals, or the
+// problem itself. The best `polished` are searched again for `problem` by Ceres, with many
+// iterations and the finest tolerance; they come first, ascending by objective, with a gradient.
+std::vector<Minimum> minimise_from(const LeastSquares& rough, const LeastSquares& problem,
                                    std::span<const std::vector<double>> starts, int polished,
                                    int threads);
 

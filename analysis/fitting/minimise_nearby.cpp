@@ -7,7 +7,7 @@
 namespace metascale {
 namespace {
 
-constexpr int most = 6;  // coefficients: no scaling law here has more
+constexpr int most = 7;  // coefficients: the joint law of two arms has as many
 using Vector = Eigen::Matrix<double, Eigen::Dynamic, 1, 0, most, 1>;
 using Square = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, 0, most, most>;
 using Jacobian = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;

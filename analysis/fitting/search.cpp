@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
+#include <numeric>
+#include <string>
 
 namespace metascale {
 namespace {
@@ -68,6 +71,26 @@ LogTable log_table(const Law& law, std::span<const FitPoint> points) {
     table.log_loss.push_back(std::log(point.loss));
   }
   return table;
+}
+
+LogTable log_table_of_cells(const Law& law, std::span<const FitPoint> points) {
+  std::map<std::string, std::vector<FitPoint>> cells;
+  for (std::size_t i = 0; i < points.size(); ++i)
+    cells[points[i].cell.empty() ? std::to_string(i) : points[i].cell].push_back(points[i]);
+  LogTable means{law.variables, {}, {}};
+  for (const auto& [cell, members] : cells) {
+    const LogTable own = log_table(law, members);
+    const double count = double(own.points());
+    means.log_loss.push_back(std::accumulate(own.log_loss.begin(), own.log_loss.end(), 0.0) /
+                             count);
+    for (std::size_t i = 0; i < std::size_t(law.variables); ++i) {
+      double sum = 0;
+      for (std::size_t row = 0; row < own.points(); ++row)
+        sum += own.log_x[row * std::size_t(law.variables) + i];
+      means.log_x.push_back(sum / count);
+    }
+  }
+  return means;
 }
 
 LeastSquares problem_of(const Law& law, const LogTable& table, const FitOptions& options) {

@@ -18,6 +18,9 @@ struct LogTable {
   std::size_t points() const { return log_loss.size(); }
 };
 LogTable log_table(const Law& law, std::span<const FitPoint> points);
+// One point per cell, at the means of its runs: what the rough search from thousands of starts
+// needs of a table with many seeds.
+LogTable log_table_of_cells(const Law& law, std::span<const FitPoint> points);
 
 // The table must outlive the problem.
 LeastSquares problem_of(const Law& law, const LogTable& table, const FitOptions& options);

@@ -6,7 +6,7 @@
 namespace metascale {
 
 extern const std::string_view page_style;    // analysis/page/style.css
-extern const std::string_view page_script;   // analysis/page/page.js
+extern const std::string_view page_script;   // analysis/page/*.js, one after the other
 extern const std::string_view chart_script;  // Chart.js of the system, MIT licence, with its notice
 
 extern const std::string_view published_yaml;  // analysis/published.yaml

@@ -20,7 +20,8 @@ double nice_step(double range) {
 }
 
 struct Row {
-  std::string label, colour;
+  std::string label;
+  ArmColour colour;
   double value;
   Interval inner, outer;  // documents; documents and seeds
 };
@@ -35,7 +36,7 @@ std::vector<Row> rows_of(const Report& report) {
     const auto arm = std::find(arms.begin(), arms.end(), pair.pair->second_arm) - arms.begin();
     rows.push_back({pair.pair->second_arm + " - " + pair.pair->first_arm + ", " + pair.pair->size +
                         " " + length_words(pair.pair->length),
-                    arm_colour(std::size_t(arm)).light,
+                    arm_colour(std::size_t(arm)),
                     100 * result.relative,
                     {scale * result.bca.low, scale * result.bca.high},
                     {scale * result.with_seeds.low, scale * result.with_seeds.high}});
@@ -75,16 +76,18 @@ std::string draw_row(const Row& row, const Scale& scale, double y) {
   const auto line = [&](const Interval& interval, const char* name) {
     return fmt::format(
         "<line class=\"{}\" x1=\"{:.1f}\" x2=\"{:.1f}\" y1=\"{:.1f}\" y2=\"{:.1f}\" "
-        "stroke=\"{}\" stroke-linecap=\"round\"/>",
-        name, scale.x(interval.low), scale.x(interval.high), y, y, row.colour);
+        "stroke=\"var(--arm)\" stroke-linecap=\"round\"/>",
+        name, scale.x(interval.low), scale.x(interval.high), y, y);
   };
   return fmt::format("<text x=\"0\" y=\"{:.1f}\">{}</text>", y + 4, html_escape(row.label)) +
+         fmt::format("<g class=\"mark\" style=\"--light:{};--dark:{}\">", row.colour.light,
+                     row.colour.dark) +
          (row.outer.known() ? line(row.outer, "thin") : "") +
          (row.inner.known() ? line(row.inner, "thick") : "") +
          fmt::format(
-             "<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"4.6\" fill=\"{}\" stroke=\"var(--panel)\" "
-             "stroke-width=\"1.6\"/>",
-             scale.x(row.value), y, row.colour) +
+             "<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"4.6\" fill=\"var(--arm)\" "
+             "stroke=\"var(--panel)\" stroke-width=\"1.6\"/></g>",
+             scale.x(row.value), y) +
          fmt::format(
              "<text x=\"{}\" y=\"{:.1f}\" text-anchor=\"end\">{:+.2f} %</text>"
              "<text class=\"soft\" x=\"{}\" y=\"{:.1f}\" text-anchor=\"end\">{}</text>",

@@ -27,6 +27,9 @@ double largest_difference(const Report& report) {
   return largest;
 }
 
+// Opacity of the largest difference: text on it must still be read.
+constexpr double deepest = 0.55;
+
 std::string heat_cell(const PairReport& pair, const std::string& domain, double largest) {
   const auto found =
       std::find_if(pair.domains.begin(), pair.domains.end(),
@@ -35,7 +38,7 @@ std::string heat_cell(const PairReport& pair, const std::string& domain, double 
   const double share = found->result.relative / largest;
   const bool decided = found->result.with_seeds.excludes(0);
   return fmt::format("<td style=\"background:rgba(var({}),{:.3f})\" title=\"{}\">{}{}</td>",
-                     share < 0 ? "--heat-better" : "--heat-worse", 0.85 * std::abs(share),
+                     share < 0 ? "--heat-better" : "--heat-worse", deepest * std::abs(share),
                      html_escape(fmt::format("{} {}: {:+.4f} nats/token {}", pair.pair->second_arm,
                                              domain, found->result.difference,
                                              interval_text(found->result.with_seeds, 4))),

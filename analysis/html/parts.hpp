@@ -1,11 +1,20 @@
 // Parts of the page that are drawn in C++: no script is needed to see them.
 #pragma once
 
+#include <span>
 #include <string>
 
 #include "analysis/report.hpp"
 
 namespace metascale {
+
+struct Section {
+  const char* id;
+  const char* label;  // in the navigation
+  const char* title;
+  std::string (*body)(const Report& report);
+};
+std::span<const Section> page_sections();
 
 // Paired differences with their intervals, as an SVG that follows the page's colours.
 std::string forest_plot(const Report& report);

@@ -6,6 +6,10 @@
 namespace metascale {
 namespace {
 
+// From which runs' final evaluations a row comes.
+const TableColumn runs_column{
+    .key = "runs", .title = "From the final evaluations of", .numeric = false, .files_only = true};
+
 TableCell number(double value, int digits) { return {fixed(value, digits), exact(value), ""}; }
 
 const PairReport* pair_of(const Report& report, const std::string& first, const std::string& second,
@@ -59,6 +63,7 @@ std::vector<TableCell> pair_row(const PairReport& pair, const std::string& domai
                      (result.assumed_seed_noise ? " (noise assumed)" : ""),
                  std::to_string(result.per_seed.size()), ""});
   row.push_back({short_count(double(result.documents)), std::to_string(result.documents), ""});
+  row.push_back({run_list(pair.pair->first) + " " + run_list(pair.pair->second)});
   return row;
 }
 
@@ -77,7 +82,8 @@ std::vector<TableColumn> pair_columns(bool with_domain) {
                                       {"bca_interval", "BCa interval"},
                                       {"interval_with_seeds", "Interval with seeds"},
                                       {"seeds", "Seeds"},
-                                      {"documents", "Documents"}};
+                                      {"documents", "Documents"},
+                                      runs_column};
   columns.insert(columns.end(), rest.begin(), rest.end());
   return columns;
 }
@@ -96,17 +102,21 @@ Table comparison_table(const Report& report) {
   for (const std::string& arm : arms) table.columns.push_back({"loss_" + slug(arm), arm});
   for (std::size_t i = 1; i < arms.size(); ++i)
     table.columns.push_back({"relative_" + slug(arms[i]), arms[i] + " vs " + arms[0]});
+  table.columns.push_back(runs_column);
   for (const std::string& length : report.lengths())
     for (const std::string& size : report.sizes()) {
       std::vector<TableCell> row{{size}, length_cell(length)};
       bool any = false;
+      std::string runs;
       for (const std::string& arm : arms) {
         const Cell* cell = report.cell(arm, size, length);
         any = any || cell != nullptr;
         row.push_back(loss_cell(cell));
+        if (cell != nullptr) runs += (runs.empty() ? "" : " ") + run_list(cell->runs);
       }
       for (std::size_t i = 1; i < arms.size(); ++i)
         row.push_back(difference_cell(pair_of(report, arms[0], arms[i], size, length)));
+      row.push_back({runs});
       if (any) table.rows.push_back(std::move(row));
     }
   return table;
@@ -130,14 +140,15 @@ Table cells_table(const Report& report) {
        {"deviation_over_seeds", "SD over seeds"},
        {"bits_per_byte", "Bits/byte"},
        {"tokens_per_second", "Tokens/s"},
-       {"hours", "Wall time"}},
+       {"hours", "Wall time"},
+       runs_column},
       {}};
   for (const Cell& cell : report.cells)
     table.rows.push_back(
         {{cell.arm},
          {cell.size},
          length_cell(cell.length),
-         {std::to_string(cell.runs.size())},
+         {std::to_string(cell.runs.size()), "", "", run_anchor(cell.runs.front()->id)},
          {short_count(cell.parameters), exact(cell.parameters)},
          {short_count(cell.non_embedding_parameters), exact(cell.non_embedding_parameters)},
          {scientific(cell.flops_per_token), exact(cell.flops_per_token)},
@@ -147,7 +158,8 @@ Table cells_table(const Report& report) {
          number(cell.loss_deviation, 4),
          number(cell.bits_per_byte, 4),
          {short_count(cell.tokens_per_second), exact(cell.tokens_per_second)},
-         {duration_text(cell.hours), exact(cell.hours)}});
+         {duration_text(cell.hours), exact(cell.hours)},
+         {run_list(cell.runs)}});
   return table;
 }
 

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "analysis/fitting/health.hpp"
 #include "analysis/support/text.hpp"
 #include "analysis/tables.hpp"
 
@@ -48,13 +49,21 @@ std::string coefficients_of(const Fit& fit, bool in_full) {
   return text;
 }
 
-// Mean over the seeds of the largest size.
+// Mean over the runs that the fit had to predict.
 TableCell held_out_of(const ArmFit& entry) {
-  if (!entry.without_largest) return {"-"};
+  if (!entry.held_out) return {"-"};
   double mean = 0;
-  for (const HeldOut& point : entry.without_largest->held_out)
-    mean += point.error() / double(entry.without_largest->held_out.size());
-  return {percent(mean), exact(mean), ""};
+  for (const HeldOut& point : entry.held_out->held_out)
+    mean += point.error() / double(entry.held_out->held_out.size());
+  return {percent(mean) + ", " + entry.held_out_what, exact(mean), ""};
+}
+
+// Few cells alone make the interval unreliable; all else makes the fit bad.
+TableCell health_of(const Fit& fit) {
+  if (fit.healthy()) return {"good", "", "good"};
+  if (fit.problems.size() == 1 && fit.problems[0].rfind(interval_unreliable, 0) == 0)
+    return {interval_unreliable, "", "warn"};
+  return {"bad", "", "bad"};
 }
 
 void add_points(Table& table, const ArmFit& entry) {
@@ -63,7 +72,8 @@ void add_points(Table& table, const ArmFit& entry) {
     table.rows.push_back({{entry.arm},
                           length_cell(entry.length),
                           {short_words(entry.axis), name_of(entry.axis)},
-                          {run},
+                          {name_of(entry.fit.kind)},
+                          run_cell(run),
                           {role},
                           {scientific(x), exact(x)},
                           {fixed(measured, 4), exact(measured)},
@@ -72,8 +82,8 @@ void add_points(Table& table, const ArmFit& entry) {
   };
   for (const FitPoint& point : entry.fit.points)
     row(point.label, point.x[0], point.loss, entry.fit.predict(point.x), "fitted");
-  if (entry.without_largest)
-    for (const HeldOut& point : entry.without_largest->held_out)
+  if (entry.held_out)
+    for (const HeldOut& point : entry.held_out->held_out)
       row(point.label, point.x[0], point.measured, point.predicted, "held out");
 }
 
@@ -106,27 +116,27 @@ Table fits_table(const Report& report) {
          {std::to_string(fit.points.size())},
          {fmt::format("{:.2f} %", 100 * fit.worst_residual), exact(fit.worst_residual)},
          held_out_of(entry),
-         {fit.healthy() ? "good" : "bad", "", fit.healthy() ? "good" : "bad"},
-         {joined(fit.problems), "", "bad"}});
+         health_of(fit),
+         {joined(fit.problems), "", health_of(fit).tone}});
   }
   return table;
 }
 
 Table residuals_table(const Report& report) {
-  Table table{
-      "residuals",
-      "Measured and fitted losses of every run, and predictions of the largest size by fits "
-      "that did not see it",
-      {{"arm", "Arm", false},
-       {"length", "Length", false},
-       {"axis", "x is", false},
-       {"run", "Run", false},
-       {"role", "Role", false},
-       {"x", "x"},
-       {"measured", "Measured, nats/token"},
-       {"fitted", "Fitted, nats/token"},
-       {"residual", "Residual"}},
-      {}};
+  Table table{"residuals",
+              "Measured and fitted losses of every run, and predictions of the largest size or the "
+              "longest length by fits that did not see it",
+              {{"arm", "Arm", false},
+               {"length", "Length", false},
+               {"axis", "x is", false},
+               {"law", "Law", false},
+               {"run", "Run", false},
+               {"role", "Role", false},
+               {"x", "x"},
+               {"measured", "Measured, nats/token"},
+               {"fitted", "Fitted, nats/token"},
+               {"residual", "Residual"}},
+              {}};
   for (const ArmFit& entry : report.fits) add_points(table, entry);
   return table;
 }
@@ -144,7 +154,13 @@ Table gains_table(const Report& report) {
        {"baseline_x", "Baseline needs"},
        {"gain", "Gain"},
        {"interval", "95 % interval"},
-       {"problem", "Not to be quoted, because", false, true}},
+       {"advantage", "Loss below its law"},
+       {"advantage_interval", "95 % interval"},
+       {.key = "problem",
+        .title = "Not to be quoted:",
+        .numeric = false,
+        .wide = true,
+        .below = true}},
       {}};
   for (const GainReport& entry : report.gains) {
     const EquivalentGain& gain = entry.gain;
@@ -166,7 +182,11 @@ Table gains_table(const Report& report) {
               ? fmt::format("[{:.2f}, {:.2f}]", gain.interval.low, gain.interval.high)
               : "-",
           exact(gain.interval.low) + " " + exact(gain.interval.high)},
-         {gain.problem.empty() ? "-" : gain.problem}});
+         {std::isfinite(gain.at_equal.share) ? percent(gain.at_equal.share) : "-",
+          exact(gain.at_equal.share)},
+         {gain.at_equal.interval.known() ? interval_text(gain.at_equal.interval, 2, 100) : "-",
+          exact(gain.at_equal.interval.low) + " " + exact(gain.at_equal.interval.high)},
+         {gain.problem, "", "quiet"}});
   }
   return table;
 }

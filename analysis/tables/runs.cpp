@@ -23,6 +23,12 @@ std::string remark_of(const Run& run) {
   return run.reason.empty() ? role : role + ": " + run.reason;
 }
 
+// Where in its log the final evaluation stands, from 0; empty: it has none.
+std::string final_row(const Run& run) {
+  const Evaluation* found = run.final_evaluation();
+  return found == nullptr ? "" : std::to_string(found - run.log.evaluations.data());
+}
+
 }  // namespace
 
 Table runs_table(const Report& report) {
@@ -41,7 +47,12 @@ Table runs_table(const Report& report) {
                {"bits_per_byte", "Bits/byte"},
                {"tokens_per_second", "Tokens/s"},
                {"hours", "Wall time"},
-               {"reason", "Remark", false, true}},
+               {.key = "reason", .title = "Remark:", .numeric = false, .wide = true, .below = true},
+               {.key = "log", .title = "Log", .numeric = false, .files_only = true},
+               {.key = "evaluation_row",
+                .title = "row of /evaluations",
+                .numeric = true,
+                .files_only = true}},
               {}};
   for (const Run& run : report.collection.runs) {
     const auto planned = run.number("steps_planned");
@@ -59,7 +70,9 @@ Table runs_table(const Report& report) {
                           {fixed(run.final_bits_per_byte(), 4), exact(run.final_bits_per_byte())},
                           {short_count(run.tokens_per_second), exact(run.tokens_per_second)},
                           {duration_text(run.hours), exact(run.hours)},
-                          {remark_of(run)}});
+                          {remark_of(run)},
+                          {run.folder + "/run.h5"},
+                          {final_row(run)}});
   }
   return table;
 }
@@ -128,10 +141,17 @@ Table curves_table(const Report& report) {
 }
 
 std::vector<Table> all_tables(const Report& report) {
-  return {comparison_table(report),     cells_table(report),       pairs_table(report),
-          domains_table(report),        claims_table(report),      fits_table(report),
-          residuals_table(report),      gains_table(report),       runs_table(report),
-          not_comparable_table(report), environment_table(report), curves_table(report)};
+  std::vector<Table> tables{
+      comparison_table(report),  cells_table(report),          pairs_table(report),
+      domains_table(report),     claims_table(report),         fits_table(report),
+      residuals_table(report),   influence_table(report),      joint_fits_table(report),
+      gains_table(report),       lineage_table(report),        speed_table(report),
+      runs_table(report),        not_comparable_table(report), environment_table(report),
+      evaluations_table(report), published_table(report),      curves_table(report)};
+  if (Table probes = probes_table(report); !probes.rows.empty())
+    for (Table table : {std::move(probes), probe_depths_table(report)})
+      tables.push_back(std::move(table));
+  return tables;
 }
 
 }  // namespace metascale

@@ -179,6 +179,7 @@ OrderedJson to_row(const Evaluation& evaluation) {
   put_columns(json, evaluation, evaluation_columns);
   json["domains"] = put_table(evaluation.domains, domain_columns);
   json["positions"] = put_table(evaluation.positions, position_columns);
+  if (!evaluation.probes.empty()) json["probes"] = put_table(evaluation.probes, probe_columns);
   return json;
 }
 
@@ -205,6 +206,8 @@ Evaluation read_evaluation(const Json& row) {
   Evaluation evaluation = get_columns<Evaluation>(row, evaluation_columns);
   evaluation.domains = get_table<DomainRow>(row, "domains", domain_columns);
   evaluation.positions = get_table<PositionRow>(row, "positions", position_columns);
+  if (row.contains("probes"))
+    evaluation.probes = get_table<ProbeRow>(row, "probes", probe_columns);
   return evaluation;
 }
 

@@ -40,7 +40,7 @@ inline constexpr auto step_columns = std::tuple{
 inline constexpr auto evaluation_columns = std::tuple{
     Column{"step", &Evaluation::step, "step", true, "after this many updates"},
     Column{"split", &Evaluation::split, "", true, "validation or test"},
-    Column{"protocol", &Evaluation::protocol, "", true, "packed_windows or rolling_documents"},
+    Column{"protocol", &Evaluation::protocol, "", true, "packed_windows, rolling_documents or probe"},
     Column{"final", &Evaluation::is_final, "1", true, "1 for the evaluation at the run's end"},
     Column{"coverage", &Evaluation::coverage, "", true, "all, or the part of the split that was scored"},
     Column{"digest", &Evaluation::digest, "1", true, "of the scored windows"},
@@ -68,6 +68,16 @@ inline constexpr auto segment_columns = std::tuple{
     Column{"tokens", &SegmentRow::tokens, "token", true, "scored"},
     Column{"bytes", &SegmentRow::bytes, "byte", true, "of the raw text that these tokens stand for"},
     Column{"nats", &SegmentRow::nats, "nat", true, "sum over the scored tokens"}};
+
+inline constexpr auto probe_columns = std::tuple{
+    Column{"length", &ProbeRow::length, "token", true, "tokens of an example"},
+    Column{"first", &ProbeRow::first, "token", true, "least distance to the evidence in the bin"},
+    Column{"last", &ProbeRow::last, "token", true, "largest distance in the bin, inclusive"},
+    Column{"scored", &ProbeRow::scored, "1", true, "answers that were asked for"},
+    Column{"correct", &ProbeRow::correct, "1", true, "answers with the largest logit where it was right"},
+    Column{"nats", &ProbeRow::nats, "nat", true, "sum over the answers"},
+    Column{"examples", &ProbeRow::examples, "1", true, "that ask anything up to last"},
+    Column{"solved", &ProbeRow::solved, "1", true, "examples without a mistake up to last"}};
 
 inline constexpr auto event_columns = std::tuple{
     Column{"time", &Event::time, "s", false, "since 1970, UTC"},

@@ -24,16 +24,23 @@ void copy_all(const File& from, BufferedWriter& to) {
 
 }  // namespace
 
-TokenSetWriter::TokenSetWriter(const std::filesystem::path& stem, const Tokenizer& tokenizer)
+TokenSetWriter::TokenSetWriter(const std::filesystem::path& stem, const Tokenizer& tokenizer,
+                               const TokenSetMark& from)
     : stem_(stem),
-      tokens_(stem, token_type_for(tokenizer.vocabulary())),
-      records_(with_ending(stem, ".records")),
-      table_(with_ending(stem, ".documents")) {
+      tokens_(stem, token_type_for(tokenizer.vocabulary()), from.tokens),
+      records_(with_ending(stem, ".records"), from.records) {
   info_.tokenizer = tokenizer.name();
   info_.tokenizer_identity = tokenizer.identity();
   info_.vocabulary = tokenizer.vocabulary();
   info_.end_of_document = tokenizer.end_of_document();
   info_.type = token_type_for(tokenizer.vocabulary());
+  info_.domains = from.domains;
+  for (const DomainCount& domain : from.domains) {
+    domains_.emplace(domain.name, std::uint16_t(domains_.size()));
+    info_.documents += domain.documents;
+    info_.tokens += domain.tokens;
+    info_.bytes += domain.bytes;
+  }
 }
 
 std::uint16_t TokenSetWriter::domain_index(const std::string& domain) {
@@ -47,43 +54,55 @@ std::uint16_t TokenSetWriter::domain_index(const std::string& domain) {
   return found->second;
 }
 
-void TokenSetWriter::add(std::span<const std::int32_t> ids, const std::string& domain,
-                         std::int64_t bytes) {
+void TokenSetWriter::add_tokens(std::span<const std::int32_t> ids) {
+  tokens_.add_tokens(ids);
+  document_tokens_ += std::int64_t(ids.size());
+}
+
+void TokenSetWriter::end_document(const std::string& domain, std::int64_t bytes) {
   if (bytes > std::int64_t(std::numeric_limits<std::uint32_t>::max()))
     throw Error(concat(stem_.string(), ": a document of ", bytes, " bytes is longer than 4 GiB"),
                 ExitCode::bad_input);
-  tokens_.add_sequence(ids);
+  tokens_.end_sequence();
   tokens_.end_document();
   const std::uint16_t index = domain_index(domain);
   records_.number(std::uint32_t(bytes));
   records_.number(index);
-  const auto tokens = std::int64_t(ids.size());
   DomainCount& count = info_.domains[index];
   ++info_.documents, ++count.documents;
-  info_.tokens += tokens, count.tokens += tokens;
+  info_.tokens += document_tokens_, count.tokens += document_tokens_;
   info_.bytes += bytes, count.bytes += bytes;
+  document_tokens_ = 0;
 }
 
-void TokenSetWriter::write_table_header() {
-  table_.write(document_table_magic, 8);
-  table_.number(std::uint64_t(1));
-  table_.number(std::uint64_t(info_.documents));
-  table_.number(std::uint64_t(info_.domains.size()));
+void TokenSetWriter::add(std::span<const std::int32_t> ids, const std::string& domain,
+                         std::int64_t bytes) {
+  add_tokens(ids);
+  end_document(domain, bytes);
 }
 
-TokenFileInfo TokenSetWriter::commit(const std::vector<SourceFile>& sources) {
-  const TokenFileDigests digests = tokens_.finish();
-  write_table_header();
+TokenSetMark TokenSetWriter::mark() {
+  return {.tokens = tokens_.mark(), .records = records_.mark(), .domains = info_.domains};
+}
+
+void TokenSetWriter::write_table() {
+  BufferedWriter table(with_ending(stem_, ".documents"));
+  table.write(document_table_magic, 8);
+  table.number(std::uint64_t(1));
+  table.number(std::uint64_t(info_.documents));
+  table.number(std::uint64_t(info_.domains.size()));
   records_.flush();
-  copy_all(records_.file(), table_);
+  copy_all(records_.file(), table);
+  table.close();
+  info_.documents_sha256 = table.sha256();
+}
+
+TokenFileInfo TokenSetWriter::finish(const std::vector<SourceFile>& sources) {
+  const TokenFileDigests digests = tokens_.finish();
   info_.bin_sha256 = digests.bin_sha256;
   info_.idx_sha256 = digests.idx_sha256;
-  info_.documents_sha256 = table_.sha256();
+  write_table();
   info_.sources = sources;
-  // Without its .json a set is not taken for ours: it goes first and comes last.
-  std::filesystem::remove(with_ending(stem_, ".json"));
-  tokens_.commit();
-  table_.commit();
   info_.fingerprint = fingerprint_of(MappedFile(with_ending(stem_, ".bin")),
                                      MappedFile(with_ending(stem_, ".idx")));
   write_token_file_info(with_ending(stem_, ".json"), info_);

@@ -10,6 +10,8 @@ namespace {
 
 using namespace simdjson;
 
+constexpr std::size_t long_line = std::size_t(16) << 20;  // bytes; its buffers are not kept
+
 // "text" may be a list of texts [lm_dataformat joins them by a blank line].
 void read_text(ondemand::value value, std::string& text) {
   text.clear();
@@ -38,7 +40,7 @@ struct DocumentLineParser::State {
   ondemand::parser parser;
 
   // Throws simdjson_error. Returns whether there was a text.
-  bool parse(const padded_string& line, Document& document) {
+  bool parse(const padded_string_view& line, Document& document) {
     ondemand::document json = parser.iterate(line);
     ondemand::object object = json.get_object();
     bool found = false;
@@ -59,19 +61,28 @@ struct DocumentLineParser::State {
 DocumentLineParser::DocumentLineParser() : state_(std::make_unique<State>()) {}
 DocumentLineParser::~DocumentLineParser() = default;
 
-std::string DocumentLineParser::parse(const std::string& line, Document& document) {
+std::string DocumentLineParser::parse(std::string_view line, Document& document) {
+  static_assert(padding >= SIMDJSON_PADDING);
   constexpr const char* no_text = "the object has no \"text\"";
-  try {
-    return state_->parse(padded_string(line), document) ? "" : no_text;
-  } catch (const simdjson_error& error) {
-    if (error.error() != UTF8_ERROR && error.error() != STRING_ERROR) return error.what();
+  const auto attempt = [&](std::string_view bytes, bool& repairable) -> std::string {
+    try {
+      const padded_string_view padded(bytes, bytes.size() + padding);
+      return state_->parse(padded, document) ? "" : no_text;
+    } catch (const simdjson_error& error) {
+      repairable = error.error() == UTF8_ERROR || error.error() == STRING_ERROR;
+      return error.what();
+    }
+  };
+  bool repairable = false;
+  std::string fault = attempt(line, repairable);
+  if (repairable) {  // simdjson refuses what the Pile's own reader takes: invalid UTF-8, lone
+                     // surrogates
+    std::string repaired = repair_surrogate_escapes(repair_utf8(line));
+    repaired.reserve(repaired.size() + padding);
+    fault = attempt(repaired, repairable);
   }
-  try {  // simdjson refuses what the Pile's own reader takes: invalid UTF-8 and lone surrogates
-    const std::string repaired = repair_surrogate_escapes(repair_utf8(line));
-    return state_->parse(padded_string(repaired), document) ? "" : no_text;
-  } catch (const simdjson_error& error) {
-    return error.what();
-  }
+  if (line.size() > long_line) state_->parser = ondemand::parser();
+  return fault;
 }
 
 }  // namespace metascale

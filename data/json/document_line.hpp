@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "data/document_reader.hpp"
 
@@ -12,9 +13,11 @@ class DocumentLineParser {
  public:
   DocumentLineParser();
   ~DocumentLineParser();
-  // Fills text and, where the line names one, domain (else leaves it alone). Returns what is wrong
-  // with the line, or an empty text.
-  std::string parse(const std::string& line, Document& document);
+  static constexpr std::size_t padding = 64;  // bytes that must be readable behind a line
+  // Fills text and, where the line names one, domain (else leaves it alone). Of a key that comes
+  // twice the last counts, as in Python's json. Returns what is wrong with the line, or an empty
+  // text. Memory is in proportion to the line's, and given back after a long one.
+  std::string parse(std::string_view line, Document& document);
 
  private:
   struct State;

@@ -33,7 +33,7 @@ Tensor rotary(Tape& tape, const Tensor& x, std::int64_t rotated) {
 
 Tensor attention(Tape& tape, const Heads& heads) {
   const Shape shape = heads.q.shape;  // (B, T, H, N)
-  const Tensor y = tape.activation(shape), lse = tape.activation({shape[0], shape[2], shape[1]});
+  const Tensor y = tape.activation(shape), lse = tape.statistic({shape[0], shape[2], shape[1]});
   const double scale = 1 / std::sqrt(double(shape[3]));
   const bool bf16 = tape.options().bf16;
   tape.run(AttentionForward{.y = y,

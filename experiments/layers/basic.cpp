@@ -22,19 +22,21 @@ std::int64_t rows_of(const Tensor& x) { return x.size() / last(x); }
 template <typename Op>
 void run_rounded(Tape& tape, Op op) {  // with bf16 operands where the run asks for them
   op.bf16 = tape.options().bf16;
-  if (op.bf16) op.scratch = tape.scratch({op.scratch_elements()}, Dtype::bf16);
+  if (const auto elements = op.bf16 ? op.scratch_elements() : 0; elements > 0)
+    op.scratch = tape.scratch({elements}, Dtype::bf16);
   tape.run(op);
 }
 
 Tensor product(Tape& tape, const Tensor& x, const Tensor& weight, const Tensor& bias,
                bool transposed) {
   const Tensor y = tape.activation(with_last(x.shape, weight.shape[transposed ? 0 : 1]));
-  run_rounded(tape, Matmul{.c = y, .a = x, .b = weight, .bias = bias, .transpose_b = transposed});
-  tape.on_backward([&tape, x, weight, bias, y, transposed] {
+  const Tensor operand = tape.operand(weight);
+  run_rounded(tape, Matmul{.c = y, .a = x, .b = operand, .bias = bias, .transpose_b = transposed});
+  tape.on_backward([&tape, x, weight, operand, bias, y, transposed] {
     const Tensor dy = tape.gradient(y);
     run_rounded(tape, Matmul{.c = tape.gradient(x),
                              .a = dy,
-                             .b = weight,
+                             .b = operand,
                              .transpose_b = !transposed,
                              .add = true});
     run_rounded(tape, Matmul{.c = tape.gradient(weight),
@@ -69,8 +71,8 @@ Tensor embed(Tape& tape, const Tensor& tokens, const Tensor& weight) {
 
 Tensor layer_norm(Tape& tape, const Tensor& x, const Tensor& weight, const Tensor& bias,
                   double epsilon) {
-  const Tensor y = tape.activation(x.shape), mean = tape.activation({rows_of(x)}),
-               scale = tape.activation({rows_of(x)});
+  const Tensor y = tape.activation(x.shape), mean = tape.statistic({rows_of(x)}),
+               scale = tape.statistic({rows_of(x)});
   tape.run(LayerNormForward{.y = y,
                             .mean = mean,
                             .scale = scale,
@@ -92,7 +94,7 @@ Tensor layer_norm(Tape& tape, const Tensor& x, const Tensor& weight, const Tenso
 }
 
 Tensor rms_norm(Tape& tape, const Tensor& x, const Tensor& weight, double epsilon) {
-  const Tensor y = tape.activation(x.shape), scale = tape.activation({rows_of(x)});
+  const Tensor y = tape.activation(x.shape), scale = tape.statistic({rows_of(x)});
   tape.run(RmsNormForward{.y = y, .scale = scale, .x = x, .weight = weight, .epsilon = epsilon});
   tape.on_backward([&tape, x, weight, y, scale] {
     tape.run(RmsNormBackward{.dx = tape.gradient(x),
@@ -106,7 +108,7 @@ Tensor rms_norm(Tape& tape, const Tensor& x, const Tensor& weight, double epsilo
 }
 
 Tensor head_norm(Tape& tape, const Tensor& x, double epsilon) {
-  const Tensor y = tape.activation(x.shape), scale = tape.activation(without_last(x.shape));
+  const Tensor y = tape.activation(x.shape), scale = tape.statistic(without_last(x.shape));
   tape.run(HeadNormForward{.y = y, .scale = scale, .x = x, .epsilon = epsilon});
   tape.on_backward([&tape, x, y, scale] {
     tape.run(HeadNormBackward{
@@ -149,25 +151,35 @@ Tensor add(Tape& tape, const Tensor& x, const Tensor& branch, const Tensor& seco
   return y;
 }
 
+Tensor doubled(Tape& tape, const Tensor& x) {
+  const Tensor y = tape.activation(x.shape);
+  tape.run(AddForward{.y = y, .a = x, .b = x});
+  tape.on_backward([&tape, x, y] {
+    for (int summand = 0; summand < 2; ++summand)
+      tape.run(Accumulate{.dx = tape.gradient(x), .dy = tape.gradient(y)});
+  });
+  return y;
+}
+
 Tensor classifier(Tape& tape, const Tensor& hidden, const Tensor& head, const Tensor& targets,
                   const Tensor& scales) {
   const std::int64_t R = rows_of(hidden), V = head.shape[0];
-  const Tensor losses = tape.activation(targets.shape);
+  const Tensor losses = tape.statistic(targets.shape);
   tape.keep(losses);
-  const Tensor logits = tape.scratch({classifier_chunk(R, V), V}, hidden.dtype);
+  const Tensor logits = tape.scratch({classifier_chunk(R, V, tape.options().device), V}, tape.dtype());
   if (tape.options().training)  // forward and backward at once, so that logits are made only once
     run_rounded(tape, ClassifierLossAndGradients{.losses = losses,
                                                  .dx = tape.gradient(hidden),
                                                  .dweight = tape.gradient(head),
                                                  .x = hidden,
-                                                 .weight = head,
+                                                 .weight = tape.operand(head),
                                                  .targets = targets,
                                                  .scales = scales,
                                                  .logits = logits});
   else
     run_rounded(tape, ClassifierLoss{.losses = losses,
                                      .x = hidden,
-                                     .weight = head,
+                                     .weight = tape.operand(head),
                                      .targets = targets,
                                      .logits = logits});
   return losses;

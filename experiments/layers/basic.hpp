@@ -27,6 +27,8 @@ Tensor swiglu(Tape& tape, const Tensor& gate, const Tensor& up);
 // The residual stream: x + branch (+ branch). A branch must be read by this sum alone.
 Tensor add(Tape& tape, const Tensor& x, const Tensor& branch, const Tensor& second_branch = {});
 
+Tensor doubled(Tape& tape, const Tensor& x);  // 2 x, exactly
+
 // nats of each row (B, T). Training: also the gradients of sum(scales * losses).
 // hidden (B, T, D), head (V, D), targets (B, T) i32, scales (B, T)
 Tensor classifier(Tape& tape, const Tensor& hidden, const Tensor& head, const Tensor& targets,

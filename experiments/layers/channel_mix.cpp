@@ -32,7 +32,7 @@ Tensor query(Forward& f, const Tensor& c, const RecurrentShape& s) {
   Tape& tape = f.tape;
   const std::int64_t R = c.size() / s.D;
   const Tensor q = tape.activation({c.shape[0], c.shape[1], s.read_heads, s.N});
-  const Tensor inverse_norm = tape.activation({R, s.read_heads});
+  const Tensor inverse_norm = tape.statistic({R, s.read_heads});
   tape.run(SelfStateQueryForward{.q = q, .inverse_norm = inverse_norm, .c = c});
   tape.on_backward([&tape, q, inverse_norm, c] {
     tape.run(SelfStateQueryBackward{

@@ -54,7 +54,7 @@ void mix_operands(const Names& n, Operands& o, const Tensor& k_raw, const Tensor
   Tape& tape = n.f.tape;
   const std::int64_t R = k_raw.size() / n.shape.A;
   const Tensor k_k = n.vector("k_k"), k_a = n.vector("k_a");
-  const Tensor inverse_norm = tape.activation({R, n.shape.H});
+  const Tensor inverse_norm = tape.statistic({R, n.shape.H});
   const bool first = !v_first.exists();
   o.k = tape.activation(k_raw.shape);
   o.a = tape.activation(k_raw.shape);
@@ -108,7 +108,7 @@ Tensor scan(const Names& n, const Operands& o, TimeMix& mix) {
   if (keep) {
     mix.u = tape.activation(shape);
     const std::int64_t chunks = (T + wkv7_checkpoint - 1) / wkv7_checkpoint;
-    mix.checkpoints = tape.activation({B, H, chunks, N, N});
+    mix.checkpoints = tape.statistic({B, H, chunks, N, N});
   }
   Tape::Carried state;
   if (n.f.carry_state) state = tape.carried(n.prefix + "state", {B, H, N, N});
@@ -156,7 +156,7 @@ Tensor normalise_and_gate(const Names& n, const Operands& o, const Tensor& y, co
       n.f.parameter(n.prefix + "ln_x.weight", {n.shape.A}, n.initial.vector("ln_x"));
   const Tensor bias = n.f.parameter(n.prefix + "ln_x.bias", {n.shape.A}, Initial::constant(0));
   const Tensor bonus = n.f.parameter(n.prefix + "r_k", {H, N}, Initial::constant(-0.04));
-  const Tensor out = tape.activation(gate.shape), scale = tape.activation({R, H});
+  const Tensor out = tape.activation(gate.shape), scale = tape.statistic({R, H});
   const Tensor yhat = mix.yhat = tape.activation(y.shape);
   tape.run(TimeMixOutputForward{.out = out,
                                 .yhat = yhat,
@@ -248,6 +248,7 @@ TimeMix time_mix(Forward& f, std::int64_t layer, const Tensor& x, const Tensor& 
   Tensor value_logit;
   if (v_first.exists()) value_logit = low_rank(n, x_v, "v", s.rank_value, n.vector("v0"));
   mix_operands(n, o, k_raw, v_raw, v_first, rate_logit, value_logit);
+  if (f.config.doubled_rate) o.b = doubled(tape, o.b);
   mix.v_first = v_first.exists() ? v_first : o.v;
 
   for (Tensor* tensor : {&o.r, &o.d, &o.k, &o.v, &o.a, &o.b}) *tensor = tensor->reshaped(heads);

@@ -21,4 +21,12 @@ ModelOutput forward(Forward& forward, const Tensor& tokens) {
   throw Error("this architecture has no row in experiments/models/model.cpp");
 }
 
+ParameterList parameters_of(const ModelConfig& config) {
+  ParameterList list;
+  Tape tape({.training = false}, list);
+  Forward context{.tape = tape, .config = config};
+  forward(context, tape.input("tokens", {1, 1}, Dtype::i32));
+  return list;
+}
+
 }  // namespace metascale

@@ -8,11 +8,18 @@
 
 namespace metascale {
 
+// Transformers, forward only: keys and values of the tokens so far are kept.
+struct KeyValueCache {
+  std::int64_t capacity = 0;               // tokens
+  const std::int64_t* position = nullptr;  // how many are held when an execution begins
+};
+
 // What a model's forward is written with.
 struct Forward {
   Tape& tape;
   const ModelConfig& config;
   bool carry_state = false;  // recurrent models: read and leave the state of the sequence so far
+  const KeyValueCache* cache = nullptr;
 
   Tensor parameter(const std::string& name, Shape shape, Initial initial, bool decay = false,
                    double rate_multiplier = 1) const {
@@ -39,6 +46,9 @@ struct ModelOutput {
 
 // tokens (B, T) i32.
 ModelOutput forward(Forward& forward, const Tensor& tokens);
+
+// What a model declares: names, shapes, initial values.
+ParameterList parameters_of(const ModelConfig& config);
 
 ModelOutput transformer(Forward& forward, const Tensor& tokens);
 ModelOutput transformer_pp(Forward& forward, const Tensor& tokens);

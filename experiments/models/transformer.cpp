@@ -5,6 +5,7 @@
 
 #include "experiments/layers/attention.hpp"
 #include "experiments/layers/basic.hpp"
+#include "experiments/layers/cached_attention.hpp"
 #include "experiments/models/model.hpp"
 #include "experiments/plan.hpp"
 
@@ -36,6 +37,9 @@ Tensor self_attention(Forward& f, const std::string& name, const Tensor& x, cons
   const auto rotated = std::int64_t(f.config.rotary_fraction * double(f.config.head_size)) / 2 * 2;
   Heads heads = split_heads(f.tape, dense(f, name + ".query_key_value", x, 3 * A, init.small),
                             f.config.head_size);
+  if (f.cache)
+    return dense(f, name + ".dense", cached_attention(f, name, heads, rotated), f.config.width,
+                 init.wang);
   heads.q = rotary(f.tape, heads.q, rotated);
   heads.k = rotary(f.tape, heads.k, rotated);
   return dense(f, name + ".dense", attention(f.tape, heads), f.config.width, init.wang);

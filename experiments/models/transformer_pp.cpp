@@ -4,6 +4,7 @@
 
 #include "experiments/layers/attention.hpp"
 #include "experiments/layers/basic.hpp"
+#include "experiments/layers/cached_attention.hpp"
 #include "experiments/models/model.hpp"
 #include "experiments/plan.hpp"
 
@@ -37,9 +38,11 @@ ModelOutput transformer_pp(Forward& f, const Tensor& tokens) {
     const auto heads = [&](const char* which) {
       return dense(f, name + "self_attn." + which, h, H * N, small).reshaped(per_head);
     };
-    const Tensor attended = attention(f.tape, {.q = rotary(f.tape, heads("q_proj"), N),
-                                               .k = rotary(f.tape, heads("k_proj"), N),
-                                               .v = heads("v_proj")});
+    const Heads raw{.q = heads("q_proj"), .k = heads("k_proj"), .v = heads("v_proj")};
+    const Tensor attended = f.cache ? cached_attention(f, name + "self_attn", raw, N)
+                                    : attention(f.tape, {.q = rotary(f.tape, raw.q, N),
+                                                         .k = rotary(f.tape, raw.k, N),
+                                                         .v = raw.v});
     x = add(f.tape, x, dense(f, name + "self_attn.o_proj", attended, D, wang));
 
     const Tensor g = norm(f, name + "post_attention_layernorm", x);

@@ -60,6 +60,8 @@ void AdamW::on(CpuQueue& queue) const {
     for_blocks(queue.threads, parameters.size(), [&](std::int64_t begin, std::int64_t end) {
       adam_block(parameters.pointer<T>() + begin, m.pointer<T>() + begin, v.pointer<T>() + begin,
                  gradients.pointer<T>() + begin, end - begin, step);
+      if (copy.exists())
+        std::copy(parameters.pointer<T>() + begin, parameters.pointer<T>() + end, copy.pointer<T>() + begin);
     });
   });
 }

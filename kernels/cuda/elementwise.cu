@@ -1,12 +1,16 @@
-// One thread per element, in the operands' type.
+// One thread per element.
 #include "kernels/elementwise.hpp"
 
 #include <cmath>
 
 #include "kernels/cuda/elements.cuh"
+#include "kernels/cuda/storage.cuh"
 
 namespace metascale {
 namespace {
+
+using cuda::add_to;
+using cuda::stored;
 
 template <typename T>
 inline constexpr T gelu_slope = T(0.79788456080286535588);  // sqrt(2 / pi)
@@ -59,66 +63,69 @@ __device__ T slope(ActivationKind kind, T x) {
   return x;
 }
 
-template <typename T>
+template <typename S, typename T>
 struct Activate {
-  T* y;
-  const T* x;
+  S* y;
+  const S* x;
   ActivationKind kind;
-  __device__ void operator()(std::int64_t i) const { y[i] = value(kind, x[i]); }
+  __device__ void operator()(std::int64_t i) const { y[i] = stored<S>(value(kind, T(x[i]))); }
 };
 
-template <typename T>
+template <typename S, typename T>
 struct ActivateBackward {
-  T* dx;
-  const T *dy, *x;
+  S* dx;
+  const S *dy, *x;
   ActivationKind kind;
   bool fresh;
   __device__ void operator()(std::int64_t i) const {
-    accumulate(dx[i], dy[i] * slope(kind, x[i]), fresh);
+    add_to(dx[i], T(dy[i]) * slope(kind, T(x[i])), fresh);
   }
 };
 
-template <typename T>
+template <typename S, typename T>
 struct Swiglu {
-  T* y;
-  const T *gate, *up;
-  __device__ void operator()(std::int64_t i) const { y[i] = gate[i] * sigmoid(gate[i]) * up[i]; }
+  S* y;
+  const S *gate, *up;
+  __device__ void operator()(std::int64_t i) const {
+    const T g = gate[i];
+    y[i] = stored<S>(g * sigmoid(g) * T(up[i]));
+  }
 };
 
-template <typename T>
+template <typename S, typename T>
 struct SwigluGradients {
-  T *dgate, *dup;
-  const T *dy, *gate, *up;
+  S *dgate, *dup;
+  const S *dy, *gate, *up;
   bool fresh_gate, fresh_up;
   __device__ void operator()(std::int64_t i) const {
-    const T g = gate[i], s = sigmoid(g);
-    accumulate(dgate[i], dy[i] * up[i] * s * (1 + g * (1 - s)), fresh_gate);
-    accumulate(dup[i], dy[i] * g * s, fresh_up);
+    const T above = dy[i], g = gate[i], s = sigmoid(g);
+    add_to(dgate[i], above * T(up[i]) * s * (1 + g * (1 - s)), fresh_gate);
+    add_to(dup[i], above * g * s, fresh_up);
   }
 };
 
-template <typename T>
+template <typename S, typename T>
 struct Sum {
-  T* y;
-  const T *a, *b, *c;  // c: may be nullptr
+  S* y;
+  const S *a, *b, *c;  // c: may be nullptr
   __device__ void operator()(std::int64_t i) const {
-    const T two = a[i] + b[i];
-    y[i] = c ? two + c[i] : two;
+    const T two = T(a[i]) + T(b[i]);
+    y[i] = stored<S>(c ? two + T(c[i]) : two);
   }
 };
 
-template <typename T>
+template <typename S, typename T>
 struct AddTo {
-  T* dx;
-  const T* dy;
+  S* dx;
+  const S* dy;
   bool fresh;
-  __device__ void operator()(std::int64_t i) const { accumulate(dx[i], dy[i], fresh); }
+  __device__ void operator()(std::int64_t i) const { add_to(dx[i], T(dy[i]), fresh); }
 };
 
-template <typename T>
+template <typename S>
 struct Set {
-  T* x;
-  T value;
+  S* x;
+  S value;
   __device__ void operator()(std::int64_t i) const { x[i] = value; }
 };
 
@@ -129,75 +136,70 @@ struct Convert {
   __device__ void operator()(std::int64_t i) const {
     if constexpr (std::is_same_v<To, From>)
       y[i] = x[i];
-    else if constexpr (std::is_same_v<To, bfloat16> || std::is_same_v<From, bfloat16>)
+    else if constexpr (std::is_same_v<From, bfloat16>)
       y[i] = To(float(x[i]));
     else
-      y[i] = To(x[i]);
+      y[i] = stored<To>(x[i]);
   }
 };
-
-template <typename Body>
-void with_storage_type(Dtype dtype, Body&& body) {
-  if (dtype == Dtype::bf16) return body.template operator()<bfloat16>();
-  with_float_type(dtype, body);
-}
 
 }  // namespace
 
 void ActivationForward::on(CudaQueue& queue) const {
-  with_float_type(x.dtype, [&]<typename T>() {
+  cuda::with_storage(x.dtype, [&]<typename S, typename T>() {
     cuda::launch_elements("activation_forward", queue.stream, x.size(),
-                          Activate<T>{y.pointer<T>(), x.pointer<T>(), kind});
+                          Activate<S, T>{y.pointer<S>(), x.pointer<S>(), kind});
   });
 }
 
 void ActivationBackward::on(CudaQueue& queue) const {
-  with_float_type(x.dtype, [&]<typename T>() {
+  cuda::with_storage(x.dtype, [&]<typename S, typename T>() {
     cuda::launch_elements(
         "activation_backward", queue.stream, x.size(),
-        ActivateBackward<T>{dx.pointer<T>(), dy.pointer<T>(), x.pointer<T>(), kind, dx.fresh});
+        ActivateBackward<S, T>{dx.pointer<S>(), dy.pointer<S>(), x.pointer<S>(), kind, dx.fresh});
   });
 }
 
 void SwigluForward::on(CudaQueue& queue) const {
-  with_float_type(y.dtype, [&]<typename T>() {
+  cuda::with_storage(y.dtype, [&]<typename S, typename T>() {
     cuda::launch_elements("swiglu_forward", queue.stream, y.size(),
-                          Swiglu<T>{y.pointer<T>(), gate.pointer<T>(), up.pointer<T>()});
+                          Swiglu<S, T>{y.pointer<S>(), gate.pointer<S>(), up.pointer<S>()});
   });
 }
 
 void SwigluBackward::on(CudaQueue& queue) const {
-  with_float_type(dy.dtype, [&]<typename T>() {
+  cuda::with_storage(dy.dtype, [&]<typename S, typename T>() {
     cuda::launch_elements(
         "swiglu_backward", queue.stream, dy.size(),
-        SwigluGradients<T>{dgate.pointer<T>(), dup.pointer<T>(), dy.pointer<T>(), gate.pointer<T>(),
-                           up.pointer<T>(), dgate.fresh, dup.fresh});
+        SwigluGradients<S, T>{dgate.pointer<S>(), dup.pointer<S>(), dy.pointer<S>(),
+                              gate.pointer<S>(), up.pointer<S>(), dgate.fresh, dup.fresh});
   });
 }
 
 void AddForward::on(CudaQueue& queue) const {
-  with_float_type(y.dtype, [&]<typename T>() {
-    cuda::launch_elements("add_forward", queue.stream, y.size(),
-                          Sum<T>{y.pointer<T>(), a.pointer<T>(), b.pointer<T>(), c.pointer<T>()});
+  cuda::with_storage(y.dtype, [&]<typename S, typename T>() {
+    cuda::launch_elements(
+        "add_forward", queue.stream, y.size(),
+        Sum<S, T>{y.pointer<S>(), a.pointer<S>(), b.pointer<S>(), c.pointer<S>()});
   });
 }
 
 void Accumulate::on(CudaQueue& queue) const {
-  with_float_type(dx.dtype, [&]<typename T>() {
+  cuda::with_storage(dx.dtype, [&]<typename S, typename T>() {
     cuda::launch_elements("accumulate", queue.stream, dx.size(),
-                          AddTo<T>{dx.pointer<T>(), dy.pointer<T>(), dx.fresh});
+                          AddTo<S, T>{dx.pointer<S>(), dy.pointer<S>(), dx.fresh});
   });
 }
 
 void Fill::on(CudaQueue& queue) const {
-  with_float_type(x.dtype, [&]<typename T>() {
-    cuda::launch_elements("fill", queue.stream, x.size(), Set<T>{x.pointer<T>(), T(value)});
+  cuda::with_storage(x.dtype, [&]<typename S, typename T>() {
+    cuda::launch_elements("fill", queue.stream, x.size(), Set<S>{x.pointer<S>(), S(T(value))});
   });
 }
 
 void Cast::on(CudaQueue& queue) const {
-  with_storage_type(y.dtype, [&]<typename To>() {
-    with_storage_type(x.dtype, [&]<typename From>() {
+  cuda::with_storage(y.dtype, [&]<typename To, typename>() {
+    cuda::with_storage(x.dtype, [&]<typename From, typename>() {
       cuda::launch_elements("cast", queue.stream, x.size(),
                             Convert<To, From>{y.pointer<To>(), x.pointer<From>()});
     });

@@ -3,15 +3,9 @@
 
 #include <cuda_runtime.h>
 
-#include "core/error.hpp"
+#include "kernels/cuda/status.hpp"
 
 namespace metascale::cuda {
-
-// Throws with the reason unless status is cudaSuccess; what: "kernel x was not launched".
-inline void expect_success(cudaError_t status, const char* what) {
-  if (status != cudaSuccess)
-    throw Error(concat(what, ": ", cudaGetErrorString(status)), ExitCode::run_failed);
-}
 
 // Groups of `each` that hold `count` things: the extent of a grid.
 inline unsigned groups(std::int64_t count, std::int64_t each) {

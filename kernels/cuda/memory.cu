@@ -17,6 +17,10 @@ std::byte* allocate(std::size_t bytes) {
 
 void release(std::byte* memory) noexcept { cudaFree(memory); }
 
+void finish(CUstream_st* stream) {
+  expect_success(cudaStreamSynchronize(stream), "the GPU failed at work that was sent to it before");
+}
+
 void clear(std::byte* memory, std::size_t bytes, CUstream_st* stream) {
   expect_success(cudaMemsetAsync(memory, 0, bytes, stream), "memory of the GPU was not cleared");
 }

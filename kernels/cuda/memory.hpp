@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 
 struct CUstream_st;
 
@@ -12,6 +13,12 @@ namespace metascale::cuda {
 std::byte* allocate(std::size_t bytes);
 void release(std::byte* memory) noexcept;
 
+struct Release {
+  void operator()(std::byte* memory) const noexcept { release(memory); }
+};
+using DeviceMemory = std::unique_ptr<std::byte, Release>;
+
+void finish(CUstream_st* stream);  // returns when all that was sent to it is done
 void clear(std::byte* memory, std::size_t bytes, CUstream_st* stream);
 void copy_to_device(std::byte* device, const void* host, std::size_t bytes, CUstream_st* stream);
 void copy_to_host(void* host, const std::byte* device, std::size_t bytes, CUstream_st* stream);

@@ -4,6 +4,7 @@
 
 #include "kernels/cuda/block.cuh"
 #include "kernels/cuda/elements.cuh"
+#include "kernels/cuda/storage.cuh"
 
 namespace metascale {
 namespace {
@@ -11,6 +12,7 @@ namespace {
 template <typename T>
 struct AdamStep {  // what is the same for all elements is worked out in f64
   T *p, *m, *v;
+  bfloat16* copy;  // nullptr: not wanted
   const T* gradients;
   T gradient_scale, beta1, rest1, beta2, rest2;
   T rate;         // rate / (1 - b1^t)
@@ -22,6 +24,7 @@ struct AdamStep {  // what is the same for all elements is worked out in f64
       : p(op.parameters.pointer<T>()),
         m(op.m.pointer<T>()),
         v(op.v.pointer<T>()),
+        copy(op.copy.pointer<bfloat16>()),
         gradients(op.gradients.pointer<T>()),
         gradient_scale(T(op.gradient_scale)),
         beta1(T(op.beta1)),
@@ -40,6 +43,7 @@ struct AdamStep {  // what is the same for all elements is worked out in f64
     m[i] = first;
     v[i] = second;
     p[i] -= rate * first / (std::sqrt(second) * root_weight + epsilon) + decay * p[i];
+    if (copy) copy[i] = cuda::stored<bfloat16>(p[i]);
   }
 };
 

@@ -145,18 +145,71 @@ std::vector<Group> read_groups(Definition& definition, const YamlNode& axes, con
   return groups;
 }
 
-void read_growth(const YamlNode& node, YamlMap& map) {
-  read_map(map.at("from"), [](YamlMap& from) {
-    for (const char* key : {"arm", "size", "length"}) read_string(from.at(key));
-    read_unsigned(from.at("seed"));
+GrowthExtent read_extent(const YamlNode& node) {
+  static constexpr std::string_view units[] = {"x", ""};
+  const Quantity quantity = read_quantity(node, units);
+  try {
+    return parse_growth_extent(fmt::format("{}{}", quantity.value, quantity.unit), node.path);
+  } catch (const Error&) {
+    throw yaml_error(node, fmt::format("'{}' is no growth", node.text), "write 2x, or the new number");
+  }
+}
+
+constexpr Named<Scratch> scratch_names[] = {{"total", Scratch::total}, {"added", Scratch::added}};
+
+GrowthDefinition read_growth(Definition& definition, const YamlNode& node, YamlMap& map) {
+  GrowthDefinition growth{.place = place_of(map.at("from"))};
+  read_map(map.at("from"), [&](YamlMap& from) {
+    growth.arm = index_of(from.at("arm"), names_of(definition.arms), "arm");
+    growth.size = read_string(from.at("size"));
+    growth.length = read_length(from.at("length")).label;
+    growth.seed = read_unsigned(from.at("seed"));
   });
   read_map(map.at("grow"), [&](YamlMap& grow) {
-    static constexpr std::string_view units[] = {"x", ""};
-    for (const char* key : {"parameter_tokens", "heads", "layers"})
-      if (const YamlNode* value = grow.find(key)) read_quantity(*value, units);
-    if (map.at("grow").keys.empty())
-      throw yaml_error(node, "nothing grows", "name parameter_tokens, heads or layers");
+    grow.read("parameter_tokens", growth.request.parameter_tokens, read_extent);
+    grow.read("heads", growth.request.heads, read_extent);
+    grow.read("low_ranks", growth.request.low_ranks, read_extent);
+    grow.read("layers", growth.request.layers, read_extent);
   });
+  if (growth.request.empty())
+    throw yaml_error(node, "nothing grows", "name parameter_tokens, heads, low_ranks or layers");
+  map.read("scratch", growth.scratch, [](const YamlNode& at) {
+    return read_list_of(
+        at, [](const YamlNode& item) { return read_choice(item, scratch_names); },
+        OneOrMany::or_one);
+  });
+  return growth;
+}
+
+// A size that only a growth makes: arms that grow alike may share its name.
+std::size_t grown_size(Definition& definition, const YamlNode& node, const std::string& name) {
+  auto& sizes = definition.axes.sizes;
+  for (std::size_t i = 0; i < sizes.size(); ++i)
+    if (sizes[i].name == name) {
+      if (sizes[i].is_grown) return i;
+      throw yaml_error(node, fmt::format("the size '{}' is there already, and not a grown one", name),
+                       "give the grown size a name of its own");
+    }
+  sizes.push_back({.name = name, .is_grown = true, .place = place_of(node)});
+  return sizes.size() - 1;
+}
+
+void read_grown(Definition& definition, IncludeDefinition& include, const YamlNode& node,
+                YamlMap& map) {
+  if (const YamlNode& size = map.at("size"); size.text != "derived")
+    throw yaml_error(size, fmt::format("'{}', but the size of a grown run comes of its growth",
+                                       size.text),
+                     "write size: derived, and if you like a name for it beside: name: medium");
+  include.growth = read_growth(definition, node, map);
+  std::string name = include.growth->size + ".grown";
+  map.read("name", name, read_name);
+  include.cell.size = grown_size(definition, node, name);
+  auto& seeds = definition.axes.seeds;
+  const auto seed = std::find(seeds.begin(), seeds.end(), include.growth->seed);
+  include.cell.seed = std::size_t(seed - seeds.begin());
+  if (seed == seeds.end())
+    throw yaml_error(node, fmt::format("no run has seed {}", include.growth->seed),
+                     "name a seed of the axes");
 }
 
 }  // namespace
@@ -186,6 +239,7 @@ SizeDefinition read_size(const YamlNode& node) {
     map.read("feed_forward", size.feed_forward,
              [](const YamlNode& at) { return read_integer(at, 1, 1 << 26); });
     map.read("training", size.training, read_training);
+    if (const YamlNode* probe = map.find("probe")) size.probe_keys = *probe;
   });
   if ((size.target > 0) == (size.feed_forward > 0))
     throw yaml_error(node, "a size has either a target or the baseline's feed_forward",
@@ -264,12 +318,15 @@ IncludeDefinition read_include(Definition& definition, const YamlNode& node) {
     include.cell.arm = index_of(map.at("arm"), names_of(definition.arms), "arm");
     include.cell.length = length_index(definition, map.at("length"), Unknown::add);
     const YamlNode& size = map.at("size");
-    include.is_grown = size.text == "derived" || map.find("from") || map.find("grow");
-    if (const YamlNode* seed = map.find("seed"))
-      include.cell.seed = seed_index(definition, *seed, Unknown::add);
-    if (include.is_grown) return read_growth(node, map);
-    map.at("seed");
-    include.cell.size = size_index(definition, size, Unknown::add);
+    if (size.text == "derived" || map.find("from") || map.find("grow")) {
+      read_grown(definition, include, node, map);
+    } else {
+      include.cell.seed = seed_index(definition, map.at("seed"), Unknown::add);
+      include.cell.size = size_index(definition, size, Unknown::add);
+      if (definition.axes.sizes[include.cell.size].is_grown)
+        throw yaml_error(size, fmt::format("'{}' is the size of a grown run", size.text),
+                         "ask for from-scratch runs of its shape there: scratch: [total, added]");
+    }
     map.read("training", include.training, read_training);
   });
   return include;

@@ -24,6 +24,8 @@ Selector read_selector(Definition& definition, YamlMap& map);
 IncludeDefinition read_include(Definition& definition, const YamlNode& node);
 
 DataDefinition read_data(const YamlNode& node);
+// Every size's probe, once axes and data are read.
+void read_probes_of_sizes(Definition& definition);
 EvaluationDefinition read_evaluation(const YamlNode& node);
 LogDefinition read_log(const YamlNode& node);
 ResourcesDefinition read_resources(Definition& definition, const YamlNode& node);

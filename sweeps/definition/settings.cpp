@@ -1,4 +1,4 @@
-// data, evaluation, log, resources, launch, policy, budget and analysis.
+// data, evaluation, log, policy, budget and analysis.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -23,62 +23,11 @@ std::int64_t whole_number(const YamlNode& node, double value) {
   return std::int64_t(value);
 }
 
-std::vector<std::string> read_strings(const YamlNode& node) {
-  return read_list_of(node, read_string, OneOrMany::or_one);
-}
-
-std::int64_t auto_or_count(const YamlNode& node) {
-  return node.text == "auto" ? 0 : read_integer(node, 1, 4096);
-}
-
 // Ids that this tokenizer needs; 0: not known here, the token file tells.
 std::int64_t tokenizer_vocabulary(const std::string& tokenizer) {
   if (tokenizer == "bytes") return 257;  // 256 bytes and the end of a document
   if (tokenizer.ends_with("20B_tokenizer.json")) return 50277;
   return 0;
-}
-
-void read_resource(YamlMap& map, ResourceSettings& resource) {
-  const auto count = [](const YamlNode& at) { return read_integer(at, 0, 1 << 20); };
-  map.read("gpus", resource.gpus, count);
-  map.read("cpus", resource.cpus, count);
-  map.read("runs_per_gpu", resource.runs_per_gpu, count);
-  map.read("time", resource.time, read_duration);
-}
-
-LocalLaunch read_local(const YamlNode& node) {
-  LocalLaunch local;
-  read_map(node, [&](YamlMap& map) {
-    map.read("slots", local.slots, auto_or_count);
-    map.read("threads", local.threads, auto_or_count);
-  });
-  return local;
-}
-
-SlurmLaunch read_slurm(const YamlNode& node) {
-  SlurmLaunch slurm;
-  read_map(node, [&](YamlMap& map) {
-    map.read("partition", slurm.partition, read_string);
-    map.read("account", slurm.account, read_string);
-    map.read("array_cap", slurm.array_cap,
-             [](const YamlNode& at) { return read_integer(at, 1, 1 << 20); });
-    map.read("signal_before", slurm.signal_before, read_duration);
-    map.read("max_stalled_timeouts", slurm.max_stalled_timeouts,
-             [](const YamlNode& at) { return read_integer(at, 0, 1000); });
-    map.read("lines", slurm.lines, read_strings);
-    map.read("setup", slurm.setup, read_strings);
-  });
-  return slurm;
-}
-
-TemplateLaunch read_template(const YamlNode& node) {
-  TemplateLaunch commands;
-  read_map(node, [&](YamlMap& map) {
-    commands.submit = read_string(map.at("submit"));
-    commands.state = read_string(map.at("state"));
-    commands.cancel = read_string(map.at("cancel"));
-  });
-  return commands;
 }
 
 }  // namespace
@@ -120,7 +69,21 @@ std::int64_t read_all_or_count(const YamlNode& node) {
   return whole_number(node, read_quantity(node, units).value);
 }
 
+// A probe stands for token files, and brings its own ids.
+DataDefinition read_probe_data(const YamlNode& node) {
+  DataDefinition data{.place = place_of(node), .vocabulary_place = place_of(node)};
+  data.config.tokenizer = "none";
+  read_map(node, [&](YamlMap& map) {
+    data.config.name = read_name(map.at("name"));
+    data.config.probe = read_probe(map.at("probe"));
+    map.read("order_seed", data.config.order_seed, read_unsigned);
+  });
+  data.vocabulary = vocabulary_of(data.config.probe);
+  return data;
+}
+
 DataDefinition read_data(const YamlNode& node) {
+  if (node.find("probe")) return read_probe_data(node);
   DataDefinition data{.place = place_of(node), .vocabulary_place = place_of(node)};
   DataConfig& config = data.config;
   read_map(node, [&](YamlMap& map) {
@@ -131,8 +94,7 @@ DataDefinition read_data(const YamlNode& node) {
     map.read("tokenizer", config.tokenizer, read_string);
     map.read("order", config.order, [](const YamlNode& at) { return read_word(at, order_names); });
     map.read("order_seed", config.order_seed, read_unsigned);
-    map.read("mixture", config.mixture,
-             [](const YamlNode& at) { return read_word(at, mixture_names); });
+    map.read("mixture", config.mixture, read_mixture);
     map.read("reset_at_documents", config.reset_at_documents, read_bool);
     const std::int64_t needed = tokenizer_vocabulary(config.tokenizer);
     const YamlNode* vocabulary = needed == 257 ? map.find("vocabulary") : &map.at("vocabulary");
@@ -147,6 +109,18 @@ DataDefinition read_data(const YamlNode& node) {
                        fmt::format("write {} or more", needed));
   });
   return data;
+}
+
+void read_probes_of_sizes(Definition& definition) {
+  const ProbeSettings& sweep = definition.data.config.probe;
+  for (SizeDefinition& size : definition.axes.sizes) {
+    size.probe = sweep;
+    if (size.probe_keys.kind == YamlNode::Kind::null) continue;
+    if (!sweep.exists())
+      throw yaml_error(size.probe_keys, "a probe of a size, in a sweep on token files",
+                       "write data.probe, whose keys this one overrides");
+    size.probe = read_probe(size.probe_keys, sweep);
+  }
 }
 
 EvaluationDefinition read_evaluation(const YamlNode& node) {
@@ -173,35 +147,6 @@ LogDefinition read_log(const YamlNode& node) {
   return log;
 }
 
-ResourcesDefinition read_resources(Definition& definition, const YamlNode& node) {
-  ResourcesDefinition resources;
-  read_map(node, [&](YamlMap& map) {
-    if (const YamlNode* standard = map.find("default"))
-      read_map(*standard, [&](YamlMap& keys) { read_resource(keys, resources.standard); });
-    const YamlNode* when = map.find("when");
-    for (const YamlNode& item : when ? read_list(*when) : std::span<const YamlNode>())
-      read_map(item, [&](YamlMap& keys) {
-        auto& [selector, resource] = resources.when.emplace_back();
-        selector = read_selector(definition, keys);
-        read_resource(keys, resource);
-      });
-  });
-  return resources;
-}
-
-LaunchDefinition read_launch(const YamlNode& node) {
-  LaunchDefinition launch{.place = place_of(node)};
-  read_map(node, [&](YamlMap& map) {
-    if (const YamlNode* local = map.find("local")) launch.how = read_local(*local);
-    if (const YamlNode* slurm = map.find("slurm")) launch.how = read_slurm(*slurm);
-    if (const YamlNode* commands = map.find("template")) launch.how = read_template(*commands);
-  });
-  if (node.keys.size() != 1)
-    throw yaml_error(node, fmt::format("{} ways to launch", node.keys.size()),
-                     "name one of local, slurm and template");
-  return launch;
-}
-
 PolicyDefinition read_policy(const YamlNode& node) {
   PolicyDefinition policy{.place = place_of(node)};
   read_map(node, [&](YamlMap& map) {
@@ -222,6 +167,7 @@ BudgetDefinition read_budget(const YamlNode& node) {
     map.read("gpu_hours", budget.gpu_hours, amount);
     map.read("hours", budget.hours, amount);
     map.read("price_per_gpu_hour", budget.price_per_gpu_hour, amount);
+    map.read("price_per_core_hour", budget.price_per_core_hour, amount);
     map.read("refuse_above", budget.refuse_above, read_bool);
   });
   return budget;

@@ -61,6 +61,8 @@ void read_rates(YamlMap& map, TrainingSettings& training) {
   number("epsilon", training.epsilon, 1e-30, 1);
   number("weight_decay", training.weight_decay, 0, 100);
   number("clip", training.clip, 1e-12, 1e12);
+  number("new_learning_rate", training.new_learning_rate, 0, 1e3);
+  number("new_weight_decay", training.new_weight_decay, 0, 1e3);
 }
 
 void read_tuned_values(TuningDefinition& tuning, const YamlNode& over) {
@@ -108,6 +110,7 @@ void read_state_options(YamlMap& map, ModelConfig& model) {
 void read_recurrent_options(YamlMap& map, ArmDefinition& arm) {
   const auto rank = [](const YamlNode& at) { return read_integer(at, 1, 1 << 20); };
   map.read("heads", arm.heads, rank);
+  map.read("doubled_rate", arm.model.doubled_rate, read_bool);
   map.read("rank_decay", arm.model.rank_decay, rank);
   map.read("rank_rate", arm.model.rank_rate, rank);
   map.read("rank_value", arm.model.rank_value, rank);
@@ -150,6 +153,8 @@ TrainingSettings merged(const TrainingSettings& under, const TrainingSettings& o
   take(all.epsilon, over.epsilon);
   take(all.weight_decay, over.weight_decay);
   take(all.clip, over.clip);
+  take(all.new_learning_rate, over.new_learning_rate);
+  take(all.new_weight_decay, over.new_weight_decay);
   for (const auto& [key, place] : over.given) all.given[key] = place;
   return all;
 }

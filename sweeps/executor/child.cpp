@@ -59,7 +59,7 @@ struct Prepared {  // all that the child needs: between fork and exec nothing ma
   dup2(to.input, 0);
   dup2(to.output, 1);
   dup2(to.output, 2);
-  execve(to.program, to.arguments, to.environment);
+  execvpe(to.program, to.arguments, to.environment);
   const int error = errno;
   [[maybe_unused]] const ssize_t written = write(to.report, &error, sizeof error);
   _exit(127);

@@ -11,7 +11,7 @@
 namespace metascale {
 
 struct ChildCommand {
-  std::filesystem::path program;
+  std::filesystem::path program;  // a bare name is looked for on PATH
   std::vector<std::string> arguments;
   std::vector<std::string> environment;  // "NAME=value", over the parent's own
   std::filesystem::path output;          // stdout and stderr are appended here

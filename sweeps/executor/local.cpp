@@ -12,6 +12,7 @@
 #include "core/build_info.hpp"
 #include "sweeps/executor.hpp"
 #include "sweeps/executor/child.hpp"
+#include "sweeps/executor/record.hpp"
 #include "sweeps/status.hpp"
 
 namespace metascale {
@@ -41,21 +42,6 @@ Next next_of(int exit_code) {
   return exit_code > 128 ? Next::retry : Next::give_up;  // a signal; or a code that is none of ours
 }
 
-// attempts/0001, attempts/0002 ...
-fs::path new_attempt(const fs::path& run_folder, int& number) {
-  number = 1;
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator(run_folder / "attempts", error))
-    number = std::max(number, std::atoi(entry.path().filename().c_str()) + 1);
-  const fs::path folder = run_folder / "attempts" / fmt::format("{:04}", number);
-  fs::create_directories(folder, error);
-  if (error)
-    throw Error(fmt::format("{}: cannot make this folder: {}; check the disk", folder.string(),
-                            error.message()),
-                ExitCode::io);
-  return folder;
-}
-
 class LocalExecutor : public Executor {
  public:
   explicit LocalExecutor(ExecutorOptions options) : options_(std::move(options)) {}
@@ -65,8 +51,11 @@ class LocalExecutor : public Executor {
     try {
       do {
         look_for_stop();
+        look_for_cancelled();
         reap();
         start_what_can();
+        for (auto& slot : running_)
+          if (slot) slot->record.renew();
         if (options_.events.tick) options_.events.tick();
       } while (is_anything_running() && pause());
     } catch (...) {  // a full disk, a program that is gone: what runs may save before we say so
@@ -86,11 +75,12 @@ class LocalExecutor : public Executor {
     std::int64_t retries = 0;
     int stalls = 0;
     std::int64_t last_step = -1;
-    bool is_over = false, is_running = false;
+    bool is_over = false, is_running = false, is_cancelled = false;
   };
   struct Running {
     std::size_t work;
     Child child;
+    AttemptRecord record;
   };
 
   void begin(const std::vector<Job>& jobs) {
@@ -100,7 +90,9 @@ class LocalExecutor : public Executor {
       if (fs::exists(work.job.folder / "DONE")) settle(work, Outcome::done, 0, "");
     const auto open =
         std::count_if(work_.begin(), work_.end(), [](const Work& work) { return !work.is_over; });
-    plan_ = plan_slots(available_cores(), options_.slots, options_.threads, std::size_t(open));
+    plan_ = options_.pinning == Pinning::none ? unpinned_slots(options_.slots, options_.threads)
+                                              : plan_slots(available_cores(), options_.slots,
+                                                           options_.threads, std::size_t(open));
     running_.clear();
     running_.resize(plan_.slots.size());
     stopped_ = Stop::none;
@@ -121,7 +113,20 @@ class LocalExecutor : public Executor {
   void stop_children() {  // each saves and exits with 75
     starts_more_ = false;
     for (auto& slot : running_)
-      if (slot) slot->child.send(SIGTERM);
+      if (slot) slot->child.send(options_.stop_signal);
+  }
+
+  void look_for_cancelled() {
+    const double now = seconds_since_1970();
+    if (now - looked_for_cancelled_ < 1) return;
+    looked_for_cancelled_ = now;
+    for (Work& work : work_) {
+      if (work.is_over || work.is_cancelled || !options_.is_cancelled(work.job)) continue;
+      work.is_cancelled = true;
+      if (!work.is_running) settle(work, Outcome::cancelled, 0, "");
+      for (auto& slot : running_)
+        if (slot && &work_[slot->work] == &work) slot->child.send(options_.stop_signal);
+    }
   }
 
   Execution finish() {
@@ -148,9 +153,18 @@ class LocalExecutor : public Executor {
       if (!code) continue;
       Work& work = work_[slot->work];
       work.is_running = false;
+      work.is_cancelled = work.is_cancelled || options_.is_cancelled(work.job);
+      slot->record.finish(end_of(work, *code), *code);
       slot.reset();
       judge(work, *code);
     }
+  }
+
+  AttemptEnd end_of(const Work& work, int code) const {
+    if (fs::exists(work.job.folder / "DONE")) return AttemptEnd::done;
+    if (work.is_cancelled) return AttemptEnd::cancelled;
+    if (stopped_ == Stop::time_limit) return AttemptEnd::timed_out;
+    return next_of(code) == Next::resume ? AttemptEnd::saved : AttemptEnd::failed;
   }
 
   void judge(Work& work, int code) {
@@ -160,6 +174,8 @@ class LocalExecutor : public Executor {
       next = Next::done;
     else if (next == Next::done)
       next = Next::retry;  // exit 0 without DONE: it was not ours that ended
+    if (next != Next::done && work.is_cancelled)
+      return tell(work, code, settle(work, Outcome::cancelled, code, ""));
     if (next == Next::resume) {
       if (!starts_more_) return tell(work, code, settle(work, Outcome::saved, code, ""));
       const std::int64_t step = read_status(work.job.folder).last.step;
@@ -222,24 +238,30 @@ class LocalExecutor : public Executor {
 
   void start(Work& work, std::size_t slot) {
     const fs::path& run = work.job.folder;
-    int number = 0;
-    const fs::path attempt = new_attempt(run, number);
+    AttemptRecord record(run, options_.facts, double(plan_.threads));
     nlohmann::json environment = build_info();
     environment["cores"] = plan_.slots[slot];
     environment["threads"] = plan_.threads;
-    write_file_atomically(attempt / "environment.json", environment.dump(1) + "\n");
-    last_log_[work.job.id] = attempt / "out.log";
-    const std::string threads = std::to_string(plan_.threads);
-    running_[slot].emplace(Running{
-        .work = std::size_t(&work - work_.data()),
-        .child =
-            Child({.program = options_.program,
-                   .arguments = {"train", run.string()},
-                   .environment = {"OMP_NUM_THREADS=" + threads, "OPENBLAS_NUM_THREADS=" + threads},
-                   .output = attempt / "out.log",
-                   .cores = plan_.slots[slot]})});
+    write_file_atomically(record.folder() / "environment.json", environment.dump(1) + "\n");
+    last_log_[work.job.id] = record.folder() / "out.log";
+    const int number = record.number();
+    running_[slot].emplace(Running{.work = std::size_t(&work - work_.data()),
+                                   .child = Child(command(run, record.folder(), slot)),
+                                   .record = std::move(record)});
     work.is_running = true;
     if (options_.events.started) options_.events.started(work.job, number, plan_.slots[slot]);
+  }
+
+  // `metascale train <run>`, behind the launcher's words where there are some.
+  ChildCommand command(const fs::path& run, const fs::path& attempt, std::size_t slot) const {
+    std::vector<std::string> words = options_.launcher;
+    words.insert(words.end(), {options_.program.string(), "train", run.string()});
+    const std::string threads = std::to_string(plan_.threads);
+    return {.program = words[0],
+            .arguments = {words.begin() + 1, words.end()},
+            .environment = {"OMP_NUM_THREADS=" + threads, "OPENBLAS_NUM_THREADS=" + threads},
+            .output = attempt / "out.log",
+            .cores = plan_.slots[slot]};
   }
 
   ExecutorOptions options_;
@@ -249,6 +271,7 @@ class LocalExecutor : public Executor {
   std::map<std::string, fs::path> last_log_;
   Stop stopped_ = Stop::none;
   bool starts_more_ = true;
+  double looked_for_cancelled_ = 0;
 };
 
 class DryRunExecutor : public Executor {
@@ -277,6 +300,7 @@ const char* name_of(Outcome outcome) {
     case Outcome::done: return "done";
     case Outcome::failed: return "failed";
     case Outcome::blocked: return "blocked";
+    case Outcome::cancelled: return "cancelled";
     case Outcome::saved: return "saved";
     case Outcome::waiting: return "waiting";
   }

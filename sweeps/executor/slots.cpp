@@ -40,4 +40,9 @@ SlotPlan plan_slots(const std::vector<int>& cores, std::int64_t slots, std::int6
   return plan;
 }
 
+SlotPlan unpinned_slots(std::int64_t slots, std::int64_t threads) {
+  return {.threads = std::max<std::int64_t>(1, threads),
+          .slots = std::vector<std::vector<int>>(std::size_t(std::max<std::int64_t>(1, slots)))};
+}
+
 }  // namespace metascale

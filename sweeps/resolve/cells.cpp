@@ -16,7 +16,8 @@ ModelConfig model_of(const Definition& definition, const ArmDefinition& arm,
   ModelConfig model = arm.model;
   model.layers = size.layers;
   model.width = size.width;
-  model.vocabulary = definition.data.vocabulary;
+  model.vocabulary = size.probe.exists() ? std::max<std::int64_t>(2, vocabulary_of(size.probe))
+                                         : definition.data.vocabulary;
   model.head_size = arm.head_size ? arm.head_size : size.head_size;
   model.heads = arm.heads;
   if (model.width % model.head_size)
@@ -133,6 +134,17 @@ void fill_names(RunConfig& config, const Definition& definition, const GridCell&
     config.threads = local->threads;
 }
 
+void check_probe_lengths(const SizeDefinition& size, std::int64_t context) {
+  if (!size.probe.exists()) return;
+  try {
+    check_lengths(size.probe, context);
+  } catch (const Error& error) {
+    throw Error(fmt::format("{}:{}: {}: size {}: {}", size.place.where.file, size.place.where.line,
+                            size.place.path, size.name, error.what()),
+                error.code);
+  }
+}
+
 CellRun run_with(const Definition& definition, const Sizes& sizes, const GridCell& cell,
                  const TrainingSettings& settings) {
   const SizeDefinition& size = definition.axes.sizes[cell.size];
@@ -148,6 +160,8 @@ CellRun run_with(const Definition& definition, const Sizes& sizes, const GridCel
   config.training = training_of(definition, settings, whole_steps(length, baseline, batch_tokens),
                                 config.model.architecture, size);
   config.data = definition.data.config;
+  config.data.probe = size.probe;
+  check_probe_lengths(size, config.training.context);
   config.evaluation = {.every_steps = interval_steps(definition.evaluation.every, batch_tokens),
                        .windows = definition.evaluation.windows,
                        .final_windows = definition.evaluation.final_windows,
@@ -175,7 +189,8 @@ Sizes match_sizes(const Definition& definition, const std::vector<GridCell>& cel
     if (!sizes.contains(size)) sizes[size] = match_size(definition, definition.axes.sizes[size]);
   };
   for (const GridCell& cell : cells) add(cell.size);
-  for (const IncludeDefinition& include : definition.include) add(include.cell.size);
+  for (const IncludeDefinition& include : definition.include)
+    if (!include.growth) add(include.cell.size);
   if (definition.match.tuning) add(tuning_size(definition));
   return sizes;
 }

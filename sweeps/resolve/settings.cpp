@@ -52,7 +52,10 @@ constexpr OptimizerKey optimizer_keys[] = {
     {"beta2", &OptimizerConfig::beta2, &TrainingSettings::beta2},
     {"epsilon", &OptimizerConfig::epsilon, &TrainingSettings::epsilon},
     {"weight_decay", &OptimizerConfig::weight_decay, &TrainingSettings::weight_decay},
-    {"clip", &OptimizerConfig::clip, &TrainingSettings::clip}};
+    {"clip", &OptimizerConfig::clip, &TrainingSettings::clip},
+    {"new_learning_rate", &OptimizerConfig::new_learning_rate,
+     &TrainingSettings::new_learning_rate},
+    {"new_weight_decay", &OptimizerConfig::new_weight_decay, &TrainingSettings::new_weight_decay}};
 
 const OptimizerKey& optimizer_key(const std::string& key) {
   for (const OptimizerKey& row : optimizer_keys)
@@ -220,7 +223,7 @@ std::size_t tuning_size(const Definition& definition) {
   };
   for (std::size_t i = 0; i < sizes.size(); ++i) {
     if (sizes[i].name == tuning.at) return i;
-    if (rank(sizes[i]) < rank(sizes[least])) least = i;
+    if (!sizes[i].is_grown && rank(sizes[i]) < rank(sizes[least])) least = i;
     names.push_back(sizes[i].name);
   }
   if (tuning.at == "smallest") return least;

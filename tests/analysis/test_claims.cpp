@@ -123,3 +123,32 @@ TEST_CASE("hours on unlike devices decide no efficiency") {
   CHECK(claim(claims, "g").verdict == Verdict::not_decided);
   CHECK_THAT(claim(claims, "g").would_decide, Catch::Contains("the same device"));
 }
+
+TEST_CASE("efficiency is judged by losses at equal FLOPs and at equal hours") {
+  std::vector<RunLog> logs = fixture::sweep_logs(sweep_with(0.02, 0.01));
+  const Claim fast = claim(claims_of(logs), "g");
+  CHECK(fast.verdict == Verdict::holds);
+  CHECK_THAT(fast.evidence_text(),
+             Catch::Contains("at equal FLOPs +") && Catch::Contains("at equal hours +"));
+  for (RunLog& log : logs)  // much slower: what it gains by FLOPs it loses by hours
+    if (log.facts["arm"] == "meta_state")
+      for (StepRow& row : log.steps) row.seconds *= 4;
+  CHECK(claim(claims_of(logs), "g").verdict == Verdict::does_not_hold);
+}
+
+TEST_CASE("a grown run is judged against one from scratch of its size and compute") {
+  std::vector<RunLog> logs = fixture::sweep_logs(sweep_with(0.02, 0.01));
+  const auto last = std::find_if(logs.rbegin(), logs.rend(),
+                                 [](RunLog& log) { return log.facts["arm"] == "meta_state"; });
+  RunLog grown = *last;
+  grown.run_id = "grown", grown.facts["size"] = "derived";
+  grown.facts["parent"] = logs.front().run_id, grown.facts["parent_step"] = "400";
+  grown.facts["lineage"] = "small to step 400, grown";
+  for (SegmentRow& segment : grown.evaluations.back().segments) segment.nats *= 0.95;
+  logs.push_back(grown);
+  CHECK(claim(claims_of(logs), "e").verdict == Verdict::holds);
+  for (SegmentRow& segment : logs.back().evaluations.back().segments) segment.nats *= 1.1;
+  CHECK(claim(claims_of(logs), "e").verdict == Verdict::does_not_hold);
+  logs.back().facts["parameters"] = "1";  // none from scratch is as small
+  CHECK(claim(claims_of(logs), "e").verdict == Verdict::no_data);
+}

@@ -193,7 +193,7 @@ TEST_CASE("the hours of a branch whose trunk is elsewhere are unknown") {
   const Collection collection = fixture::collection_of({branch});
   CHECK(std::isnan(collection.runs.at(0).hours));
   REQUIRE(collection.notes.size() == 1);
-  CHECK_THAT(collection.notes[0], Catch::Contains("its trunk trunk has no step 30"));
+  CHECK_THAT(collection.notes[0], Catch::Contains("its parent trunk has no step 30"));
 }
 
 TEST_CASE("an empty folder is a collection with a note, a missing one an error") {

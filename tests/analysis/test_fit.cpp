@@ -164,6 +164,7 @@ TEST_CASE("an optimal allocation spends its budget and balances the two terms") 
       fit_law(LawKind::chinchilla, chinchilla_points(0), {.draws = 0, .influence = false});
   const Allocation best = allocate(fit, 1e21);
   CHECK(6 * best.parameters * best.tokens == Approx(1e21));
+  CHECK(best.parameters_exponent == Approx(0.28 / (0.34 + 0.28)).epsilon(1e-3));
   const auto loss_at = [&](double parameters) {
     const double x[] = {parameters, 1e21 / 6 / parameters};
     return fit.predict(x);

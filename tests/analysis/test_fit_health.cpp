@@ -71,3 +71,26 @@ TEST_CASE("a prediction far beyond the fitted sizes is named") {
   points.back().held_out = true;
   CHECK(names(fit_law(LawKind::power, points, {.draws = 0}), "10.0 times the largest fitted"));
 }
+
+TEST_CASE("residuals far beyond the noise of single runs are named") {
+  std::vector<FitPoint> points;
+  for (const double size : {1e6, 1e7, 1e8, 1e9})  // straight lines bend where there is an offset
+    for (const double noise : {-0.001, 0.001})
+      points.push_back(
+          {"", std::to_string(size), {size}, (1.7 + 60 * std::pow(size, -0.28)) * (1 + noise)});
+  CHECK(names(fit_law(LawKind::loglog, points, {.objective = Objective::squared_log, .draws = 50}),
+              "does not describe the points"));
+}
+
+TEST_CASE("an optimum that equals its start is named, however good it looks") {
+  // Exactly the law of one start of the grid: a = b = 10, e = 0.5, alpha = beta = 0.5.
+  std::vector<FitPoint> points;
+  const double start[] = {10, 10, 0.5, 0.5, 0.5};
+  for (const double size : {1e6, 1e7, 1e8})
+    for (const double ratio : {5.0, 20.0, 80.0})
+      points.push_back({"", "", {size, ratio * size}, 1});
+  for (FitPoint& point : points) point.loss = law(LawKind::chinchilla).loss(start, point.x);
+  const Fit fit = fit_law(LawKind::chinchilla, points, {.draws = 0, .influence = false});
+  CHECK(fit.worst_residual < 1e-9);
+  CHECK(names(fit, "equals its start"));
+}

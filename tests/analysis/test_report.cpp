@@ -8,6 +8,7 @@
 #include "analysis/render_json.hpp"
 #include "analysis/render_markdown.hpp"
 #include "analysis/report.hpp"
+#include "analysis/tables.hpp"
 #include "core/error.hpp"
 #include "tests/support/analysis_fixture.hpp"
 
@@ -16,7 +17,8 @@ namespace fs = std::filesystem;
 
 namespace {
 
-const ReportOptions quick{.bootstrap_pairs = 100, .bootstrap_fits = 20, .figures = false};
+const ReportOptions quick{
+    .bootstrap_pairs = 100, .bootstrap_fits = 20, .fit_starts = 100, .figures = false};
 
 fixture::SweepTruth small_sweep() {
   fixture::SweepTruth truth;
@@ -124,7 +126,7 @@ TEST_CASE("half-written logs and NaN rows do not stop the page") {
   logs[2].facts.clear();
   logs[3].steps.clear();
   const Report report = report_on(std::move(logs));
-  CHECK(notes(report, "1 logged steps have a loss that is not finite"));
+  CHECK(notes(report, "1 logged step has a loss that is not finite"));
   CHECK(render_html(report).size() > 10000);
   CHECK_NOTHROW(nlohmann::json::parse(render_json(report)));
 }
@@ -176,4 +178,46 @@ TEST_CASE("a report can be made again and is the same but for its time") {
   Report one = report_on(logs), two = report_on(logs);
   two.generated = one.generated;
   CHECK(render_html(one) == render_html(two));
+}
+
+TEST_CASE("three lengths are fitted together, alone and with the baseline") {
+  fixture::SweepTruth truth;
+  truth.arms.erase(truth.arms.begin() + 1);
+  truth.lengths = {"1xC", "4xC", "16xC"}, truth.seeds = 1, truth.steps = 20, truth.documents = 12;
+  auto logs = fixture::sweep_logs(truth);
+  for (RunLog& log : logs) {  // tokens and losses of the length
+    const double times = std::stod(log.facts["length"]);
+    for (StepRow& row : log.steps) row.tokens = std::int64_t(double(row.tokens) * times);
+    log.facts["tokens_planned"] =
+        std::to_string(std::int64_t(std::stod(log.facts["tokens_planned"]) * times));
+    Evaluation& last = log.evaluations.back();
+    last.nats *= 1 - 0.01 * std::log(times);
+  }
+  const Report report = report_on(std::move(logs));
+  const auto over_lengths = [&](LawKind kind) {
+    return std::count_if(report.fits.begin(), report.fits.end(), [&](const ArmFit& entry) {
+      return entry.length == "all" && entry.fit.kind == kind && entry.held_out;
+    });
+  };
+  CHECK(over_lengths(LawKind::chinchilla) == 2);
+  CHECK(over_lengths(LawKind::tied) == 2);
+  REQUIRE(report.joint_fits.size() == 1);
+  CHECK(report.joint_fits[0].second_arm == "meta_state");
+  const std::string page = render_html(report);
+  CHECK(page.find("longest length") != std::string::npos);
+  CHECK(page.find("table-joint_fits") != std::string::npos);
+}
+
+TEST_CASE("each loss can be traced to its runs and to the row of their logs") {
+  const Report report = report_on(fixture::sweep_logs(small_sweep()));
+  const Table cells = cells_table(report), runs = runs_table(report);
+  REQUIRE(cells.columns.back().key == "runs");
+  CHECK(cells.rows[0].back().shown == report.cells[0].runs[0]->id);
+  CHECK(runs.columns.back().key == "evaluation_row");
+  const Run& run = report.collection.runs[0];
+  const auto row = std::size_t(std::stoi(runs.rows[0].back().shown));
+  CHECK(run.log.evaluations[row].loss() == run.final_loss());
+  const std::string page = render_html(report);
+  CHECK(page.find("id=\"" + run_anchor(run.id) + "\"") != std::string::npos);
+  CHECK(page.find("title=\"From the final evaluations of: " + run.id) != std::string::npos);
 }

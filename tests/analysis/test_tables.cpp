@@ -38,7 +38,7 @@ TEST_CASE("CSV holds numbers in full where the page rounds") {
 TEST_CASE("the comparison has one row per size and a difference per arm") {
   const Table table = comparison_table(small_report());
   CHECK(table.rows.size() == 2);
-  CHECK(table.columns.size() == 2 + 3 + 2);
+  CHECK(table.columns.size() == 2 + 3 + 2 + 1);
 }
 
 TEST_CASE("what is dangerous in a format is escaped") {

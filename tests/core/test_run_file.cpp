@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "core/hdf5.hpp"
+#include "core/journal.hpp"
 #include "core/log_differences.hpp"
 #include "core/run_file.hpp"
 #include "core/run_file/columns.hpp"
@@ -53,6 +54,30 @@ TEST_CASE("run.h5 gives back every row of the log, bit for bit") {
   log.steps[4].digest = std::numeric_limits<std::uint64_t>::max();
   write_run_file(folder / "run.h5", log);
   CHECK(all_differences(log, read_run_file(folder / "run.h5")).empty());
+}
+
+TEST_CASE("a probe's rows come back from run.h5 and from the journal; logs of texts have no place for them") {
+  const TemporaryFolder folder;
+  RunLog log = sample_log();
+  write_run_file(folder / "run.h5", log);
+  CHECK_FALSE(Hdf5Reader(folder / "run.h5").has_attribute("/", "probes"));
+  log.evaluations[1].probes = {{16, 0, 0, 40, 40, 0.125, 40, 40}, {16, 1, 15, 600, 9, 1e3, 40, 0}};
+  write_run_file(folder / "run.h5", log);
+  const RunLog again = read_run_file(folder / "run.h5");
+  CHECK(all_differences(log, again).empty());
+  REQUIRE(again.evaluations[1].probes.size() == 2);
+  CHECK(again.evaluations[1].probes[1].correct == 9);
+  CHECK(again.evaluations[0].probes.empty());
+
+  Journal journal(folder / "journal.jsonl");
+  journal.header(log);
+  journal.append(log.evaluations[1], "");
+  journal.sync();
+  const RunLog kept = read_journal(folder / "journal.jsonl");
+  REQUIRE(kept.evaluations.size() == 1);
+  REQUIRE(kept.evaluations[0].probes.size() == 2);
+  CHECK(kept.evaluations[0].probes[1].nats == 1e3);
+  CHECK(kept.evaluations[0].probes[1].last == 15);
 }
 
 TEST_CASE("a log without rows can be written and read") {
@@ -221,5 +246,6 @@ TEST_CASE("docs/log-schema.md names every column with its unit") {
   check("/evaluations/domains", domain_columns);
   check("/evaluations/positions", position_columns);
   check("/evaluations/segments", segment_columns);
+  check("/evaluations/probes", probe_columns);
   check("/events", event_columns);
 }

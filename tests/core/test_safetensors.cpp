@@ -127,7 +127,7 @@ TEST_CASE("dtypes, shapes and offsets must agree") {
     return complaint(with_header("{\"a\":" + tensor(dtype, shape, offsets) + "}", "12345678"));
   };
   CHECK(one("F32", "[2]", "[0,8]") == "");
-  CHECK_THAT(one("F16", "[4]", "[0,8]"), Catch::Contains("'F16' is none of"));
+  CHECK_THAT(one("F8_E4M3", "[4]", "[0,8]"), Catch::Contains("'F8_E4M3' is none of"));
   CHECK_THAT(one("F32", "[3]", "[0,8]"), Catch::Contains("does not fill"));
   CHECK_THAT(one("F32", "[3]", "[0,12]"), Catch::Contains("[0, 12]"));
   CHECK_THAT(one("F32", "[2]", "[8,0]"), Catch::Contains("data_offsets"));

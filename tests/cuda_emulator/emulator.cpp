@@ -210,6 +210,16 @@ void run_block(const std::vector<std::vector<unsigned>>& warps) {
   }
 }
 
+// What a block did not ask for, it must not have written: all bits are still set.
+void expect_writes_inside_shared_memory(std::size_t asked) {
+  const unsigned char* memory = metascale::cuda::dynamic_shared_memory;
+  const bool untouched = std::all_of(memory + asked, memory + largest_shared_bytes,
+                                     [](unsigned char byte) { return byte == 0xff; });
+  if (!untouched)
+    throw std::runtime_error("block " + std::to_string(blockIdx.x) + " wrote behind its " +
+                             std::to_string(asked) + " bytes of dynamic shared memory");
+}
+
 uint3 position(unsigned index, dim3 extent) {
   return {index % extent.x, index / extent.x % extent.y, index / (extent.x * extent.y)};
 }
@@ -230,7 +240,8 @@ std::size_t allowed_shared_bytes(const void* kernel) {
   return found == shared_limits.end() ? 48 * 1024 : found->second;
 }
 
-void run_grid(dim3 grid, dim3 block, std::size_t, const std::function<void()>& thread) {
+void run_grid(dim3 grid, dim3 block, std::size_t shared_bytes,
+              const std::function<void()>& thread) {
   body = &thread;
   count = unsigned(block.count());
   make_fibers();
@@ -243,7 +254,9 @@ void run_grid(dim3 grid, dim3 block, std::size_t, const std::function<void()>& t
     blockIdx = position(order == Order::forward ? i : blocks - 1 - i, grid);
     std::memset(shared.data(), 0xff, shared.size());
     run_block(warps_in_order());
+    expect_writes_inside_shared_memory(shared_bytes);
   }
+  expect_writes_inside_allocations();
 }
 
 void block_barrier(Where where) { wait(State::at_block_barrier, where); }
@@ -288,23 +301,15 @@ const char* cudaGetErrorString(cudaError_t error) {
     case cudaErrorInvalidValue: return "invalid argument";
     case cudaErrorMemoryAllocation: return "out of memory";
     case cudaErrorInvalidConfiguration: return "invalid configuration argument";
+    case cudaErrorInsufficientDriver:
+      return "CUDA driver version is insufficient for CUDA runtime version";
+    case cudaErrorNoDevice: return "no CUDA-capable device is detected";
+    case cudaErrorInvalidDevice: return "invalid device ordinal";
+    case cudaErrorNoKernelImageForDevice:
+      return "no kernel image is available for execution on the device";
+    case cudaErrorLaunchFailure: return "unspecified launch failure";
   }
   return "unknown error";
-}
-
-cudaError_t cudaMalloc(void** memory, std::size_t bytes) {
-  constexpr std::size_t device_bytes = std::size_t(128)
-                                       << 30;  // sanitizers end the program for more
-  *memory =
-      bytes > device_bytes ? nullptr : ::operator new(bytes, std::align_val_t(256), std::nothrow);
-  if (!*memory) return cudaErrorMemoryAllocation;
-  std::memset(*memory, 0xff, bytes);
-  return cudaSuccess;
-}
-
-cudaError_t cudaFree(void* memory) {
-  ::operator delete(memory, std::align_val_t(256));
-  return cudaSuccess;
 }
 
 cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind,
@@ -318,4 +323,4 @@ cudaError_t cudaMemsetAsync(void* memory, int value, std::size_t bytes, cudaStre
   return cudaSuccess;
 }
 
-cudaError_t cudaStreamSynchronize(cudaStream_t) { return cudaSuccess; }
+cudaError_t cudaStreamSynchronize(cudaStream_t) { return cuda_emulator::machine().failure; }

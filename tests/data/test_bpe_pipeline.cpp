@@ -26,15 +26,16 @@ struct Prepared {
   Prepared() {
     std::string lines;
     for (const std::string& text : texts) lines += json{{"text", text}}.dump() + "\n";
-    for (const char* part : {"train", "validation", "test"})
+    for (const char* part : {"validation", "test"})
       folder.write(concat("in/", part, ".jsonl"), lines);
+    folder.write("in/train.jsonl", "{\"text\": \"abc\"}\n");  // no text of the others
     prepare({.source = folder / "in", .out = folder / "out", .threads = 2}, *tokenizer);
   }
 };
 
 TEST_CASE("token files keep the ids and the raw bytes of a BPE's documents") {
   const Prepared set;
-  const TokenFile file(set.folder / "out/train");
+  const TokenFile file(set.folder / "out/validation");
   CHECK(file.info().tokenizer == "small.json");
   CHECK(file.info().tokenizer_identity == set.tokenizer->identity());
   REQUIRE(file.documents() == std::int64_t(texts.size()));
@@ -60,9 +61,9 @@ TEST_CASE("evaluation counts the raw bytes of every document, whatever NFC made 
 
 TEST_CASE("samples of an inspection need the tokenizer that made the file") {
   const Prepared set;
-  CHECK(inspect_token_file(set.folder / "out/train").samples.empty());
+  CHECK(inspect_token_file(set.folder / "out/validation").samples.empty());
   const Inspection found =
-      inspect_token_file(set.folder / "out/train", {.tokenizer = set.file.string()});
+      inspect_token_file(set.folder / "out/validation", {.tokenizer = set.file.string()});
   REQUIRE(found.samples.size() == 3);
   CHECK(found.samples[0].text == texts[0]);
   CHECK_THAT(

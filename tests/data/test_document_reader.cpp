@@ -103,6 +103,12 @@ TEST_CASE("a bad line is refused with file and line, or counted and skipped") {
   CHECK(reader.skipped() == 1);
 }
 
+TEST_CASE("of a key that comes twice the last one counts, as in Python's json") {
+  const TemporaryFolder folder;
+  const auto file = folder.write("a.jsonl", "{\"text\":\"a\", \"meta\":{}, \"text\":\"b\"}\n");
+  CHECK(texts_of(file) == std::vector<std::string>{"b"});
+}
+
 TEST_CASE("a line that is too long is a bad line, however the file is cut") {
   const TemporaryFolder folder;
   const std::int64_t length = GENERATE(60, 1'000'000, 3'000'000);

@@ -121,7 +121,7 @@ TEST_CASE(
     writer.add(std::vector<std::int32_t>{9, 0}, "a", 9);
     writer.add(std::vector<std::int32_t>{3, 5, 7, 2, 0}, "a", 20);  // 3 more than its tokens say
     writer.add(std::vector<std::int32_t>{4, 6, 8, 0}, "b", 17);     // 1 less
-    writer.commit({});
+    writer.finish({});
   }
   const TokenFile file(folder / "test");
   const EvaluationWindows windows(file, counted, 4);
@@ -143,7 +143,7 @@ TEST_CASE("an end of document inside of a text is scored, and the one that close
   {
     TokenSetWriter writer(folder / "test", counted);
     writer.add(std::vector<std::int32_t>{3, 0, 7, 0}, "a", 23);
-    writer.commit({});
+    writer.finish({});
   }
   const TokenFile file(folder / "test");
   const EvaluationWindows windows(file, counted, 8);
@@ -162,6 +162,76 @@ TEST_CASE("a set without a token to score is refused") {
   const TokenFile file(std::filesystem::path(METASCALE_GOLDEN) / "formats" / "megatron_empty_u16");
   CHECK_THAT(error_of(ExitCode::bad_input, [&] { EvaluationWindows(file, *bytes, 4); }),
              Catch::Contains("has 0 tokens"));
+}
+
+struct Rolling {
+  TemporaryFolder folder;
+  TokenFile file{testing::write_token_set(
+      folder, "test", {{"a", "abc"}, {"b", "0123456789"}, {"a", "efgh"}, {"b", "x"}})};
+  EvaluationWindows windows{file, *bytes, 4, 0, EvaluationProtocol::rolling_documents};
+  std::vector<std::int32_t> tokens = std::vector<std::int32_t>(24), targets = tokens,
+                            segment_ids = tokens;
+  std::vector<float> weights = std::vector<float>(24);
+  void fill() {
+    windows.fill(0, {.rows = 6,
+                     .context = 4,
+                     .tokens = tokens.data(),
+                     .targets = targets.data(),
+                     .weights = weights.data(),
+                     .segment_ids = segment_ids.data()});
+  }
+};
+
+TEST_CASE_METHOD(Rolling,
+                 "rolling windows begin anew with each document, behind an end of document") {
+  REQUIRE(windows.size() == 6);
+  fill();
+  constexpr std::int32_t end = 256;
+  CHECK(tokens == std::vector<std::int32_t>{end, 'a', 'b', end,    // abc, filled up
+                                            end, '0', '1', '2',    // 0123
+                                            '3', '4', '5', '6',    // 4567
+                                            '5', '6', '7', '8',    // 89, moved left
+                                            end, 'e', 'f', 'g',    // efgh
+                                            end, end, end, end});  // x
+  CHECK(targets == std::vector<std::int32_t>{'a', 'b', 'c', end, '0', '1', '2', '3',
+                                             '4', '5', '6', '7', '6', '7', '8', '9',
+                                             'e', 'f', 'g', 'h', 'x', end, end, end});
+  CHECK(weights ==
+        std::vector<float>{1, 1, 1, 0, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0});
+  CHECK(segment_ids == std::vector<std::int32_t>{0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0,
+                                                 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1});
+}
+
+TEST_CASE_METHOD(Rolling,
+                 "rolling windows score each token of each document once, with its bytes") {
+  CHECK(windows.tokens() == 18);
+  CHECK(windows.bytes() == 18);
+  std::vector<std::int64_t> tokens_of(4);
+  for (const EvaluationSegment& segment : windows.segments())
+    tokens_of[std::size_t(segment.document)] += segment.tokens;
+  CHECK(tokens_of == std::vector<std::int64_t>{3, 10, 4, 1});
+  REQUIRE(windows.segments_of(3).size() == 1);
+  CHECK(windows.segments_of(3)[0].first == 2);
+  CHECK(windows.segments_of(3)[0].tokens == 2);
+}
+
+TEST_CASE_METHOD(Rolling, "chosen rolling windows are windows of the whole set") {
+  const EvaluationWindows some(file, *bytes, 4, 2, EvaluationProtocol::rolling_documents);
+  CHECK(some.coverage() == "2 of 6 windows");
+  for (std::int64_t index = 0; index < 2; ++index) {
+    const auto all = windows.segments_of(some.window(index)), one = some.segments_of(index);
+    REQUIRE(one.size() == 1);
+    CHECK(one[0].document == all[0].document);
+    CHECK(one[0].first == all[0].first);
+    CHECK(one[0].bytes == all[0].bytes);
+  }
+}
+
+TEST_CASE_METHOD(Rolling, "the two protocols have other digests, and an unknown one is refused") {
+  CHECK(windows.digest() != EvaluationWindows(file, *bytes, 4).digest());
+  CHECK(parse_evaluation_protocol("rolling_documents") == windows.protocol());
+  CHECK_THAT(testing::error_of(ExitCode::usage, [] { parse_evaluation_protocol("sliding"); }),
+             Catch::Contains("'sliding'") && Catch::Contains("packed_windows"));
 }
 
 }  // namespace

@@ -77,7 +77,6 @@ TEST_CASE("every Megatron set is written again byte for byte") {
     }
   }
   writer.finish();
-  writer.commit();
   CHECK(bytes_of(folder / (name + ".bin")) == bytes_of(formats / (name + ".bin")));
   CHECK(bytes_of(folder / (name + ".idx")) == bytes_of(formats / (name + ".idx")));
 }
@@ -190,15 +189,37 @@ TEST_CASE("an id that the stored type cannot hold is not written") {
   CHECK_THROWS_AS(writer.add_sequence(std::vector<std::int32_t>{1, id}), Error);
 }
 
-TEST_CASE("a writer that is given up leaves nothing behind") {
+TEST_CASE("a token file gone on with from a mark is the one written at once") {
   const TemporaryFolder folder;
-  {
-    TokenWriter writer(folder / "x", TokenType::u16);
-    writer.add_sequence(std::vector<std::int32_t>{1, 2, 3});
+  const std::vector<std::int32_t> ids{1, 2, 3, 40000}, more{5, 6};
+  const auto write = [](TokenWriter& writer, std::span<const std::int32_t> sequence) {
+    writer.add_tokens(sequence.first(1));
+    writer.add_tokens(sequence.subspan(1));
+    writer.end_sequence();
     writer.end_document();
-    writer.finish();
+  };
+  TokenWriter whole(folder / "whole", TokenType::u16);
+  write(whole, ids), write(whole, more);
+  const TokenFileDigests digests = whole.finish();
+  TokenWriterMark mark;
+  {
+    TokenWriter first(folder / "again", TokenType::u16);
+    write(first, ids);
+    mark = first.mark();
+    write(first, ids);  // what a kill would leave behind the mark
+    first.finish();
   }
-  CHECK(std::filesystem::is_empty(folder.path()));
+  TokenWriter second(folder / "again", TokenType::u16, mark);
+  write(second, more);
+  CHECK(second.finish().bin_sha256 == digests.bin_sha256);
+  CHECK(bytes_of(folder / "again.bin") == bytes_of(folder / "whole.bin"));
+  CHECK(bytes_of(folder / "again.idx") == bytes_of(folder / "whole.idx"));
+  std::string bytes = bytes_of(folder / "again.bin");
+  bytes[2] ^= 1;
+  folder.write("again.bin", bytes);
+  CHECK_THAT(
+      error_of(ExitCode::bad_input, [&] { TokenWriter(folder / "again", TokenType::u16, mark); }),
+      Catch::Contains("damaged"));
 }
 
 TEST_CASE("flat files are read as their list of contents says, as one document") {

@@ -24,7 +24,7 @@ inline std::filesystem::path write_token_set(const TemporaryFolder& folder, cons
     ids.push_back(tokenizer->end_of_document());
     writer.add(ids, domain, std::int64_t(text.size()));
   }
-  writer.commit({});
+  writer.finish({});
   return folder / name;
 }
 

@@ -44,6 +44,7 @@ struct Stamp {
     visit("b", op.b, Use::read);
     visit("scratch", op.scratch, Use::scratch);
   }
+  void on(CudaQueue&) const { throw Error("an operator of a test"); }
   void on(CpuQueue&) const {
     expect(a, expected_a);
     expect(b, expected_b);
@@ -75,6 +76,7 @@ struct CountPaths {
     visit("dy", op.dy, Use::read);
     visit("x", op.x, Use::read);
   }
+  void on(CudaQueue&) const { throw Error("an operator of a test"); }
   void on(CpuQueue&) const {
     const float flow = dy.pointer<float>()[0];
     for (std::int64_t i = 0; i < dx.size(); ++i) accumulate(dx.pointer<float>()[i], flow, dx.fresh);

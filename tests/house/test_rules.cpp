@@ -61,7 +61,6 @@ TEST_CASE("code is short, launches by a function and chooses its backend in one 
   CHECK(wrong_code({"kernels/cuda/a.cu", "kernel<<<1, 2>>>();\n"}).size() == 1);
   CHECK(wrong_code({"core/a.cpp", "thread_local int x;\n"}).size() == 1);
   CHECK(wrong_code({"kernels/a.cpp", "#ifdef METASCALE_WITH_CUDA\n"}).size() == 1);
-  CHECK(wrong_code({"kernels/queue.hpp", "#ifdef METASCALE_WITH_CUDA\n"}).empty());
 }
 
 TEST_CASE("a source in no list of its room is found") {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "kernels/cuda/memory.hpp"
+#include "kernels/gpu.hpp"
 #include "tests/support/cases.hpp"
 
 #ifdef METASCALE_CUDA_IS_EMULATED
@@ -15,10 +16,16 @@
 
 namespace metascale::testing {
 
+// The GPU of all tests: cuBLASLt starts once.
+inline Gpu& gpu_of_tests() {
+  static Gpu gpu(GpuOptions{.workspace_bytes = std::size_t(32) << 20});
+  return gpu;
+}
+
 // The operands of one operator, moved to the device and back.
 class OnCuda {
  public:
-  OnCuda() = default;
+  OnCuda() : stream_(gpu_of_tests().queue().stream) {}
   OnCuda(const OnCuda&) = delete;
   OnCuda& operator=(const OnCuda&) = delete;
   ~OnCuda() {
@@ -31,7 +38,7 @@ class OnCuda {
     const auto [place, is_new] = moved_.try_emplace(tensor.data, nullptr);
     if (is_new) {
       place->second = cuda::allocate(tensor.bytes());
-      cuda::copy_to_device(place->second, tensor.data, tensor.bytes(), nullptr);
+      cuda::copy_to_device(place->second, tensor.data, tensor.bytes(), stream_);
     }
     result.data = place->second;
     return result;
@@ -39,10 +46,11 @@ class OnCuda {
 
   void copy_back(const Tensor& tensor) const {
     if (tensor.size() == 0) return;
-    cuda::copy_to_host(tensor.data, moved_.at(tensor.data), tensor.bytes(), nullptr);
+    cuda::copy_to_host(tensor.data, moved_.at(tensor.data), tensor.bytes(), stream_);
   }
 
  private:
+  CUstream_st* stream_;
   std::map<void*, std::byte*> moved_;
 };
 
@@ -52,6 +60,7 @@ void run_on(Device device, const Op& op) {
   Queue queue;
   queue.device = device;
   if (device != Device::cuda) return run(queue, op);
+  queue.cuda = gpu_of_tests().queue();
   OnCuda memory;
   Op moved = op;
   Op::operands(moved, [&](const char*, Tensor& tensor, Use) { tensor = memory.move(tensor); });
@@ -107,12 +116,25 @@ class InOrder {
 };
 #endif
 
+// Runs action once more on a GPU; with the emulator, for every other order of threads and blocks.
+template <typename Action>
+void for_other_orders(Action&& action) {
+#ifdef METASCALE_CUDA_IS_EMULATED
+  for (const auto order : {cuda_emulator::Order::reverse, cuda_emulator::Order::shuffled}) {
+    const InOrder other(order);
+    action();
+  }
+#else
+  action();
+#endif
+}
+
 // Equal bits on every run; with the emulator, also for every order of threads and blocks.
 template <typename Case, typename... Sizes>
 void expect_same_bits_on_every_run(Sizes... sizes) {
   Case first(Dtype::f32, sizes...);
   run_case_on(Device::cuda, first);
-  const auto expect_the_same_again = [&] {
+  for_other_orders([&] {
     Case again(Dtype::f32, sizes...);
     run_case_on(Device::cuda, again);
     const std::vector<Named> a = outputs_of_case(first), b = outputs_of_case(again);
@@ -121,15 +143,7 @@ void expect_same_bits_on_every_run(Sizes... sizes) {
       INFO("operand " << a[i].name);
       CHECK(same_bits(a[i].tensor, b[i].tensor));
     }
-  };
-#ifdef METASCALE_CUDA_IS_EMULATED
-  for (const auto order : {cuda_emulator::Order::reverse, cuda_emulator::Order::shuffled}) {
-    const InOrder other(order);
-    expect_the_same_again();
-  }
-#else
-  expect_the_same_again();
-#endif
+  });
 }
 
 }  // namespace metascale::testing

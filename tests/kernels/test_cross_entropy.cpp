@@ -123,9 +123,9 @@ TEST_CASE("the classifier names the operand that is wrong") {
         "ClassifierLoss.weight has shape (23, 4) but must have (23, 5): one row per token, as wide "
         "as x");
   forward = item.forward;
-  forward.logits.shape = {8, 23};
+  forward.logits.shape = {10, 23};
   CHECK(message_of_error([&] { run(queue, forward); }) ==
-        "ClassifierLoss.logits has shape (8, 23) but must have (9, 23): one chunk of rows "
+        "ClassifierLoss.logits has shape (10, 23) but must have (9, 23): one chunk of rows "
         "(kernels/cross_entropy.hpp: classifier_chunk)");
   ClassifierLossAndGradients backward = item.backward;
   backward.scales.shape = {8};

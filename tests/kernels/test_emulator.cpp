@@ -83,6 +83,25 @@ __global__ void uses_the_value_of_another_warp(float* out) {
   out[threadIdx.x] = messages[(threadIdx.x + 32) % 64];
 }
 
+__global__ void writes_behind_its_shared_memory(float*) {
+  dynamic_shared<float>()[threads + threadIdx.x] = 1;
+}
+
+__global__ void writes_one_element_too_far(float* out) { out[threadIdx.x + 1] = 1; }
+__global__ void writes_one_element_too_early(float* out) { *(out + threadIdx.x - 1) = 1; }
+
+__global__ void all_threads_write_one_place(float* out) {
+  __shared__ float place;
+  place = float(threadIdx.x);  // whose value stays is left to chance
+  __syncthreads();
+  out[threadIdx.x] = place;
+}
+
+__global__ void reads_what_another_block_writes(float* out) {
+  const unsigned other = (blockIdx.x + 1) % gridDim.x;
+  out[blockIdx.x * threads + threadIdx.x] = out[other * threads + threadIdx.x] + 1;
+}
+
 __global__ void throws(float*) { throw Error("thrown by a kernel"); }
 
 __global__ void votes(float* out) {
@@ -138,6 +157,46 @@ TEST_CASE("the emulator shows a missing barrier by running threads in another or
 TEST_CASE("the emulator shows that a warp's barrier does not hold for the block") {
   CHECK(std::isnan(launched(uses_the_value_of_another_warp)[5]));
 }
+
+TEST_CASE("the emulator shows two writes to one place by running threads in another order") {
+  const std::vector<float> forward = launched(all_threads_write_one_place);
+  const testing::InOrder reverse(cuda_emulator::Order::reverse);
+  CHECK(launched(all_threads_write_one_place) != forward);
+}
+
+TEST_CASE("the emulator shows that blocks wait for none of the others") {
+  const std::vector<float> forward = launched(reads_what_another_block_writes, 2);
+  const testing::InOrder reverse(cuda_emulator::Order::reverse);
+  CHECK(launched(reads_what_another_block_writes, 2) != forward);
+}
+
+TEST_CASE("the emulator names a block that writes behind its shared memory") {
+  CHECK(message_of(writes_behind_its_shared_memory) ==
+        "block 0 wrote behind its 256 bytes of dynamic shared memory");
+  CHECK(message_of(sums_its_block) == "no error");
+}
+
+#if !defined(__SANITIZE_ADDRESS__)  // which ends the program at the first such access
+TEST_CASE("the emulator notices a write outside of an allocation") {
+  const auto message_over_device_memory = [](void (*kernel)(float*)) -> std::string {
+    std::byte* memory = allocate(threads * sizeof(float));
+    std::string message = "no error";
+    try {
+      launch("kernel", kernel, {.blocks = 1, .threads = threads}, nullptr,
+             reinterpret_cast<float*>(memory));
+    } catch (const std::exception& error) {
+      message = error.what();
+    }
+    release(memory);
+    return message;
+  };
+  CHECK(message_over_device_memory(writes_one_element_too_far) ==
+        "a kernel wrote behind an allocation of 256 bytes");
+  CHECK(message_over_device_memory(writes_one_element_too_early) ==
+        "a kernel wrote before an allocation of 256 bytes");
+  CHECK(message_over_device_memory(sums_its_block) == "no error");
+}
+#endif
 
 TEST_CASE("a right kernel gives equal bits in every order of threads and blocks") {
   const std::vector<float> forward = launched(sums_its_block, 3);

@@ -140,7 +140,7 @@ TEST_CASE("norms name the operand that is wrong") {
         "LayerNormForward.weight has shape (31) but must have (32): one factor per column of x");
   layer.backward.dy.dtype = Dtype::f32;
   CHECK(message_of_error([&] { run(queue, layer.backward); }) ==
-        "LayerNormBackward.dy is f32 but must be f64: the dtype of LayerNormBackward.dx");
+        "LayerNormBackward.dy is f32 but must be f64: LayerNormBackward.dx is f64");
   RmsNormCase rms(Dtype::f64, 2, 32);
   rms.backward.scale.shape = {3};
   CHECK(message_of_error([&] { run(queue, rms.backward); }) ==

@@ -126,17 +126,26 @@ TEST_CASE("sweep file: what is kept for later is checked now") {
   CHECK(refusal_with("launch: {template: {submit: a, state: b, cancel: c}}\n") == "accepted");
 }
 
-TEST_CASE("sweep file: what is not built yet says so where it is used") {
-  const std::string grown =
-      "include:\n"
-      "  - {arm: meta_state, size: derived, from: {arm: meta_state, size: 200k, length: 1xC, seed: "
-      "1}, grow: "
-      "{parameter_tokens: 2x, heads: 16}, length: 1xC}\n";
-  CHECK_THAT(
-      refusal_with(grown),
-      Catch::Equals("sweep.yaml:3: include[0]: grown runs (from, grow): not built yet; remove this "
-                    "entry"));
-  CHECK_NOTHROW(parse_definition(grown + small_sweep, "sweep.yaml"));
+TEST_CASE("sweep file: a growth names its parent and what grows, or says what is wrong with it") {
+  const auto grown = [](const std::string& from, const std::string& grow,
+                        const std::string& more = "") {
+    return "include:\n  - {arm: meta_state, size: derived, from: {arm: meta_state, " + from +
+           "}, grow: {" + grow + "}, length: 50k tokens" + more + "}\n";
+  };
+  const std::string parent = "size: 200k, length: 100k tokens, seed: 1";
+  CHECK(refusal_with(grown(parent, "parameter_tokens: 2x, heads: 16")) == "accepted");
+  CHECK_THAT(refusal_with(grown("size: 200k, length: 1xC, seed: 1", "heads: 2x")),
+             Catch::Equals("sweep.yaml:3: include[0].from: there is no run meta_state-200k-1xC-s1 to "
+                           "grow from; name arm, size, length and seed of a run of the axes, or of "
+                           "an include above this one"));
+  CHECK_THAT(refusal_with(grown(parent, "")), Catch::Contains("nothing grows"));
+  CHECK_THAT(refusal_with(grown(parent, "heads: 1")), Catch::Contains("heads: 1 is no growth of 2"));
+  CHECK_THAT(refusal_with(grown(parent, "width: 2x")), Catch::Contains("unknown key"));
+  CHECK_THAT(refusal_with(grown(parent, "heads: 0.5x")), Catch::Contains("'0.5x' is no growth"));
+  CHECK_THAT(refusal_with(grown(parent, "heads: 2x", ", name: 200k")),
+             Catch::Contains("the size '200k' is there already, and not a grown one"));
+  CHECK_THAT(refusal_with(grown(parent, "heads: 2x", ", training: {batch_tokens: 4096}")),
+             Catch::Contains("a grown run goes on with its parent's batches"));
 }
 
 TEST_CASE("sweep file: --set changes a key and is named in its errors") {

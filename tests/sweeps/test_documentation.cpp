@@ -59,7 +59,8 @@ bool ends_the_way(const std::string& path) {
       "exclude",           "include.from",      "include.grow",
       "resources.default", "resources.when",    "launch.slurm",
       "launch.template",   "match.tuning.over", "zip",
-      "include.training",  "arms.*.training",   "axes.size.training"};
+      "include.training",  "arms.*.training",   "axes.size.training",
+      "data.probe",        "axes.size.probe"};
   return leaves.contains(path);
 }
 

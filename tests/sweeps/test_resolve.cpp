@@ -353,8 +353,6 @@ TEST_CASE("resolve: what is not built is refused at the line that asks for it") 
   const auto [change, words] = GENERATE(table<std::string, std::string>(
       {{"policy={non_finite: roll_back}", "policy: non_finite: roll_back: not built yet"},
        {"data.reset_at_documents=true", "data: reset_at_documents: true: not built yet"},
-       {"evaluation={protocol: rolling_documents}",
-        "evaluation: protocol: rolling_documents: not built yet"},
        {"analysis={fits: [power, isoflop]}", "analysis: isoflop fits in a report: not built yet"},
        {"training.wkv=chunked", "training.wkv: chunked is a form of the GPU kernels"}}));
   CAPTURE(change);

@@ -55,7 +55,7 @@ TEST_CASE("run_sweep: a launch that is not built says so") {
   CHECK_THAT(refusal_of([&] {
                run_sweep(small_definition({"launch={slurm: {partition: gpu}}"}), ledger, {});
              }),
-             Catch::Contains("launch: launching by slurm or template: not built yet"));
+             Catch::Contains("launch: this sweep is for a batch system"));
 }
 
 TEST_CASE("run_sweep: fills the folders, runs what is not done, and skips it the next time") {

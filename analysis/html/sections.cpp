@@ -1,0 +1,301 @@
+// The page's sections, in their order: charts, tables, and what to say where there are none.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "analysis/bands.hpp"
+#include "analysis/html/parts.hpp"
+#include "analysis/support/text.hpp"
+#include "analysis/tables.hpp"
+
+namespace metascale {
+namespace {
+
+std::string table_or(const Table& table, const std::string& otherwise) {
+  return table.rows.empty() ? "<p class=\"empty\">" + html_escape(otherwise) + "</p>\n"
+                            : to_html(table);
+}
+
+std::string folded(const std::string& summary, const std::string& body) {
+  return "<details><summary>" + html_escape(summary) + "</summary>" + body + "</details>\n";
+}
+
+std::string chart(const char* id, const std::string& label, const char* size = "") {
+  return fmt::format(
+      "<div class=\"plot {}\"><canvas id=\"{}\" role=\"img\" aria-label=\"{}\">{}"
+      "</canvas></div>",
+      size, id, html_escape(label), html_escape(label));
+}
+
+// Where the numbers of a chart stand: the table on the page and its file.
+std::string source_of(const char* table, const char* words) {
+  return fmt::format(
+      " Numbers: <a href=\"#table-{0}\">{1}</a>, <a class=\"file\" "
+      "href=\"tables/{0}.csv\">tables/{0}.csv</a>.",
+      table, words);
+}
+
+std::string choice(const char* id, const char* label,
+                   const std::vector<std::pair<std::string, std::string>>& options) {
+  std::string html = fmt::format("<label>{} <select id=\"{}\">", label, id);
+  for (const auto& [value, words] : options)
+    html += "<option value=\"" + html_escape(value) + "\">" + html_escape(words) + "</option>";
+  return html + "</select></label>";
+}
+
+std::string toggle(const char* id, const char* label, bool on) {
+  return fmt::format("<label><input type=\"checkbox\" id=\"{}\"{}> {}</label>", id,
+                     on ? " checked" : "", label);
+}
+
+std::vector<std::pair<std::string, std::string>> length_choices(const Report& report, bool last) {
+  std::vector<std::pair<std::string, std::string>> choices;
+  for (const std::string& length : report.lengths())
+    choices.emplace_back(length, length_words(length));
+  if (last) std::reverse(choices.begin(), choices.end());
+  return choices;
+}
+
+const char* tone_of(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::holds: return "good";
+    case Verdict::does_not_hold: return "bad";
+    case Verdict::not_decided: return "warn";
+    case Verdict::no_data: return "quiet";
+  }
+  return "";
+}
+
+std::string evidence_list(const Claim& claim) {
+  if (claim.evidence.empty()) return "";
+  std::string html =
+      "<p class=\"measure\">" + html_escape(claim.measure) + "</p><dl class=\"evidence\">";
+  for (const Evidence& entry : claim.evidence)
+    html += "<div><dt>" + html_escape(entry.where) + "</dt><dd>" + html_escape(entry.value) +
+            "</dd></div>";
+  return html + "</dl>";
+}
+
+std::string summary_section(const Report& report) {
+  std::string html;
+  if (!report.notes.empty()) {
+    html += "<ul class=\"notes\">";
+    for (const std::string& note : report.notes) html += "<li>" + html_escape(note) + "</li>";
+    html += "</ul>\n";
+  }
+  html += "<ol class=\"claims\">\n";
+  for (const Claim& claim : report.claims) {
+    html += fmt::format("<li><span class=\"letter\">{}</span><div><p class=\"text\">{}</p>",
+                        html_escape(claim.letter), html_escape(claim.text));
+    html += evidence_list(claim);
+    if (!claim.would_decide.empty())
+      html += "<p class=\"would\">Would decide it: " + html_escape(claim.would_decide) + ".</p>";
+    html += fmt::format("</div><span class=\"badge {}\">{}</span></li>\n", tone_of(claim.verdict),
+                        words_of(claim.verdict));
+  }
+  return html + "</ol>\n";
+}
+
+std::string probes_of(const Report& report) {
+  const Table table = probes_table(report);
+  return table.rows.empty() ? "" : to_html(table) + to_html(probe_depths_table(report));
+}
+
+std::string comparison_section(const Report& report) {
+  if (report.cells.empty()) return "<p class=\"empty\">No run is done yet.</p>\n";
+  std::string controls;
+  if (report.lengths().size() > 1)
+    controls = "<div class=\"controls\">" +
+               choice("sizes-length", "Length", length_choices(report, true)) + "</div>";
+  return "<figure>" + controls +
+         chart("chart-sizes",
+               "Final loss per size for each arm; the table below holds the numbers") +
+         "<figcaption>Final loss of every arm per size; whiskers are one standard deviation over "
+         "seeds. The axis does not begin at 0." +
+         source_of("comparison", "table below") + "</figcaption></figure>\n" +
+         probes_of(report) + to_html(comparison_table(report)) +
+         folded("All numbers per arm, size and length", to_html(cells_table(report)));
+}
+
+std::string curves_section(const Report& report) {
+  const bool any = std::any_of(report.collection.runs.begin(), report.collection.runs.end(),
+                               [](const Run& run) { return !run.curve.empty(); });
+  if (!any) return "<p class=\"empty\">No run has logged a step.</p>\n";
+  std::vector<std::pair<std::string, std::string>> kinds{
+      {"both", "training and validation"}, {"validation", "validation"}, {"training", "training"}};
+  const std::vector<SeedBand> bands = seed_bands(report);
+  if (std::any_of(bands.begin(), bands.end(),
+                  [](const SeedBand& band) { return band.runs.size() > 1; }))
+    kinds.insert(kinds.begin() + (report.collection.runs.size() > 12 ? 0 : 1),
+                 {"seeds", "training: mean and range of seeds"});
+  return "<figure><div class=\"controls\">" +
+         choice("curves-x", "Against",
+                {{"tokens", "tokens"}, {"flops", "FLOPs"}, {"step", "steps"}, {"hours", "hours"}}) +
+         choice("curves-which", "Show", kinds) + toggle("curves-log-x", "log x", true) +
+         toggle("curves-log-y", "log y", false) +
+         "<button type=\"button\" id=\"curves-all\">Show all</button>"
+         "<button type=\"button\" id=\"curves-none\">Hide all</button></div>" +
+         chart("chart-curves", "Loss curves of all runs; tables/curves.csv holds the numbers",
+               "tall") +
+         "<div class=\"legend\" id=\"legend-curves\" role=\"group\" aria-label=\"Runs "
+         "shown\"></div>"
+         "<figcaption>Loss of each step's batch as logged (thin) and on validation data (bold). "
+         "Colour is the arm, dash the size. Long curves are thinned; the lowest and highest value "
+         "of each stretch are kept. Means and ranges of seeds are those of stretches that grow "
+         "with the step. Numbers: <a class=\"file\" href=\"tables/curves.csv\">tables/curves.csv"
+         "</a>, <a class=\"file\" href=\"tables/evaluations.csv\">tables/evaluations.csv</a>; "
+         "runs: "
+         "<a href=\"#table-runs\">table</a>.</figcaption></figure>\n";
+}
+
+std::string fit_figures(const Report& report) {
+  return "<figure><div class=\"controls\">" +
+         choice("fits-x", "Against",
+                {{"non_embedding_parameters", "non-embedding parameters"},
+                 {"parameters", "all parameters"},
+                 {"training_flops", "training FLOPs"}}) +
+         (report.lengths().size() > 1
+              ? choice("fits-length", "Length", length_choices(report, false))
+              : "") +
+         toggle("fits-log", "log axes", true) + "</div>" +
+         chart("chart-fits",
+               "Final loss against size with fitted laws; the tables below hold the numbers") +
+         "<figcaption>Final losses with the fitted law and its 95 % bootstrap band. A dashed law "
+         "has a problem that the table names. Open marks are predictions of the largest size by a "
+         "fit that did not see it." +
+         source_of("fits", "table below") + "</figcaption>" +
+         chart("chart-residuals", "Residuals of the fitted laws in percent of the loss", "low") +
+         "<figcaption>What the law leaves: each run's measured loss over the fitted one." +
+         source_of("residuals", "table below") + "</figcaption></figure>\n";
+}
+
+std::string scaling_section(const Report& report) {
+  const bool any = std::any_of(report.fits.begin(), report.fits.end(),
+                               [](const ArmFit& entry) { return entry.length != "all"; });
+  const Table joint = joint_fits_table(report), influence = influence_table(report),
+              published = published_table(report);
+  return (any ? fit_figures(report) : "") +
+         table_or(fits_table(report), "No arm has two sizes that are done: nothing to fit.") +
+         (joint.rows.empty() ? "" : to_html(joint)) +
+         (published.rows.empty() ? "" : folded(published.caption, to_html(published))) +
+         (any ? folded("Measured, fitted and held-out losses", to_html(residuals_table(report)))
+              : "") +
+         (influence.rows.empty() ? "" : folded("Influence of each point", to_html(influence)));
+}
+
+std::string pairs_section(const Report& report) {
+  const std::string plot = forest_plot(report);
+  if (plot.empty()) return "<p class=\"empty\">No two runs are a matched pair.</p>\n";
+  return "<figure>" + plot +
+         "<figcaption>Both models score the same documents, so their difference is known far "
+         "better "
+         "than either loss. Thick: 95 % over documents (BCa). Thin: over documents and seeds, the "
+         "interval that decides." +
+         source_of("pairs", "table") + "</figcaption></figure>\n" +
+         folded("The same as a table", to_html(pairs_table(report)));
+}
+
+std::string domains_section(const Report& report) {
+  const std::string map = domain_heat_map(report);
+  if (map.empty()) return "<p class=\"empty\">No matched pair has losses per domain.</p>\n";
+  return "<figure>" + map + "<figcaption>" + source_of("domains", "table with intervals") +
+         "</figcaption></figure>\n" +
+         folded("The same as a table, with intervals", to_html(domains_table(report)));
+}
+
+std::string gains_section(const Report& report) {
+  const bool any = std::any_of(report.gains.begin(), report.gains.end(),
+                               [](const GainReport& entry) { return entry.gain.problem.empty(); });
+  std::string figure;
+  if (any)
+    figure = "<figure><div class=\"controls\">" +
+             choice("gains-x", "In",
+                    {{"training_flops", "training FLOPs"},
+                     {"non_embedding_parameters", "non-embedding parameters"}}) +
+             (report.lengths().size() > 1
+                  ? choice("gains-length", "Length", length_choices(report, true))
+                  : "") +
+             "</div>" +
+             chart("chart-gains", "Equivalent gain per size; the table below holds the numbers") +
+             "<figcaption>What the baseline needs to reach an arm's loss, over what the arm used: "
+             "2 x is half the cost. Only where the baseline's law was fitted." +
+             source_of("gains", "table below") + "</figcaption></figure>\n";
+  return figure +
+         table_or(gains_table(report), "No gain: it needs the baseline's law and another arm.");
+}
+
+std::string lineage_section(const Report& report) {
+  return table_or(lineage_table(report), "No run of this folder branched off or grew.");
+}
+
+std::string speed_section(const Report& report) {
+  if (report.cells.empty()) return "<p class=\"empty\">No run is done yet.</p>\n";
+  return "<figure><div class=\"controls\">" +
+         (report.lengths().size() > 1
+              ? choice("speed-length", "Length", length_choices(report, true))
+              : "") +
+         toggle("speed-log", "log y", true) + "</div>" +
+         chart("chart-speed", "Tokens per second per size; the table below holds the numbers") +
+         "<figcaption>Median over steps, mean over seeds. Arms are comparable only on one device "
+         "with as many threads." +
+         source_of("speed", "table below") + "</figcaption></figure>\n" +
+         to_html(speed_table(report));
+}
+
+std::string runs_section(const Report& report) {
+  return table_or(runs_table(report), "The folder holds no run.");
+}
+
+std::string refused_section(const Report& report) {
+  return table_or(not_comparable_table(report),
+                  "Every pair of runs that the sweep means to compare "
+                  "agrees in what it must agree in.");
+}
+
+std::string environment_section(const Report& report) {
+  std::string html = table_or(environment_table(report), "No run has logged its environment.");
+  for (const Run& run : report.collection.runs)
+    if (!run.log.configuration.empty()) {
+      html += folded("Configuration of " + run.id,
+                     "<pre tabindex=\"0\">" + html_escape(run.log.configuration) + "</pre>");
+      break;
+    }
+  return html;
+}
+
+std::string method_section(const Report& report) {
+  return fmt::format(
+      "<p>Final evaluations: {}.</p>"
+      "<p>Losses are nats per token; bits per byte divide the summed nats by ln 2 and by the raw "
+      "bytes "
+      "of the text. FLOPs are model FLOPs by one rule for every architecture. Differences are "
+      "paired "
+      "by document: each of the bootstrap's draws takes documents with replacement; seeds enter as "
+      "Student's t of their own spread, or with one seed as the spread known from other studies. "
+      "Scaling laws minimise the sum of Huber losses of log residuals from many starts; bands come "
+      "from bootstrap replicates over runs. A fit's health names what is wrong with it.</p>",
+      html_escape(report.protocol.empty() ? "none" : report.protocol));
+}
+
+constexpr Section sections[] = {
+    {"summary", "Summary", "Summary", summary_section},
+    {"comparison", "Comparison", "Comparison", comparison_section},
+    {"curves", "Curves", "Loss curves", curves_section},
+    {"scaling", "Scaling", "Scaling", scaling_section},
+    {"pairs", "Pairs", "Paired differences", pairs_section},
+    {"domains", "Domains", "Domains", domains_section},
+    {"gains", "Gain", "Equivalent gain", gains_section},
+    {"lineage", "Lineage", "Lineage", lineage_section},
+    {"speed", "Cost", "Speed, memory, energy", speed_section},
+    {"runs", "Runs", "Runs", runs_section},
+    {"not-comparable", "Not comparable", "Not comparable", refused_section},
+    {"environment", "Environment", "Environment", environment_section},
+    {"method", "Method", "Method", method_section},
+};
+
+}  // namespace
+
+std::span<const Section> page_sections() { return sections; }
+
+}  // namespace metascale

@@ -1,0 +1,18 @@
+// What fits.json and the page's data have in common.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <vector>
+
+#include "analysis/report.hpp"
+
+namespace metascale {
+
+using Json = nlohmann::ordered_json;
+
+Json number(double value);  // null for NaN and infinity, which have no JSON
+Json numbers(const std::vector<double>& values);
+Json interval(const Interval& value);  // [low, high]
+Json cells_json(const Report& report);
+
+}  // namespace metascale

@@ -1,0 +1,135 @@
+// What all charts of the page share. All data stands in the JSON block "data"; the tables beside the
+// charts say the same numbers and need no script.
+const data = JSON.parse(document.getElementById("data").textContent);
+const root = document.documentElement;
+const charts = [];
+const style = name => getComputedStyle(root).getPropertyValue(name).trim();
+const byId = id => document.getElementById(id);
+
+const dark = () => root.dataset.theme === "dark";
+const armOf = name => data.arms.find(arm => arm.name === name);
+const colour = name => { const arm = armOf(name); return arm ? (dark() ? arm.dark : arm.light) : "#888"; };
+const clear = (hex, alpha) => hex + Math.round(alpha * 255).toString(16).padStart(2, "0");
+const dashes = [[], [7, 4], [2, 3], [9, 3, 2, 3], [4, 2], [1, 2]];
+const shapes = ["circle", "rectRot", "triangle", "rect", "star", "crossRot"];
+const shapeOf = name => shapes[Math.max(0, data.arms.findIndex(arm => arm.name === name)) % shapes.length];
+const dashOf = size => dashes[Math.max(0, data.sizes.indexOf(size)) % dashes.length];
+
+const units = [[1e24, "e24"], [1e21, "e21"], [1e18, "e18"], [1e15, "P"], [1e12, "T"], [1e9, "B"], [1e6, "M"], [1e3, "k"]];
+const short = value => {
+  if (Math.abs(value) >= 1e15) {
+    const power = Math.floor(Math.log10(Math.abs(value)));
+    return `${+(value / 10 ** power).toPrecision(3)}e${power}`;
+  }
+  for (const [size, name] of units) if (Math.abs(value) >= size) return +(value / size).toPrecision(3) + name;
+  return String(+value.toPrecision(3));
+};
+// On a log axis only 1, 2 and 5 are written.
+const logTick = value => {
+  const lead = value / 10 ** Math.floor(Math.log10(value) + 1e-9);
+  return [1, 2, 5].some(want => Math.abs(lead - want) < 1e-6) ? short(value) : "";
+};
+const lossTick = value => +value.toPrecision(4);
+
+const axis = (title, log, ticks) => ({
+  type: log ? "logarithmic" : "linear",
+  title: {display: true, text: title, color: style("--soft"), font: {size: 12.5}},
+  grid: {color: style("--line"), borderColor: style("--line-strong"), drawTicks: false},
+  ticks: {color: style("--soft"), padding: 7, maxRotation: 0, autoSkipPadding: 14, callback: ticks},
+});
+// Log axes fitted to their values: Chart.js alone would reach down to a power of ten.
+const logRange = (values, margin) => ({min: Math.min(...values) / margin, max: Math.max(...values) * margin});
+const roundTicks = (scale, most = 7) => {
+  const span = scale.max - scale.min;
+  const power = 10 ** Math.floor(Math.log10(span / most));
+  const step = [1, 2, 5, 10].map(lead => lead * power).find(size => span / size <= most);
+  scale.ticks = [];
+  for (let value = Math.ceil(scale.min / step) * step; value <= scale.max; value += step)
+    scale.ticks.push({value: +value.toPrecision(8)});
+};
+const tooltip = () => ({
+  backgroundColor: style("--ink"), titleColor: style("--paper"), bodyColor: style("--paper"),
+  padding: 10, cornerRadius: 5, boxPadding: 4, usePointStyle: true,
+});
+const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+
+// Draws intervals of points that carry {low, high}.
+const whiskers = {
+  id: "whiskers",
+  afterDatasetsDraw(chart) {
+    chart.data.datasets.forEach((set, index) => {
+      if (!set.whiskers || !chart.isDatasetVisible(index)) return;
+      const {ctx} = chart;
+      ctx.save();
+      ctx.strokeStyle = set.borderColor;
+      ctx.lineWidth = 1.5;
+      chart.getDatasetMeta(index).data.forEach((element, i) => {
+        const {low, high} = set.data[i];
+        if (low == null || high == null || low === high) return;
+        const top = chart.scales.y.getPixelForValue(high), bottom = chart.scales.y.getPixelForValue(low);
+        ctx.beginPath();
+        ctx.moveTo(element.x, top); ctx.lineTo(element.x, bottom);
+        for (const y of [top, bottom]) { ctx.moveTo(element.x - 4, y); ctx.lineTo(element.x + 4, y); }
+        ctx.stroke();
+      });
+      ctx.restore();
+    });
+  },
+};
+
+const legend = (box, entries, onToggle) => {
+  box.textContent = "";
+  for (const entry of entries) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.setAttribute("aria-pressed", String(!entry.hidden));
+    const line = `<svg width="26" height="10" aria-hidden="true"><line x1="1" y1="5" x2="25" y2="5" stroke="${entry.colour}" stroke-width="2.4" stroke-dasharray="${(entry.dash || []).join(" ")}"/></svg>`;
+    button.innerHTML = line;
+    button.append(entry.label);
+    button.addEventListener("click", () => {
+      entry.hidden = !entry.hidden;
+      button.setAttribute("aria-pressed", String(!entry.hidden));
+      onToggle(entry);
+    });
+    box.append(button);
+  }
+};
+
+// Arrow keys walk over a chart's points: each is shown as when pointed at, and read out.
+const say = text => { const box = byId("live"); if (box) box.textContent = text; };
+const moves = {ArrowRight: [0, 1], ArrowLeft: [0, -1], ArrowDown: [1, 0], ArrowUp: [-1, 0]};
+const walk = canvas => {
+  let place = 0, index = -1;
+  canvas.tabIndex = 0;
+  canvas.addEventListener("keydown", event => {
+    const move = moves[event.key], chart = Chart.getChart(canvas);
+    if (!move || !chart) return;
+    event.preventDefault();
+    const sets = chart.data.datasets.map((set, i) => i)
+      .filter(i => !chart.data.datasets[i].helper && chart.data.datasets[i].data.length);
+    if (!sets.length) return;
+    place = (place + move[0] + sets.length) % sets.length;
+    const points = chart.data.datasets[sets[place]].data;
+    index = Math.min(Math.max(index + move[1], 0), points.length - 1);
+    const active = [{datasetIndex: sets[place], index}], {x, y} = chart.getDatasetMeta(sets[place]).data[index];
+    chart.setActiveElements(active);
+    chart.tooltip.setActiveElements(active, {x, y});
+    chart.update("none");
+    say([...(chart.tooltip.title || []), ...(chart.tooltip.body || []).flatMap(part => part.lines)].join(" ").trim());
+  });
+};
+
+const make = (id, build) => {
+  const canvas = byId(id);
+  if (!canvas || typeof Chart === "undefined") return;
+  let chart = null;
+  const draw = () => { if (chart) chart.destroy(); chart = build(canvas); };
+  draw();
+  walk(canvas);
+  charts.push(draw);
+  return draw;
+};
+const redrawOn = (ids, draw) => {
+  for (const id of ids) if (draw && byId(id)) byId(id).addEventListener("change", draw);
+};
+const option = (id, fallback) => { const box = byId(id); return box ? (box.type === "checkbox" ? box.checked : box.value) : fallback; };

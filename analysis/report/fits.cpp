@@ -1,0 +1,196 @@
+#include "analysis/report/fits.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <set>
+
+#include "analysis/fitting/health.hpp"
+#include "core/error.hpp"
+
+namespace metascale {
+namespace {
+
+double value_on(FitAxis axis, const Run& run) {
+  if (axis == FitAxis::training_flops) return run.flops;
+  return run.number(name_of(axis)).value_or(std::numeric_limits<double>::quiet_NaN());
+}
+
+// One point per run that is done, of one arm; on two axes (N, D) if lengths are mixed.
+std::vector<FitPoint> points_of(const Report& report, const std::string& arm,
+                                const std::string& length, FitAxis axis, bool with_tokens) {
+  std::vector<FitPoint> points;
+  for (const Cell& cell : report.cells) {
+    if (cell.arm != arm || (!with_tokens && cell.length != length)) continue;
+    for (const Run* run : cell.runs) {
+      FitPoint point{
+          run->id, cell.size + " " + cell.length, {value_on(axis, *run)}, run->final_loss()};
+      if (with_tokens) point.x.push_back(double(run->tokens));
+      if (std::all_of(point.x.begin(), point.x.end(),
+                      [](double x) { return std::isfinite(x) && x > 0; }))
+        points.push_back(std::move(point));
+    }
+  }
+  return points;
+}
+
+// Of the grid's 4,500, for the seven coefficients of two arms, whose searches cost more.
+constexpr int joint_starts = 500;
+
+std::size_t distinct(const std::vector<FitPoint>& points, std::size_t variable) {
+  std::set<double> values;
+  for (const FitPoint& point : points) values.insert(point.x[variable]);
+  return values.size();
+}
+
+// The same points with those of the largest x[variable] to be predicted.
+std::vector<FitPoint> holding_out_largest(std::vector<FitPoint> points, std::size_t variable) {
+  double largest = 0;
+  for (const FitPoint& point : points) largest = std::max(largest, point.x[variable]);
+  for (FitPoint& point : points) point.held_out = point.x[variable] == largest;
+  return points;
+}
+
+// Those of the largest ratio D / N to be predicted: a cell is "<size> <length>".
+std::vector<FitPoint> holding_out_longest(const Report& report, std::vector<FitPoint> points) {
+  const std::string longest = report.lengths().back();
+  for (FitPoint& point : points) {
+    const std::size_t space = point.cell.rfind(' ');
+    point.held_out = point.cell.substr(space + 1) == longest;
+  }
+  return points;
+}
+
+FitOptions options_for(const Report& report, const std::string& arm, const ReportOptions& options) {
+  const auto& arms = report.collection.arms;
+  const auto arm_number = std::uint64_t(std::find(arms.begin(), arms.end(), arm) - arms.begin());
+  FitOptions fit{.draws = options.bootstrap_fits,
+                 .seed = options.seed + arm_number,  // arms' noise is independent
+                 .confidence = options.confidence,
+                 .threads = options.threads,
+                 .starts = options.fit_starts};
+  if (options.progress)
+    fit.progress = [&options, arm](int done, int of) {
+      if (done % 100 == 0) options.progress(concat("fits of ", arm, ": draw ", done, " of ", of));
+    };
+  return fit;
+}
+
+// A fit that has to predict what it did not see: only its predictions' intervals are shown.
+FitOptions options_held_out(FitOptions options) {
+  options.draws = (options.draws + 3) / 4;
+  options.influence = false;
+  return options;
+}
+
+void note_failure(Report& report, const std::string& arm, const std::string& length, FitAxis axis,
+                  const Error& error) {
+  report.notes.push_back(
+      concat("No fit of ", arm, " (", length, ") in ", words_of(axis), ": ", error.what()));
+}
+
+// One length, one variable.
+void add_fit(Report& report, const std::string& arm, const std::string& length, FitAxis axis,
+             const ReportOptions& options) {
+  const std::vector<FitPoint> points = points_of(report, arm, length, axis, false);
+  if (points.empty() || distinct(points, 0) < 2) return;
+  const FitOptions fit_options = options_for(report, arm, options);
+  const auto fit = [](const std::vector<FitPoint>& some, FitOptions own) {
+    const LawKind kind = law_for(some);
+    own.objective = default_objective(kind);
+    return fit_law(kind, some, own);
+  };
+  try {
+    ArmFit entry{arm, length, axis, fit(points, fit_options), {}};
+    if (distinct(points, 0) >= 4)
+      entry.held_out = fit(holding_out_largest(points, 0), options_held_out(fit_options));
+    report.fits.push_back(std::move(entry));
+  } catch (const Error& error) {
+    note_failure(report, arm, length, axis, error);
+  }
+}
+
+// All lengths, in N and D: the chinchilla law, and the over-training law with one exponent, which
+// is fitted at the shorter lengths and has to predict the longest.
+void add_fits_over_lengths(Report& report, const std::string& arm, const ReportOptions& options) {
+  constexpr FitAxis axis = FitAxis::non_embedding_parameters;
+  const std::size_t lengths = report.lengths().size();
+  if (lengths < 2) return;
+  const std::vector<FitPoint> points = points_of(report, arm, "all", axis, true);
+  const FitOptions fit_options = options_for(report, arm, options);
+  if (points.size() < 6 || distinct(points, 0) < 2 || distinct(points, 1) < 2) return;
+  try {
+    ArmFit chinchilla{arm, "all", axis, fit_law(LawKind::chinchilla, points, fit_options), {}};
+    if (distinct(points, 0) >= 4)
+      chinchilla.held_out = fit_law(LawKind::chinchilla, holding_out_largest(points, 0),
+                                    options_held_out(fit_options));
+    report.fits.push_back(std::move(chinchilla));
+    if (lengths < 3) return;
+    ArmFit tied{arm, "all", axis, fit_law(LawKind::tied, points, fit_options), {}};
+    tied.held_out =
+        fit_law(LawKind::tied, holding_out_longest(report, points), options_held_out(fit_options));
+    tied.held_out_what = "longest length";
+    report.fits.push_back(std::move(tied));
+  } catch (const Error& error) {
+    note_failure(report, arm, "all", axis, error);
+  }
+}
+
+}  // namespace
+
+const ArmFit* find_fit(const Report& report, const std::string& arm, const std::string& length,
+                       FitAxis axis) {
+  for (const ArmFit& entry : report.fits)
+    if (entry.arm == arm && entry.length == length && entry.axis == axis) return &entry;
+  return nullptr;
+}
+
+void add_fits(Report& report, const ReportOptions& options) {
+  for (const std::string& arm : report.collection.arms) {
+    for (const std::string& length : report.lengths())
+      for (const FitAxis axis :
+           {FitAxis::non_embedding_parameters, FitAxis::parameters, FitAxis::training_flops})
+        add_fit(report, arm, length, axis, options);
+    add_fits_over_lengths(report, arm, options);
+  }
+}
+
+void add_joint_fits(Report& report, const ReportOptions& options) {
+  constexpr FitAxis axis = FitAxis::non_embedding_parameters;
+  const std::string baseline = report.collection.baseline();
+  if (report.lengths().size() < 2) return;
+  const std::vector<FitPoint> first = points_of(report, baseline, "all", axis, true);
+  for (const std::string& arm : report.collection.arms) {
+    if (arm == baseline) continue;
+    const std::vector<FitPoint> second = points_of(report, arm, "all", axis, true);
+    if (first.size() < 6 || second.size() < 6 || distinct(first, 0) < 2) continue;
+    FitOptions fit_options = options_for(report, arm, options);
+    if (fit_options.starts == 0) fit_options.starts = joint_starts;
+    try {
+      report.joint_fits.push_back({baseline, arm, fit_jointly(first, second, fit_options)});
+    } catch (const Error& error) {
+      report.notes.push_back(
+          concat("No joint fit of ", baseline, " and ", arm, ": ", error.what()));
+    }
+  }
+}
+
+void add_gains(Report& report, const ReportOptions& options) {
+  for (const FitAxis axis : {FitAxis::training_flops, FitAxis::non_embedding_parameters})
+    for (const Cell& cell : report.cells) {
+      if (cell.arm == report.collection.baseline()) continue;
+      const ArmFit* base = find_fit(report, report.collection.baseline(), cell.length, axis);
+      const ArmFit* own = find_fit(report, cell.arm, cell.length, axis);
+      if (base == nullptr || own == nullptr) continue;
+      const double x =
+          axis == FitAxis::training_flops ? cell.training_flops : cell.non_embedding_parameters;
+      GainReport entry{cell.arm, cell.size, cell.length, axis,
+                       equivalent_gain(base->fit, own->fit, x, cell.loss, options.confidence)};
+      if (entry.gain.problem.empty() &&
+          !(describes_points(base->fit) && describes_points(own->fit)))
+        entry.gain.problem = "a law that it rests on does not describe its points";
+      report.gains.push_back(std::move(entry));
+    }
+}
+
+}  // namespace metascale

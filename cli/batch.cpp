@@ -1,0 +1,228 @@
+// metascale submit, launch, retry, cancel: sweeps on a batch system.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <functional>
+#include <iostream>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "cli/command.hpp"
+#include "cli/signals.hpp"
+#include "sweeps/hours.hpp"
+#include "sweeps/launch.hpp"
+#include "sweeps/run_sweep.hpp"
+#include "sweeps/submit.hpp"
+
+namespace metascale {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+struct SubmitVerb {
+  fs::path file, results = "results";
+  std::vector<std::string> set, only, skip;
+  bool print = false, json = false;
+};
+struct LaunchVerb {
+  fs::path submission;
+  std::size_t task = 0;
+};
+struct ChangeVerb {  // retry, cancel
+  fs::path folder;
+  std::vector<std::string> only;
+  bool all = false, cancelled = false, yes = false, json = false;
+};
+
+fs::path this_program() { return fs::read_symlink("/proc/self/exe"); }
+
+void print_json(const json& document) {
+  fmt::print("{}\n", document.dump(2, ' ', false, json::error_handler_t::replace));
+}
+
+json to_json(const SubmitResult& result) {
+  json submissions = json::array(), left_out = json::array();
+  for (const auto& submission : result.submissions)
+    submissions.push_back({{"number", submission.number},
+                           {"name", submission.name},
+                           {"tasks", submission.tasks},
+                           {"jobs", submission.jobs},
+                           {"waits_for", submission.parent}});
+  for (const auto& [run, why] : result.left_out) left_out.push_back({{"run", run}, {"why", why}});
+  return {{"submissions", submissions}, {"left_out", left_out}};
+}
+
+void print_result(const SubmitResult& result, std::FILE* stream) {
+  for (const auto& submission : result.submissions) {
+    const std::string jobs =
+        submission.jobs.empty()
+            ? std::string("jobs")
+            : submission.jobs.front() +
+                  (submission.jobs.size() > 1 ? " to " + submission.jobs.back() : std::string());
+    fmt::print(stream, "submission {:04}: {} runs in {} jobs: {}{}\n", submission.number,
+               submission.count_runs(), submission.tasks.size(), jobs,
+               submission.parent.empty() ? "" : ", behind " + submission.parent);
+  }
+  std::map<std::string, int> reasons;
+  for (const auto& [run, why] : result.left_out) ++reasons[why];
+  for (const auto& [why, count] : reasons) fmt::print(stream, "{} runs left out: {}\n", count, why);
+  if (result.submissions.empty()) fmt::print(stream, "nothing to submit\n");
+}
+
+ExitCode run_submit(const SubmitVerb& verb) {
+  const Definition definition = read_definition(verb.file, verb.set);
+  Ledger ledger(verb.results / definition.name);
+  const SubmitOptions options{.only = verb.only, .skip = verb.skip, .program = this_program()};
+  if (verb.print) {
+    const SubmitPlan plan = plan_submit(definition, ledger, options);
+    if (verb.json) {
+      json document = to_json(plan.result);
+      document["scripts"] = plan.scripts;
+      print_json(document);
+    } else {
+      fmt::print("{}", plan.scripts);
+      print_result(plan.result, stderr);
+    }
+    return ExitCode::good;
+  }
+  const Resolution resolution =
+      selected(resolve_with_ledger(definition, ledger), verb.only, verb.skip);
+  if (const auto hours = StepSeconds(ledger.folder()).hours(resolution))
+    check_budget(definition, asks_for_gpus(definition) ? *hours : 0,
+                 asks_for_gpus(definition) ? 0 : *hours);
+  const SubmitResult result = submit_sweep(definition, ledger, options);
+  if (verb.json)
+    print_json(to_json(result));
+  else
+    print_result(result, stdout);
+  return ExitCode::good;
+}
+
+ExitCode run_launch(const LaunchVerb& verb) {
+  catch_stop_signals();
+  return launch_task(
+      verb.submission, verb.task,
+      {.program = this_program(), .stop_signal = stop_signal, .say = [](const auto& line) {
+         fmt::print("{}\n", line);
+         std::fflush(stdout);
+       }});
+}
+
+// The runs of a sweep's folder that the patterns name.
+std::vector<std::string> named_runs(const ChangeVerb& verb, const Ledger& ledger,
+                                    const std::function<bool(const RunStatus&)>& is_meant) {
+  if (!fs::exists(verb.folder / "runs"))
+    throw Error(fmt::format("{}: no sweep here (no folder 'runs'); give results/<sweep>",
+                            verb.folder.string()),
+                ExitCode::usage);
+  if (verb.only.empty() && !verb.all)
+    throw Error("which runs? name them with --only PATTERN, or write --all", ExitCode::usage);
+  std::vector<std::string> runs;
+  const auto statuses = ledger.statuses();
+  for (const std::string& pattern : verb.only)
+    if (std::none_of(statuses.begin(), statuses.end(),
+                     [&](const RunStatus& status) { return matches_pattern(status.id, pattern); }))
+      throw Error(fmt::format("--only: no run in {} matches '{}'; metascale status lists them",
+                              verb.folder.string(), pattern),
+                  ExitCode::usage);
+  for (const RunStatus& status : statuses) {
+    const bool is_named = verb.all || std::any_of(verb.only.begin(), verb.only.end(),
+                                                  [&](const std::string& pattern) {
+                                                    return matches_pattern(status.id, pattern);
+                                                  });
+    if (is_named && is_meant(status)) runs.push_back(status.id);
+  }
+  return runs;
+}
+
+// Nobody is there to ask: nothing is done without -y.
+bool is_wanted(const ChangeVerb& verb, const char* what, const std::vector<std::string>& runs) {
+  if (verb.yes || runs.empty()) return true;
+  if (!isatty(STDIN_FILENO))
+    throw Error(fmt::format("{} {} runs: nobody can be asked here; write -y", what, runs.size()),
+                ExitCode::usage);
+  for (const std::string& run : runs) fmt::print(stderr, "{}\n", run);
+  fmt::print(stderr, "{} these {} runs? [y/N] ", what, runs.size());
+  std::string answer;
+  std::getline(std::cin, answer);
+  return answer == "y" || answer == "yes";
+}
+
+ExitCode run_retry(const ChangeVerb& verb) {
+  const Ledger ledger(verb.folder);
+  const auto runs = named_runs(verb, ledger, [&](const RunStatus& status) {
+    return status.phase() == RunPhase::failed ||
+           (verb.cancelled && status.phase() == RunPhase::cancelled);
+  });
+  if (!is_wanted(verb, "retry", runs)) return ExitCode::good;
+  const SubmitResult result = runs.empty() ? SubmitResult{} : retry_runs(ledger, runs);
+  if (verb.json)
+    print_json(to_json(result));
+  else
+    print_result(result, stdout);
+  return ExitCode::good;
+}
+
+ExitCode run_cancel(const ChangeVerb& verb) {
+  const Ledger ledger(verb.folder);
+  const auto runs = named_runs(verb, ledger, [](const RunStatus& status) {
+    return status.phase() != RunPhase::done && status.phase() != RunPhase::failed &&
+           status.phase() != RunPhase::cancelled;
+  });
+  if (!is_wanted(verb, "cancel", runs)) return ExitCode::good;
+  const auto cancelled = cancel_runs(ledger, runs);
+  if (verb.json) {
+    print_json({{"cancelled", cancelled}});
+  } else {
+    for (const std::string& run : cancelled) fmt::print("{}\n", run);
+    fmt::print("{} runs cancelled\n", cancelled.size());
+  }
+  return ExitCode::good;
+}
+
+CLI::App* add_change_verb(CLI::App& app, Action& action, const char* name, const char* what,
+                          const char* example, const std::shared_ptr<ChangeVerb>& options,
+                          ExitCode (*run)(const ChangeVerb&)) {
+  CLI::App* verb = add_verb(app, action, name, what, example, options, run);
+  verb->add_option("folder", options->folder, "results/<sweep>")->required();
+  verb->add_option("--only", options->only, "patterns of run ids")->allow_extra_args(false);
+  verb->add_flag("--all", options->all, "all runs of the sweep");
+  verb->add_flag("-y,--yes", options->yes, "do not ask");
+  verb->add_flag("--json", options->json, "for machines");
+  return verb;
+}
+
+}  // namespace
+
+void add_batch_verbs(CLI::App& app, Action& action) {
+  const auto submit = std::make_shared<SubmitVerb>();
+  CLI::App* verb = add_verb(app, action, "submit", "hand a sweep to a batch system, and return",
+                            "metascale submit sweeps/pile.yaml --print", submit, run_submit);
+  verb->add_option("file", submit->file, "sweep file")->required();
+  verb->add_option("--set", submit->set, "key=value over the file's")->allow_extra_args(false);
+  verb->add_option("--results", submit->results, "folder of results");
+  verb->add_option("--only", submit->only, "patterns of run ids")->allow_extra_args(false);
+  verb->add_option("--skip", submit->skip, "patterns of run ids")->allow_extra_args(false);
+  verb->add_flag("--print", submit->print, "show the scripts, and hand over nothing");
+  verb->add_flag("--json", submit->json, "for machines");
+
+  const auto launch = std::make_shared<LaunchVerb>();
+  verb = add_verb(app, action, "launch", "run the runs of one job (what job scripts start)",
+                  "metascale launch results/pile/submissions/0001 0", launch, run_launch);
+  verb->add_option("submission", launch->submission, "results/<sweep>/submissions/<number>")
+      ->required();
+  verb->add_option("task", launch->task, "which of its tasks, from 0")->required();
+
+  const auto retry = std::make_shared<ChangeVerb>(), cancel = std::make_shared<ChangeVerb>();
+  verb = add_change_verb(app, action, "retry", "start failed runs again",
+                         "metascale retry results/pile --all", retry, run_retry);
+  verb->add_flag("--cancelled", retry->cancelled, "cancelled ones, too");
+  add_change_verb(app, action, "cancel", "stop runs, saved, and start them no more",
+                  "metascale cancel results/pile --only 'rwkv7-*'", cancel, run_cancel);
+}
+
+}  // namespace metascale

@@ -1,0 +1,193 @@
+#include "cli/bench_context.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "experiments/context_cost.hpp"
+#include "experiments/matching.hpp"
+#include "experiments/plan.hpp"
+
+namespace metascale {
+namespace {
+
+using nlohmann::json;
+
+constexpr Architecture architectures[] = {Architecture::transformer, Architecture::transformer_pp,
+                                          Architecture::rwkv7, Architecture::meta_state};
+
+struct ContextVerb {
+  ContextCostOptions options;
+  std::int64_t layers = 4, width = 128, head_size = 32, feed_forward = 512, vocabulary = 257;
+  std::vector<std::string> architectures;  // empty: all
+  bool json = false;
+};
+
+struct Measurement {
+  Architecture architecture;
+  std::int64_t parameters = 0;
+  CostCurve training, generation;
+};
+
+struct Quantity {
+  const char* name;
+  const char* words;
+  CostCurve Measurement::*curve;
+  double CostPoint::*cost;
+};
+constexpr Quantity quantities[] = {{"training_seconds", "training, seconds per token",
+                                    &Measurement::training, &CostPoint::seconds},
+                                   {"training_bytes", "training, planned bytes per token",
+                                    &Measurement::training, &CostPoint::planned_bytes},
+                                   {"generation_seconds", "generation, seconds per token",
+                                    &Measurement::generation, &CostPoint::seconds},
+                                   {"generation_bytes", "generation, bytes carried",
+                                    &Measurement::generation, &CostPoint::planned_bytes}};
+
+// All models have the Transformer's number of parameters, as nearly as their widths allow.
+std::vector<ModelConfig> models_of(const ContextVerb& verb) {
+  std::vector<MatchArm> arms;
+  for (const Architecture architecture : architectures) {
+    ModelConfig model{.architecture = architecture,
+                      .layers = verb.layers,
+                      .width = verb.width,
+                      .vocabulary = verb.vocabulary,
+                      .head_size = verb.head_size};
+    arms.push_back({.name = name_of(architecture), .model = model});
+  }
+  arms[0].model.feed_forward = verb.feed_forward;
+  MatchRequest request{.on = MatchOn::parameters, .tolerance = 0.02, .context = verb.options.least};
+  request.target = matched_value(arms[0].model, request.on, request.context);
+  return match_arms(arms, request).models;
+}
+
+bool is_wanted(const ContextVerb& verb, Architecture architecture) {
+  const auto& names = verb.architectures;
+  return names.empty() ||
+         std::find(names.begin(), names.end(), name_of(architecture)) != names.end();
+}
+
+void print_curve(const char* name, const char* words, const CostCurve& curve) {
+  for (const CostPoint& point : curve.points)
+    fmt::print("{:<15} {:<10} {:>7} {:>12.3f} {:>14.0f} {:>14.0f}\n", name, words, point.tokens,
+               1e6 * point.seconds, point.planned_bytes, point.resident_bytes);
+  if (curve.left_out > 0)
+    fmt::print("{:<15} {:<10} {:>7} and longer: not measured within --seconds\n", name, words,
+               curve.left_out);
+  std::fflush(stdout);
+}
+
+json to_json(const CostCurve& curve) {
+  json points = json::array();
+  for (const CostPoint& point : curve.points)
+    points.push_back({{"tokens", point.tokens},
+                      {"seconds_per_token", point.seconds},
+                      {"planned_bytes", point.planned_bytes},
+                      {"resident_bytes", point.resident_bytes}});
+  return {{"points", points}, {"left_out_from", curve.left_out}};
+}
+
+json exponents_of(const Measurement& row, bool prints) {
+  json fits = json::object();
+  for (const Quantity& quantity : quantities) {
+    const auto fit = fit_exponent(row.*quantity.curve, quantity.cost);
+    fits[quantity.name] = fit ? json{{"exponent", fit->value},
+                                     {"interval", {fit->low, fit->high}},
+                                     {"points", fit->points}}
+                              : json();
+    if (!prints) continue;
+    const std::string text =
+        fit ? fmt::format("{:+.3f} [{:+.3f}, {:+.3f}]", fit->value, fit->low, fit->high)
+            : "fewer than 3 lengths";
+    fmt::print("{:<15} {:<36} {}\n", name_of(row.architecture), quantity.words, text);
+  }
+  return fits;
+}
+
+json crossovers_of(const std::vector<Measurement>& rows, bool prints) {
+  json found = json::array();
+  for (const Measurement& first : rows)
+    for (const Measurement& second : rows)
+      for (const Quantity& quantity : quantities) {
+        const auto at = crossover(first.*quantity.curve, second.*quantity.curve, quantity.cost);
+        if (!at) continue;
+        const char *cheaper = name_of(second.architecture), *dearer = name_of(first.architecture);
+        found.push_back({{"cheaper", cheaper},
+                         {"dearer", dearer},
+                         {"quantity", quantity.name},
+                         {"from_tokens", at->tokens},
+                         {"from_the_start", at->from_the_start}});
+        if (prints && !at->from_the_start)
+          fmt::print("{}: {} below {} from {:.0f} tokens on\n", quantity.words, cheaper, dearer,
+                     at->tokens);
+      }
+  return found;
+}
+
+ExitCode run_bench_context(const ContextVerb& verb) {
+  const bool prints = !verb.json;
+  std::vector<Measurement> rows;
+  json models = json::array();
+  if (prints)
+    fmt::print("{:<15} {:<10} {:>7} {:>12} {:>14} {:>14}\n", "architecture", "", "tokens",
+               "us/token", "planned bytes", "resident bytes");
+  for (const ModelConfig& model : models_of(verb)) {
+    if (!is_wanted(verb, model.architecture)) continue;
+    Measurement row{.architecture = model.architecture,
+                    .parameters = count_model(model, verb.options.least).parameters};
+    row.training = training_cost(model, verb.options);
+    if (prints) print_curve(name_of(model.architecture), "training", row.training);
+    row.generation = generation_cost(model, verb.options);
+    if (prints) print_curve(name_of(model.architecture), "generation", row.generation);
+    rows.push_back(row);
+  }
+  if (prints) fmt::print("\nExponent of the cost of one token in the length, with 95 % interval\n");
+  for (const Measurement& row : rows)
+    models.push_back({{"architecture", name_of(row.architecture)},
+                      {"parameters", row.parameters},
+                      {"training", to_json(row.training)},
+                      {"generation", to_json(row.generation)},
+                      {"exponents", exponents_of(row, prints)}});
+  if (prints) fmt::print("\n");
+  const json crossovers = crossovers_of(rows, prints);
+  if (verb.json)
+    fmt::print(
+        "{}\n",
+        json{{"threads", verb.options.threads}, {"models", models}, {"crossovers", crossovers}}
+            .dump(2));
+  return ExitCode::good;
+}
+
+}  // namespace
+
+void add_bench_context(CLI::App& bench, Action& action) {
+  const auto options = std::make_shared<ContextVerb>();
+  CLI::App* verb = add_verb(
+      bench, action, "context", "time and memory of a token against the length of its context",
+      "metascale bench context --to 4096 --seconds 30", options, run_bench_context);
+  verb->add_option("--from", options->options.least, "shortest context")
+      ->check(CLI::Range(16, 1 << 20));
+  verb->add_option("--to", options->options.most, "longest context")
+      ->check(CLI::Range(16, 1 << 20));
+  verb->add_option("--seconds", options->options.seconds,
+                   "of each curve; longer contexts are left out")
+      ->check(CLI::PositiveNumber);
+  verb->add_option("--threads", options->options.threads, "of each step")
+      ->check(CLI::PositiveNumber);
+  verb->add_option("--repeats", options->options.repeats, "the median counts")
+      ->check(CLI::PositiveNumber);
+  verb->add_option("--layers", options->layers, "of the models")->check(CLI::PositiveNumber);
+  verb->add_option("--width", options->width, "a multiple of --head-size")
+      ->check(CLI::PositiveNumber);
+  verb->add_option("--head-size", options->head_size, "of the models")->check(CLI::PositiveNumber);
+  verb->add_option("--feed-forward", options->feed_forward,
+                   "of the Transformer; the others are matched")
+      ->check(CLI::PositiveNumber);
+  verb->add_option("--architecture", options->architectures, "of them only [all]")
+      ->check(CLI::IsMember({"transformer", "transformer_pp", "rwkv7", "meta_state"}));
+  verb->add_flag("--json", options->json, "for machines");
+}
+
+}  // namespace metascale

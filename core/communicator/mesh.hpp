@@ -1,0 +1,74 @@
+// Messages between the processes of an MPI job, with an end to waiting: a peer that died is found
+// by its process id (on this machine) or by the time-out, and whoever finds out tells the others.
+#pragma once
+
+#include <mpi.h>
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <vector>
+
+#include "core/communicator.hpp"
+#include "core/run_lease.hpp"
+
+namespace metascale {
+
+struct Message {
+  int peer = 0;
+  void* data = nullptr;
+  std::size_t bytes = 0;
+};
+
+class Mesh {
+ public:
+  explicit Mesh(double timeout_seconds);  // starts MPI
+  ~Mesh();                                // ends it, unless a rank was lost
+  Mesh(const Mesh&) = delete;
+  Mesh& operator=(const Mesh&) = delete;
+
+  int rank() const { return rank_; }
+  int size() const { return size_; }
+  int ranks_here(int below) const;  // on this machine, of those below that rank
+  double timeout() const { return timeout_; }
+
+  // Sends and receives all of it; every message has its counterpart on the peer. At most 2^31 - 1
+  // bytes each; those of no bytes are left out on both sides. `what` names the operation in errors.
+  // Throws RankLost, or what another rank failed with.
+  void exchange(const std::vector<Message>& receive, const std::vector<Message>& send,
+                const char* what);
+
+  void say_alive();  // to all: wait for me
+  // To all, once: this rank ends, because of lost (which died or hangs) or of itself.
+  void say_failed(const std::string& why, ExitCode code, const std::vector<int>& lost);
+  [[noreturn]] void abort(ExitCode code);
+  bool has_failed() const { return failed_; }
+  const std::vector<int>& lost() const { return lost_; }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  struct Notice;  // of a failure
+  struct Peer {   // as every rank describes itself at the start
+    std::array<char, 256> host, boot, pid_namespace;
+    std::int64_t pid;
+    std::uint64_t start;
+  };
+
+  void meet_peers();
+  void check(int status, const char* what);
+  void wait_for(std::vector<MPI_Request>& requests, const std::vector<int>& peers,
+                const char* what);
+  void hear();  // what others say of themselves; throws what they failed with
+  void lose(const std::vector<int>& ranks, const std::string& how, const char* what);
+  std::string describe(int rank) const;
+
+  double timeout_;
+  int rank_ = 0, size_ = 1;
+  MPI_Comm data_ = MPI_COMM_NULL, control_ = MPI_COMM_NULL;
+  std::vector<ProcessIdentity> peers_;
+  std::vector<Clock::time_point> heard_;  // when a peer last said that it lives
+  std::atomic<bool> failed_ = false;
+  std::vector<int> lost_;
+};
+
+}  // namespace metascale

@@ -1,0 +1,49 @@
+#include "data/preparation/held_out.hpp"
+
+#include <algorithm>
+
+#include "core/error.hpp"
+
+namespace metascale {
+namespace {
+
+using Key = std::pair<std::uint64_t, std::uint64_t>;
+constexpr std::int64_t key_bytes = 16;
+
+Key key_of(std::string_view text) {
+  const Hash128 hash = xxh3_128(text.data(), text.size());
+  return {hash.high, hash.low};
+}
+
+}  // namespace
+
+HeldOutTexts::HeldOutTexts(const std::filesystem::path& path, const FileMark& from)
+    : file_(path, from) {}
+
+void HeldOutTexts::add(std::string_view text) {
+  if (file_.size() >= most * key_bytes)
+    throw Error(concat("validation and test have more than ", most,
+                       " documents, too many to keep in memory; make them smaller"),
+                ExitCode::bad_input);
+  const Key key = key_of(text);
+  file_.number(key.first);
+  file_.number(key.second);
+}
+
+void HeldOutTexts::load() {
+  loaded_ = true;
+  file_.flush();
+  const auto count = std::size_t(file_.size() / key_bytes);
+  std::vector<std::uint64_t> numbers(2 * count);
+  file_.file().read(numbers.data(), numbers.size() * sizeof(std::uint64_t), 0);
+  sorted_.reserve(count);
+  for (std::size_t i = 0; i < count; ++i) sorted_.emplace_back(numbers[2 * i], numbers[2 * i + 1]);
+  std::sort(sorted_.begin(), sorted_.end());
+}
+
+bool HeldOutTexts::holds(std::string_view text) {
+  if (!loaded_) load();
+  return std::binary_search(sorted_.begin(), sorted_.end(), key_of(text));
+}
+
+}  // namespace metascale

@@ -1,0 +1,51 @@
+// How far a preparation has come: state.json in its work folder, replaced after each shard. What a
+// killed process wrote behind its last state is cut off and made again, so nothing is different at
+// the end.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "data/files/token_set_writer.hpp"
+
+namespace metascale {
+
+// One file of the source, as it was when it was read.
+struct SourceStamp {
+  std::string path;
+  std::int64_t bytes = 0, modified = 0;  // modified: nanoseconds of the file system's clock
+  friend bool operator==(const SourceStamp&, const SourceStamp&) = default;
+};
+SourceStamp stamp_of(const std::filesystem::path& path);
+
+struct LineCounts {
+  std::int64_t skipped = 0, empty = 0;        // lines of the files read to their end
+  std::int64_t duplicates = 0, too_long = 0;  // documents, of all files
+};
+
+// A place between two documents.
+struct PreparationMark {
+  std::int64_t files = 0;      // read to their end
+  std::int64_t documents = 0;  // read of the next one
+  LineCounts counts;
+  std::vector<SourceFile> sources;            // the files read to their end
+  std::map<std::string, TokenSetMark> parts;  // by name
+  FileMark held_out;                          // hashes of validation's and test's texts
+};
+
+struct PreparationState {
+  std::string identity;  // of tokenizer, split and options: a state stands only for the same
+  std::vector<SourceStamp> files;  // in the order of reading
+  PreparationMark file_begin;      // of the file being read: all that stands where that was changed
+  PreparationMark now;
+};
+
+// Throws Error{io}; Error{bad_input} for a file that is no such state.
+void write_state(const std::filesystem::path& path, const PreparationState& state);
+std::optional<PreparationState> read_state(const std::filesystem::path& path);
+
+}  // namespace metascale

@@ -1,0 +1,59 @@
+// Cost against context: time and memory of a training token by the length of its window, time and
+// memory of a generated token by its position. On the CPU, in f32.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "experiments/config.hpp"
+
+namespace metascale {
+
+struct ContextCostOptions {
+  std::int64_t least = 256,
+               most = 32768;  // tokens; the lengths between are least times powers of 2
+  double seconds = 60;        // of one model's training, and of its generation: then it stops
+  int threads = 1;
+  int repeats = 3;  // of which the median counts
+};
+
+struct CostPoint {
+  std::int64_t tokens = 0;  // length of the window, or position
+  double seconds = 0;       // per token
+  double planned_bytes =
+      0;  // training: activations, per token. generation: carried at this position
+  double resident_bytes = 0;  // by which the process grew, likewise; parameters not counted
+};
+
+// Where the budget ended the measurement, `left_out` is the first length that was not measured,
+// else 0.
+struct CostCurve {
+  std::vector<CostPoint> points;
+  std::int64_t left_out = 0;
+};
+CostCurve training_cost(const ModelConfig& model, const ContextCostOptions& options);
+CostCurve generation_cost(const ModelConfig& model, const ContextCostOptions& options);
+
+// y ~ x^value: the slope of ln y against ln x by least squares, and its 95 % interval by Student's
+// t with points - 2 degrees of freedom. A curve that is no power law has a wide interval.
+struct Exponent {
+  double value = 0, low = 0, high = 0;
+  std::size_t points = 0;
+};
+std::optional<Exponent> fit_exponent(const CostCurve& curve,
+                                     double CostPoint::*cost);  // 3 points or more
+
+// The length from which `second` stays cheaper than `first`, between two measured lengths by a
+// straight line in logarithms. Nothing where it is not cheaper at the last length of both.
+struct Crossover {
+  double tokens = 0;
+  bool from_the_start = false;  // it was never dearer
+};
+std::optional<Crossover> crossover(const CostCurve& first, const CostCurve& second,
+                                   double CostPoint::*cost);
+
+double resident_bytes();  // of this process
+
+}  // namespace metascale

@@ -1,0 +1,47 @@
+// A model token by token. Recurrent models carry their state, of constant size; Transformers keep
+// the keys and values of all tokens so far, in a cache that doubles when it is full.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "experiments/program.hpp"
+#include "experiments/stored_model.hpp"
+
+namespace metascale {
+
+class Generator {
+ public:
+  // The model must outlive it.
+  Generator(LoadedModel& model, int threads);
+
+  // Reads one more token; logits() are then those of the token that follows it.
+  // Throws Error{usage} for an id outside of the vocabulary.
+  void read(std::int32_t token);
+  const std::vector<double>& logits() const { return logits_; }  // (V)
+
+  std::int64_t position() const { return program_->position(); }  // tokens read
+  std::size_t state_bytes() const;  // of what is carried to the next token
+
+  // What a generation goes on from: a safetensors file with the state and the logits of its last
+  // token. restore_state throws Error{bad_input} for the state of another model.
+  void save_state(const std::filesystem::path& path) const;
+  void restore_state(const std::filesystem::path& path);
+
+ private:
+  bool has_cache() const;
+  std::unique_ptr<Program> make_program(std::int64_t capacity) const;
+  void grow_cache(std::int64_t capacity);
+  std::size_t used_bytes(const Tensor& state) const;
+
+  LoadedModel& model_;
+  std::int64_t capacity_;
+  std::unique_ptr<Program> program_;
+  std::vector<double> logits_;
+  Queue queue_;
+};
+
+}  // namespace metascale

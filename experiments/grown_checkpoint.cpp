@@ -1,0 +1,115 @@
+#include "experiments/grown_checkpoint.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "core/atomic_file.hpp"
+#include "core/random.hpp"
+#include "experiments/growth.hpp"
+#include "experiments/lineage.hpp"
+#include "experiments/models/model.hpp"
+#include "experiments/plan.hpp"
+
+namespace metascale {
+namespace {
+
+Growth::Reader reader_of(const ParameterList& list, const ParameterMemory& memory,
+                         const Buffer& arena) {
+  return [&](const std::string& name) {
+    const Tensor tensor = memory.tensor(arena, list.find(name));
+    return with_float_type(memory.dtype, [&]<typename T>() {
+      const T* values = tensor.pointer<T>();
+      return std::vector<double>(values, values + tensor.size());
+    });
+  };
+}
+
+void write(const std::vector<double>& values, const Tensor& target) {
+  with_float_type(target.dtype, [&]<typename T>() {
+    std::transform(values.begin(), values.end(), target.pointer<T>(),
+                   [](double value) { return T(value); });
+  });
+}
+
+}  // namespace
+
+TrainingState load_grown(const Checkpoints& parent, const RunConfig& run, const ParameterList& list,
+                         ParameterMemory& memory) {
+  const std::size_t last = run.lineage.size() - 1;
+  const Ancestor& ancestor = run.lineage[last];
+  const TrainingState state = parent.state_of(ancestor.step);
+  if (state.tokens != ancestor.step * run.training.batch_tokens)
+    throw Error(
+        fmt::format("{} saw {} tokens in {} steps, but this run's batches have {}; a grown run "
+                    "keeps its parent's training.batch_tokens",
+                    ancestor.run, state.tokens, ancestor.step, run.training.batch_tokens),
+        ExitCode::bad_input);
+  const ParameterList old = parameters_of(model_of_generation(run, last));
+  ParameterMemory from(old, Device::cpu, memory.dtype);
+  parent.load(ancestor.step, old, from);
+  // Each growth of a lineage draws numbers of its own.
+  const std::uint64_t seed =
+      RandomStream(run.seed, stream_of("growth")).bits(std::uint64_t(ancestor.step));
+  const Growth growth(model_of_generation(run, last), run.model, ancestor.insert_after, seed);
+  for (const auto& entry : list.entries()) {
+    const std::string& name = entry.spec.name;
+    write(growth.values(name, reader_of(old, from, from.values)),
+          memory.tensor(memory.values, entry));
+    write(growth.moments(name, reader_of(old, from, from.m)), memory.tensor(memory.m, entry));
+    write(growth.moments(name, reader_of(old, from, from.v)), memory.tensor(memory.v, entry));
+  }
+  return state;
+}
+
+RunConfig grown_run(const StoredModel& parent, const GrowOptions& options, const std::string& id) {
+  if (parent.step < 1)
+    throw Error(
+        fmt::format("{}: a model at step 0 has no training that could go on; train it first",
+                    parent.folder.string()),
+        ExitCode::usage);
+  RunConfig run = parent.run;
+  run.id = id;
+  run.size += ".grown";
+  run.role = Role::run;
+  run.model = grown_model(parent.run.model, options.request);
+  const std::int64_t added = run.model.layers - parent.run.model.layers;
+  run.lineage.push_back(ancestor_of(parent.run, parent.step,
+                                    options.insert_after.empty()
+                                        ? even_insertion(parent.run.model.layers, added)
+                                        : options.insert_after));
+  const std::int64_t own_steps =
+      parent.run.training.steps - parent.run.training.schedule.first_step;
+  run.parent = {.run = parent.run.id, .step = parent.step};
+  run.training.steps = parent.step + (options.steps ? options.steps : own_steps);
+  run.training.schedule.first_step = parent.step;
+  run.training.optimizer.new_learning_rate = options.new_learning_rate;
+  run.training.optimizer.new_weight_decay = options.new_weight_decay;
+  run.log.checkpoint_at.clear();
+  // Whatever its parent was matched on, a grown model is matched with its own shape only.
+  run.match["match_on"] = "parameters";
+  run.match["match_value"] =
+      fmt::format("{}", count_model(run.model, run.training.context).parameters);
+  return parse_run_config(to_yaml(run), (parent.run_folder / "config.yaml").string());
+}
+
+void write_grown_run(const StoredModel& parent, const RunConfig& run,
+                     const std::filesystem::path& run_folder) {
+  if (std::filesystem::exists(run_folder / "config.yaml"))
+    throw Error(fmt::format("{}: a run is there already; give another folder", run_folder.string()),
+                ExitCode::usage);
+  const ParameterList list = parameters_of(run.model);
+  ParameterMemory memory(list, Device::cpu,
+                         run.training.precision == Precision::f64 ? Dtype::f64 : Dtype::f32);
+  const TrainingState state =
+      load_grown(Checkpoints(parent.run_folder, parent.run.model), run, list, memory);
+  std::error_code error;
+  std::filesystem::create_directories(run_folder, error);
+  if (error)
+    throw Error(fmt::format("{}: cannot be created: {}", run_folder.string(), error.message()),
+                ExitCode::io);
+  Checkpoints(run_folder, run.model).save(state, list, memory, run.log);
+  write_file_atomically(run_folder / "config.yaml", to_yaml(run));  // last: now it is whole
+}
+
+}  // namespace metascale

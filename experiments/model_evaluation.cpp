@@ -1,0 +1,57 @@
+#include "experiments/model_evaluation.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "data/tokenizer.hpp"
+#include "experiments/evaluation.hpp"
+
+namespace metascale {
+namespace {
+
+TokenFile open_for(const StoredModel& stored, const std::filesystem::path& path,
+                   const Tokenizer& tokenizer) {
+  TokenFile file(
+      path, {.vocabulary = tokenizer.vocabulary(), .end_of_document = tokenizer.end_of_document()});
+  if (file.vocabulary() > stored.run.model.vocabulary)
+    throw Error(
+        fmt::format("{}: its tokenizer has {} ids, but the model {} knows {}; give a file of the "
+                    "model's tokenizer",
+                    path.string(), file.vocabulary(), stored.run.id, stored.run.model.vocabulary),
+        ExitCode::usage);
+  return file;
+}
+
+}  // namespace
+
+Evaluation evaluate_model(const StoredModel& stored, const ModelEvaluationOptions& options) {
+  const auto tokenizer = make_tokenizer(stored.run.data.tokenizer);
+  const TokenFile file = open_for(stored, options.data, *tokenizer);
+  const std::int64_t context = options.context > 0 ? options.context : stored.run.training.context;
+  const EvaluationWindows windows(file, *tokenizer, context, options.windows, options.protocol);
+  const Dtype dtype = stored.run.training.precision == Precision::f64 ? Dtype::f64 : Dtype::f32;
+  LoadedModel model = load_model(stored, dtype);
+  const std::int64_t rows = std::clamp<std::int64_t>(options.rows, 1, windows.size());
+  ParameterList list;
+  Program program(model.model,
+                  {.rows = rows, .context = context, .tape = {.dtype = dtype, .training = false}},
+                  list);
+  program.allocate(Device::cpu, model.memory);
+  Queue queue;
+  queue.cpu.threads = options.threads;
+  std::int64_t done = 0;
+  auto result = evaluate(program, queue, windows, [&] {
+    const double part = double(std::min(done, windows.size())) / double(windows.size());
+    done += rows;
+    return options.progress(part);
+  });
+  if (!result)
+    throw Error("the evaluation was stopped before its end; start it again", ExitCode::interrupted);
+  result->step = stored.step;
+  result->split = token_file_stem(options.data).filename().string();
+  result->is_final = true;
+  return *result;
+}
+
+}  // namespace metascale

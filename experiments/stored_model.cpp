@@ -1,0 +1,75 @@
+#include "experiments/stored_model.hpp"
+
+#include <fmt/format.h>
+
+#include <charconv>
+
+#include "experiments/checkpoint.hpp"
+#include "experiments/models/model.hpp"
+#include "experiments/tensor_file.hpp"
+
+namespace metascale {
+namespace {
+
+namespace fs = std::filesystem;
+
+// "step-0000000024" -> 24; -1: no such name.
+std::int64_t step_in(const std::string& name) {
+  constexpr std::string_view prefix = "step-";
+  if (!name.starts_with(prefix)) return -1;
+  std::int64_t step = -1;
+  const auto [end, error] =
+      std::from_chars(name.data() + prefix.size(), name.data() + name.size(), step);
+  return error == std::errc() && end == name.data() + name.size() ? step : -1;
+}
+
+}  // namespace
+
+fs::path StoredModel::tensors() const { return folder / "model.safetensors"; }
+
+StoredModel find_model(const fs::path& path) {
+  std::error_code error;
+  const fs::path given = fs::canonical(path, error);
+  if (error)
+    throw Error(fmt::format("{}: {}; give a run folder, or one of its checkpoints/step-<N>",
+                            path.string(), error.message()),
+                ExitCode::usage);
+  const std::int64_t step = step_in(given.filename().string());
+  StoredModel stored;
+  stored.run_folder = step < 0 ? given : given.parent_path().parent_path();
+  if (!fs::exists(stored.run_folder / "config.yaml"))
+    throw Error(
+        fmt::format("{}: no run folder, it has no config.yaml; give a run folder, one of its "
+                    "checkpoints/step-<N>, or import the model first (metascale import)",
+                    stored.run_folder.string()),
+        ExitCode::usage);
+  stored.run = read_run_config(stored.run_folder / "config.yaml");
+  const Checkpoints checkpoints(stored.run_folder, stored.run.model);
+  const auto state = step < 0 ? checkpoints.newest() : checkpoints.state_of(step);
+  if (!state)
+    throw Error(fmt::format("{}: no whole checkpoint; train it first", stored.run_folder.string()),
+                ExitCode::bad_input);
+  stored.step = state->step;
+  stored.tokens = state->tokens;
+  stored.data_fingerprint = state->data_fingerprint;
+  stored.folder = checkpoints.folder_of(state->step);
+  return stored;
+}
+
+LoadedModel::LoadedModel(const ModelConfig& config, Dtype dtype)
+    : model(config), list(parameters_of(config)), memory(list, Device::cpu, dtype) {
+  memory.gradients = Buffer();
+  memory.m = Buffer();
+  memory.v = Buffer();
+}
+
+LoadedModel load_model(const StoredModel& stored, Dtype dtype) {
+  LoadedModel loaded(stored.run.model, dtype);
+  const SafetensorsFile file(stored.tensors());
+  for (const auto& entry : loaded.list.entries())
+    read_tensor(file, file.at(entry.spec.name), stored.tensors(),
+                loaded.memory.tensor(loaded.memory.values, entry));
+  return loaded;
+}
+
+}  // namespace metascale

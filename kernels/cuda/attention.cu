@@ -1,0 +1,296 @@
+// Causal attention in one pass over the keys with running row maxima [FlashAttention-2], in f32
+// (f64). The backward has one pass over the keys for dq and one over the queries for dk and dv: no
+// sums meet, and two runs give equal bits. Heads of up to 128 channels; narrower ones than the
+// template's are filled up with 0.
+#include "kernels/attention.hpp"
+
+#include <cmath>
+#include <limits>
+
+#include "kernels/cuda/attention.hpp"
+#include "kernels/cuda/attention_tiles.cuh"
+#include "kernels/cuda/launch.cuh"
+#include "kernels/cuda/storage.cuh"
+
+namespace metascale {
+namespace {
+
+using namespace cuda::attention;
+
+template <typename S, typename T>
+struct ForwardOperands {
+  Heads<S> y;
+  T* lse;  // (B, H, T)
+  Heads<const S> q, k, v;
+  T scale;
+};
+
+// The softmax of a thread's queries so far.
+template <typename T, int R>
+struct Running {
+  T largest[R], sum[R];
+};
+
+// One tile of scores: weights e^{s - m} into p, what was summed before corrected by e^{m' - m}.
+template <typename T, int Size, int C>
+__device__ void soften(T (&s)[Size / side][Size / side], const Tile<T, Size, Size>& p,
+                       Running<T, Size / side>& running, T (&y)[Size / side][C], const Place& place,
+                       std::int64_t first_visible, T scale) {
+  constexpr int R = Size / side;
+  for (int i = 0; i < R; ++i) {
+    const int row = place.row + side * i;
+    const std::int64_t visible = first_visible + row;  // keys of the tile that the query sees
+    T largest = running.largest[i];
+    for (int j = 0; j < R; ++j) {
+      s[i][j] *= scale;
+      if (place.column + side * j < visible && !(s[i][j] <= largest)) largest = s[i][j];
+    }
+    largest = row_largest(largest);
+    T sum = 0;
+    for (int j = 0; j < R; ++j) {
+      const bool sees = place.column + side * j < visible;
+      const T weight = sees ? std::exp(s[i][j] - largest) : T(0);
+      sum += weight;
+      p(row, place.column + side * j) = weight;
+    }
+    const T correction = std::exp(running.largest[i] - largest);
+    running.largest[i] = largest;
+    running.sum[i] = running.sum[i] * correction + row_sum(sum);
+    for (int c = 0; c < C; ++c) y[i][c] *= correction;
+  }
+}
+
+// One block per tile of queries of a head.
+template <typename S, typename T, int N>
+__global__ void attention_forward(ForwardOperands<S, T> op, std::int64_t tiles) {
+  constexpr int Size = tile_of<T, N>, R = Size / side, C = N / side;
+  const Place place(tiles, op.q.H, true);
+  const Head<const S> q = op.q.of(place.b, place.h), k = op.k.of(place.b, place.h),
+                      v = op.v.of(place.b, place.h);
+  T* shared = cuda::dynamic_shared<T>();
+  const Tile<T, Size, N> queries{shared}, keys{shared + queries.size};  // keys, then values
+  const Tile<T, Size, Size> p{shared + 2 * queries.size};
+  const std::int64_t first = place.tile * Size, offset = k.rows - q.rows;
+  load<S, T>(queries, q, first);
+  T y[R][C] = {};
+  Running<T, R> running{};
+  for (int i = 0; i < R; ++i) running.largest[i] = std::numeric_limits<T>::lowest();
+  const std::int64_t last = first + Size < q.rows ? first + Size : q.rows;
+  for (std::int64_t key = 0; key < last + offset; key += Size) {
+    __syncthreads();  // the values of the tile before have been read
+    load<S, T>(keys, k, key);
+    __syncthreads();
+    T s[R][R] = {};
+    add_dots<T, Size, N>(s, queries, keys, place);
+    soften<T, Size, C>(s, p, running, y, place, first + offset + 1 - key, op.scale);
+    __syncthreads();
+    load<S, T>(keys, v, key);
+    __syncthreads();
+    add_products<false, T, Size, N>(y, p, keys, place);
+  }
+  const Head<S> to = op.y.of(place.b, place.h);
+  for (int i = 0; i < R; ++i) {
+    const std::int64_t t = first + place.row + side * i;
+    if (t >= q.rows) continue;
+    for (int c = 0; c < C; ++c)
+      if (place.column + side * c < to.width)
+        to.at(t, place.column + side * c) = cuda::stored<S>(y[i][c] / running.sum[i]);
+    if (place.column == 0)
+      op.lse[(place.b * op.q.H + place.h) * q.rows + t] =
+          running.largest[i] + std::log(running.sum[i]);
+  }
+}
+
+template <typename S, typename T>
+struct BackwardOperands {
+  Heads<S> dq, dk, dv;
+  bool fresh_q, fresh_k, fresh_v;
+  Heads<const S> dy, y, q, k, v;
+  const T* lse;  // (B, H, T)
+  T scale;
+};
+
+// delta_i = dy_i y_i and lse_i of a tile's queries, for every thread of the query's row of the
+// square.
+template <typename T, int R>
+struct Statistics {
+  T delta[R], lse[R];
+};
+
+template <typename S, typename T, int R>
+__device__ Statistics<T, R> statistics(const BackwardOperands<S, T>& op, const Place& place,
+                                       std::int64_t first) {
+  const Head<const S> dy = op.dy.of(place.b, place.h), y = op.y.of(place.b, place.h);
+  const T* lse = op.lse + (place.b * op.q.H + place.h) * y.rows;
+  Statistics<T, R> result;
+  for (int i = 0; i < R; ++i) {
+    const std::int64_t t = first + place.row + side * i;
+    T sum = 0;
+    if (t < y.rows)
+      for (int n = place.column; n < y.width; n += side) sum += T(dy.at(t, n)) * T(y.at(t, n));
+    result.delta[i] = row_sum(sum);
+    result.lse[i] = t < y.rows ? lse[t] : T(0);
+  }
+  return result;
+}
+
+// s -> p = e^{scale s - lse};   dp -> ds = p (dp - delta);   both 0 where the query does not see
+// the key
+template <typename T, int R>
+__device__ void differentiate(T (&s)[R][R], T (&dp)[R][R], const Statistics<T, R>& statistics,
+                              const Place& place, std::int64_t query, std::int64_t key,
+                              std::int64_t rows, T scale) {
+  for (int i = 0; i < R; ++i) {
+    const std::int64_t t = query + place.row + side * i;
+    for (int j = 0; j < R; ++j) {
+      const bool sees = t < rows && key + place.column + side * j <= t;
+      s[i][j] = sees ? std::exp(scale * s[i][j] - statistics.lse[i]) : T(0);
+      dp[i][j] = sees ? s[i][j] * (dp[i][j] - statistics.delta[i]) : T(0);
+    }
+  }
+}
+
+template <typename T, int Size>
+__device__ void put(const Tile<T, Size, Size>& to, const T (&from)[Size / side][Size / side],
+                    const Place& place) {
+  for (int i = 0; i < Size / side; ++i)
+    for (int j = 0; j < Size / side; ++j)
+      to(place.row + side * i, place.column + side * j) = from[i][j];
+}
+
+// Rows [first, ...) of a gradient += factor sums
+template <typename S, typename T, int R, int C>
+__device__ void add_rows(const Head<S>& to, const T (&sums)[R][C], std::int64_t first,
+                         const Place& place, T factor, bool fresh) {
+  for (int i = 0; i < R; ++i)
+    for (int c = 0; c < C; ++c) {
+      const std::int64_t row = first + place.row + side * i;
+      const int column = place.column + side * c;
+      if (row < to.rows && column < to.width)
+        cuda::add_to(to.at(row, column), factor * sums[i][c], fresh);
+    }
+}
+
+// One block per tile of queries of a head, over the keys that they see:   dq = scale sum_j ds_ij
+// k_j
+template <typename S, typename T, int N>
+__global__ void attention_backward_queries(BackwardOperands<S, T> op, std::int64_t tiles) {
+  constexpr int Size = tile_of<T, N>, R = Size / side, C = N / side;
+  const Place place(tiles, op.q.H, true);
+  const auto of_head = [&](const Heads<const S>& heads) { return heads.of(place.b, place.h); };
+  T* shared = cuda::dynamic_shared<T>();
+  const Tile<T, Size, N> q{shared}, dy{q.data + q.size}, k{dy.data + q.size}, v{k.data + q.size};
+  const Tile<T, Size, Size> ds{v.data + q.size};
+  const std::int64_t first = place.tile * Size, rows = op.q.rows;
+  load<S, T>(q, of_head(op.q), first);
+  load<S, T>(dy, of_head(op.dy), first);
+  const Statistics<T, R> of_rows = statistics<S, T, R>(op, place, first);
+  T dq[R][C] = {};
+  for (std::int64_t key = 0; key <= first; key += Size) {
+    __syncthreads();  // the tile before has been read
+    load<S, T>(k, of_head(op.k), key);
+    load<S, T>(v, of_head(op.v), key);
+    __syncthreads();
+    T s[R][R] = {}, dp[R][R] = {};
+    add_dots<T, Size, N>(s, q, k, place);
+    add_dots<T, Size, N>(dp, dy, v, place);
+    differentiate(s, dp, of_rows, place, first, key, rows, op.scale);
+    put<T, Size>(ds, dp, place);
+    __syncthreads();
+    add_products<false, T, Size, N>(dq, ds, k, place);
+  }
+  add_rows(op.dq.of(place.b, place.h), dq, first, place, op.scale, op.fresh_q);
+}
+
+// One block per tile of keys of a head, over the queries that see them:
+//   dv_j = sum_i p_ij dy_i;   dk_j = scale sum_i ds_ij q_i
+template <typename S, typename T, int N>
+__global__ void attention_backward_keys(BackwardOperands<S, T> op, std::int64_t tiles) {
+  constexpr int Size = tile_of<T, N>, R = Size / side, C = N / side;
+  const Place place(tiles, op.q.H, false);
+  const auto of_head = [&](const Heads<const S>& heads) { return heads.of(place.b, place.h); };
+  T* shared = cuda::dynamic_shared<T>();
+  const Tile<T, Size, N> q{shared}, dy{q.data + q.size}, k{dy.data + q.size}, v{k.data + q.size};
+  const Tile<T, Size, Size> weights{v.data + q.size};  // p, then ds
+  const std::int64_t first = place.tile * Size, rows = op.q.rows;
+  load<S, T>(k, of_head(op.k), first);
+  load<S, T>(v, of_head(op.v), first);
+  T dk[R][C] = {}, dv[R][C] = {};
+  for (std::int64_t query = first; query < rows; query += Size) {
+    __syncthreads();  // the tile before has been read
+    load<S, T>(q, of_head(op.q), query);
+    load<S, T>(dy, of_head(op.dy), query);
+    const Statistics<T, R> of_rows = statistics<S, T, R>(op, place, query);
+    __syncthreads();
+    T s[R][R] = {}, dp[R][R] = {};
+    add_dots<T, Size, N>(s, q, k, place);
+    add_dots<T, Size, N>(dp, dy, v, place);
+    differentiate(s, dp, of_rows, place, query, first, rows, op.scale);
+    put<T, Size>(weights, s, place);
+    __syncthreads();
+    add_products<true, T, Size, N>(dv, weights, dy, place);
+    __syncthreads();
+    put<T, Size>(weights, dp, place);
+    __syncthreads();
+    add_products<true, T, Size, N>(dk, weights, q, place);
+  }
+  add_rows(op.dk.of(place.b, place.h), dk, first, place, op.scale, op.fresh_k);
+  add_rows(op.dv.of(place.b, place.h), dv, first, place, T(1), op.fresh_v);
+}
+
+// Calls body.operator()<N>() with the narrowest template that holds heads of this width.
+template <typename Body>
+void with_head_size(std::int64_t width, Body&& body) {
+  if (width <= 16) return body.template operator()<16>();
+  if (width <= 32) return body.template operator()<32>();
+  if (width <= 64) return body.template operator()<64>();
+  if (width <= 128) return body.template operator()<128>();
+  throw Error(concat("attention on a GPU was given heads of ", width,
+                     " channels, but it takes at most 128: use more, narrower heads"),
+              ExitCode::run_failed);
+}
+
+template <typename T, int N>
+cuda::Grid grid_of(std::int64_t tiles, const Tensor& q, int wide_tiles) {
+  constexpr int Size = tile_of<T, N>;
+  const int elements = wide_tiles * Tile<T, Size, N>::size + Tile<T, Size, Size>::size;
+  return {.blocks = cuda::groups(tiles * q.shape[0] * q.shape[2], 1),
+          .threads = threads,
+          .shared_bytes = std::size_t(elements) * sizeof(T)};
+}
+
+}  // namespace
+
+void AttentionForward::on(CudaQueue& queue) const {
+  if (cuda::run_by_cudnn(*this, queue)) return;
+  cuda::with_storage(q.dtype, [&]<typename S, typename T>() {
+    with_head_size(q.shape[3], [&]<int N>() {
+      const std::int64_t tiles = (q.shape[1] + tile_of<T, N> - 1) / tile_of<T, N>;
+      const ForwardOperands<S, T> operands{Heads<S>(y),       lse.pointer<T>(),  Heads<const S>(q),
+                                           Heads<const S>(k), Heads<const S>(v), T(scale)};
+      cuda::launch("attention_forward", attention_forward<S, T, N>, grid_of<T, N>(tiles, q, 2),
+                   queue.stream, operands, tiles);
+    });
+  });
+}
+
+void AttentionBackward::on(CudaQueue& queue) const {
+  if (cuda::run_by_cudnn(*this, queue)) return;
+  cuda::with_storage(q.dtype, [&]<typename S, typename T>() {
+    with_head_size(q.shape[3], [&]<int N>() {
+      const std::int64_t tiles = (q.shape[1] + tile_of<T, N> - 1) / tile_of<T, N>;
+      const BackwardOperands<S, T> operands{
+          Heads<S>(dq),      Heads<S>(dk),      Heads<S>(dv),       dq.fresh,
+          dk.fresh,          dv.fresh,          Heads<const S>(dy), Heads<const S>(y),
+          Heads<const S>(q), Heads<const S>(k), Heads<const S>(v),  lse.pointer<T>(),
+          T(scale)};
+      const cuda::Grid grid = grid_of<T, N>(tiles, q, 4);
+      cuda::launch("attention_backward_queries", attention_backward_queries<S, T, N>, grid,
+                   queue.stream, operands, tiles);
+      cuda::launch("attention_backward_keys", attention_backward_keys<S, T, N>, grid, queue.stream,
+                   operands, tiles);
+    });
+  });
+}
+
+}  // namespace metascale

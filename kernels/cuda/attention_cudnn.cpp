@@ -1,0 +1,212 @@
+// cuDNN's fused attention through cudnn-frontend, for activations in bf16. It assigns gradients, so
+// ones that must be added to are our own body's; so is all that cuDNN has no plan for. Its backward
+// is asked to be deterministic: two runs give equal bits.
+#include <cudnn.h>
+#include <cudnn_frontend.h>
+
+#include <array>
+#include <bit>
+#include <map>
+#include <unordered_map>
+
+#include "kernels/cuda/attention.hpp"
+#include "kernels/cuda/context.hpp"
+
+namespace metascale::cuda {
+namespace {
+
+namespace graph = cudnn_frontend::graph;
+using Graph = graph::Graph;
+using TensorAttributes = std::shared_ptr<graph::Tensor_attributes>;
+using Pointers = std::unordered_map<std::int64_t, void*>;  // by the tensor's name below
+
+enum Name : std::int64_t {
+  name_q = 1,
+  name_k,
+  name_v,
+  name_y,
+  name_lse,
+  name_dy,
+  name_dq,
+  name_dk,
+  name_dv
+};
+
+struct Shapes {
+  std::int64_t B, T, S, H, N;
+  float scale;
+  bool backward;
+};
+using Key = std::array<std::int64_t, 7>;
+
+Key key_of(const Shapes& s) {
+  return {s.B, s.T, s.S, s.H, s.N, std::bit_cast<std::int32_t>(s.scale), s.backward};
+}
+
+Shapes shapes_of(const Tensor& q, const Tensor& k, double scale, bool backward) {
+  return {q.shape[0], q.shape[1], k.shape[1], q.shape[2], q.shape[3], float(scale), backward};
+}
+
+struct Plan {
+  std::shared_ptr<Graph> graph;  // nullptr: cuDNN has none
+  std::int64_t workspace_bytes = 0;
+};
+
+// A (B, rows, H, N) tensor of ours, as the (B, H, rows, N) that cuDNN reads.
+graph::Tensor_attributes& describe(graph::Tensor_attributes& tensor, Name name, const Shapes& s,
+                                   std::int64_t rows) {
+  return tensor.set_uid(name)
+      .set_dim({s.B, s.H, rows, s.N})
+      .set_stride({rows * s.H * s.N, s.N, s.H * s.N, 1});
+}
+
+graph::Tensor_attributes& describe_lse(graph::Tensor_attributes& tensor, const Shapes& s) {
+  return tensor.set_uid(name_lse)
+      .set_dim({s.B, s.H, s.T, 1})
+      .set_stride({s.H * s.T, s.T, 1, 1})
+      .set_data_type(cudnn_frontend::DataType_t::FLOAT);
+}
+
+TensorAttributes input(Graph& to, Name name, const Shapes& s, std::int64_t rows) {
+  graph::Tensor_attributes tensor;
+  return to.tensor(describe(tensor, name, s, rows));
+}
+
+void output(const TensorAttributes& tensor, Name name, const Shapes& s, std::int64_t rows) {
+  describe(*tensor, name, s, rows).set_output(true);
+}
+
+void describe_forward(Graph& to, const Shapes& s) {
+  auto options = graph::SDPA_attributes().set_generate_stats(true).set_attn_scale(s.scale);
+  if (s.S == s.T)
+    options.set_causal_mask(true);
+  else
+    options.set_causal_mask_bottom_right(true);
+  const auto [y, lse] = to.sdpa(input(to, name_q, s, s.T), input(to, name_k, s, s.S),
+                                input(to, name_v, s, s.S), options);
+  output(y, name_y, s, s.T);
+  describe_lse(*lse, s).set_output(true);
+}
+
+void describe_backward(Graph& to, const Shapes& s) {
+  const auto options = graph::SDPA_backward_attributes()
+                           .set_causal_mask(true)
+                           .set_attn_scale(s.scale)
+                           .set_deterministic_algorithm(true);
+  graph::Tensor_attributes lse;
+  const auto [dq, dk, dv] =
+      to.sdpa_backward(input(to, name_q, s, s.T), input(to, name_k, s, s.S),
+                       input(to, name_v, s, s.S), input(to, name_y, s, s.T),
+                       input(to, name_dy, s, s.T), to.tensor(describe_lse(lse, s)), options);
+  output(dq, name_dq, s, s.T);
+  output(dk, name_dk, s, s.S);
+  output(dv, name_dv, s, s.S);
+}
+
+void expect(cudnnStatus_t status, const char* what, ExitCode code) {
+  if (status != CUDNN_STATUS_SUCCESS)
+    throw Error(concat(what, ": ", cudnnGetErrorString(status)), code);
+}
+
+bool is_takable(const Tensor& q) {
+  return q.dtype == Dtype::bf16 && q.shape[3] % 8 == 0 && q.shape[3] <= 128 && q.size() > 0;
+}
+
+}  // namespace
+
+struct CudnnAttention {
+  cudnnHandle_t handle = nullptr;
+  std::map<Key, Plan> plans;
+  DeviceMemory workspace;
+  std::int64_t workspace_bytes = 0;
+  std::string body = "cudnn";
+
+  CudnnAttention() { expect(cudnnCreate(&handle), "cuDNN did not start", ExitCode::unavailable); }
+  ~CudnnAttention() { cudnnDestroy(handle); }
+  CudnnAttention(const CudnnAttention&) = delete;
+  CudnnAttention& operator=(const CudnnAttention&) = delete;
+
+  // Made when a shape is first seen, and the workspace with it: never in the steady state.
+  const Plan& plan_of(const Shapes& shapes, CUstream_st* stream) {
+    const auto [place, is_new] = plans.try_emplace(key_of(shapes));
+    if (is_new) place->second = planned(shapes);
+    if (place->second.workspace_bytes > workspace_bytes) {
+      finish(stream);  // what uses the old one
+      workspace.reset();
+      workspace.reset(allocate(std::size_t(place->second.workspace_bytes)));
+      workspace_bytes = place->second.workspace_bytes;
+    }
+    return place->second;
+  }
+
+  Plan planned(const Shapes& shapes) {
+    auto made = std::make_shared<Graph>();
+    made->set_io_data_type(cudnn_frontend::DataType_t::BFLOAT16)
+        .set_intermediate_data_type(cudnn_frontend::DataType_t::FLOAT)
+        .set_compute_data_type(cudnn_frontend::DataType_t::FLOAT);
+    if (shapes.backward)
+      describe_backward(*made, shapes);
+    else
+      describe_forward(*made, shapes);
+    Plan plan;
+    auto status = made->build(handle, {cudnn_frontend::HeurMode_t::A});
+    if (!status.is_good() || !made->get_workspace_size(plan.workspace_bytes).is_good()) {
+      body = concat("own: cuDNN has no plan for B ", shapes.B, ", T ", shapes.T, ", S ", shapes.S,
+                    ", H ", shapes.H, ", N ", shapes.N, " (", status.get_message(), ")");
+      return {};
+    }
+    plan.graph = std::move(made);
+    return plan;
+  }
+
+  bool run(const Shapes& shapes, Pointers pointers, CUstream_st* stream) {
+    const Plan& plan = plan_of(shapes, stream);
+    if (!plan.graph) return false;
+    expect(cudnnSetStream(handle, stream), "cuDNN did not take the stream", ExitCode::run_failed);
+    auto status = plan.graph->execute(handle, pointers, workspace.get());
+    if (!status.is_good())
+      throw Error(concat("cuDNN failed at attention", shapes.backward ? "'s backward: " : ": ",
+                         status.get_message()),
+                  ExitCode::run_failed);
+    return true;
+  }
+};
+
+void DestroyCudnnAttention::operator()(CudnnAttention* attention) const noexcept {
+  const std::unique_ptr<CudnnAttention> last(attention);
+}
+
+CudnnAttentionPointer make_cudnn_attention() {
+  return CudnnAttentionPointer(std::make_unique<CudnnAttention>().release());
+}
+
+const char* attention_body(const CudnnAttention* attention) { return attention->body.c_str(); }
+
+bool run_by_cudnn(const AttentionForward& op, CudaQueue& queue) {
+  if (!queue.context || !is_takable(op.q)) return false;
+  return context_of(queue).cudnn_attention()->run(shapes_of(op.q, op.k, op.scale, false),
+                                                  {{name_q, op.q.data},
+                                                   {name_k, op.k.data},
+                                                   {name_v, op.v.data},
+                                                   {name_y, op.y.data},
+                                                   {name_lse, op.lse.data}},
+                                                  queue.stream);
+}
+
+bool run_by_cudnn(const AttentionBackward& op, CudaQueue& queue) {
+  if (!queue.context || !is_takable(op.q)) return false;
+  if (!op.dq.fresh || !op.dk.fresh || !op.dv.fresh) return false;
+  return context_of(queue).cudnn_attention()->run(shapes_of(op.q, op.k, op.scale, true),
+                                                  {{name_q, op.q.data},
+                                                   {name_k, op.k.data},
+                                                   {name_v, op.v.data},
+                                                   {name_y, op.y.data},
+                                                   {name_lse, op.lse.data},
+                                                   {name_dy, op.dy.data},
+                                                   {name_dq, op.dq.data},
+                                                   {name_dk, op.dk.data},
+                                                   {name_dv, op.dv.data}},
+                                                  queue.stream);
+}
+
+}  // namespace metascale::cuda

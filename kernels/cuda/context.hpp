@@ -1,0 +1,51 @@
+// What the operators on one GPU share: its stream, cuBLASLt with its workspace, the energy counter.
+#pragma once
+
+#include "kernels/cuda/attention.hpp"
+#include "kernels/cuda/energy.hpp"
+#include "kernels/cuda/gemm.hpp"
+#include "kernels/gpu.hpp"
+
+namespace metascale::cuda {
+
+class Context {
+ public:
+  explicit Context(const GpuOptions& options);
+  ~Context();
+  Context(const Context&) = delete;
+  Context& operator=(const Context&) = delete;
+
+  const GpuInfo& info() const { return info_; }
+  CUstream_st* stream() const { return stream_.get(); }
+  Gemms& gemms() { return gemms_; }
+  CudnnAttention* cudnn_attention() const { return cudnn_attention_.get(); }
+  const EnergyCounter& energy() const { return energy_; }
+
+  // For a bias rounded to bf16, which lasts until the stream's next one. Throws Error{run_failed}
+  // where it is longer than most_rounded_bias.
+  std::byte* rounded_bias(std::int64_t elements);
+  static constexpr std::int64_t most_rounded_bias = std::int64_t(1) << 20;
+
+ private:
+  struct CloseStream {
+    void operator()(CUstream_st* stream) const noexcept;
+  };
+
+  GpuInfo info_;
+  std::unique_ptr<CUstream_st, CloseStream> stream_;
+  Gemms gemms_;
+  DeviceMemory rounded_bias_;
+  CudnnAttentionPointer cudnn_attention_;
+  EnergyCounter energy_;
+};
+
+// The context of a queue. Throws Error where it has none.
+inline Context& context_of(const CudaQueue& queue) {
+  if (!queue.context)
+    throw Error(
+        "CudaQueue.context is missing: matrix products need one; take the queue from Gpu::queue "
+        "(kernels/gpu.hpp)");
+  return *queue.context;
+}
+
+}  // namespace metascale::cuda

@@ -1,0 +1,168 @@
+#include "sweeps/attempt.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <nlohmann/json.hpp>
+
+#include "core/atomic_file.hpp"
+#include "core/error.hpp"
+#include "core/heartbeat.hpp"
+
+namespace metascale {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+struct EndName {
+  AttemptEnd end;
+  const char* name;
+};
+constexpr EndName end_names[] = {
+    {AttemptEnd::running, "running"},     {AttemptEnd::done, "done"},
+    {AttemptEnd::saved, "saved"},         {AttemptEnd::timed_out, "timed_out"},
+    {AttemptEnd::cancelled, "cancelled"}, {AttemptEnd::failed, "failed"},
+    {AttemptEnd::killed, "killed"}};
+
+// Slurm ends a job up to this long after its limit, and `seen` is renewed this often.
+constexpr double limit_slack = 60;  // seconds
+
+AttemptEnd end_named(const std::string& name) {
+  for (const EndName& row : end_names)
+    if (name == row.name) return row.end;
+  return AttemptEnd::killed;
+}
+
+std::optional<Attempt> parse_attempt(const fs::path& path) {
+  std::error_code error;
+  if (!fs::exists(path, error)) return std::nullopt;
+  try {
+    const json file = json::parse(read_file(path, 1 << 20));
+    Attempt attempt{.end = end_named(file.at("end")),
+                    .job = file.at("job"),
+                    .node = file.at("node"),
+                    .started = file.at("started"),
+                    .seen = file.at("seen"),
+                    .limit = file.at("limit"),
+                    .first_checkpoint = file.at("first_checkpoint"),
+                    .last_checkpoint = file.at("last_checkpoint"),
+                    .exit_code = file.at("exit_code"),
+                    .cores = file.at("cores"),
+                    .gpus = file.at("gpus")};
+    if (file.contains("joules")) attempt.joules = file.at("joules").get<double>();
+    return attempt;
+  } catch (const std::exception&) {
+    return std::nullopt;
+  }
+}
+
+std::vector<int> attempt_numbers(const fs::path& run_folder) {
+  std::vector<int> numbers;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(run_folder / "attempts", error))
+    if (const int number = std::atoi(entry.path().filename().c_str()); number > 0)
+      numbers.push_back(number);
+  std::sort(numbers.begin(), numbers.end());
+  return numbers;
+}
+
+}  // namespace
+
+const char* name_of(AttemptEnd end) {
+  return std::find_if(std::begin(end_names), std::end(end_names),
+                      [&](const EndName& row) { return row.end == end; })
+      ->name;
+}
+
+fs::path attempt_folder(const fs::path& run_folder, int number) {
+  return run_folder / "attempts" / fmt::format("{:04}", number);
+}
+
+int new_attempt(const fs::path& run_folder) {
+  const std::vector<int> numbers = attempt_numbers(run_folder);
+  const int number = numbers.empty() ? 1 : numbers.back() + 1;
+  std::error_code error;
+  fs::create_directories(attempt_folder(run_folder, number), error);
+  if (error)
+    throw Error(fmt::format("{}: cannot make this folder: {}; check the disk",
+                            attempt_folder(run_folder, number).string(), error.message()),
+                ExitCode::io);
+  return number;
+}
+
+void write_attempt(const fs::path& run_folder, const Attempt& attempt) {
+  nlohmann::ordered_json file = {{"end", name_of(attempt.end)},
+                                 {"job", attempt.job},
+                                 {"node", attempt.node},
+                                 {"started", attempt.started},
+                                 {"seen", attempt.seen},
+                                 {"limit", attempt.limit},
+                                 {"first_checkpoint", attempt.first_checkpoint},
+                                 {"last_checkpoint", attempt.last_checkpoint},
+                                 {"exit_code", attempt.exit_code},
+                                 {"cores", attempt.cores},
+                                 {"gpus", attempt.gpus}};
+  if (attempt.joules) file["joules"] = *attempt.joules;
+  const auto replace = nlohmann::ordered_json::error_handler_t::replace;
+  write_file_atomically(attempt_folder(run_folder, attempt.number) / "attempt.json",
+                        file.dump(1, ' ', false, replace) + "\n");
+}
+
+std::vector<Attempt> read_attempts(const fs::path& run_folder) {
+  std::vector<Attempt> attempts;
+  for (const int number : attempt_numbers(run_folder)) {
+    attempts.push_back(parse_attempt(attempt_folder(run_folder, number) / "attempt.json")
+                           .value_or(Attempt{.end = AttemptEnd::killed}));
+    attempts.back().number = number;
+  }
+  return attempts;
+}
+
+std::int64_t newest_checkpoint(const fs::path& run_folder) {
+  const std::string head = "step-";
+  std::int64_t newest = 0;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(run_folder / "checkpoints", error)) {
+    const std::string name = entry.path().filename().string();
+    if (!name.starts_with(head) || name.size() == head.size()) continue;
+    if (name.find_first_not_of("0123456789", head.size()) != std::string::npos) continue;
+    newest = std::max<std::int64_t>(newest, std::atoll(name.c_str() + head.size()));
+  }
+  return newest;
+}
+
+void close_unseen(Attempt& attempt, std::int64_t now_checkpoint) {
+  const bool reached_limit = attempt.limit > 0 && attempt.seconds() >= attempt.limit - limit_slack;
+  attempt.end = reached_limit ? AttemptEnd::timed_out : AttemptEnd::killed;
+  attempt.last_checkpoint = now_checkpoint;
+}
+
+void close_last(const fs::path& run_folder, std::vector<Attempt>& attempts) {
+  if (attempts.empty() || attempts.back().end != AttemptEnd::running) return;
+  Attempt& last = attempts.back();
+  try {
+    if (const auto word = read_heartbeat(run_folder)) last.seen = std::max(last.seen, word->time);
+  } catch (const Error&) {  // damaged: what was seen is all there is
+  }
+  close_unseen(last, newest_checkpoint(run_folder));
+  write_attempt(run_folder, last);
+}
+
+std::int64_t stalled_timeouts(const std::vector<Attempt>& attempts) {
+  std::int64_t count = 0;
+  for (auto attempt = attempts.rbegin(); attempt != attempts.rend(); ++attempt) {
+    // A preemption neither counts nor absolves.
+    if (attempt->end == AttemptEnd::saved || attempt->end == AttemptEnd::killed) {
+      if (attempt->last_checkpoint > attempt->first_checkpoint) break;
+      continue;
+    }
+    if (attempt->end != AttemptEnd::timed_out) break;
+    if (attempt->last_checkpoint > attempt->first_checkpoint) break;
+    ++count;
+  }
+  return count;
+}
+
+}  // namespace metascale

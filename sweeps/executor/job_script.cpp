@@ -1,0 +1,194 @@
+#include "sweeps/executor/job_script.hpp"
+
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "core/error.hpp"
+#include "sweeps/executor/quote.hpp"
+#include "sweeps/scheduler.hpp"
+
+namespace metascale {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::int64_t minutes_of(double seconds) { return std::int64_t(std::ceil(seconds / 60)); }
+
+std::int64_t cpus_per_task(const JobResources& resources) {
+  if (resources.ranks > 1) return (resources.cpus + resources.ranks - 1) / resources.ranks;
+  return resources.runs * resources.cpus;
+}
+
+class Directives {
+ public:
+  void add(const std::string& name, const std::string& value) {
+    text_ += fmt::format("#SBATCH --{}={}\n", name, directive_quoted(value));
+  }
+  void add_if(const std::string& name, const std::string& value) {
+    if (!value.empty()) add(name, value);
+  }
+  void add_number(const std::string& name, std::int64_t value) { add(name, std::to_string(value)); }
+  void add_line(const std::string& option) {
+    text_ += "#SBATCH " + directive_quoted(option) + "\n";
+  }
+  const std::string& text() const { return text_; }
+
+ private:
+  std::string text_;
+};
+
+void add_devices(Directives& directives, const JobResources& resources) {
+  directives.add_number("nodes", resources.nodes);
+  directives.add_number("ntasks", resources.ranks);
+  directives.add_number("cpus-per-task", cpus_per_task(resources));
+  // Spelt so that old and new Slurm know it, and every node has as many.
+  if (resources.gpus > 0)
+    directives.add("gres", fmt::format("gpu:{}", resources.gpus / resources.nodes));
+  directives.add_if("mem", resources.memory);
+  if (resources.time > 0) {
+    const std::int64_t minutes = minutes_of(resources.time);
+    directives.add(
+        "time", fmt::format("{}-{:02}:{:02}:00", minutes / 1440, minutes / 60 % 24, minutes % 60));
+  }
+}
+
+std::string joined(const std::vector<std::string>& words, const char* between) {
+  std::string text;
+  for (const std::string& word : words) text += (text.empty() ? "" : between) + word;
+  return text;
+}
+
+// Slurm takes these in the folder's name for its own, wherever the job's output is to go.
+bool confuses_slurm(const fs::path& folder) {
+  return folder.string().find_first_of("%\\") != std::string::npos;
+}
+
+std::string directives_of(const Submission& submission, const SlurmLaunch& slurm,
+                          const fs::path& folder) {
+  Directives directives;
+  directives.add("job-name", submission.name);
+  directives.add("array", fmt::format("0-{}{}", submission.tasks.size() - 1,
+                                      slurm.array_cap ? fmt::format("%{}", slurm.array_cap) : ""));
+  add_devices(directives, submission.resources);
+  // To the batch process only, which saves all its runs and asks for a new start.
+  if (submission.resources.time > 0)
+    directives.add("signal", fmt::format("B:USR2@{}", std::int64_t(submission.job.signal_before)));
+  directives.add("open-mode", "append");
+  directives.add_line("--requeue");
+  // Relative to the submission's folder, where sbatch is run.
+  directives.add("output", confuses_slurm(folder) ? "/dev/null" : "%a.out");
+  directives.add("export", slurm.environment.empty() ? "NIL" : joined(slurm.environment, ","));
+  directives.add_if("partition", slurm.partition);
+  directives.add_if("account", slurm.account);
+  directives.add_if("qos", slurm.qos);
+  directives.add_if("constraint", slurm.constraint);
+  if (!submission.dependency.empty())
+    directives.add("dependency", "afterany:" + submission.dependency);
+  for (const std::string& line : slurm.lines) directives.add_line(line);
+  return directives.text();
+}
+
+// What runs in the job: setup of the site, then our program in the shell's place.
+std::string body_of(const Submission& submission, const fs::path& folder, const std::string& task) {
+  // A warning that comes before the program listens must not end the shell.
+  std::string text = "trap '' USR2\n";
+  for (const std::string& module : submission.job.modules)
+    text += "module load " + shell_quoted(module) + "\n";
+  for (const std::string& line : submission.job.setup) text += line + "\n";
+  return text + fmt::format("exec {} launch {} {}\n", shell_quoted(submission.program.string()),
+                            shell_quoted(folder.string()), task);
+}
+
+std::string value_of(const std::string& name, const Submission& submission, const fs::path& folder,
+                     const Holes& holes) {
+  const JobResources& resources = submission.resources;
+  const std::int64_t minutes = minutes_of(resources.time);
+  const std::pair<const char*, std::string> values[] = {
+      {"script", holes.script},
+      {"job", holes.job},
+      {"name", submission.name},
+      {"folder", folder.string()},
+      {"hours", fmt::format("{:02}:{:02}:00", minutes / 60, minutes % 60)},
+      {"minutes", std::to_string(minutes)},
+      {"gpus", std::to_string(resources.gpus)},
+      {"cpus", std::to_string(cpus_per_task(resources) * resources.ranks)},
+      {"ranks", std::to_string(resources.ranks)},
+      {"nodes", std::to_string(resources.nodes)},
+      {"memory", resources.memory}};
+  std::string known;
+  for (const auto& [key, value] : values) {
+    if (name == key) return value;
+    known += fmt::format(" {{{}}}", key);
+  }
+  throw Error(fmt::format("launch.template: '{{{}}}' stands for nothing; there are{}", name, known),
+              ExitCode::usage);
+}
+
+}  // namespace
+
+std::string filled(const std::string& text, const Submission& submission, const fs::path& folder,
+                   const Holes& holes) {
+  std::string result;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const std::size_t end = text[i] == '{' ? text.find('}', i) : std::string::npos;
+    if (text.compare(i, 2, "{{") == 0) {
+      result += text[i++];
+    } else if (end != std::string::npos) {
+      result += value_of(text.substr(i + 1, end - i - 1), submission, folder, holes);
+      i = end;
+    } else {
+      result += text[i];
+    }
+  }
+  return result;
+}
+
+std::string slurm_script(const Submission& submission, const fs::path& folder) {
+  const std::string task = "\"$SLURM_ARRAY_TASK_ID\"";
+  std::string text =
+      "#!/bin/bash\n" + directives_of(submission, std::get<SlurmLaunch>(submission.how), folder);
+  if (confuses_slurm(folder))
+    text += fmt::format("exec >>{}/{}.out 2>&1\n", shell_quoted(folder.string()), task);
+  return text + body_of(submission, folder, task);
+}
+
+std::string template_script(const Submission& submission, const fs::path& folder,
+                            std::size_t task) {
+  std::string text = "#!/bin/bash\n";
+  for (const std::string& line : std::get<TemplateLaunch>(submission.how).lines) {
+    const std::string full = filled(line, submission, folder, {});
+    if (full.find('\n') != std::string::npos)
+      throw Error(fmt::format("launch.template.lines: '{}' needs {}, which holds a line break; "
+                              "choose another folder with --results",
+                              line, folder.string()),
+                  ExitCode::usage);
+    text += full + "\n";
+  }
+  return text + body_of(submission, folder, std::to_string(task));
+}
+
+void check_resources(const Submission& submission) {
+  const JobResources& resources = submission.resources;
+  const auto refuse = [](const std::string& what) { throw Error(what, ExitCode::usage); };
+  if (resources.gpus % resources.nodes || resources.ranks % resources.nodes)
+    refuse(
+        fmt::format("resources: {} GPUs and {} ranks on {} nodes: each node needs as many; "
+                    "choose multiples",
+                    resources.gpus, resources.ranks, resources.nodes));
+  if (resources.gpus > 1 && resources.ranks != resources.gpus)
+    refuse(fmt::format("resources: {} ranks and {} GPUs: each rank has one GPU; write one of them",
+                       resources.ranks, resources.gpus));
+  if (resources.runs > 1 && (resources.ranks > 1 || resources.nodes > 1))
+    refuse(
+        fmt::format("resources: {} runs share a job, but each needs {} ranks; set "
+                    "runs_per_gpu and runs_per_node to 1",
+                    resources.runs, resources.ranks));
+  if (resources.time > 0 && resources.time <= submission.job.signal_before)
+    refuse(
+        fmt::format("resources.time: {} s, but each job is told to save {} s before its end; "
+                    "raise it, or lower launch.slurm.signal_before",
+                    resources.time, submission.job.signal_before));
+}
+
+}  // namespace metascale

@@ -1,0 +1,25 @@
+// Scripts of batch jobs. Every text from a sweep file or a path is quoted for who reads it.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "sweeps/submission.hpp"
+
+namespace metascale {
+
+// The whole script of an array, a task for each element. Paths in it are absolute.
+std::string slurm_script(const Submission& submission, const std::filesystem::path& folder);
+// The script of one job: `lines` at its head, then as above.
+std::string template_script(const Submission& submission, const std::filesystem::path& folder,
+                            std::size_t task);
+
+// Fills in {script}, {job}, {name}, {folder}, {hours} (HH:MM:SS), {minutes}, {gpus}, {cpus},
+// {ranks}, {nodes} and {memory}; {{ is a brace. Throws Error{usage} for any other.
+struct Holes {
+  std::string script, job;
+};
+std::string filled(const std::string& text, const Submission& submission,
+                   const std::filesystem::path& folder, const Holes& holes);
+
+}  // namespace metascale

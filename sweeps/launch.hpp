@@ -1,0 +1,31 @@
+// What a job of a batch system does: `metascale launch <submission> <task>`. It runs the task's
+// runs, sees to it that they save in time, asks for a new start where they are not done, and hands
+// over the runs that waited for one of them.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <string>
+
+#include "core/error.hpp"
+
+namespace metascale {
+
+struct LaunchOptions {
+  std::filesystem::path program;  // the metascale to start
+  // The signal that asked to stop: SIGTERM, SIGUSR2 or SIGINT; 0: none did. Asked several times a
+  // second.
+  std::function<int()> stop_signal = [] { return 0; };
+  std::function<void(const std::string&)> say = [](const std::string&) {};  // a line for the log
+};
+
+// submission: results/<sweep>/submissions/<number>. Runs that are done, failed or cancelled are
+// left alone; one whose parent is not done says so in its state.json and waits.
+// A USR2 near the time limit, or a TERM at it, is a time-out: the runs save, and the job is asked
+// to be started again, unless a run had its most stalled time-outs in a row; it has then FAILED.
+// Any other stop is a preemption, a requeue or a cancellation: the batch system knows what follows.
+// Returns good, run_failed, saved or interrupted. Throws Error{usage} for a task that is not there.
+ExitCode launch_task(const std::filesystem::path& submission, std::size_t task,
+                     const LaunchOptions& options);
+
+}  // namespace metascale

@@ -1,0 +1,61 @@
+// A batch system: what we ask of it. What it says comes second: the truth is in the run folders.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "sweeps/submission.hpp"
+
+namespace metascale {
+
+enum class JobPhase { queued, running, ended };
+
+struct JobState {
+  JobPhase phase = JobPhase::queued;
+  std::string word;    // the batch system's own: PENDING, TIMEOUT ...
+  std::string reason;  // and why; empty: none
+  std::string node;
+};
+
+// By job: "44_3". A job that the batch system does not know (any more) is not in it.
+using JobStates = std::map<std::string, JobState>;
+
+class Scheduler {
+ public:
+  virtual ~Scheduler() = default;
+  // Writes the scripts into the submission's folder and hands them over; fills submission.jobs.
+  // Throws Error{unavailable} with the batch system's own words; submission.jobs then holds what
+  // was handed over before.
+  virtual void submit(const std::filesystem::path& sweep_folder, Submission& submission) = 0;
+  // What submit would hand over: command lines and scripts, for people.
+  virtual std::string scripts(const std::filesystem::path& sweep_folder,
+                              const Submission& submission) = 0;
+  // The jobs of these submissions. Nothing where the batch system does not answer within so many
+  // seconds; complaint then says how.
+  virtual std::optional<JobStates> states(const std::vector<const Submission*>& submissions,
+                                          double seconds, std::string& complaint) = 0;
+  // Jobs of a submission whose folder does not name them, because we were killed before we could
+  // write: found by its unique name. Empty: there are none.
+  virtual std::vector<std::string> find(const Submission& submission) = 0;
+  // Throws Error{unavailable}.
+  virtual void cancel(const std::vector<std::string>& jobs) = 0;
+  // Asks it to start this job, which runs, once more. Returns a complaint, empty where it will.
+  virtual std::string requeue(const std::string& job) = 0;
+  virtual std::size_t most_tasks() = 0;  // of one submission
+};
+
+std::unique_ptr<Scheduler> make_slurm_scheduler();
+std::unique_ptr<Scheduler> make_template_scheduler(const TemplateLaunch& commands);
+// Of a launch or of a submission. Throws Error{usage} at `place` for a local launch.
+std::unique_ptr<Scheduler> scheduler_of(const LaunchDefinition& launch);
+std::unique_ptr<Scheduler> scheduler_of(const Submission& submission);
+
+// What stands in a job's script, whatever the batch system.
+// Throws Error{usage} where the resources contradict each other.
+void check_resources(const Submission& submission);
+
+}  // namespace metascale

@@ -1,0 +1,318 @@
+#include "sweeps/submit.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <set>
+#include <thread>
+
+#include "core/atomic_file.hpp"
+#include "core/run_lease.hpp"
+#include "sweeps/run_sweep.hpp"
+#include "sweeps/submit/grouping.hpp"
+
+namespace metascale {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr double stale_lease = 120;  // of one that hands over: it renews nothing, and is quick
+
+// One process at a time hands over runs of a sweep.
+std::unique_ptr<RunLease> sweep_lease(const Ledger& ledger, double seconds) {
+  for (const double end = seconds_since_1970() + seconds;;) {
+    try {
+      return std::make_unique<RunLease>(ledger.folder(), stale_lease);
+    } catch (const Error& error) {
+      if (error.code != ExitCode::unavailable || seconds_since_1970() > end) throw;
+    }
+    std::this_thread::sleep_for(std::chrono::seconds(1));
+  }
+}
+
+// Submissions that were written, and perhaps handed over, by a process that was killed then.
+void recover(const Ledger& ledger) {
+  for (Submission& submission : read_submissions(ledger.folder())) {
+    if (!submission.jobs.empty() || submission.abandoned) continue;
+    submission.jobs = scheduler_of(submission)->find(submission);
+    submission.abandoned = submission.jobs.empty();
+    write_submission(ledger.folder(), submission);
+  }
+}
+
+class Selection {
+ public:
+  Selection(const Overview& overview, std::map<std::string, std::string>* stale = nullptr)
+      : overview_(overview), stale_(stale) {}
+
+  // Why a run must not be handed over; empty: it may.
+  std::string refusal(const std::string& id) {
+    const RunOverview* run = overview_.find(id);
+    if (!run) return "";
+    switch (run->status.phase()) {
+      case RunPhase::done: return "done";
+      case RunPhase::failed: return "failed; metascale retry starts it again";
+      case RunPhase::cancelled: return "cancelled; metascale retry starts it again";
+      case RunPhase::pending:
+      case RunPhase::queued:
+      case RunPhase::running:
+      case RunPhase::saved:
+      case RunPhase::timed_out: break;
+    }
+    if (run->is_active()) return run->word;
+    if (run->word == "lost" && run->in_queue && run->in_queue->phase != JobPhase::ended && stale_)
+      (*stale_)[id] = run->job;  // a job that hangs
+    return "";
+  }
+
+  // Whether its parent can still come to its end; chosen: those that are handed over now.
+  std::string refusal_of_parent(const std::string& parent, const std::set<std::string>& chosen) {
+    if (chosen.contains(parent)) return "";
+    const RunOverview* run = overview_.find(parent);
+    if (run && (run->status.phase() == RunPhase::done || run->is_active())) return "";
+    return fmt::format("its parent {} is {}", parent, run ? run->word : "not selected");
+  }
+
+  bool is_done(const std::string& id) const {
+    const RunOverview* run = overview_.find(id);
+    return run && run->status.phase() == RunPhase::done;
+  }
+
+ private:
+  const Overview& overview_;
+  std::map<std::string, std::string>* stale_;
+};
+
+struct Chosen {
+  std::vector<GroupedRun> runs;
+  std::vector<LeftOut> left_out;
+  std::map<std::string, std::string> stale;  // run -> job that hangs
+};
+
+Chosen choose_runs(const Resolution& resolution, const Overview& overview) {
+  Chosen chosen;
+  Selection selection(overview, &chosen.stale);
+  std::set<std::string> ids;
+  for (const PlannedRun& run : resolution.runs) {  // parents stand before their children
+    const std::string &id = run.config.id, &parent = run.config.parent.run;
+    std::string why = run.waits_for_tuning ? "waits for its tuning" : selection.refusal(id);
+    if (why.empty() && !parent.empty()) why = selection.refusal_of_parent(parent, ids);
+    if (!why.empty()) {
+      chosen.left_out.push_back({id, why});
+      continue;
+    }
+    const bool waits = !parent.empty() && !selection.is_done(parent);
+    chosen.runs.push_back({.run = &run, .parent = waits ? parent : ""});
+    ids.insert(id);
+  }
+  return chosen;
+}
+
+// Job by run: of what was handed over now, else of what is in the queue.
+class Jobs {
+ public:
+  explicit Jobs(const Overview& overview) : overview_(overview) {}
+  void add(const Submission& submission) {
+    for (std::size_t task = 0; task < submission.jobs.size(); ++task)
+      for (const std::string& run : submission.tasks[task]) jobs_[run] = submission.jobs[task];
+  }
+  std::string of(const std::string& run) const {
+    if (const auto found = jobs_.find(run); found != jobs_.end()) return found->second;
+    const RunOverview* known = overview_.find(run);
+    return known && known->is_active() ? known->job : "";
+  }
+
+ private:
+  const Overview& overview_;
+  std::map<std::string, std::string> jobs_;
+};
+
+void hand_over(const Ledger& ledger, Scheduler& scheduler, std::vector<Submission>& submissions,
+               const Overview& overview) {
+  Jobs jobs(overview);
+  for (Submission& submission : submissions) {
+    if (!submission.parent.empty()) submission.dependency = jobs.of(submission.parent);
+    create_submission(ledger.folder(), submission);
+    try {
+      scheduler.submit(ledger.folder(), submission);
+    } catch (const Error&) {
+      write_submission(ledger.folder(), submission);  // a part of it may be in the queue
+      throw;
+    }
+    write_submission(ledger.folder(), submission);
+    jobs.add(submission);
+    ledger.event(
+        "submitted", "",
+        fmt::format("submission {:04}: {} runs in {} jobs, the first is {}", submission.number,
+                    submission.count_runs(), submission.tasks.size(), submission.jobs.front()));
+  }
+}
+
+Overview sure_overview(const Ledger& ledger) {
+  Overview overview = overview_of(ledger, {.seconds = 30, .scheduler = {}});
+  if (!overview.remark.empty())
+    throw Error("the batch system does not answer (" + overview.remark +
+                    "), so it is not known what is in its queue; try again",
+                ExitCode::unavailable);
+  return overview;
+}
+
+// A submission like the one that this run was in, for such runs of it as are named.
+std::vector<Submission> like_before(const std::vector<Submission>& submissions,
+                                    const std::vector<std::string>& runs,
+                                    std::vector<LeftOut>& left_out, const Overview& overview) {
+  const auto tasks = newest_tasks(submissions);
+  std::map<int, std::vector<std::string>> by_submission;
+  for (const std::string& run : runs) {
+    const auto task = tasks.find(run);
+    if (task == tasks.end())
+      left_out.push_back({run, "no batch system had it; metascale run or submit starts it"});
+    else
+      by_submission[task->second.submission->number].push_back(run);
+  }
+  std::vector<Submission> again;
+  for (const Submission& submission : submissions) {
+    const auto found = by_submission.find(submission.number);
+    if (found == by_submission.end()) continue;
+    again.push_back(submission);
+    Submission& copy = again.back();
+    copy.tasks = packed(found->second, copy.resources.runs);
+    copy.jobs.clear(), copy.dependency.clear();
+    copy.abandoned = false;
+    if (Selection(overview).is_done(copy.parent)) copy.parent.clear();
+  }
+  return again;
+}
+
+}  // namespace
+
+SubmitResult submit_sweep(const Definition& definition, Ledger& ledger,
+                          const SubmitOptions& options) {
+  const auto scheduler = scheduler_of(definition.launch);
+  const Resolution all = resolve_with_ledger(definition, ledger);
+  const Resolution chosen_runs = selected(all, options.only, options.skip);
+  // What it refuses is refused before anything is written.
+  std::vector<GroupedRun> every;
+  for (const PlannedRun& run : all.runs) every.push_back({.run = &run, .parent = ""});
+  grouped(definition, every, 1000, options.program);
+  fs::create_directories(ledger.folder());
+  const auto lease = sweep_lease(ledger, options.lease_seconds);
+  ledger.update(definition, all);
+  recover(ledger);
+  const Overview overview = sure_overview(ledger);
+  Chosen chosen = choose_runs(chosen_runs, overview);
+  std::vector<std::string> hanging;
+  for (const auto& [run, job] : chosen.stale) hanging.push_back(job);
+  if (!hanging.empty()) scheduler->cancel(hanging);
+  SubmitResult result{.submissions = {}, .left_out = chosen.left_out};
+  if (chosen.runs.empty()) return result;
+  result.submissions = grouped(definition, chosen.runs, scheduler->most_tasks(), options.program);
+  hand_over(ledger, *scheduler, result.submissions, overview);
+  return result;
+}
+
+SubmitPlan plan_submit(const Definition& definition, const Ledger& ledger,
+                       const SubmitOptions& options) {
+  const auto scheduler = scheduler_of(definition.launch);
+  const Resolution resolution =
+      selected(resolve_with_ledger(definition, ledger), options.only, options.skip);
+  const Overview overview = overview_of(ledger);
+  const Chosen chosen = choose_runs(resolution, overview);
+  SubmitPlan plan{.result = {.submissions = {}, .left_out = chosen.left_out}, .scripts = ""};
+  plan.result.submissions =
+      grouped(definition, chosen.runs, scheduler->most_tasks(), options.program);
+  const auto before = read_submissions(ledger.folder());
+  int number = before.empty() ? 1 : before.back().number + 1;
+  std::map<std::string, std::string> job_of;
+  for (Submission& submission : plan.result.submissions) {
+    submission.number = number++;
+    submission.name = fmt::format("{}.{:04}", submission.sweep, submission.number);
+    for (std::size_t task = 0; task < submission.tasks.size(); ++task)
+      for (const std::string& run : submission.tasks[task])
+        job_of[run] = fmt::format("JOB-OF-{:04}_{}", submission.number, task);
+    if (const auto parent = job_of.find(submission.parent); parent != job_of.end())
+      submission.dependency = parent->second;
+    plan.scripts += scheduler->scripts(ledger.folder(), submission);
+  }
+  return plan;
+}
+
+SubmitResult submit_again(const Ledger& ledger, const std::vector<std::string>& runs,
+                          const AgainOptions& options) {
+  const auto lease = sweep_lease(ledger, options.lease_seconds);
+  recover(ledger);
+  const Overview overview = sure_overview(ledger);
+  SubmitResult result;
+  Selection selection(overview);
+  std::vector<std::string> free;
+  for (const std::string& run : runs) {
+    const RunOverview* known = overview.find(run);
+    const bool is_ours = known && known->is_active() && known->job == options.own_job;
+    const std::string why = is_ours ? "" : selection.refusal(run);
+    if (why.empty())
+      free.push_back(run);
+    else
+      result.left_out.push_back({run, why});
+  }
+  result.submissions =
+      like_before(read_submissions(ledger.folder()), free, result.left_out, overview);
+  for (Submission& submission : result.submissions) {
+    std::vector<Submission> one{submission};
+    hand_over(ledger, *scheduler_of(submission), one, overview);
+    submission = one[0];
+  }
+  return result;
+}
+
+SubmitResult retry_runs(const Ledger& ledger, const std::vector<std::string>& runs) {
+  std::vector<std::string> again;
+  for (const std::string& run : runs) {
+    const fs::path folder = ledger.run_folder(run);
+    if (fs::exists(folder / "DONE")) continue;
+    fs::remove(folder / "FAILED");
+    fs::remove(folder / "CANCELLED");
+    Heartbeat last = read_heartbeat(folder).value_or(Heartbeat{});
+    last.phase = newest_checkpoint(folder) > 0 ? RunPhase::saved : RunPhase::pending;
+    last.message = "to be tried again";
+    last.time = 0;
+    write_heartbeat(folder, last);
+    ledger.event("retried", run, "");
+    again.push_back(run);
+  }
+  return submit_again(ledger, again, {.lease_seconds = 10, .own_job = ""});
+}
+
+std::vector<std::string> cancel_runs(const Ledger& ledger, const std::vector<std::string>& runs) {
+  std::vector<std::string> cancelled;
+  for (const std::string& run : runs) {
+    const RunPhase phase = ledger.status(run).phase();
+    if (phase == RunPhase::done || phase == RunPhase::failed || phase == RunPhase::cancelled)
+      continue;
+    write_file_atomically(ledger.run_folder(run) / "CANCELLED", "by metascale cancel\n");
+    ledger.event("cancelled", run, "");
+    cancelled.push_back(run);
+  }
+  const Overview overview = sure_overview(ledger);
+  const auto submissions = read_submissions(ledger.folder());
+  const auto tasks = newest_tasks(submissions);
+  std::map<const Submission*, std::vector<std::string>> jobs;
+  const auto is_over = [&](const std::string& run) {
+    const RunOverview* known = overview.find(run);
+    return known && known->is_over();
+  };
+  std::set<std::string> seen;
+  for (const std::string& run : cancelled) {
+    const auto task = tasks.find(run);
+    const RunOverview* known = overview.find(run);
+    if (task == tasks.end() || !known->in_queue || known->in_queue->phase == JobPhase::ended)
+      continue;
+    const auto& together = task->second.submission->tasks[task->second.task];
+    if (std::all_of(together.begin(), together.end(), is_over) && seen.insert(known->job).second)
+      jobs[task->second.submission].push_back(known->job);
+  }
+  for (const auto& [submission, list] : jobs) scheduler_of(*submission)->cancel(list);
+  return cancelled;
+}
+
+}  // namespace metascale

@@ -1,0 +1,59 @@
+// Runs to and from a batch system: hand over, hand over again, take back.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "sweeps/overview.hpp"
+
+namespace metascale {
+
+struct SubmitOptions {
+  std::vector<std::string> only, skip;  // patterns of run ids
+  std::filesystem::path program;        // the metascale that jobs start
+  double lease_seconds = 0;             // to wait while another process hands over
+};
+
+struct LeftOut {
+  std::string run, why;
+};
+struct SubmitResult {
+  std::vector<Submission> submissions;
+  std::vector<LeftOut> left_out;  // of the selected runs
+};
+
+// Hands over what is neither done nor in the queue nor given up, and returns at once. Runs of equal
+// resources become one array; a run whose parent is not done waits for the parent's job to end in
+// any way, and looks for itself. Throws Error{unavailable} where the batch system does not answer
+// (what it was handed before stands), Error{usage} where the launch is local.
+SubmitResult submit_sweep(const Definition& definition, Ledger& ledger,
+                          const SubmitOptions& options);
+// The same, on paper: nothing is written, and a batch system that is silent is ignored.
+struct SubmitPlan {
+  SubmitResult result;  // numbers, names and jobs are only examples
+  std::string scripts;
+};
+SubmitPlan plan_submit(const Definition& definition, const Ledger& ledger,
+                       const SubmitOptions& options);
+
+// Hands runs over once more, each as it was handed over last; those that are in the queue stay
+// there. For jobs that resubmit themselves, and for retry.
+struct AgainOptions {
+  double lease_seconds = 0;  // to wait while another process hands over
+  std::string own_job;       // the job that asks: being in it does not count as being in the queue
+};
+SubmitResult submit_again(const Ledger& ledger, const std::vector<std::string>& runs,
+                          const AgainOptions& options);
+
+// Forgets that these runs failed or were cancelled, and hands those over again that a batch system
+// had; the others are left to metascale run.
+SubmitResult retry_runs(const Ledger& ledger, const std::vector<std::string>& runs);
+
+// Marks the runs that are not over as cancelled; jobs that have no other run to work on are taken
+// back, in others the run is stopped within seconds. Returns the runs. Throws Error{unavailable}
+// after the marks are made: no run of them starts any more.
+std::vector<std::string> cancel_runs(const Ledger& ledger, const std::vector<std::string>& runs);
+
+}  // namespace metascale

@@ -1,0 +1,230 @@
+// Sweeps on a batch system that is known by three commands, and a sweep of a thousand runs.
+#include <fmt/format.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include <catch2/catch.hpp>
+#include <chrono>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "core/atomic_file.hpp"
+#include "sweeps/attempt.hpp"
+#include "tests/cli/program.hpp"
+
+namespace metascale {
+namespace {
+
+namespace fs = std::filesystem;
+using Catch::Contains;
+using nlohmann::json;
+using testing::call_program, testing::Ended, testing::RunsFolder, testing::Words;
+
+// Jobs are processes: qsub starts one, qstat looks for it, qdel ends it.
+class FakeBatchSystem {
+ public:
+  explicit FakeBatchSystem(const fs::path& folder) : folder_(folder / "bin") {
+    fs::create_directories(folder_ / "jobs");
+    write("qsub",
+          "number=$(($(ls \"$here/jobs\" | wc -l) + 1))\n"
+          "OMP_NUM_THREADS=1 setsid bash \"$1\" >\"$here/out.$number\" 2>&1 </dev/null &\n"
+          "echo $! >\"$here/jobs/$number\"\n"
+          "echo \"Your job $number (\\\"$2\\\") has been submitted\"\n");
+    write("qstat",
+          "process=$(cat \"$here/jobs/$1\" 2>/dev/null) || exit 1\n"
+          "state=$(sed 's/^.*) //' \"/proc/$process/stat\" 2>/dev/null | cut -c1)\n"
+          "case $state in '' | Z | X) exit 1 ;; esac\necho \"$1 is there\"\n");
+    write("qdel", "kill \"$(cat \"$here/jobs/$1\")\"\n");
+  }
+  std::string launch() const {
+    const auto command = [&](const char* name, const char* word) {
+      return json({(folder_ / name).string(), word}).dump();
+    };
+    return fmt::format("{{template: {{submit: {}, state: {}, cancel: {}, signal_before: 1s}}}}",
+                       command("qsub", "{script}"), command("qstat", "{job}"),
+                       command("qdel", "{job}"));
+  }
+  std::size_t jobs() const {
+    return std::size_t(std::distance(fs::directory_iterator(folder_ / "jobs"), {}));
+  }
+
+ private:
+  void write(const char* name, const std::string& text) const {
+    std::ofstream(folder_ / name) << "#!/bin/bash\nhere=$(dirname \"$0\")\n" << text;
+    chmod((folder_ / name).c_str(), 0755);
+  }
+  fs::path folder_;
+};
+
+class BatchSweep {
+ public:
+  explicit BatchSweep(const std::string& name = "re sults'$(touch harm)\n", int seeds = 1)
+      : system_(runs_.path()), results_(runs_.path() / name) {
+    std::string list = "1";
+    for (int seed = 2; seed <= seeds; ++seed) list += fmt::format(", {}", seed);
+    std::ofstream(file()) << fmt::format(
+        R"(schema: 1
+name: tiny
+arms:
+  rwkv7: {{architecture: rwkv7, rank_decay: 8, rank_rate: 8, rank_value: 8, rank_gate: 8}}
+  transformer: {{architecture: transformer}}
+match: {{on: non_embedding_parameters, tolerance: 2%}}
+axes:
+  size: [{{name: 30k, layers: 2, width: 32, head_size: 16, target: 30k}}]
+  length: [2560 tokens]
+  seed: [{}]
+training: {{batch_tokens: 256, context: 32}}
+data: {{name: tiny, train: {}, validation: {}, test: {}}}
+log: {{checkpoint_every: 4 steps}}
+)",
+        list, runs_.tokens("train").string(), runs_.tokens("validation").string(),
+        runs_.tokens("test").string());
+  }
+  Ended call(const std::string& verb, const Words& more = {}) const {
+    Words words{verb,        file().string(),  "--set", "launch=" + system_.launch(),
+                "--results", results_.string()};
+    words.insert(words.end(), more.begin(), more.end());
+    return call_program(runs_.path(), words);
+  }
+  Ended call_on_folder(const std::string& verb, const Words& more = {}) const {
+    Words words{verb, folder().string()};
+    words.insert(words.end(), more.begin(), more.end());
+    return call_program(runs_.path(), words);
+  }
+  std::size_t in_state(const std::string& word) const {
+    const json status = json::parse(call_on_folder("status", {"--json"}).text);
+    return status.at("states").value(word, std::size_t(0));
+  }
+  fs::path run_of(const std::string& arm) const {
+    for (const auto& item : fs::directory_iterator(folder() / "runs"))
+      if (item.path().filename().string().starts_with(arm)) return item.path();
+    FAIL("no run of " << arm);
+    return {};
+  }
+  fs::path folder() const { return results_ / "tiny"; }
+  const FakeBatchSystem& system() const { return system_; }
+
+ private:
+  fs::path file() const { return runs_.path() / "sweep.yaml"; }
+  RunsFolder runs_;
+  FakeBatchSystem system_;
+  fs::path results_;
+};
+
+const Words long_runs{"--set", "axes.length=[2560000 tokens]", "--json"};
+
+TEST_CASE("a sweep goes through a batch system that is known by three commands") {
+  const BatchSweep sweep;
+  const Ended printed = sweep.call("submit", {"--print"});
+  CHECK(printed.code == 0);
+  CHECK_THAT(printed.text, Contains("#!/bin/bash\n") && Contains(" launch "));
+  CHECK_FALSE(fs::exists(sweep.folder()));  // looking changes nothing
+  const Ended submitted = sweep.call("submit", {"--json"});
+  INFO(submitted.text);
+  REQUIRE(submitted.code == 0);
+  CHECK(json::parse(submitted.text).at("submissions")[0].at("jobs") == json({"1", "2"}));
+  testing::wait_until([&] { return sweep.in_state("done") == 2; });
+  CHECK_THAT(sweep.call("submit").text, Contains("2 runs left out: done"));
+  CHECK(sweep.system().jobs() == 2);
+  const Attempt attempt = read_attempts(sweep.run_of("rwkv7"))[0];
+  CHECK(attempt.end == AttemptEnd::done);
+  CHECK(attempt.cores == 1);
+  CHECK_FALSE(fs::exists("harm"));
+}
+
+TEST_CASE("a job that was cancelled saves its run, and retry hands it over again") {
+  const BatchSweep sweep;
+  REQUIRE(sweep.call("submit", long_runs).code == 0);
+  testing::wait_until([&] { return sweep.in_state("running") == 2; });
+  const fs::path run = sweep.run_of("rwkv7");
+  testing::wait_until([&] { return testing::journal_lines(run) > 8; });
+  CHECK_THAT(sweep.call("submit", long_runs).text, Contains("\"submissions\": []"));
+  REQUIRE(sweep.call_on_folder("cancel", {"--only", "rwkv7-*", "-y"}).code == 0);
+  testing::wait_until([&] { return !fs::exists(run / "lease.json"); });
+  testing::wait_until([&] { return read_attempts(run)[0].end == AttemptEnd::cancelled; });
+  CHECK(newest_checkpoint(run) > 0);
+  CHECK(sweep.in_state("cancelled") == 1);
+  CHECK_THAT(sweep.call("submit", long_runs).text, Contains("cancelled; metascale retry"));
+  REQUIRE(sweep.call_on_folder("retry", {"--all", "--cancelled", "-y"}).code == 0);
+  testing::wait_until([&] { return sweep.in_state("running") == 2; });
+  CHECK(sweep.system().jobs() == 3);
+  REQUIRE(sweep.call_on_folder("cancel", {"--all", "-y"}).code == 0);
+  testing::wait_until([&] { return !fs::exists(run / "lease.json"); });
+}
+
+TEST_CASE("a run that times out again and again without a checkpoint is given up") {
+  const BatchSweep sweep("results");
+  REQUIRE(sweep.call("submit", {"--only", "rwkv7-*"}).code == 0);
+  testing::wait_until([&] { return sweep.in_state("done") == 1; });
+  const fs::path run = sweep.run_of("rwkv7");
+  // Its job, too: it would take a DONE that vanishes for a trainer that was not ours.
+  testing::wait_until([&] { return read_attempts(run)[0].end == AttemptEnd::done; });
+  fs::remove(run / "DONE");
+  const std::int64_t step = newest_checkpoint(run);
+  for (int number = 2; number <= 4; ++number) {
+    new_attempt(run);
+    write_attempt(run, {.number = number,
+                        .end = AttemptEnd::timed_out,
+                        .first_checkpoint = step,
+                        .last_checkpoint = step});
+  }
+  const Ended launched =
+      call_program(run, {"launch", (sweep.folder() / "submissions/0001").string(), "0"});
+  CHECK(launched.code == 0);
+  CHECK_THAT(read_file(run / "FAILED"), Contains("3 time limits in a row"));
+  CHECK(read_attempts(run).size() == 4);  // it was not started
+  CHECK(sweep.in_state("failed") == 1);
+  REQUIRE(sweep.call_on_folder("retry", {"--all", "-y"}).code == 0);
+  testing::wait_until([&] { return sweep.in_state("done") == 1; });
+}
+
+TEST_CASE("submit and cancel say what they need") {
+  const BatchSweep sweep;
+  CHECK_THAT(sweep.call("submit", {"--set", "launch={local: {}}"}).text,
+             Contains("no batch system to submit to"));
+  CHECK(sweep.call("run").code == 2);
+  CHECK(sweep.call("submit", {"--set", "resources={default: {time: 1s}}"}).code == 2);
+  CHECK_FALSE(fs::exists(sweep.folder()));
+  CHECK(sweep.call_on_folder("cancel", {"--all"}).code == 2);
+  REQUIRE(sweep.call("submit").code == 0);
+  CHECK_THAT(sweep.call_on_folder("cancel").text, Contains("--only PATTERN, or write --all"));
+  CHECK_THAT(sweep.call_on_folder("retry", {"--only", "x*"}).text, Contains("no run in"));
+  CHECK(
+      call_program(sweep.folder(), {"launch", (sweep.folder() / "submissions/0001").string(), "7"})
+          .code == 2);
+  testing::wait_until([&] { return sweep.in_state("done") == 2; });
+}
+
+TEST_CASE("a thousand runs are planned, printed and looked at in less than two seconds each",
+          "[.slow]") {
+  const BatchSweep sweep("results", 500);
+  const auto expect_quick = [&](const Ended& ended, std::chrono::steady_clock::time_point begin) {
+    INFO(ended.text.substr(0, 500));
+    CHECK(ended.code == 0);
+    CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(2));
+  };
+  const Words slurm{"--set", "launch={slurm: {array_cap: 100}}"};
+  const auto now = [] { return std::chrono::steady_clock::now(); };
+  auto begin = now();
+  expect_quick(sweep.call("plan"), begin);
+  begin = now();
+  const Ended arrays = sweep.call("submit", {"--print", slurm[0], slurm[1]});
+  expect_quick(arrays, begin);
+  CHECK_THAT(arrays.text, Contains("1000 runs"));
+  begin = now();
+  expect_quick(sweep.call("submit", {"--print"}), begin);
+  // Folders as they are once all is handed over: cancelled at once, on this machine.
+  REQUIRE(
+      sweep.call("run", {"--set", "launch={local: {}}", "--no-report", "--only", "rwkv7-*-s1-*"})
+          .code == 0);
+  begin = now();
+  const Ended status = sweep.call_on_folder("status");
+  expect_quick(status, begin);
+  CHECK_THAT(status.text, Contains("1 done, 999 pending"));
+  rusage usage{};
+  REQUIRE(getrusage(RUSAGE_CHILDREN, &usage) == 0);
+  CHECK(usage.ru_maxrss < 512 * 1024);  // KiB
+}
+
+}  // namespace
+}  // namespace metascale

@@ -1,0 +1,202 @@
+// Preparations that were interrupted and called again.
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+#include <csignal>
+
+#include "data/prepare.hpp"
+#include "tests/data/temporary_folder.hpp"
+
+namespace metascale {
+namespace {
+
+using testing::bytes_of;
+using testing::check_same_files;
+using testing::error_of;
+using testing::TemporaryFolder;
+
+const auto tokenizer = make_tokenizer("bytes");
+
+std::string lines_of(int first, int count) {
+  std::string lines;
+  for (int i = first; i < first + count; ++i)
+    lines += fmt::format(
+        "{{\"text\": \"document number {:05}\", \"meta\": {{\"pile_set_name\": "
+        "\"{}\"}}}}\n",
+        i, i % 3 ? "few" : "many");
+  return lines;
+}
+
+void write_own_split(const TemporaryFolder& folder) {
+  for (int file = 0; file < 4; ++file)
+    folder.write(fmt::format("in/train-{}.jsonl", file), lines_of(100 * file, 30));
+  folder.write("in/val.jsonl", lines_of(1000, 5));
+  folder.write("in/test.jsonl", lines_of(2000, 5) + lines_of(205, 2));
+}
+
+// In a process of its own, which kills itself at call number `kill_at` of progress. Whether it did.
+bool prepare_and_kill(PrepareOptions options, int kill_at) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    int calls = 0;
+    options.progress = [&](const PrepareProgress&) {
+      if (++calls == kill_at) ::kill(::getpid(), SIGKILL);
+    };
+    try {
+      prepare(options, *tokenizer);
+    } catch (...) {
+      ::_exit(1);
+    }
+    ::_exit(0);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  if (!WIFSIGNALED(status)) REQUIRE(WEXITSTATUS(status) == 0);
+  return WIFSIGNALED(status);
+}
+
+TEST_CASE("a preparation killed anywhere and called again gives the same files") {
+  const TemporaryFolder folder;
+  const bool own_split = GENERATE(true, false);
+  if (own_split)
+    write_own_split(folder);
+  else
+    for (int file = 0; file < 4; ++file)
+      folder.write(fmt::format("in/{}.jsonl", file), lines_of(100 * file, 90));
+  const PrepareOptions once{.source = folder / "in", .out = folder / "once", .shard_bytes = 1};
+  const PrepareResult whole = prepare(once, *tokenizer);
+  int kills = 0;
+  for (int kill_at = 1;; ++kill_at) {
+    PrepareOptions options = once;
+    options.out = folder / fmt::format("killed-{}", kill_at);
+    const bool killed = prepare_and_kill(options, kill_at);
+    kills += killed;
+    const PrepareResult result = prepare(options, *tokenizer);
+    CHECK(result.duplicates == whole.duplicates);
+    CHECK(result.duplicates == (own_split ? 2 : 0));
+    check_same_files(folder / "once", options.out);
+    if (!killed) break;
+  }
+  CHECK(kills >= 6);
+}
+
+TEST_CASE("a preparation killed at each of its calls gets on all the same") {
+  const TemporaryFolder folder;
+  write_own_split(folder);
+  PrepareOptions options{.source = folder / "in", .out = folder / "once", .shard_bytes = 1};
+  prepare(options, *tokenizer);
+  options.out = folder / "killed";
+  int calls = 0;
+  while (prepare_and_kill(options, 3)) REQUIRE(++calls < 20);
+  CHECK(calls == 3);
+  check_same_files(folder / "once", folder / "killed");
+}
+
+TEST_CASE("called again behind a whole shard, a preparation says so and does not begin anew") {
+  const TemporaryFolder folder;
+  write_own_split(folder);
+  PrepareOptions options{.source = folder / "in", .out = folder / "out", .find_overlap = false};
+  REQUIRE(prepare_and_kill(options, 5));
+  std::int64_t calls = 0;
+  options.progress = [&](const PrepareProgress&) { ++calls; };
+  CHECK(prepare(options, *tokenizer).resumed);
+  CHECK(calls == 2);  // of six files four were done, and one was not yet marked as such
+}
+
+TEST_CASE("what was prepared does not stand for a source file that was changed") {
+  const TemporaryFolder folder;
+  write_own_split(folder);
+  PrepareOptions options{.source = folder / "in", .out = folder / "out"};
+  REQUIRE(prepare_and_kill(options, 5));
+  folder.write("in/train-0.jsonl", lines_of(7000, 31));
+  CHECK_FALSE(prepare(options, *tokenizer).resumed);
+  options.out = folder / "once";
+  prepare(options, *tokenizer);
+  check_same_files(folder / "once", folder / "out");
+}
+
+TEST_CASE("behind a bad line that was mended a preparation goes on") {
+  const TemporaryFolder folder;
+  write_own_split(folder);
+  const std::string good = bytes_of(folder / "in/train-3.jsonl");
+  folder.write("in/train-3.jsonl", good.substr(0, good.size() / 2 + 5));
+  PrepareOptions options{.source = folder / "in", .out = folder / "out", .shard_bytes = 1};
+  CHECK_THAT(error_of(ExitCode::bad_input, [&] { prepare(options, *tokenizer); }),
+             Catch::Contains("train-3.jsonl:16"));
+  folder.write("in/train-3.jsonl", good);
+  CHECK(prepare(options, *tokenizer).resumed);
+  options.out = folder / "once";
+  prepare(options, *tokenizer);
+  check_same_files(folder / "once", folder / "out");
+}
+
+TEST_CASE("with another tokenizer or other options a preparation begins anew") {
+  const TemporaryFolder folder;
+  write_own_split(folder);
+  PrepareOptions options{.source = folder / "in", .out = folder / "out"};
+  REQUIRE(prepare_and_kill(options, 5));
+  options.reader.longest_text = 1000;
+  CHECK_FALSE(prepare(options, *tokenizer).resumed);
+}
+
+TEST_CASE("a preparation whose unfinished files were damaged is refused") {
+  const TemporaryFolder folder;
+  write_own_split(folder);
+  const PrepareOptions options{.source = folder / "in", .out = folder / "out"};
+  REQUIRE(prepare_and_kill(options, 5));
+  std::string bytes = bytes_of(folder / "out/unfinished/train.bin");
+  bytes[3] ^= 4;
+  folder.write("out/unfinished/train.bin", bytes);
+  CHECK_THAT(error_of(ExitCode::bad_input, [&] { prepare(options, *tokenizer); }),
+             Catch::Contains("train.bin") && Catch::Contains("to begin anew"));
+}
+
+// The limit on a file's size stands for a disk that is full: write(2) writes less, then fails.
+TEST_CASE("when the disk is full, what stood before still stands, and the next call goes on") {
+  const TemporaryFolder folder;
+  write_own_split(folder);
+  PrepareOptions options{.source = folder / "in", .out = folder / "out", .shard_bytes = 1};
+  prepare(options, *tokenizer);
+  const std::string before = bytes_of(folder / "out/train.bin");
+  folder.write("in/train-4.jsonl", lines_of(400, 300));
+  ::signal(SIGXFSZ, SIG_IGN);
+  rlimit old{};
+  ::getrlimit(RLIMIT_FSIZE, &old);
+  const rlimit small{.rlim_cur = 8000, .rlim_max = old.rlim_max};
+  ::setrlimit(RLIMIT_FSIZE, &small);
+  std::string message;
+  try {
+    prepare(options, *tokenizer);
+  } catch (const Error& error) {
+    message = error.what();
+  }
+  ::setrlimit(RLIMIT_FSIZE, &old);
+  CHECK_THAT(message, Catch::Contains("train.bin") && Catch::Contains("cannot write"));
+  CHECK(bytes_of(folder / "out/train.bin") == before);
+  prepare(options, *tokenizer);
+  options.out = folder / "once";
+  prepare(options, *tokenizer);
+  check_same_files(folder / "once", folder / "out");
+}
+
+TEST_CASE("a second process is kept out of a folder that one prepares in") {
+  const TemporaryFolder folder;
+  write_own_split(folder);
+  PrepareOptions options{.source = folder / "in", .out = folder / "out", .find_overlap = false};
+  std::string message;
+  options.progress = [&](const PrepareProgress&) {
+    PrepareOptions other = options;
+    other.progress = nullptr;
+    message = error_of(ExitCode::unavailable, [&] { prepare(other, *tokenizer); });
+  };
+  prepare(options, *tokenizer);
+  CHECK_THAT(message, Catch::Contains("worked on by"));
+  CHECK(TokenFile(folder / "out/train").documents() == 118);
+}
+
+}  // namespace
+}  // namespace metascale

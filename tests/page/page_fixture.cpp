@@ -1,0 +1,61 @@
+// Writes a report on made-up runs, for the browser's test and to be looked at:
+//   metascale_page_fixture FOLDER [steps [runs [figures]]]
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <limits>
+
+#include "analysis/report.hpp"
+#include "tests/support/analysis_fixture.hpp"
+
+using namespace metascale;
+
+namespace {
+
+fixture::SweepTruth study(int steps) {
+  fixture::SweepTruth truth;
+  truth.name = "made-up study";
+  truth.arms = {{"transformer", "transformer", 0, 0}, {"meta_state", "meta_state", 0.018, 0.004}};
+  truth.sizes = {{"1M", 1e6},  {"3M", 3e6},    {"8M", 8e6},
+                 {"20M", 2e7}, {"55M", 5.5e7}, {"150M", 1.5e8}};
+  truth.seeds = 2;
+  truth.lengths = {"1xC"};
+  truth.steps = steps;
+  return truth;
+}
+
+// 24 runs; one failed, one goes on, one has a step that is not finite, one grew out of another.
+std::vector<RunLog> logs_of(int steps) {
+  std::vector<RunLog> logs = fixture::sweep_logs(study(steps));
+  logs[2].facts["status"] = "failed";
+  logs[2].events.push_back({.kind = "failed", .message = "the loss is not finite at step 42"});
+  logs[4].facts["status"] = "running", logs[4].evaluations.pop_back();
+  logs[4].steps.resize(logs[4].steps.size() / 2);
+  logs[7].steps[10].loss = std::numeric_limits<double>::quiet_NaN();
+  for (RunLog& log : logs) log.facts["activation_bytes"] = "86843392";
+  logs[20].facts["parent"] = logs[12].run_id;
+  logs[20].facts["parent_step"] = std::to_string(steps);
+  logs[20].facts["lineage"] = logs[12].run_id + " to step " + std::to_string(steps);
+  return logs;
+}
+
+}  // namespace
+
+int main(int count, char** words) {
+  if (count < 2) {
+    std::fprintf(stderr, "usage: metascale_page_fixture FOLDER [steps [runs [figures]]]\n");
+    return 2;
+  }
+  const int steps = count > 2 ? std::atoi(words[2]) : 400;
+  std::vector<RunLog> logs = logs_of(steps);
+  if (count > 3) logs.resize(std::min(logs.size(), std::size_t(std::atoi(words[3]))));
+  const ReportOptions options{.output = words[1],
+                              .bootstrap_pairs = 1000,
+                              .bootstrap_fits = 200,
+                              .threads = 2,
+                              .figures = count > 4};
+  const ReportResult result = write_report(fixture::collection_of(std::move(logs)), options);
+  std::printf("%s\n", result.page.c_str());
+  return 0;
+}

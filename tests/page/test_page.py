@@ -1,0 +1,231 @@
+"""A reader uses the report page in headless Chromium: looks, points, toggles, changes axes and colours.
+
+usage: test_page.py FIXTURE [--keep FOLDER]   FIXTURE writes a report on made-up runs
+"""
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+try:
+    from selenium import webdriver
+    from selenium.webdriver.chrome.options import Options
+    from selenium.webdriver.chrome.service import Service
+    from selenium.webdriver.common.action_chains import ActionChains
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.common.keys import Keys
+    from selenium.webdriver.support.ui import Select
+except ImportError:
+    print("skipped: python3-selenium is not installed")
+    sys.exit(0)
+
+CHARTS = ["chart-sizes", "chart-curves", "chart-fits", "chart-residuals", "chart-gains", "chart-speed"]
+LARGEST_PAGE = 5_000_000  # bytes, for 24 runs of 10,000 steps
+
+
+def browser():
+    for program in ("chromium", "chromedriver"):
+        if shutil.which(program) is None:
+            print(f"skipped: {program} is not installed")
+            sys.exit(0)
+    options = Options()
+    options.binary_location = shutil.which("chromium")
+    for word in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+                 "--window-size=1280,1000", "--force-device-scale-factor=1", "--force-prefers-reduced-motion"):
+        options.add_argument(word)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    return webdriver.Chrome(service=Service(shutil.which("chromedriver")), options=options)
+
+
+def expect(holds, what):
+    if not holds:
+        raise AssertionError(what)
+
+
+def chart(page, name, words):
+    return page.execute_script(f"const chart = Chart.getChart('{name}'); return {words};")
+
+
+def click(page, element):
+    page.execute_script("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", element)
+    element.click()
+
+
+def every_chart_is_drawn(page):
+    for name in CHARTS:
+        expect(chart(page, name, "chart && chart.data.datasets.length > 0"), f"{name} is empty")
+        painted = page.execute_script(
+            "const chart = document.getElementById(arguments[0]), copy = new OffscreenCanvas(chart.width, chart.height);"
+            "const paper = copy.getContext('2d', {willReadFrequently: true}); paper.drawImage(chart, 0, 0);"
+            "const bytes = paper.getImageData(0, 0, copy.width, copy.height).data;"
+            "let n = 0; for (let i = 3; i < bytes.length; i += 4) n += bytes[i] > 0; return n;", name)
+        expect(painted > 1000, f"{name} has {painted} painted points")
+
+
+def pointing_shows_the_numbers(page):
+    canvas = page.find_element(By.ID, "chart-sizes")
+    page.execute_script("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", canvas)
+    place = chart(page, "chart-sizes", "(({x, y}) => ({x, y}))(chart.getDatasetMeta(0).data[1])")
+    box = canvas.size
+    ActionChains(page).move_to_element_with_offset(
+        canvas, int(place["x"] - box["width"] / 2), int(place["y"] - box["height"] / 2)).perform()
+    time.sleep(0.2)
+    lines = chart(page, "chart-sizes", "chart.tooltip.opacity > 0 ? chart.tooltip.body.flatMap(b => b.lines) : []")
+    expect(lines and "nats/token" in lines[0], f"pointing at a mark shows {lines}")
+
+
+def the_keyboard_reads_points(page):
+    page.execute_script("document.getElementById('chart-sizes').focus()")
+    ActionChains(page).send_keys(Keys.ARROW_RIGHT).perform()
+    said = page.find_element(By.ID, "live").get_attribute("textContent")
+    expect("nats/token" in said, f"an arrow key on a chart says {said!r}")
+
+
+def a_run_can_be_hidden(page):
+    Select(page.find_element(By.ID, "curves-which")).select_by_value("training")
+    before = chart(page, "chart-curves", "chart.data.datasets.length")
+    button = page.find_element(By.CSS_SELECTOR, "#legend-curves button")
+    click(page, button)
+    expect(button.get_attribute("aria-pressed") == "false", "a hidden run's button is not pressed")
+    expect(chart(page, "chart-curves", "chart.data.datasets.length") < before, "hiding a run takes no curve away")
+    click(page, button)
+    expect(chart(page, "chart-curves", "chart.data.datasets.length") == before, "showing it again brings it back")
+    Select(page.find_element(By.ID, "curves-which")).select_by_value("seeds")
+    expect(chart(page, "chart-curves", "chart.data.datasets.some(set => set.fill)"), "seeds have no band")
+
+
+def axes_can_be_logarithmic(page):
+    for axis, box in (("x", "curves-log-x"), ("y", "curves-log-y")):
+        toggle = page.find_element(By.ID, box)
+        before = chart(page, "chart-curves", f"chart.scales.{axis}.type")
+        click(page, toggle)
+        after = chart(page, "chart-curves", f"chart.scales.{axis}.type")
+        expect({before, after} == {"linear", "logarithmic"}, f"{axis}: {before} became {after}")
+    for which in ("step", "flops", "hours", "tokens"):
+        Select(page.find_element(By.ID, "curves-x")).select_by_value(which)
+        expect(chart(page, "chart-curves", "chart.data.datasets[0].data.length > 10"), f"no curve against {which}")
+    for which in ("parameters", "training_flops", "non_embedding_parameters"):
+        Select(page.find_element(By.ID, "fits-x")).select_by_value(which)
+        expect(chart(page, "chart-fits", "chart.data.datasets.length > 3"), f"no fit against {which}")
+
+
+def contrast(page, selector):
+    """The contrast of an element's text with what is behind it [WCAG 2.1, 1.4.3]."""
+    return page.execute_script("""
+      // [r, g, b, alpha] of "rgb(1, 2, 3)", "rgba(1, 2, 3, .5)" and "color(srgb .1 .2 .3 / .5)"
+      const rgb = text => {
+        const n = (text.match(/[\\d.]+/g) || []).map(Number), unit = text.startsWith("color");
+        return [...n.slice(0, 3).map(v => unit ? 255 * v : v), n.length > 3 ? n[3] : 1];
+      };
+      const over = (top, under) => [0, 1, 2].map(i => top[i] * top[3] + under[i] * (1 - top[3]));
+      const behind = element => element ? over(rgb(getComputedStyle(element).backgroundColor), behind(element.parentElement)) : [255, 255, 255];
+      const level = c => c.slice(0, 3).map(v => v / 255).map(v => v <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4)
+                          .reduce((sum, v, i) => sum + v * [.2126, .7152, .0722][i], 0);
+      return [...document.querySelectorAll(arguments[0])].map(element => {
+        const a = level(rgb(getComputedStyle(element).color)), b = level(behind(element));
+        return (Math.max(a, b) + .05) / (Math.min(a, b) + .05);
+      });""", selector)
+
+
+def text_can_be_read(page, theme):
+    for selector in ("p", "td", "th", "figcaption", "caption", ".badge", "button", "select", "label", "nav a", "dt", "dd"):
+        worst = min(contrast(page, selector) or [21])
+        expect(worst >= 4.5, f"{theme}: {selector} has a contrast of {worst:.2f}, less than 4.5")
+
+
+def colours_can_be_dark(page):
+    paper = page.execute_script("return getComputedStyle(document.body).backgroundColor")
+    click(page, page.find_element(By.ID, "theme"))
+    expect(page.execute_script("return document.documentElement.dataset.theme") == "dark", "the theme is not dark")
+    expect(page.execute_script("return getComputedStyle(document.body).backgroundColor") != paper, "the paper is as before")
+    text_can_be_read(page, "dark")
+
+
+def the_page_is_accessible(page):
+    faults = page.execute_script("""
+      const faults = [], all = words => [...document.querySelectorAll(words)];
+      if (!document.documentElement.lang) faults.push("no language");
+      if (!document.title) faults.push("no title");
+      if (all("h1").length !== 1) faults.push("not one h1");
+      if (all("main").length !== 1) faults.push("not one main");
+      const ids = all("[id]").map(e => e.id), twice = ids.filter((id, i) => ids.indexOf(id) !== i);
+      if (twice.length) faults.push("ids twice: " + [...new Set(twice)].join(" "));
+      for (const e of all("canvas, svg.forest")) if (e.getAttribute("role") !== "img" || !e.getAttribute("aria-label")) faults.push("a picture without words: " + e.id);
+      for (const e of all("button")) if (!(e.textContent.trim() || e.getAttribute("aria-label"))) faults.push("a button without a name");
+      for (const e of all("select, input")) if (!e.closest("label") && !e.getAttribute("aria-label")) faults.push("a control without a label: " + e.id);
+      for (const e of all("table")) if (!e.caption || !e.querySelector("th[scope]")) faults.push("a table without caption or scopes: " + e.id);
+      for (const e of all("section")) if (!document.getElementById(e.getAttribute("aria-labelledby"))) faults.push("a section without a heading: " + e.id);
+      for (const e of all("a[href^='#']")) if (!document.getElementById(decodeURIComponent(e.getAttribute("href").slice(1)))) faults.push("a link to nowhere: " + e.getAttribute("href"));
+      for (const e of all("figure")) if (!e.querySelector("figcaption")) faults.push("a figure without caption");
+      for (const e of all("figure canvas")) if (!e.closest("figure").querySelector("a[href^='tables/']")) faults.push("a chart without its numbers: " + e.id);
+      let level = 0;
+      for (const e of all("h1, h2, h3")) { const now = +e.tagName[1]; if (now > level + 1) faults.push("a heading skips a level: " + e.textContent); level = now; }
+      return faults;""")
+    expect(not faults, "; ".join(faults))
+
+
+def numbers_have_their_files(page, folder):
+    links = page.execute_script("return [...document.querySelectorAll('a.file')].map(a => a.getAttribute('href'))")
+    for link in set(links):
+        expect(os.path.exists(os.path.join(folder, link)), f"the page names {link}, which is not there")
+
+
+def nothing_is_asked_of_a_network(page):
+    for entry in page.get_log("performance"):
+        message = json.loads(entry["message"])["message"]
+        if message["method"] == "Network.requestWillBeSent":
+            url = message["params"]["request"]["url"]
+            expect(url.startswith(("file:", "data:", "about:", "chrome:")), f"the page asks for {url}")
+    console = [entry["message"] for entry in page.get_log("browser")]
+    expect(not console, f"the console says {console}")
+
+
+def small_windows_do_not_scroll_sideways(page):
+    page.set_window_size(480, 900)
+    wide = page.execute_script("return document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    expect(wide <= 1, f"at 480 pixels the page is {wide} pixels too wide")
+
+
+def pages_of_few_runs_are_quiet(page, fixture, folder):
+    for runs in (0, 1, 3):
+        subprocess.run([fixture, folder, "50", str(runs)], check=True, stdout=subprocess.DEVNULL)
+        page.get("file://" + os.path.join(folder, "report.html"))
+        expect(page.find_elements(By.TAG_NAME, "h2"), f"the page of {runs} runs has no section")
+        the_page_is_accessible(page)
+        nothing_is_asked_of_a_network(page)
+
+
+def main():
+    keep = sys.argv[3] if len(sys.argv) > 3 and sys.argv[2] == "--keep" else None
+    folder = keep or tempfile.mkdtemp(prefix="metascale-page-")
+    page = browser()
+    try:
+        subprocess.run([sys.argv[1], folder, "10000"], check=True, stdout=subprocess.DEVNULL)
+        size = os.path.getsize(os.path.join(folder, "report.html"))
+        expect(size < LARGEST_PAGE, f"the page has {size} bytes")
+        page.get("file://" + os.path.join(folder, "report.html"))
+        every_chart_is_drawn(page)
+        the_page_is_accessible(page)
+        text_can_be_read(page, "light")
+        pointing_shows_the_numbers(page)
+        the_keyboard_reads_points(page)
+        a_run_can_be_hidden(page)
+        axes_can_be_logarithmic(page)
+        colours_can_be_dark(page)
+        every_chart_is_drawn(page)
+        numbers_have_their_files(page, folder)
+        small_windows_do_not_scroll_sideways(page)
+        nothing_is_asked_of_a_network(page)
+        pages_of_few_runs_are_quiet(page, sys.argv[1], os.path.join(folder, "few"))
+        print("a reader can use the page")
+    finally:
+        page.quit()
+        if not keep:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()

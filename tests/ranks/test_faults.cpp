@@ -1,0 +1,105 @@
+// A rank that dies or hangs ends the run on every rank, soon, by name, and leaves a folder to go on
+// from.
+#include <fmt/format.h>
+#include <signal.h>
+
+#include <catch2/catch.hpp>
+#include <chrono>
+
+#include "core/atomic_file.hpp"
+#include "core/heartbeat.hpp"
+#include "core/journal.hpp"
+#include "experiments/trainer.hpp"
+#include "tests/ranks/launched_ranks.hpp"
+
+namespace metascale {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::EndedRanks, testing::expect_equal_bits, testing::has_event, testing::LaunchedRanks,
+    testing::outcome_of, testing::RunsFolder, testing::trained_by;
+
+RunConfig long_run(const RunsFolder& runs, const std::string& id) {
+  RunConfig config = runs.config(id);
+  config.training.steps = 4000;
+  config.training.micro_batch = 2;
+  config.evaluation.every_steps = 0;
+  config.log = {.checkpoint_every = 10, .keep = 2};
+  return config;
+}
+
+struct Fault {
+  EndedRanks ended;
+  double seconds = 0;  // from the fault to the end
+};
+
+// Starts three ranks, and sends the signal to one of them after some steps.
+Fault disturbed(const fs::path& folder, int rank, int signal, double rank_timeout) {
+  LaunchedRanks ranks(folder, 3, rank_timeout);
+  REQUIRE(wait_for_step(ranks, folder, 15));
+  REQUIRE(::kill(ranks.process_of(rank), signal) == 0);
+  const auto start = std::chrono::steady_clock::now();
+  Fault fault{.ended = ranks.wait()};
+  fault.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return fault;
+}
+
+// Every other rank says which one was lost, and the folder can be gone on with.
+void expect_named_and_resumable(const fs::path& folder, const Fault& fault, int rank) {
+  INFO(fault.ended.text);
+  CHECK(fault.ended.code != 0);
+  for (int other = 0; other < 3; ++other)
+    if (other != rank)
+      CHECK_THAT(fault.ended.text,
+                 Catch::Contains(fmt::format("metascale: rank {}: rank {} (process", other, rank)));
+  const std::string failed = read_file(folder / "FAILED");
+  CHECK_THAT(failed, Catch::StartsWith(fmt::format("rank {} (process", rank)));
+  CHECK(read_heartbeat(folder)->phase == RunPhase::failed);
+  if (rank != 0) CHECK(has_event(read_journal(folder / "journal.jsonl"), "rank_lost"));
+
+  int steps = 3;  // the last checkpoint is whole: the run goes on from it
+  TrainHooks hooks{.stop = [&] { return --steps > 0 ? StopRequest::none : StopRequest::save; }};
+  CHECK(train(folder, hooks) == ExitCode::saved);
+  CHECK(has_event(outcome_of(folder).log, "resume"));
+  CHECK_FALSE(has_event(outcome_of(folder).log, "damaged_checkpoint"));
+  CHECK_FALSE(fs::exists(folder / "FAILED"));
+}
+
+TEST_CASE("a rank that is killed ends the run, and the others name it") {
+  const RunsFolder runs;
+  const int rank = GENERATE(0, 1);
+  CAPTURE(rank);
+  const fs::path folder = runs.write(long_run(runs, "run"));
+  const Fault fault = disturbed(folder, rank, SIGKILL, 20);
+  expect_named_and_resumable(folder, fault, rank);
+  CHECK(fault.seconds < 15);  // it is found by its process, not by the time-out
+}
+
+TEST_CASE("a rank that hangs ends the run after the time-out, and the others name it") {
+  const RunsFolder runs;
+  const int rank = GENERATE(0, 2);
+  CAPTURE(rank);
+  const fs::path folder = runs.write(long_run(runs, "run"));
+  const Fault fault = disturbed(folder, rank, SIGSTOP, 4);
+  expect_named_and_resumable(folder, fault, rank);
+  CHECK_THAT(fault.ended.text, Catch::Contains("did not answer for 4 s"));
+  CHECK(fault.ended.code == int(ExitCode::run_failed));
+  CHECK(fault.seconds >= 3.9);
+  CHECK(fault.seconds < 30);
+}
+
+TEST_CASE("a rank that is killed changes no bit of a run that the same ranks go on with") {
+  const RunsFolder runs;
+  const auto short_run = [&](const std::string& id) {
+    RunConfig config = long_run(runs, id);
+    config.training.steps = 60;
+    return config;
+  };
+  const auto undisturbed = trained_by(3, runs, short_run("undisturbed"));
+  const fs::path folder = runs.write(short_run("killed"));
+  disturbed(folder, 2, SIGKILL, 20);
+  expect_equal_bits(undisturbed, trained_by(3, runs, short_run("killed")));
+}
+
+}  // namespace
+}  // namespace metascale

@@ -1,0 +1,186 @@
+// A sweep on a real Slurm, and all that may happen to it there.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <catch2/catch.hpp>
+
+#include "sweeps/attempt.hpp"
+#include "tests/slurm/slurm_sweep.hpp"
+
+namespace metascale {
+namespace {
+
+namespace fs = std::filesystem;
+using Catch::Contains;
+using nlohmann::json;
+using testing::Cluster, testing::Ended, testing::output_of, testing::SlurmSweep;
+using Ids = std::vector<std::string>;
+
+std::size_t lines_of(const std::string& text) {
+  return std::size_t(std::count(text.begin(), text.end(), '\n'));
+}
+
+// What each attempt leaves of itself.
+void expect_complete_attempts(const SlurmSweep& sweep, const std::string& run) {
+  for (const Attempt& attempt : read_attempts(sweep.run(run))) {
+    INFO(run << ", attempt " << attempt.number);
+    const fs::path folder = attempt_folder(sweep.run(run), attempt.number);
+    CHECK(fs::file_size(folder / "out.log") > 0);
+    CHECK(fs::exists(folder / "environment.json"));
+    CHECK(attempt.end != AttemptEnd::running);
+    CHECK_FALSE(attempt.job.empty());
+    CHECK(attempt.node == "localhost");
+    CHECK(attempt.cores == 1);
+    CHECK(attempt.seconds() >= 0);
+  }
+}
+
+TEST_CASE(
+    "six runs as an array with a cap come through a requeue, a scancel and kills of a trainer, of "
+    "slurmctld and of slurmd") {
+  const Cluster cluster;
+  if (cluster.say_if_skipped()) return;
+  const std::string note = "it's \"a\" `note` $(touch harm) #";
+  const SlurmSweep sweep(
+      {.slurm = fmt::format("array_cap: 2, lines: [{}]", json("--comment=" + note).dump())});
+  const json first = sweep.submit();
+  REQUIRE(first.at("submissions").size() == 1);
+  CHECK(first.at("submissions")[0].at("jobs").size() == 6);
+  CHECK(sweep.submit().at("submissions").empty());  // twice submits nothing twice
+
+  sweep.wait_for_state("running", 2);
+  const Ids running = sweep.in_state("running");
+  REQUIRE(running.size() == 2);
+  for (const std::string& run : running) sweep.wait_for_attempt(run, 1);
+  CHECK(lines_of(output_of({"squeue", "-h", "-r", "-t", "RUNNING"})) == 2);
+  CHECK(output_of({"squeue", "-h", "-t", "RUNNING", "-o", "%k"}) == note + "\n" + note + "\n");
+
+  output_of({"scontrol", "requeue", sweep.job_of(running[0])});
+  sweep.kill_trainer(running[1]);
+  sweep.wait_for_attempt(running[1], 2);  // in the same job
+  cluster.kill_daemons();
+  const Ended silent = sweep.call_on_folder("status");
+  CHECK_THAT(silent.text, Contains("the batch system does not answer"));
+  CHECK(sweep.call("submit").code == 69);  // nobody knows what is in the queue
+  cluster.start();
+
+  sweep.release(running[1]);
+  testing::wait_until([&] { return fs::exists(sweep.run(running[1]) / "DONE"); });
+  sweep.wait_for_state("running", 2);
+  const Ids later = sweep.in_state("running");
+  const std::string victim = later[0] == running[0] ? later[1] : later[0];
+  sweep.wait_for_attempt(victim, 1);
+  output_of({"scancel", sweep.job_of(victim)});
+  sweep.wait_for_state("cancelled", 1);
+  CHECK(sweep.in_state("cancelled") == Ids{victim});
+  sweep.release("");
+  sweep.wait_for_state("done", 5);
+
+  const json again = sweep.submit();  // goes on with it, and with nothing else
+  REQUIRE(again.at("submissions").size() == 1);
+  CHECK(again.at("submissions")[0].at("tasks") == json::array({json::array({victim})}));
+  sweep.wait_for_state("done", 6);
+  CHECK(sweep.submit().at("submissions").empty());
+
+  const auto status = sweep.status();
+  // More where slurmctld was killed before it had written down that it started the job.
+  for (const std::string& run : {running[0], running[1], victim})
+    CHECK(status.at(run).at("attempts") >= 2);
+  CHECK(read_attempts(sweep.run(running[0]))[0].end == AttemptEnd::saved);
+  CHECK(read_attempts(sweep.run(running[1]))[0].exit_code == 128 + 9);
+  Ids all;
+  for (const auto& [run, row] : status) {
+    all.push_back(run);
+    expect_complete_attempts(sweep, run);
+  }
+  sweep.expect_undisturbed(all);
+  sweep.expect_unharmed();
+}
+
+TEST_CASE(
+    "a parent that times out twice is followed by its children; those of one that fails wait") {
+  const Cluster cluster;
+  if (cluster.say_if_skipped()) return;
+  const SlurmSweep sweep(
+      {.arm_training = "{learning_rate: 10, final_learning_rate: 10, weight_decay: 100}",
+       .lengths = "25600 tokens, 51200 tokens",
+       .seeds = "1",
+       .schedule = "{kind: wsd, warmup: 2 steps}",
+       .resources = "{default: {time: 1m}}",
+       .slurm = "signal_before: 55s"});
+  const json submitted = sweep.submit();
+  CHECK(submitted.at("submissions").size() == 3);  // the trunks, and the branches of each
+  std::string trunk, failing;
+  Ids children, orphans;
+  for (const auto& [run, row] : sweep.status()) {
+    const bool is_trunk = run.find("-trunk-") != std::string::npos;
+    const bool fails = run.starts_with("transformer");
+    if (is_trunk)
+      (fails ? failing : trunk) = run;
+    else
+      (fails ? orphans : children).push_back(run);
+  }
+  REQUIRE(children.size() == 2);
+  sweep.release(failing);
+  for (const std::string& run : children) sweep.release(run);
+  sweep.wait_for_attempt(trunk, 1);
+  sweep.wait_for_attempt(trunk, 2);  // Slurm looks at its limits every 30 s
+  sweep.wait_for_attempt(trunk, 3);
+  for (const std::string& run : children) CHECK_FALSE(fs::exists(sweep.run(run) / "DONE"));
+  sweep.release(trunk);
+  sweep.wait_for_state("done", 3);
+  sweep.wait_for_state("failed", 1);
+
+  const auto attempts = read_attempts(sweep.run(trunk));
+  REQUIRE(attempts.size() == 3);
+  CHECK(attempts[0].end == AttemptEnd::timed_out);
+  CHECK(attempts[1].end == AttemptEnd::timed_out);
+  CHECK(attempts[2].end == AttemptEnd::done);
+  CHECK(stalled_timeouts({attempts[0], attempts[1]}) == 0);  // each saved something new
+  testing::wait_until([&] {
+    const auto status = sweep.status();
+    return std::all_of(orphans.begin(), orphans.end(), [&](const std::string& run) {
+      return status.at(run).at("state") == "pending" &&
+             status.at(run).at("reason") == "its parent " + failing + " failed";
+    });
+  });
+  const json later = sweep.submit();
+  CHECK(later.at("submissions").empty());
+  CHECK_THAT(later.dump(), Contains("its parent " + failing + " is failed") &&
+                               Contains("metascale retry starts it again"));
+  children.push_back(trunk);
+  sweep.expect_undisturbed(children);
+}
+
+TEST_CASE("runs that share a job are cancelled one by one, and tried again") {
+  const Cluster cluster;
+  if (cluster.say_if_skipped()) return;
+  const SlurmSweep sweep(
+      {.seeds = "1, 2", .resources = "{default: {runs_per_node: 2, time: 10m}}"});
+  const json submitted = sweep.submit();
+  const json tasks = submitted.at("submissions")[0].at("tasks");
+  REQUIRE(tasks.size() == 2);
+  for (const json& task : tasks)
+    for (const json& run : task) sweep.wait_for_attempt(run.get<std::string>(), 1);
+  const std::string one = tasks[0][0], beside = tasks[0][1];
+  CHECK(sweep.call_on_folder("cancel", {"--only", one}).code == 2);  // nobody can be asked
+  REQUIRE(sweep.call_on_folder("cancel", {"--only", one, "-y"}).code == 0);
+  testing::wait_until([&] { return !fs::exists(sweep.run(one) / "lease.json"); });
+  CHECK(sweep.in_state("running").size() == 3);
+  sweep.release(beside);
+  testing::wait_until([&] { return fs::exists(sweep.run(beside) / "DONE"); });
+
+  REQUIRE(sweep.call_on_folder("cancel", {"--all", "-y"}).code == 0);
+  CHECK(sweep.in_state("cancelled").size() == 3);
+  testing::wait_until([] { return output_of({"squeue", "-h"}).empty(); });
+  CHECK(sweep.submit().at("submissions").empty());
+  CHECK(sweep.call_on_folder("retry", {"--all", "-y"}).code == 0);  // failed ones only
+  CHECK(sweep.in_state("cancelled").size() == 3);
+  sweep.release("");
+  REQUIRE(sweep.call_on_folder("retry", {"--all", "--cancelled", "-y"}).code == 0);
+  sweep.wait_for_state("done", 4);
+  sweep.expect_undisturbed(sweep.in_state("done"));
+}
+
+}  // namespace
+}  // namespace metascale

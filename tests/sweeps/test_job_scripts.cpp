@@ -1,0 +1,170 @@
+// Text for shells, for sbatch and for other batch systems: whatever a name holds, it stays a name.
+#include <fmt/format.h>
+
+#include <fstream>
+
+#include "core/atomic_file.hpp"
+#include "sweeps/executor/command.hpp"
+#include "sweeps/executor/job_script.hpp"
+#include "sweeps/executor/quote.hpp"
+#include "sweeps/scheduler.hpp"
+#include "tests/sweeps/definitions.hpp"
+#include "tests/sweeps/program_folder.hpp"
+
+using namespace metascale;
+using Catch::Contains;
+using Words = std::vector<std::string>;
+
+namespace {
+
+const Words hostile_names{"plain",
+                          "two words",
+                          "it's",
+                          "\"quoted\"",
+                          "$(touch harm)",
+                          "`touch harm`",
+                          "a\nb",
+                          "-rf",
+                          "\\",
+                          "a;b&c|d>e<f",
+                          "",
+                          "*?[x]{y}~",
+                          "tab\there",
+                          "$HOME",
+                          "# no comment"};
+
+Submission submission_of(const std::string& launch) {
+  const Definition definition = small_definition({"launch=" + launch});
+  Submission submission{.sweep = "small", .name = "small.0001", .how = SlurmLaunch{}};
+  if (const auto* slurm = std::get_if<SlurmLaunch>(&definition.launch.how)) submission.how = *slurm;
+  if (const auto* other = std::get_if<TemplateLaunch>(&definition.launch.how))
+    submission.how = *other;
+  submission.job = definition.launch.job;
+  submission.tasks = {{"a"}, {"b"}, {"c"}};
+  submission.program = "/opt/it's here/metascale";
+  return submission;
+}
+
+}  // namespace
+
+TEST_CASE("scripts: a shell gives a quoted word back as it was") {
+  const std::string text = GENERATE(from_range(hostile_names));
+  CAPTURE(text);
+  const CommandResult result =
+      run_command({"sh", "-c", "printf '%s|' " + shell_quoted(Words{text, text})});
+  CHECK(result.good());
+  CHECK(result.output == text + "|" + text + "|");
+}
+
+TEST_CASE("scripts: a command is split at its blanks only, and no shell sees it") {
+  CHECK(*split_words("qsub  -N 'two words' \"it's\" a\\ b $(x) ''") ==
+        Words{"qsub", "-N", "two words", "it's", "a b", "$(x)", ""});
+  CHECK(split_words(" \t ")->empty());
+  CHECK_FALSE(split_words("an 'open one"));
+}
+
+TEST_CASE("scripts: commands end in time, and say what they said") {
+  const CommandResult good = run_command({"sh", "-c", "echo out; echo err >&2; exit 3"});
+  CHECK(good.exit_code == 3);
+  CHECK(good.output == "out\n");
+  CHECK(good.complaint() == "exit code 3: err");
+  const CommandResult late = run_command({"sleep", "60"}, {.folder = {}, .seconds = 0.1});
+  CHECK(late.timed_out);
+  CHECK_FALSE(late.good());
+  CHECK(run_command({"no-such-program-here"}).exit_code == 127);
+  const CommandResult large = run_command({"sh", "-c", "head -c 300000 /dev/zero"});
+  CHECK(large.output.size() == 300000);
+}
+
+TEST_CASE("scripts: an array of Slurm has its resources, its warning and its site's lines") {
+  Submission submission = submission_of(
+      "{slurm: {partition: gpu, account: my lab, qos: q, constraint: 'a&b', array_cap: 2, "
+      "signal_before: 90s, lines: ['--exclusive', '--comment=a b'], modules: [cuda/12, 'x;y'], "
+      "setup: ['source env.sh'], environment: [PATH, HOME]}}");
+  submission.resources = {
+      .gpus = 8, .ranks = 8, .nodes = 2, .cpus = 32, .runs = 1, .time = 90061, .memory = "16G"};
+  submission.dependency = "44_1";
+  const std::string script = slurm_script(submission, "/results/a 'b'/submissions/0001");
+  for (const char* line :
+       {"#!/bin/bash\n",
+        "#SBATCH --job-name=small.0001\n",
+        "#SBATCH --array=0-2%2\n",
+        "#SBATCH --nodes=2\n",
+        "#SBATCH --ntasks=8\n",
+        "#SBATCH --cpus-per-task=4\n",
+        "#SBATCH --gres=gpu:4\n",
+        "#SBATCH --mem=16G\n",
+        "#SBATCH --time=1-01:02:00\n",
+        "#SBATCH --signal=B:USR2@90\n",
+        "#SBATCH --open-mode=append\n",
+        "#SBATCH --requeue\n",
+        "#SBATCH --export=PATH,HOME\n",
+        "#SBATCH --account=\"my lab\"\n",
+        "#SBATCH --constraint=\"a&b\"\n",
+        "#SBATCH --dependency=afterany:44_1\n",
+        "#SBATCH --exclusive\n",
+        "#SBATCH \"--comment=a b\"\n",
+        "module load cuda/12\n",
+        "module load 'x;y'\n",
+        "source env.sh\n",
+        "exec '/opt/it'\\''s here/metascale' launch '/results/a '\\''b'\\''/submissions/0001' "
+        "\"$SLURM_ARRAY_TASK_ID\"\n"})
+    CHECK_THAT(script, Contains(line));
+}
+
+TEST_CASE("scripts: a folder that Slurm would misread is kept from it") {
+  const Submission submission = submission_of("{slurm: {}}");
+  CHECK_THAT(slurm_script(submission, "/results"), Contains("#SBATCH --output=%a.out\n"));
+  for (const std::string folder : {"/100 %/results", "/a \\b/results"})
+    CHECK_THAT(slurm_script(submission, folder),
+               Contains("#SBATCH --output=/dev/null\n") &&
+                   Contains("exec >>'" + folder + "'/\"$SLURM_ARRAY_TASK_ID\".out 2>&1\n"));
+}
+
+TEST_CASE("scripts: directives fill in what they name, and refuse what stands for nothing") {
+  Submission submission = submission_of(
+      "{template: {submit: 'qsub {script}', state: 'qstat {job}', cancel: 'qdel {job}', lines: "
+      "['#PBS -l walltime={hours},ncpus={cpus}', '#PBS -N {{x}']}}");
+  submission.resources = {.runs = 2, .time = 5400};
+  const std::string script = template_script(submission, "/results/submissions/0001", 2);
+  CHECK_THAT(script, Contains("#PBS -l walltime=01:30:00,ncpus=2\n#PBS -N {x}\n") &&
+                         Contains(" launch /results/submissions/0001 2\n"));
+  const auto fill = [&](const std::string& text, const std::string& folder) {
+    return refusal_of([&] {
+      std::get<TemplateLaunch>(submission.how).lines = {text};
+      template_script(submission, folder, 0);
+    });
+  };
+  CHECK_THAT(fill("#PBS {queue}", "/f"), Contains("'{queue}' stands for nothing"));
+  CHECK_THAT(fill("#PBS -d {folder}", "/a\nrm -rf b"), Contains("a line break"));
+}
+
+TEST_CASE("scripts: a launch that would give text to a shell as code is refused") {
+  const auto refusal = [](const std::string& launch) {
+    return refusal_of([&] { small_definition({"launch=" + launch}); });
+  };
+  const std::string rest = "state: 'qstat {job}', cancel: 'qdel {job}'}}";
+  CHECK_THAT(refusal("{template: {submit: [sh, -c, 'qsub {script}'], " + rest),
+             Contains("code with a hole"));
+  CHECK(refusal("{template: {submit: [sh, -c, 'qsub \"$1\"', sh, '{script}'], " + rest) ==
+        "accepted");
+  CHECK_THAT(refusal("{template: {submit: \"qsub 'x\", " + rest), Contains("not closed"));
+  CHECK_THAT(refusal("{template: {submit: qsub, job: '(', " + rest),
+             Contains("no regular expression"));
+  CHECK_THAT(refusal("{slurm: {account: \"a\\nb\"}}"), Contains("line break"));
+  CHECK_THAT(refusal("{slurm: {environment: ['A=b']}}"), Contains("no name of a variable"));
+  CHECK_THAT(refusal("{slurm: {accuont: x}}"), Contains("account"));
+}
+
+TEST_CASE("scripts: resources that contradict each other are refused") {
+  const auto refusal = [](const JobResources& resources) {
+    Submission submission = submission_of("{slurm: {signal_before: 120s}}");
+    submission.resources = resources;
+    return refusal_of([&] { check_resources(submission); });
+  };
+  CHECK(refusal({.gpus = 8, .ranks = 8, .nodes = 2, .time = 3600}) == "accepted");
+  CHECK_THAT(refusal({.gpus = 8, .ranks = 8, .nodes = 3}), Contains("on 3 nodes"));
+  CHECK_THAT(refusal({.gpus = 8, .ranks = 4}), Contains("each rank has one GPU"));
+  CHECK_THAT(refusal({.gpus = 2, .ranks = 2, .runs = 2}), Contains("share a job"));
+  CHECK_THAT(refusal({.time = 100}), Contains("raise it, or lower launch.slurm.signal_before"));
+}

@@ -1,0 +1,218 @@
+// How runs stand, out of their files and what a batch system says.
+#include <fmt/format.h>
+
+#include <fstream>
+
+#include "core/heartbeat.hpp"
+#include "sweeps/overview.hpp"
+#include "sweeps/submit/grouping.hpp"
+#include "tests/sweeps/definitions.hpp"
+#include "tests/sweeps/program_folder.hpp"
+
+using namespace metascale;
+using Catch::Contains;
+
+namespace {
+
+// Says what it is told to say.
+class Told : public Scheduler {
+ public:
+  explicit Told(std::optional<JobStates> states) : states_(std::move(states)) {}
+  void submit(const std::filesystem::path&, Submission&) override {}
+  std::string scripts(const std::filesystem::path&, const Submission&) override { return ""; }
+  std::optional<JobStates> states(const std::vector<const Submission*>&, double,
+                                  std::string& complaint) override {
+    if (!states_) complaint = "squeue: no answer in time";
+    return states_;
+  }
+  std::vector<std::string> find(const Submission&) override { return {}; }
+  void cancel(const std::vector<std::string>&) override {}
+  std::string requeue(const std::string&) override { return ""; }
+  std::size_t most_tasks() override { return 1; }
+
+ private:
+  std::optional<JobStates> states_;
+};
+
+// One run, handed over as job 44_0.
+class OneRun {
+ public:
+  OneRun() {
+    job_ = folder_.job("rwkv7-30k-1xC-s1-00000000");
+    std::ofstream(job_.folder / "config.yaml") << "schema: 1\n";
+    std::ofstream(folder_.path / "plan.csv") << "id,steps,batch_tokens,tokens\n"
+                                             << job_.id << ",100,10,1000\n";
+    std::ofstream(folder_.path / "sweep.yaml") << "budget: {price_per_core_hour: 3}\n";
+    Submission submission{.sweep = "s", .how = SlurmLaunch{}};
+    submission.resources.cpus = 2;
+    submission.tasks = {{job_.id}};
+    create_submission(folder_.path, submission);
+    submission.jobs = {"44_0"};
+    write_submission(folder_.path, submission);
+  }
+  void beat(RunPhase phase, double seconds_ago) const {
+    write_heartbeat(job_.folder, {.phase = phase,
+                                  .step = 50,
+                                  .steps = 100,
+                                  .loss = 2,
+                                  .tokens_per_second = 100,
+                                  .time = seconds_since_1970() - seconds_ago});
+  }
+  void attempt(AttemptEnd end, double began_seconds_ago, double seconds) const {
+    const double started = seconds_since_1970() - began_seconds_ago;
+    Attempt attempt{.number = new_attempt(job_.folder),
+                    .end = end,
+                    .job = "44_0",
+                    .node = "n1",
+                    .started = started,
+                    .seen = started + seconds,
+                    .cores = 2};
+    write_attempt(job_.folder, attempt);
+  }
+  void mark(const char* name, const char* text) const { std::ofstream(job_.folder / name) << text; }
+  Overview overview(std::optional<JobStates> states) const {
+    return overview_of(Ledger(folder_.path), {.scheduler = [states](const Submission&) {
+                         return std::make_unique<Told>(states);
+                       }});
+  }
+  std::string word(std::optional<JobStates> states) const { return overview(states).runs[0].word; }
+
+ private:
+  Folder folder_;
+  Job job_;
+};
+
+JobStates job(JobPhase phase, const char* word, const char* reason = "") {
+  return {{"44_0", {.phase = phase, .word = word, .reason = reason, .node = ""}}};
+}
+const JobStates pending = job(JobPhase::queued, "PENDING", "Dependency"),
+                running = job(JobPhase::running, "RUNNING"),
+                timed_out = job(JobPhase::ended, "TIMEOUT", "TimeLimit"),
+                cancelled = job(JobPhase::ended, "CANCELLED"), forgotten;
+
+}  // namespace
+
+TEST_CASE("overview: DONE, CANCELLED and FAILED decide, whatever the batch system says") {
+  const OneRun run;
+  run.beat(RunPhase::running, 0);
+  run.mark("FAILED", "why");
+  CHECK(run.word(running) == "failed");
+  CHECK(run.overview(running).runs[0].message == "why");
+  run.mark("CANCELLED", "");
+  CHECK(run.word(running) == "cancelled");
+  run.mark("DONE", "");
+  CHECK(run.word(timed_out) == "done");
+}
+
+TEST_CASE("overview: a run that has said nothing yet is what its job is") {
+  const OneRun run;
+  CHECK(run.word(pending) == "queued");
+  CHECK(run.overview(pending).runs[0].message == "Dependency");
+  CHECK(run.word(running) == "running");
+  CHECK(run.word(cancelled) == "cancelled");
+  CHECK(run.word(timed_out) == "timed_out");
+  CHECK(run.word(forgotten) == "pending");    // it can be handed over again
+  CHECK(run.word(std::nullopt) == "queued");  // nobody knows
+  CHECK_THAT(overview_table(run.overview(std::nullopt), 0),
+             Contains("the batch system does not answer") && Contains("as last known"));
+}
+
+TEST_CASE("overview: a run is lost where its job vanished in the middle, or is silent for long") {
+  const OneRun run;
+  run.beat(RunPhase::running, 10);
+  CHECK(run.word(running) == "running");
+  CHECK(run.word(forgotten) == "running");  // its word is fresh: squeue may have missed it
+  CHECK(run.word(pending) == "queued");     // requeued, before it could save
+  CHECK(run.word(job(JobPhase::ended, "NODE_FAIL")) == "lost");
+  run.beat(RunPhase::running, 400);
+  CHECK(run.word(forgotten) == "lost");
+  CHECK(run.word(std::nullopt) == "lost");
+  CHECK(run.word(running) == "running");  // evaluations may take long
+  run.beat(RunPhase::running, 900);
+  CHECK(run.word(running) == "lost");
+  CHECK_THAT(run.overview(running).runs[0].message, Contains("has said nothing for 15m"));
+}
+
+TEST_CASE("overview: a saved run goes on, if a job is there to do it") {
+  const OneRun run;
+  run.beat(RunPhase::saved, 10);
+  run.attempt(AttemptEnd::timed_out, 100, 80);
+  CHECK(run.word(pending) == "queued");
+  CHECK_THAT(run.overview(pending).runs[0].message, Contains("goes on at step 50"));
+  CHECK(run.word(forgotten) == "timed_out");
+  run.attempt(AttemptEnd::saved, 15, 5);
+  CHECK(run.word(forgotten) == "saved");
+}
+
+TEST_CASE("overview: only DONE says that a run is done") {
+  const OneRun run;
+  run.beat(RunPhase::done, 10);  // killed just before it, or to go on to more steps
+  CHECK(run.word(forgotten) == "saved");
+}
+
+TEST_CASE("overview: device-hours of all attempts, and those to come at the speed so far") {
+  const OneRun run;
+  run.attempt(AttemptEnd::saved, 10000, 3600);
+  run.attempt(AttemptEnd::running, 1810, 0);
+  run.beat(RunPhase::running, 10);
+  const Overview overview = run.overview(running);
+  const RunOverview& row = overview.runs[0];
+  CHECK(row.core_hours == Approx(2 * (3600 + 1800) / 3600.).epsilon(0.01));
+  CHECK(*row.seconds_left == Approx(1800).epsilon(0.01));  // 50 of 100 steps took as long
+  CHECK(*row.hours_left == Approx(1).epsilon(0.01));
+  CHECK(*overview.price_per_hour == 3);
+  CHECK_FALSE(row.joules);
+  CHECK_THAT(overview_table(overview, 0),
+             Contains("core-hours: 3.00 used, 1.00 left; cost: 9.00 so far, 3.00 to come") &&
+                 Contains("44_0") && Contains("n1"));
+}
+
+TEST_CASE(
+    "submissions: runs of equal resources share an array, several a job, parents come first") {
+  const Definition definition = small_definition(
+      {"launch={slurm: {signal_before: 10s}}", "axes.seed=[1, 2, 3]",
+       "resources={default: {runs_per_node: 2, time: 1h}, when: [{arm: meta_state, gpus: 1}]}"});
+  const Resolution resolution = resolve(definition);
+  std::vector<GroupedRun> runs;
+  for (const PlannedRun& run : resolution.runs) runs.push_back({.run = &run, .parent = ""});
+  auto submissions = grouped(definition, runs, 1000, "metascale");
+  REQUIRE(submissions.size() == 2);
+  CHECK(submissions[0].tasks.size() == 2);  // three runs, two a job
+  CHECK(submissions[0].tasks[0].size() == 2);
+  CHECK(submissions[1].tasks.size() == 3);  // on GPUs, each alone
+  CHECK(submissions[1].resources.gpus == 1);
+  CHECK(grouped(definition, runs, 2, "metascale").size() == 3);  // chunks of two tasks
+  runs[0].parent = resolution.runs.back().config.id;
+  submissions = grouped(definition, runs, 1000, "metascale");
+  REQUIRE(submissions.size() == 3);
+  CHECK(submissions[0].tasks.back()[0] == runs[0].parent);
+  CHECK(submissions[1].parent == runs[0].parent);
+  CHECK(submissions[1].tasks[0][0] == resolution.runs[0].config.id);
+}
+
+TEST_CASE("submissions: what was written reads back, and the newest one of a run counts") {
+  const Folder folder;
+  Submission first{.sweep = "s", .program = "/bin/metascale", .how = SlurmLaunch{}};
+  std::get<SlurmLaunch>(first.how).lines = {"--comment=$(x) 'y'\""};
+  first.job.setup = {"a\tb"};
+  first.tasks = {{"a", "b"}, {"c"}};
+  create_submission(folder.path, first);
+  first.jobs = {"7_0", "7_1"};
+  write_submission(folder.path, first);
+  Submission second = first, unused = first;
+  second.tasks = {{"b"}};
+  second.jobs.clear();
+  create_submission(folder.path, second);
+  create_submission(folder.path, unused);
+  unused.abandoned = true;
+  write_submission(folder.path, unused);
+  CHECK(first.name != second.name);
+  const auto all = read_submissions(folder.path);
+  REQUIRE(all.size() == 3);
+  CHECK(std::get<SlurmLaunch>(all[0].how).lines == std::get<SlurmLaunch>(first.how).lines);
+  CHECK(all[0].job.setup == first.job.setup);
+  const auto tasks = newest_tasks(all);
+  CHECK(tasks.at("a").job() == "7_0");
+  CHECK(tasks.at("c").job() == "7_1");
+  CHECK(tasks.at("b").job().empty());  // it was never told its job
+}
