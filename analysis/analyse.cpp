@@ -44,10 +44,10 @@ Cell make_cell(std::vector<const Run*> runs) {
   return cell;
 }
 
-std::vector<Cell> make_cells(const Collection& collection) {
+std::vector<Cell> make_cells(const Collection& collection, bool of_probes) {
   std::vector<std::vector<const Run*>> groups;
   for (const Run& run : collection.runs) {
-    if (run.state != RunState::done || !run.is_compared()) continue;
+    if (run.state != RunState::done || !run.is_compared() || run.is_probe() != of_probes) continue;
     auto group = std::find_if(groups.begin(), groups.end(), [&](const auto& candidate) {
       const Run& one = *candidate.front();
       return one.arm == run.arm && one.size == run.size && one.length == run.length;
@@ -101,7 +101,8 @@ PairReport compare_pair(const MatchedPair& pair, const Report& report, std::uint
 
 void describe_protocol(Report& report) {
   std::set<std::string> protocols, coverages, splits;
-  for (const Cell& cell : report.cells)
+  // Of the texts; where all ran on probes, of those.
+  for (const Cell& cell : report.cells.empty() ? report.probe_cells : report.cells)
     for (const Run* run : cell.runs) {
       const Evaluation& evaluation = *run->final_evaluation();
       protocols.insert(evaluation.protocol), splits.insert(evaluation.split);
@@ -126,9 +127,10 @@ void describe_protocol(Report& report) {
 
 void add_notes(Report& report) {
   std::map<RunState, int> states;
-  std::int64_t non_finite = 0;
+  std::int64_t non_finite = 0, probes = 0;
   for (const Run& run : report.collection.runs) {
     ++states[run.state];
+    probes += run.is_probe() ? 1 : 0;
     non_finite += run.non_finite_rows;
   }
   if (report.collection.runs.empty())
@@ -144,6 +146,10 @@ void add_notes(Report& report) {
         non_finite,
         non_finite == 1 ? " logged step has a loss that is" : " logged steps have a loss that is",
         " not finite; the curves leave ", non_finite == 1 ? "it" : "them", " out."));
+  if (probes > 0)
+    report.notes.push_back(concat(probes, probes == 1 ? " run is" : " runs are",
+                                  " on probes, not on a text: no comparison of losses, no scaling "
+                                  "law and no claim but (d) uses them."));
   const bool single = std::any_of(report.pairs.begin(), report.pairs.end(), [](const auto& pair) {
     return pair.problem.empty() && pair.result.assumed_seed_noise;
   });
@@ -194,7 +200,7 @@ const Cell* Report::cell(const std::string& arm, const std::string& size,
 std::vector<std::string> Report::lengths() const {
   std::vector<std::pair<double, std::string>> found;
   for (const Run& run : collection.runs) {
-    if (!run.is_compared()) continue;
+    if (!run.is_compared() || run.is_probe()) continue;
     const bool known = std::any_of(found.begin(), found.end(),
                                    [&](const auto& entry) { return entry.second == run.length; });
     if (!known) found.emplace_back(run.number("tokens_planned").value_or(0), run.length);
@@ -209,7 +215,7 @@ std::vector<std::string> Report::lengths() const {
 std::vector<std::string> Report::sizes() const {
   std::map<std::string, double> smallest;
   for (const Run& run : collection.runs) {
-    if (!run.is_compared()) continue;
+    if (!run.is_compared() || run.is_probe()) continue;
     const double count = run.number("parameters").value_or(0);
     const auto [entry, fresh] = smallest.emplace(run.size, count);
     if (!fresh) entry->second = std::min(entry->second, count);
@@ -232,7 +238,8 @@ Report analyse(Collection collection, const ReportOptions& options) {
   report.generated = time_now();
   report.notes = report.collection.notes;
   report.matching = match(report.collection);
-  report.cells = make_cells(report.collection);
+  report.cells = make_cells(report.collection, false);
+  report.probe_cells = make_cells(report.collection, true);
   stage("paired differences");
   for (std::size_t i = 0; i < report.matching.pairs.size(); ++i)
     report.pairs.push_back(compare_pair(report.matching.pairs[i], report, i, options));

@@ -14,7 +14,7 @@ bool same_cell(const Run& a, const Run& b) {
 std::vector<std::vector<const Run*>> seed_groups(const Report& report) {
   std::vector<std::vector<const Run*>> groups;
   for (const Run& run : report.collection.runs) {
-    if (!run.is_compared() || run.trend.size() < 2) continue;
+    if (!run.is_compared() || run.is_probe() || run.trend.size() < 2) continue;
     if (groups.empty() || !same_cell(*groups.back().front(), run)) groups.emplace_back();
     groups.back().push_back(&run);
   }

@@ -283,10 +283,11 @@ std::vector<Claim> judge_claims(const Report& report) {
                   subject, transformer));
   claims.push_back(
       judge_growth(report, {"b", "The relative gain grows with scale"}, subject, transformer));
-  claims.push_back({"c", "Cost is linear and memory constant in context length", Verdict::no_data,
-                    "measurements of time and memory over context lengths"});
-  claims.push_back({"d", "The state tracks what attention of fixed depth cannot", Verdict::no_data,
-                    "state-tracking probes"});
+  claims.push_back(
+      judge_context(report, {"c", "Cost is linear and memory constant in context length"}));
+  claims.push_back(judge_tracking(report,
+                                  {"d", "The state tracks what attention of fixed depth cannot"},
+                                  subject, transformer));
   claims.push_back(judge_growing(report, {"e", "Models grow without being retrained"}));
   claims.push_back(
       judge_short_context(report, {"f", "The gain is there in short context (positions below 128)"},

@@ -189,6 +189,16 @@ void leave_out_superseded(Collection& collection) {
                                       "Runs."));
 }
 
+// What lies in the folder beside the runs; what is damaged there is a note, not an error.
+void read_beside(Collection& collection) {
+  try {
+    collection.context = read_context_costs(collection.folder / "context.json");
+    collection.prices = read_prices(collection.folder);
+  } catch (const Error& error) {
+    collection.notes.push_back(concat(error.what(), ". The report goes without it."));
+  }
+}
+
 }  // namespace
 
 const char* name_of(RunState state) {
@@ -269,9 +279,11 @@ Collection collect(const fs::path& folder, const CollectOptions& options) {
   for (const fs::path& run_folder : folders) {
     Run run = read_run(run_folder, share);
     run.folder = fs::relative(run_folder, folder).generic_string();
+    run.device_use = read_device_use(run_folder);
     if (run.id.empty()) run.id = run_folder.filename().string();
     collection.runs.push_back(std::move(run));
   }
+  read_beside(collection);
   leave_out_superseded(collection);
   settle(collection);
   if (collection.sweep.empty()) collection.sweep = fs::weakly_canonical(folder).filename().string();

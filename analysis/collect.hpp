@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "analysis/context_costs.hpp"
+#include "analysis/device_use.hpp"
 #include "analysis/paired.hpp"
 #include "core/run_file.hpp"
 
@@ -54,11 +56,14 @@ struct Run {
   std::vector<CurvePoint> trunk;        // of a trunk: all steps, for its branches
   std::string parent;                   // the run that it branched from or grew out of; empty: none
   CurvePoint inherited;                 // where it left its parent; step 0: it has none
+  std::optional<DeviceUse> device_use;  // of all its starts, where they were logged
   std::string left_out;                 // why it is not compared though it could be
 
   // Whether it is one of the runs that the sweep compares: neither a trial nor a trunk nor
   // superseded, with an arm.
   bool is_compared() const { return role == "run" && !arm.empty() && left_out.empty(); }
+  // Whether it ran on a task with known answers instead of a text: its loss is no loss on text.
+  bool is_probe() const { return fact("probe_task").has_value(); }
   // The final evaluation on test, or on validation if test was never opened; nullptr: none.
   const Evaluation* final_evaluation() const;
   std::optional<std::string> fact(const std::string& key) const;
@@ -80,6 +85,8 @@ struct Collection {
   std::vector<std::string> arms;   // in the sweep's order; the first is the baseline
   std::vector<Run> runs;           // by arm, parameters, length, seed
   std::vector<std::string> notes;  // what was odd about the folder
+  std::optional<ContextCosts> context;  // of the folder's context.json
+  DevicePrices prices;
 
   std::string baseline() const { return arms.empty() ? "" : arms.front(); }
 };

@@ -50,7 +50,7 @@ struct Cell {
 std::vector<Cell> cells_of(const Collection& collection) {
   std::vector<Cell> cells;
   for (const Run& run : collection.runs) {
-    if (run.state == RunState::unreadable || !run.is_compared()) continue;
+    if (run.state == RunState::unreadable || !run.is_compared() || run.is_probe()) continue;
     auto cell = std::find_if(cells.begin(), cells.end(), [&](const Cell& candidate) {
       return candidate.size == run.size && candidate.length == run.length;
     });

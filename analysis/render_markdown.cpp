@@ -23,12 +23,17 @@ std::string render_markdown(const Report& report) {
   text += section("Comparison", comparison_table(report), "No run is done.");
   if (const Table probes = probes_table(report); !probes.rows.empty())
     text += section("Probes", probes, "") +
-            section("Depth that solves a probe", probe_depths_table(report), "None.");
+            section("Depth that solves a probe", probe_depths_table(report), "None.") +
+            section("Probes: arms compared", probe_differences_table(report),
+                    "No two arms ran on one task.");
   text += section("Paired differences", pairs_table(report), "No two runs are a matched pair.");
   text += section("Scaling", fits_table(report), "No arm has two sizes that are done.");
   if (const Table joint = joint_fits_table(report); !joint.rows.empty())
     text += section("Two arms under one law", joint, "");
   text += section("Equivalent gain", gains_table(report), "None.");
+  if (const Table context = context_exponents_table(report); !context.rows.empty())
+    text += section("Cost against context", context, "");
+  text += section("Device-hours", device_hours_table(report), "The folder holds no run.");
   text += section("Not comparable", not_comparable_table(report), "Nothing was refused.");
   text += section("Runs", runs_table(report), "The folder holds no run.");
   return text;

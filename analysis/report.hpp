@@ -89,7 +89,8 @@ struct Report {
 
   Collection collection;
   Matching matching;
-  std::vector<Cell> cells;
+  std::vector<Cell> cells;        // of runs on texts
+  std::vector<Cell> probe_cells;  // of runs on probes, whose losses are compared with none
   std::vector<PairReport> pairs;
   std::vector<ArmFit> fits;
   std::vector<JointReport> joint_fits;
@@ -105,7 +106,7 @@ struct Report {
   const Cell* cell(const std::string& arm, const std::string& size,
                    const std::string& length) const;
   std::vector<std::string> lengths() const;
-  // Labels of the sizes that have a run with a log, ascending by parameters.
+  // Labels of the sizes that have a run on a text with a log, ascending by parameters.
   std::vector<std::string> sizes() const;
 };
 

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/command.hpp"
+#include "cli/output.hpp"
 #include "core/progress.hpp"
 #include "data/corpus.hpp"
 #include "data/inspect.hpp"
@@ -19,7 +20,7 @@ using nlohmann::json;
 
 struct CorpusVerb {
   CorpusOptions corpus;
-  bool tokens = true;
+  bool tokens = true, json = false;
 };
 struct PrepareVerb {
   PrepareOptions prepare;
@@ -109,9 +110,14 @@ ExitCode run_corpus(const CorpusVerb& verb) {
   if (options.folder.empty()) options.folder = std::filesystem::path("corpora") / options.tier;
   options.progress = [](const std::string& line) { fmt::print(stderr, "{}\n", line); };
   build_corpus(options);
-  if (!verb.tokens) return ExitCode::good;
-  const PrepareOptions prepare{.source = options.folder, .out = options.folder, .threads = 0};
-  print_parts(prepare_with_progress(prepare, *make_tokenizer("bytes")));
+  json words{{"tier", options.tier}, {"folder", options.folder.string()}, {"tokens", nullptr}};
+  if (verb.tokens) {
+    const PrepareOptions prepare{.source = options.folder, .out = options.folder, .threads = 0};
+    const PrepareResult result = prepare_with_progress(prepare, *make_tokenizer("bytes"));
+    words["tokens"] = to_json(result);
+    if (!verb.json) print_parts(result);
+  }
+  if (verb.json) print_json_line(words);
   return ExitCode::good;
 }
 
@@ -204,6 +210,7 @@ void add_data_verbs(CLI::App& app, Action& action) {
   verb->add_option("--out", corpus->corpus.folder, "folder of the corpus [corpora/<tier>]");
   verb->add_option("--cache", corpus->corpus.cache, "folder of downloaded packages");
   verb->add_flag("!--no-tokens", corpus->tokens, "leave out the token files");
+  verb->add_flag("--json", corpus->json, "for machines: one line at the end");
 
   verb = add_verb(*data, action, "prepare", "turn text into token files",
                   "metascale data prepare my.jsonl.zst --out corpora/mine", prepare, run_prepare);

@@ -2,9 +2,13 @@
 #pragma once
 
 #include <chrono>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 
 namespace metascale {
+
+// One line on stdout. A message may hold a path or a log, which need not be UTF-8.
+void print_json_line(const nlohmann::json& document);
 
 // One line on a terminal's stderr that is written over; elsewhere a plain line every ten seconds.
 class StatusLine {

@@ -10,6 +10,7 @@
 
 #include "analysis/report.hpp"
 #include "cli/command.hpp"
+#include "cli/output.hpp"
 #include "cli/plan_table.hpp"
 #include "cli/report_summary.hpp"
 #include "cli/signals.hpp"
@@ -33,6 +34,7 @@ struct SweepVerb {
 struct LogsVerb {
   fs::path run;
   std::int64_t lines = 40;
+  bool json = false;
 };
 
 Ledger ledger_of(const SweepVerb& verb, const Definition& definition) {
@@ -202,7 +204,14 @@ ExitCode run_logs(const LogsVerb& verb) {
         fmt::format("{}: no attempts here; give results/<sweep>/runs/<run>", verb.run.string()),
         ExitCode::usage);
   const fs::path log = *std::max_element(attempts.begin(), attempts.end()) / "out.log";
-  fmt::print("{}\n{}", log.string(), last_lines(log, verb.lines));
+  const std::string text = last_lines(log, verb.lines);
+  if (verb.json)
+    print_json_line({{"log", log.string()},
+                     {"attempt", log.parent_path().filename().string()},
+                     {"attempts", attempts.size()},
+                     {"text", text}});
+  else
+    fmt::print("{}\n{}", log.string(), text);
   return ExitCode::good;
 }
 
@@ -250,6 +259,7 @@ void add_sweep_verbs(CLI::App& app, Action& action) {
                   run_logs);
   verb->add_option("run", logs->run, "run folder")->required();
   verb->add_option("--lines", logs->lines, "how many")->check(CLI::PositiveNumber);
+  verb->add_flag("--json", logs->json, "for machines");
 }
 
 }  // namespace metascale

@@ -3,8 +3,10 @@
 
 #include <filesystem>
 #include <map>
+#include <nlohmann/json.hpp>
 
 #include "cli/command.hpp"
+#include "cli/output.hpp"
 #include "cli/signals.hpp"
 #include "core/communicator.hpp"
 #include "core/journal.hpp"
@@ -15,13 +17,17 @@
 namespace metascale {
 namespace {
 
-struct RunVerb {
+using nlohmann::json;
+
+struct RepairVerb {
   std::filesystem::path folder;
+  bool json = false;
 };
 
 struct TrainVerb {
   std::filesystem::path folder;
   double rank_timeout = default_rank_timeout;  // seconds
+  bool json = false;
 };
 
 // Accuracy at the answers of each tested length.
@@ -44,6 +50,28 @@ std::string words_of(const Evaluation& row) {
                      row.split, row.loss(), row.bits_per_byte(), row.protocol, row.coverage);
 }
 
+// How a run ended, and what it reached. Numbers that are not finite become null.
+json ending_of(const RunConfig& config, const RunLog& log, ExitCode code) {
+  json words{{"run", config.id},
+             {"state", code == ExitCode::good ? "done" : "saved"},
+             {"exit_code", int(code)},
+             {"steps", config.training.steps},
+             {"step", nullptr},
+             {"loss", nullptr},
+             {"final", nullptr}};
+  if (!log.steps.empty()) {
+    words["step"] = log.steps.back().step;
+    words["loss"] = log.steps.back().loss;
+  }
+  for (const Evaluation& row : log.evaluations)
+    if (row.is_final)
+      words["final"] = {{"split", row.split},
+                        {"protocol", row.protocol},
+                        {"nats_per_token", row.loss()},
+                        {"bits_per_byte", row.bits_per_byte()}};
+  return words;
+}
+
 ExitCode train_and_show(const TrainVerb& verb, const RunConfig& config, Communicator& ranks) {
   Progress progress;
   const int bar = progress.add(config.id);
@@ -60,6 +88,7 @@ ExitCode train_and_show(const TrainVerb& verb, const RunConfig& config, Communic
     progress.finish(bar, "done");
   else
     progress.finish(bar, "saved: start it again to go on", BarEnd::early);
+  if (verb.json) print_json_line(ending_of(config, read_run_folder(verb.folder), code));
   return code;
 }
 
@@ -77,6 +106,11 @@ ExitCode run_train(const TrainVerb& verb) {
     if (ranks->rank() == 0) return train_and_show(verb, config, *ranks);
     return train(verb.folder, {.stop = stop_request}, *ranks);
   } catch (const Error& error) {
+    if (verb.json && ranks->rank() == 0)
+      print_json_line({{"run", config.id},
+                       {"state", "failed"},
+                       {"exit_code", int(error.code)},
+                       {"error", error.what()}});
     end_all(error.what(), error.code);
     throw;
   } catch (const std::exception& error) {
@@ -85,7 +119,7 @@ ExitCode run_train(const TrainVerb& verb) {
   }
 }
 
-ExitCode run_repair(const RunVerb& verb) {
+ExitCode run_repair(const RepairVerb& verb) {
   namespace fs = std::filesystem;
   std::vector<fs::path> runs;
   if (fs::exists(verb.folder / "journal.jsonl")) runs.push_back(verb.folder);
@@ -96,9 +130,15 @@ ExitCode run_repair(const RunVerb& verb) {
     throw Error(
         fmt::format("{}: neither a run folder nor a sweep's folder of runs", verb.folder.string()),
         ExitCode::usage);
-  for (const auto& run : runs)
-    fmt::print("{}: {}\n", run.filename().string(),
-               repair_run_folder(run) ? "run.h5 written anew from the journal" : "good");
+  json rows = json::array();
+  for (const auto& run : runs) {
+    const bool repaired = repair_run_folder(run);
+    rows.push_back({{"run", run.filename().string()}, {"repaired", repaired}});
+    if (!verb.json)
+      fmt::print("{}: {}\n", run.filename().string(),
+                 repaired ? "run.h5 written anew from the journal" : "good");
+  }
+  if (verb.json) print_json_line({{"runs", rows}});
   return ExitCode::good;
 }
 
@@ -106,7 +146,7 @@ ExitCode run_repair(const RunVerb& verb) {
 
 void add_train_verbs(CLI::App& app, Action& action) {
   const auto train = std::make_shared<TrainVerb>();
-  const auto repair = std::make_shared<RunVerb>();
+  const auto repair = std::make_shared<RepairVerb>();
   CLI::App* verb = add_verb(
       app, action, "train", "train one run (what launchers start), on the ranks of mpirun or srun",
       "metascale train results/quick/runs/rwkv7-36k-400ktokens-s1-0123abcd", train, run_train);
@@ -115,10 +155,11 @@ void add_train_verbs(CLI::App& app, Action& action) {
                    "seconds without an answer after which a rank is lost")
       ->check(CLI::Range(0.5, 86400.0))
       ->capture_default_str();
-  add_verb(app, action, "repair", "rebuild run.h5 from the journal where they do not agree",
-           "metascale repair results/quick", repair, run_repair)
-      ->add_option("folder", repair->folder, "run folder, or folder of a sweep")
-      ->required();
+  verb->add_flag("--json", train->json, "for machines: one line at the end, of rank 0");
+  verb = add_verb(app, action, "repair", "rebuild run.h5 from the journal where they do not agree",
+                  "metascale repair results/quick", repair, run_repair);
+  verb->add_option("folder", repair->folder, "run folder, or folder of a sweep")->required();
+  verb->add_flag("--json", repair->json, "for machines");
 }
 
 }  // namespace metascale

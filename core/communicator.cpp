@@ -44,6 +44,7 @@ std::string broadcast_text(Communicator& ranks, const std::string& text, int roo
   const bool sends = ranks.rank() == root;
   const auto bytes = std::size_t(greatest(ranks, sends ? std::int64_t(text.size()) : 0));
   std::vector<std::int32_t> words((bytes + 3) / 4);
+  if (bytes == 0) return {};  // on every rank
   if (sends) std::memcpy(words.data(), text.data(), bytes);
   ranks.broadcast(
       {.data = words.data(), .shape = {std::int64_t(words.size())}, .dtype = Dtype::i32}, root);

@@ -231,7 +231,7 @@ void TokenFile::open_info(const Foreign& foreign) {
 void TokenFile::read(std::int64_t first, std::int64_t count, std::int32_t* out) const {
   if (count == 0) return;
   if (first < 0 || count < 0 || first > tokens_ || count > tokens_ - first)
-    throw Error(concat("tokens ", first, " to ", first + count, " of ", path_.string(),
+    throw Error(concat(count, " tokens from ", first, " on of ", path_.string(),
                        " were asked for, but it has ", tokens_));
   const std::int64_t limit = info_.vocabulary > 0
                                  ? info_.vocabulary

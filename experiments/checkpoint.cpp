@@ -108,6 +108,7 @@ json json_of(const TrainingState& state) {
           {"threads", state.threads},
           {"micro_batch", state.micro_batch},
           {"ranks", state.ranks},
+          {"processor", state.processor},
           {"data_fingerprint", state.data_fingerprint}};
 }
 
@@ -118,6 +119,7 @@ TrainingState state_of_json(const json& document) {
                       .threads = document.at("threads"),
                       .micro_batch = document.at("micro_batch"),
                       .ranks = document.value("ranks", std::int64_t(1)),  // none in older ones
+                      .processor = document.value("processor", std::string()),
                       .data_fingerprint = document.at("data_fingerprint")};
   if (!parse_hex(document.at("digest").get<std::string>(), 16, state.digest))
     throw Error("its digest is not hexadecimal", ExitCode::bad_input);

@@ -89,9 +89,12 @@ void Recorder::event(const std::string& kind, std::int64_t step, const std::stri
   log_.events.push_back(event);
 }
 
-void Recorder::set_fact(const std::string& key, const std::string& value) {
+void Recorder::set_facts(const std::map<std::string, std::string>& facts) {
   if (!journal_) return;
-  log_.facts[key] = value;
+  auto all = log_.facts;
+  for (const auto& [key, value] : facts) all[key] = value;
+  if (all == log_.facts) return;
+  log_.facts = std::move(all);
   journal_->header(log_);
 }
 

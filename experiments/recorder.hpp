@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 
@@ -26,7 +27,8 @@ class Recorder {
   void append(const StepRow& row);
   void append(const Evaluation& evaluation);  // its segments go to a file of their own, first
   void event(const std::string& kind, std::int64_t step, const std::string& message);
-  void set_fact(const std::string& key, const std::string& value);
+  void set_facts(const std::map<std::string, std::string>& facts);
+  void set_fact(const std::string& key, const std::string& value) { set_facts({{key, value}}); }
 
   void sync();      // what was appended so far survives a crash
   void snapshot();  // writes run.h5

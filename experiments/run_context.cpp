@@ -13,6 +13,7 @@
 #include "experiments/precision.hpp"
 #include "experiments/schedule.hpp"
 #include "kernels/gpu_ranks.hpp"
+#include "kernels/instructions.hpp"
 
 namespace metascale {
 namespace {
@@ -77,6 +78,7 @@ RunContext::RunContext(const RunConfig& config, const std::optional<TrainingStat
     queue_.device = Device::cuda;
     queue_.cuda = gpu_->queue();
   }
+  state.processor = gpu_ ? gpu_->info().name : cpu_instructions();
   choose_micro_batch(start);
   queue_.cpu.threads = int(state.threads);
   const ProgramOptions options{.rows = state.micro_batch,
@@ -114,6 +116,19 @@ void RunContext::fetch_parameters() {
   for (const auto arena : {&ParameterMemory::values, &ParameterMemory::m, &ParameterMemory::v})
     copy_to_host(queue_, ((*host_memory_).*arena).data(), ((*memory_).*arena).data(),
                  ((*memory_).*arena).bytes());
+}
+
+Usage RunContext::usage() {
+  const double joules = gpu_ ? gpu_->joules().value_or(std::nan("")) : std::nan("");
+  std::size_t bytes = peak_resident_bytes();
+  if (gpu_) {
+    const GpuMemory memory = gpu_->memory();
+    bytes = memory.total_bytes - memory.free_bytes;  // all of it is taken before the first step
+  }
+  double sum[] = {joules};  // NaN if one rank's is
+  ranks_.all_reduce({.data = sum, .shape = {1}, .dtype = Dtype::f64}, Reduction::sum);
+  ranks_.wait();
+  return {.peak_bytes = greatest(ranks_, std::int64_t(bytes)), .joules = sum[0]};
 }
 
 void RunContext::parameters_changed() {
@@ -239,6 +254,7 @@ std::map<std::string, std::string> RunContext::facts() const {
       {"data_name", config_.data.name},
       {"data_digest", state.data_fingerprint},
       {"device", gpu_ ? gpu_->info().name : "cpu"},
+      {"processor", state.processor},
       {"attention", gpu_ ? gpu_->attention() : "own"},
       {"threads", number(state.threads)},
       {"micro_batch", number(state.micro_batch)},

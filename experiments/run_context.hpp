@@ -14,6 +14,7 @@
 #include "experiments/optimizer.hpp"
 #include "experiments/program.hpp"
 #include "experiments/run_data.hpp"
+#include "experiments/usage.hpp"
 #include "kernels/gpu.hpp"
 
 namespace metascale {
@@ -41,6 +42,9 @@ class RunContext {
   ParameterMemory& memory() { return host_memory_ ? *host_memory_ : *memory_; }
   void fetch_parameters();
   void parameters_changed();
+
+  // Of this machine so far. Called by all ranks.
+  Usage usage();
 
   // What is logged once: parameters, FLOPs, digests, what pairs must agree on.
   std::map<std::string, std::string> facts() const;

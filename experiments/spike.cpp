@@ -33,7 +33,7 @@ std::string SpikeDetector::memory() const {
 
 void SpikeDetector::remember(const std::string& memory) {
   std::vector<double> losses(memory.size() / sizeof(double));
-  std::memcpy(losses.data(), memory.data(), losses.size() * sizeof(double));
+  if (!losses.empty()) std::memcpy(losses.data(), memory.data(), losses.size() * sizeof(double));
   losses_.assign(losses.begin(), losses.end());
 }
 

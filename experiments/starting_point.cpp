@@ -17,6 +17,7 @@ TrainingState with_machine_of(TrainingState state, const TrainingState& here) {
   state.threads = here.threads;
   state.micro_batch = here.micro_batch;
   state.ranks = here.ranks;
+  state.processor = here.processor;
   return state;
 }
 

@@ -94,19 +94,35 @@ class Training {
     const StartingPoint point = load_start(context_, config_, folder_, start_, ranks_);
     note(point.kind, point.message);
     if (start_ && start_->ranks != context_.state.ranks) mark_other_ranks();
+    if (start_ && !start_->processor.empty() && start_->processor != context_.state.processor)
+      mark("processor_changed", fmt::format("{} -> {} after step {}; last bits may differ",
+                                            start_->processor, context_.state.processor, start_->step));
+    facts_before_ = recorder_.log().facts;
+    used_before_ = context_.usage();
+    log_usage();
     restart_spikes();
     recorder_.snapshot();
   }
 
   // Sums are rounded otherwise from here on: whoever compares bits must see why.
   void mark_other_ranks() {
-    const std::string what = fmt::format(
-        "{} -> {} ranks, micro-batch {} -> {} after step {}", start_->ranks, context_.state.ranks,
-        start_->micro_batch, context_.state.micro_batch, start_->step);
-    note("ranks_changed", what);
+    mark("ranks_changed", fmt::format("{} -> {} ranks, micro-batch {} -> {} after step {}",
+                                      start_->ranks, context_.state.ranks, start_->micro_batch,
+                                      context_.state.micro_batch, start_->step));
+  }
+
+  // An event, and a fact that grows with every such event of the run.
+  void mark(const std::string& kind, const std::string& what) {
+    note(kind, what);
     const auto& facts = recorder_.log().facts;
-    const auto before = facts.find("ranks_changed");
-    recorder_.set_fact("ranks_changed", before == facts.end() ? what : before->second + "; " + what);
+    const auto before = facts.find(kind);
+    recorder_.set_fact(kind, before == facts.end() ? what : before->second + "; " + what);
+  }
+
+  // At every checkpoint, so that of a run that is killed only what came after its last one is missing.
+  void log_usage() {
+    recorder_.set_facts(
+        usage_facts(facts_before_, recorder_.attempt() == 1, used_before_, context_.usage()));
   }
 
   void restart_spikes() {
@@ -148,7 +164,7 @@ class Training {
     note("spike", what);
     switch (config_.training.spike.action) {
       case OnSpike::ignore: return;
-      case OnSpike::stop: give_up(what + "; lower training.learning_rate, or set policy.spike: skip");
+      case OnSpike::stop: give_up(what + "; lower training.learning_rate, or set policy.spike.action: skip");
       case OnSpike::skip: return note("skip", fmt::format("step {} updates nothing", row.step));
       case OnSpike::roll_back: return roll_back(row, what);
     }
@@ -228,6 +244,7 @@ class Training {
     ranks_.barrier();
     ranks_.wait();
     saved_step_ = context_.state.step;
+    log_usage();
     note("checkpoint", "");
     recorder_.sync();
     recorder_.snapshot();
@@ -258,6 +275,7 @@ class Training {
     save();
     if (const std::string split = final_split(config_); !split.empty())
       if (!has_final_evaluation() && !evaluate(split, true)) return stop(stop_request());
+    log_usage();
     note("done", "");
     recorder_.sync();
     recorder_.snapshot();
@@ -302,6 +320,8 @@ class Training {
   std::int64_t saved_step_ = -1;                       // of the newest checkpoint
   std::int64_t rolled_back_to_ = -1, roll_backs_ = 0;  // the last step gone back to, and how often
   StepRow last_;
+  std::map<std::string, std::string> facts_before_;  // when this attempt began
+  Usage used_before_;
   Clock::time_point last_beat_, renewed_ = Clock::now();
 };
 

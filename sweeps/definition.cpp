@@ -11,7 +11,7 @@ namespace {
 
 constexpr Named<Device> device_names[] = {{"cpu", Device::cpu}, {"cuda", Device::cuda}};
 
-// auto is the CPU: the CUDA backend does not train yet.
+// auto is the CPU on every machine: a sweep planned on one without a GPU must give the same runs.
 Device read_device(const YamlNode& node) {
   return read_string(node) == "auto" ? Device::cpu : read_choice(node, device_names);
 }

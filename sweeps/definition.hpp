@@ -218,6 +218,8 @@ struct PolicyDefinition {
   OnFailure on_failure = OnFailure::keep_going;
   std::int64_t retries = 1;
   NonFinite non_finite = NonFinite::stop;
+  SpikeConfig spike;
+  RollBackConfig roll_back;
   Place place;
 };
 

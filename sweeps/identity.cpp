@@ -65,6 +65,16 @@ void add_model(Text& text, const ModelConfig& model) {
   }
 }
 
+// What is done about losses that are numbers, where it changes the updates.
+void add_spike(Text& text, const SpikeConfig& spike, const RollBackConfig& roll_back) {
+  if (spike.action != OnSpike::skip && spike.action != OnSpike::roll_back) return;
+  text.add("spike.action", name_of(spike.action));
+  text.add("spike.factor", spike.factor);
+  text.add("spike.window", spike.window);
+  if (spike.action == OnSpike::roll_back)
+    text.add("roll_back.skip_batches", roll_back.skip_batches);
+}
+
 void add_training(Text& text, const TrainingConfig& training, Role role) {
   // A trunk never decays: how far it goes changes none of its steps, and it grows with its sweep.
   if (role != Role::trunk) text.add("training.steps", training.steps);
@@ -75,6 +85,7 @@ void add_training(Text& text, const TrainingConfig& training, Role role) {
   text.add("schedule.warmup_steps", training.schedule.warmup_steps);
   text.add("schedule.decay_steps", training.schedule.decay_steps);
   if (training.schedule.first_step) text.add("schedule.first_step", training.schedule.first_step);
+  add_spike(text, training.spike, training.roll_back);
   const OptimizerConfig& optimizer = training.optimizer;
   text.add("optimizer.learning_rate", optimizer.learning_rate);
   text.add("optimizer.final_learning_rate", optimizer.final_learning_rate);

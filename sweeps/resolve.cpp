@@ -41,8 +41,6 @@ void refuse_what_is_not_built(const Definition& definition) {
     refuse(definition.log.place, "a log of every other step", "write every: 1 step");
   if (definition.data.config.reset_at_documents)
     refuse(definition.data.place, "reset_at_documents: true", "write false");
-  if (definition.policy.non_finite == NonFinite::roll_back)
-    refuse(definition.policy.place, "non_finite: roll_back", "write stop or skip");
   const auto& fits = definition.analysis.fits;
   if (std::find(fits.begin(), fits.end(), FitKind::isoflop) != fits.end())
     refuse(definition.analysis.place, "isoflop fits in a report",

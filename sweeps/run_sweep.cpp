@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kernels/gpu.hpp"
+
 namespace metascale {
 namespace {
 
@@ -42,11 +44,12 @@ ExecutorOptions executor_options(const Definition& definition, const RunSweepOpt
   if (!local)
     throw error_at(definition.launch.place, "this sweep is for a batch system",
                    "start it with metascale submit, or write launch: {local: {slots: auto}}");
-  if (definition.device != Device::cpu)
-    throw error_at(definition.place, "device: cuda: training on a GPU is not built yet",
-                   "write device: auto");
+  if (definition.device == Device::cuda && !cuda::is_linked())
+    throw error_at(definition.place, "device: cuda: this program was built without CUDA",
+                   "write device: auto, or build with: cmake --preset cuda");
   ExecutorOptions executor = options.executor;
   if (!executor.slots) executor.slots = local->slots;
+  if (!executor.slots && definition.device == Device::cuda) executor.slots = 1;  // one run a GPU
   if (!executor.threads) executor.threads = local->threads;
   const SlotPlan plan = plan_slots(available_cores(), executor.slots, executor.threads, runs);
   executor.slots = std::int64_t(plan.slots.size()), executor.threads = plan.threads;

@@ -19,7 +19,8 @@ bool within(double a, double b) { return std::abs(a / b - 1) <= alike; }
 // Same arm or architecture, the same documents scored, as large and as costly.
 const Run* from_scratch(const Report& report, const Run& grown) {
   for (const Run& run : report.collection.runs) {
-    if (run.state != RunState::done || run.role != "run" || is_grown(run)) continue;
+    if (run.state != RunState::done || run.role != "run" || is_grown(run) || run.is_probe())
+      continue;
     if (run.architecture != grown.architecture || run.seed != grown.seed) continue;
     if (run.final_evaluation()->digest != grown.final_evaluation()->digest) continue;
     if (within(run.number("parameters").value_or(NAN), grown.number("parameters").value_or(NAN)) &&
@@ -35,7 +36,9 @@ Claim judge_growing(const Report& report, Claim claim) {
   claim.would_decide = "grown runs beside runs from scratch at equal total compute";
   int as_good = 0, worse = 0, pairs = 0;
   for (const Run& grown : report.collection.runs) {
-    if (grown.state != RunState::done || grown.role != "run" || !is_grown(grown)) continue;
+    if (grown.state != RunState::done || grown.role != "run" || !is_grown(grown) ||
+        grown.is_probe())
+      continue;
     const Run* scratch = from_scratch(report, grown);
     if (scratch == nullptr) continue;
     try {

@@ -34,6 +34,9 @@ void refuse_subsets(const Report& report, Claim& claim);
 
 Claim judge_efficiency(const Report& report, Claim claim, const std::string& subject,
                        const std::string& other);
+Claim judge_context(const Report& report, Claim claim);
+Claim judge_tracking(const Report& report, Claim claim, const std::string& subject,
+                     const std::string& other);
 Claim judge_growing(const Report& report, Claim claim);
 
 }  // namespace metascale

@@ -99,10 +99,13 @@ std::string summary_section(const Report& report) {
 
 std::string probes_of(const Report& report) {
   const Table table = probes_table(report);
-  return table.rows.empty() ? "" : to_html(table) + to_html(probe_depths_table(report));
+  return table.rows.empty() ? ""
+                            : to_html(table) + to_html(probe_depths_table(report)) +
+                                  to_html(probe_differences_table(report));
 }
 
 std::string comparison_section(const Report& report) {
+  if (report.cells.empty() && !report.probe_cells.empty()) return probes_of(report);
   if (report.cells.empty()) return "<p class=\"empty\">No run is done yet.</p>\n";
   std::string controls;
   if (report.lengths().size() > 1)
@@ -229,7 +232,30 @@ std::string lineage_section(const Report& report) {
   return table_or(lineage_table(report), "No run of this folder branched off or grew.");
 }
 
+std::string context_section(const Report& report) {
+  const Table exponents = context_exponents_table(report);
+  if (exponents.rows.empty())
+    return "<p class=\"empty\">Not measured: context.json of <code>metascale bench context "
+           "--json</code> in the results folder is shown here.</p>\n";
+  return "<figure><div class=\"controls\">" +
+         choice("context-quantity", "Cost",
+                {{"training_seconds", "training, seconds per token"},
+                 {"training_bytes", "training, bytes per token"},
+                 {"generation_seconds", "generation, seconds per token"},
+                 {"generation_bytes", "generation, bytes carried"}}) +
+         "</div>" +
+         chart("chart-context",
+               "Cost of a token against context; the tables below hold the "
+               "numbers") +
+         "<figcaption>Cost of one token against the length of its context, on logarithmic axes: "
+         "flat is linear cost of a text and constant memory." +
+         source_of("context_costs", "table below") + "</figcaption></figure>\n" +
+         to_html(exponents) + to_html(context_costs_table(report));
+}
+
 std::string speed_section(const Report& report) {
+  if (report.cells.empty() && !report.probe_cells.empty())
+    return to_html(speed_table(report)) + to_html(device_hours_table(report));
   if (report.cells.empty()) return "<p class=\"empty\">No run is done yet.</p>\n";
   return "<figure><div class=\"controls\">" +
          (report.lengths().size() > 1
@@ -240,7 +266,7 @@ std::string speed_section(const Report& report) {
          "<figcaption>Median over steps, mean over seeds. Arms are comparable only on one device "
          "with as many threads." +
          source_of("speed", "table below") + "</figcaption></figure>\n" +
-         to_html(speed_table(report));
+         to_html(speed_table(report)) + to_html(device_hours_table(report));
 }
 
 std::string runs_section(const Report& report) {
@@ -288,6 +314,7 @@ constexpr Section sections[] = {
     {"gains", "Gain", "Equivalent gain", gains_section},
     {"lineage", "Lineage", "Lineage", lineage_section},
     {"speed", "Cost", "Speed, memory, energy", speed_section},
+    {"context", "Context", "Cost against context", context_section},
     {"runs", "Runs", "Runs", runs_section},
     {"not-comparable", "Not comparable", "Not comparable", refused_section},
     {"environment", "Environment", "Environment", environment_section},

@@ -9,6 +9,7 @@
 #include "analysis/render_json.hpp"
 #include "analysis/support/text.hpp"
 #include "analysis/tables.hpp"
+#include "core/error.hpp"
 
 namespace metascale {
 namespace {
@@ -116,6 +117,29 @@ Json gains_json(const Report& report) {
   return list;
 }
 
+// Curves of the measured architectures; an arm's colour where one is of that architecture.
+Json context_json(const Report& report) {
+  Json list = Json::array();
+  if (!report.collection.context) return list;
+  for (const ContextModel& model : report.collection.context->models) {
+    std::string arm;
+    for (const Run& run : report.collection.runs)
+      if (arm.empty() && run.architecture == model.architecture) arm = run.arm;
+    Json entry{{"architecture", model.architecture}, {"arm", arm}};
+    for (const char* phase : {"training", "generation"}) {
+      Json seconds = Json::array(), bytes = Json::array();
+      for (const ContextPoint& point : model.curve(phase)) {
+        seconds.push_back({{"x", point.tokens}, {"y", number(point.seconds)}});
+        bytes.push_back({{"x", point.tokens}, {"y", number(point.bytes)}});
+      }
+      entry[concat(phase, "_seconds")] = std::move(seconds);
+      entry[concat(phase, "_bytes")] = std::move(bytes);
+    }
+    list.push_back(std::move(entry));
+  }
+  return list;
+}
+
 }  // namespace
 
 std::string render_page_data(const Report& report) {
@@ -129,6 +153,7 @@ std::string render_page_data(const Report& report) {
   json["runs"] = runs_json(report);
   json["bands"] = bands_json(report);
   json["gains"] = gains_json(report);
+  json["context"] = context_json(report);
   for (const ArmFit& entry : report.fits)
     if (entry.length != "all") json["fits"].push_back(chart_fit(entry));
   json["published"] = Json::array();

@@ -130,3 +130,27 @@ const drawResiduals = make("chart-residuals", canvas => new Chart(canvas, {
   },
 }));
 redrawOn(["fits-x", "fits-length", "fits-log"], drawResiduals);
+
+// Cost of a token against the length of its context, per architecture.
+const contextPaints = ["#7a5195", "#2f7f86", "#b5651d", "#5b7a2a", "#a23b52"];
+const contextSets = () => data.context.map((model, i) => {
+  const paint = model.arm ? colour(model.arm) : contextPaints[i % contextPaints.length];
+  return {label: model.architecture, data: model[option("context-quantity", "training_seconds")].filter(point => point.y > 0),
+          borderColor: paint, backgroundColor: paint, pointStyle: shapes[i % shapes.length], pointRadius: 4.5, pointHoverRadius: 8, borderWidth: 2};
+}).filter(set => set.data.length);
+const drawContext = make("chart-context", canvas => {
+  const unit = option("context-quantity", "training_seconds").endsWith("seconds") ? "seconds" : "bytes";
+  return new Chart(canvas, {
+    type: "line",
+    data: {datasets: contextSets()},
+    options: {
+      maintainAspectRatio: false, animation: false, parsing: false,
+      scales: {x: axis("Context, tokens", true, logTick), y: axis(`Cost of a token, ${unit}`, true, value => value >= 1 ? logTick(value) : logTick(value * 1e9) && value.toExponential())},
+      plugins: {
+        legend: {position: "top", align: "start", labels: {usePointStyle: true, color: style("--ink"), boxHeight: 8, padding: 16}},
+        tooltip: {...tooltip(), callbacks: {label: item => ` ${item.dataset.label}: ${item.parsed.y.toPrecision(3)} ${unit} at ${item.parsed.x} tokens`}},
+      },
+    },
+  });
+});
+redrawOn(["context-quantity"], drawContext);

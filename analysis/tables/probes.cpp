@@ -5,6 +5,7 @@
 #include <set>
 #include <tuple>
 
+#include "analysis/probes.hpp"
 #include "analysis/support/text.hpp"
 #include "analysis/tables.hpp"
 
@@ -12,27 +13,6 @@ namespace metascale {
 namespace {
 
 constexpr double solved_share = 0.9;  // [Merrill et al. 2024]
-
-// One run at one tested length.
-struct Accuracy {
-  double answers = 0;    // share of the answers that are right
-  double sequences = 0;  // share of the examples without a mistake
-};
-
-std::map<std::int64_t, Accuracy> accuracies(const Evaluation& evaluation) {
-  std::map<std::int64_t, ProbeRow> sums;
-  for (const ProbeRow& row : evaluation.probes) {
-    ProbeRow& sum = sums[row.length];
-    sum.scored += row.scored, sum.correct += row.correct;
-    sum.examples = row.examples, sum.solved = row.solved;  // of the last bin: of all answers
-  }
-  std::map<std::int64_t, Accuracy> found;
-  for (const auto& [length, sum] : sums)
-    if (sum.scored > 0 && sum.examples > 0)
-      found[length] = {double(sum.correct) / double(sum.scored),
-                       double(sum.solved) / double(sum.examples)};
-  return found;
-}
 
 struct Spread {
   double mean = 0, least = std::numeric_limits<double>::infinity(), most = 0;
@@ -48,6 +28,12 @@ Spread spread_of(const std::vector<Accuracy>& runs, double Accuracy::*share) {
 }
 
 TableCell share_cell(double share) { return {fixed(100 * share, 1) + " %", exact(share), "", ""}; }
+
+TableCell share_cell(const Share& share) {
+  return {fixed(100 * share.value, 1) + " % " +
+              (share.interval.known() ? interval_text(share.interval, 1, 100) : "(one seed)"),
+          exact(share.value), "", ""};
+}
 
 }  // namespace
 
@@ -68,10 +54,10 @@ Table probes_table(const Report& report) {
                {"seeds", "Seeds"},
                {.key = "runs", .title = "Runs", .numeric = false, .files_only = true}},
               {}};
-  for (const Cell& cell : report.cells) {
+  for (const Cell& cell : report.probe_cells) {
     std::map<std::int64_t, std::vector<Accuracy>> by_length;
     for (const Run* run : cell.runs)
-      for (const auto& [length, accuracy] : accuracies(*run->final_evaluation()))
+      for (const auto& [length, accuracy] : accuracies(*run))
         by_length[length].push_back(accuracy);
     const Run& one = *cell.runs.front();
     for (const auto& [length, runs] : by_length) {
@@ -104,13 +90,13 @@ Table probe_depths_table(const Report& report) {
     std::set<int> tried, solved;
   };
   std::map<std::tuple<std::string, int, std::string>, Depths> rows;  // of task, length, arm
-  for (const Cell& cell : report.cells) {
+  for (const Cell& cell : report.probe_cells) {
     const Run& one = *cell.runs.front();
     const auto layers = one.number("layers"), context = one.number("context");
     if (!one.fact("probe") || !layers || !context) continue;
     std::vector<Accuracy> runs;
     for (const Run* run : cell.runs) {
-      const auto found = accuracies(*run->final_evaluation());
+      const auto found = accuracies(*run);
       if (const auto at = found.find(std::int64_t(*context)); at != found.end())
         runs.push_back(at->second);
     }
@@ -142,6 +128,47 @@ Table probe_depths_table(const Report& report) {
                                                 : TableCell{std::to_string(*depths.solved.begin())},
                           {tried}});
   }
+  return table;
+}
+
+// Every arm against every one before it, on the examples that both were tested on.
+Table probe_differences_table(const Report& report) {
+  Table table{"probe_differences",
+              "Probes: right answers of two arms on the same examples, with intervals over seeds; "
+              "the difference is paired by seed",
+              {{"task", "Task", false},
+               {"size", "Size", false},
+               {"arm", "Arm", false},
+               {"against", "Against", false},
+               {"trained_length", "Trained at, tokens"},
+               {"tested_length", "Tested at, tokens"},
+               {"accuracy", "Right answers"},
+               {"against_accuracy", "Of the other"},
+               {"difference", "Difference"},
+               {.key = "low", .title = "Low", .files_only = true},
+               {.key = "high", .title = "High", .files_only = true},
+               {"seeds", "Seeds"},
+               {.key = "runs", .title = "Runs", .numeric = false, .files_only = true}},
+              {}};
+  const std::vector<std::string>& arms = report.collection.arms;
+  for (std::size_t other = 0; other < arms.size(); ++other)
+    for (std::size_t subject = other + 1; subject < arms.size(); ++subject)
+      for (const ProbeDifference& entry : probe_differences(report, arms[subject], arms[other])) {
+        const Interval& interval = entry.difference.interval;
+        table.rows.push_back({{entry.task},
+                              {entry.size},
+                              {entry.subject},
+                              {entry.other},
+                              {std::to_string(entry.trained)},
+                              {std::to_string(entry.tested)},
+                              share_cell(entry.subject_accuracy),
+                              share_cell(entry.other_accuracy),
+                              share_cell(entry.difference),
+                              {exact(interval.low)},
+                              {exact(interval.high)},
+                              {std::to_string(entry.seeds)},
+                              {run_list(entry.runs)}});
+      }
   return table;
 }
 

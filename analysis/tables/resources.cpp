@@ -50,7 +50,8 @@ Table speed_table(const Report& report) {
                {"joules_per_token", "Energy, J/token"},
                {.key = "runs", .title = "Runs", .numeric = false, .files_only = true}},
               {}};
-  for (const Cell& cell : report.cells) {
+  for (const std::vector<Cell>* cells : {&report.cells, &report.probe_cells})
+  for (const Cell& cell : *cells) {
     const Run& one = *cell.runs.front();
     const double speed = cell.tokens_per_second * cell.flops_per_token;
     const double mfu = speed / mean_fact(cell, "peak_flops_per_second");

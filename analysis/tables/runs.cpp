@@ -149,8 +149,13 @@ std::vector<Table> all_tables(const Report& report) {
       runs_table(report),        not_comparable_table(report), environment_table(report),
       evaluations_table(report), published_table(report),      curves_table(report)};
   if (Table probes = probes_table(report); !probes.rows.empty())
-    for (Table table : {std::move(probes), probe_depths_table(report)})
+    for (Table table :
+         {std::move(probes), probe_depths_table(report), probe_differences_table(report)})
       tables.push_back(std::move(table));
+  if (Table context = context_exponents_table(report); !context.rows.empty())
+    for (Table table : {std::move(context), context_costs_table(report)})
+      tables.push_back(std::move(table));
+  tables.push_back(device_hours_table(report));
   return tables;
 }
 

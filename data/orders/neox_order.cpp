@@ -31,9 +31,15 @@ void NumpyShuffle::shuffle(std::vector<std::uint32_t>& values) {
 }
 
 NeoxOrder::NeoxOrder(const TokenFile& file, std::uint64_t seed, std::int64_t context,
-                     std::int64_t samples)
+                     std::int64_t samples, std::int64_t first, std::int64_t end)
     : file_(file), context_(context) {
-  const std::int64_t tokens = file.tokens(), sequences = file.sequences();
+  if (end < 0) end = file.sequences();
+  if (first < 0 || first > end || end > file.sequences())
+    throw Error(concat(file.path().string(), ": the order neox was asked for documents ", first, " to ", end,
+                       " of ", file.sequences()),
+                ExitCode::bad_input);
+  const std::int64_t tokens = file.sequence_begin(end) - file.sequence_begin(first);
+  const std::int64_t sequences = end - first;
   if (tokens < 2 || samples < 1)
     throw Error(
         concat(file.path().string(), ": the order neox takes two tokens and one sample, not ",
@@ -48,7 +54,7 @@ NeoxOrder::NeoxOrder(const TokenFile& file, std::uint64_t seed, std::int64_t con
                        " that GPT-NeoX can number; use permuted"),
                 ExitCode::usage);
   for (std::int64_t epoch = 0; epoch < epochs; ++epoch)
-    for (std::int64_t sequence = 0; sequence < sequences; ++sequence)
+    for (std::int64_t sequence = first; sequence < end; ++sequence)
       documents_.push_back(std::uint32_t(sequence));
   NumpyShuffle generator(seed);
   generator.shuffle(documents_);

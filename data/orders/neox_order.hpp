@@ -24,7 +24,9 @@ class NumpyShuffle {
 class NeoxOrder final : public SampleOrder {
  public:
   // 4 bytes are kept for each document and epoch, 12 for each sample.
-  NeoxOrder(const TokenFile& file, std::uint64_t seed, std::int64_t context, std::int64_t samples);
+  // Of the sequences [first, end) alone, as GPT-NeoX splits one file; end < 0: to the last.
+  NeoxOrder(const TokenFile& file, std::uint64_t seed, std::int64_t context, std::int64_t samples,
+            std::int64_t first = 0, std::int64_t end = -1);
   void runs_of(std::int64_t sample, std::vector<TokenRun>& runs) const override;
   std::vector<DrawnDomain> drawn(std::int64_t samples) const override;
 

@@ -8,6 +8,7 @@
 
 #include "core/parallel.hpp"
 #include "kernels/cpu/wkv7_scan.hpp"
+#include "kernels/instructions.hpp"
 
 namespace metascale {
 
@@ -199,16 +200,8 @@ template <typename T>
 constexpr WkvScan<T> truth = {forward_truth<T>, read_out_truth<T>, query_backward_truth<T>,
                               backward_truth<T>};
 
-bool processor_has_avx512() {
-  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-}
-bool processor_has_avx2() {
-  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-}
-
 Simd chosen(Simd wanted) {
-  const bool avx512 = processor_has_avx512(), avx2 = processor_has_avx2();
+  const bool avx512 = processor_has(Simd::avx512), avx2 = processor_has(Simd::avx2);
   switch (wanted) {
     case Simd::best: return avx512 ? Simd::avx512 : avx2 ? Simd::avx2 : Simd::scalar;
     case Simd::avx512:

@@ -95,6 +95,9 @@ DataDefinition read_data(const YamlNode& node) {
     map.read("order", config.order, [](const YamlNode& at) { return read_word(at, order_names); });
     map.read("order_seed", config.order_seed, read_unsigned);
     map.read("mixture", config.mixture, read_mixture);
+    if (config.mixture != "as_stored" && config.order != "permuted")
+      throw yaml_error(map.at("mixture"), fmt::format("a mixture has no order '{}'", config.order),
+                       "write order: permuted, or mixture: as_stored");
     map.read("reset_at_documents", config.reset_at_documents, read_bool);
     const std::int64_t needed = tokenizer_vocabulary(config.tokenizer);
     const YamlNode* vocabulary = needed == 257 ? map.find("vocabulary") : &map.at("vocabulary");
@@ -147,6 +150,27 @@ LogDefinition read_log(const YamlNode& node) {
   return log;
 }
 
+SpikeConfig read_spike(const YamlNode& node) {
+  SpikeConfig spike;
+  read_map(node, [&](YamlMap& map) {
+    spike.action = read_choice(map.at("action"), on_spike_names);
+    map.read("factor", spike.factor, [](const YamlNode& at) { return read_number(at, 1, 1e6); });
+    map.read("window", spike.window,
+             [](const YamlNode& at) { return read_integer(at, 1, 1 << 16); });
+  });
+  return spike;
+}
+
+RollBackConfig read_roll_back(const YamlNode& node) {
+  RollBackConfig roll_back;
+  read_map(node, [&](YamlMap& map) {
+    map.read("skip_batches", roll_back.skip_batches,
+             [](const YamlNode& at) { return read_integer(at, 1); });
+    map.read("most", roll_back.most, [](const YamlNode& at) { return read_integer(at, 1, 1000); });
+  });
+  return roll_back;
+}
+
 PolicyDefinition read_policy(const YamlNode& node) {
   PolicyDefinition policy{.place = place_of(node)};
   read_map(node, [&](YamlMap& map) {
@@ -156,6 +180,13 @@ PolicyDefinition read_policy(const YamlNode& node) {
              [](const YamlNode& at) { return read_integer(at, 0, 1000); });
     map.read("non_finite", policy.non_finite,
              [](const YamlNode& at) { return read_choice(at, non_finite_names); });
+    map.read("spike", policy.spike, read_spike);
+    const YamlNode* roll_back = map.find("roll_back");
+    if (!roll_back) return;
+    if (policy.non_finite != NonFinite::roll_back && policy.spike.action != OnSpike::roll_back)
+      throw yaml_error(*roll_back, "nothing rolls back",
+                       "write non_finite: roll_back or spike: {action: roll_back}, or remove it");
+    policy.roll_back = read_roll_back(*roll_back);
   });
   return policy;
 }

@@ -187,6 +187,8 @@ TrainingConfig training_of(const Definition& definition, const TrainingSettings&
   training.schedule = schedule_of(definition, settings, steps);
   training.optimizer = optimizer_of(settings, architecture, size);
   training.non_finite = definition.policy.non_finite;
+  training.spike = definition.policy.spike;
+  training.roll_back = definition.policy.roll_back;
   if (training.optimizer.final_learning_rate > training.optimizer.learning_rate)
     throw error_at(place_of_key(definition, settings, "final_learning_rate"),
                    fmt::format("{} is above the peak {}", training.optimizer.final_learning_rate,

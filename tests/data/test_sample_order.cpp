@@ -38,7 +38,8 @@ std::vector<std::int32_t> ids_of(const TokenFile& file, const SampleOrder& order
 }
 
 TEST_CASE("numbers are shuffled as numpy's RandomState shuffles them") {
-  for (const auto& golden : golden_orders().at("numpy_shuffle")) {
+  const auto orders = golden_orders();
+  for (const auto& golden : orders.at("numpy_shuffle")) {
     std::vector<std::uint32_t> values(golden.at("n").get<std::size_t>());
     INFO(values.size());
     NumpyShuffle generator(golden.at("seed").get<std::uint64_t>());
@@ -51,11 +52,13 @@ TEST_CASE("numbers are shuffled as numpy's RandomState shuffles them") {
 }
 
 TEST_CASE("the neox order gives the documents, windows and samples of GPT-NeoX") {
-  for (const auto& golden : golden_orders().at("neox")) {
+  const auto orders = golden_orders();
+  for (const auto& golden : orders.at("neox")) {
     INFO(golden.dump().substr(0, 120));
     const TokenFile file(formats / golden.at("file").get<std::string>());
     const std::int64_t context = golden.at("seq_length");
-    const NeoxOrder order(file, golden.at("seed"), context, golden.at("num_samples"));
+    const NeoxOrder order(file, golden.at("seed"), context, golden.at("num_samples"),
+                          golden.at("documents")[0], golden.at("documents")[1]);
     CHECK(nlohmann::json(order.documents()) == golden.at("doc_idx"));
     CHECK(nlohmann::json(order.samples()) == golden.at("shuffle_idx"));
     const auto& samples = golden.at("samples");

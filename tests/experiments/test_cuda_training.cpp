@@ -6,6 +6,7 @@
 #include "experiments/precision.hpp"
 #include "experiments/program.hpp"
 #include "experiments/trainer.hpp"
+#include "kernels/gpu.hpp"
 #include "tests/kernels/cuda_device.hpp"
 #include "tests/support/tiny_run.hpp"
 
@@ -106,24 +107,26 @@ TEST_CASE("a run on the GPU trains as on the CPU, twice with the same bits, and 
   const auto trained = [&](const std::string& id, Device device, bool stopped) {
     RunConfig config = runs.config(id, Architecture::meta_state);
     config.device = device;
-    config.training.steps = 6;
+    config.training.steps = 4;
     config.training.batch_tokens = 64;
     config.training.micro_batch = 1;
-    config.evaluation.windows = config.evaluation.final_windows = 2;
+    config.evaluation.windows = config.evaluation.final_windows = 1;
     const auto folder = runs.write(config);
     TrainHooks hooks;
-    hooks.stop = [left = 3]() mutable { return --left == 0 ? StopRequest::save : StopRequest::none; };
+    hooks.stop = [left = 2]() mutable { return --left == 0 ? StopRequest::save : StopRequest::none; };
     if (stopped) REQUIRE(train(folder, hooks) == ExitCode::saved);
     REQUIRE(train(folder, {}) == ExitCode::good);
     return outcome_of(folder);
   };
   const Outcome on_cpu = trained("cpu", Device::cpu, false), on_gpu = trained("gpu", Device::cuda, false);
-  REQUIRE(on_gpu.log.steps.size() == 6);
-  for (std::size_t i = 0; i < 6; ++i) {
+  REQUIRE(on_gpu.log.steps.size() == 4);
+  for (std::size_t i = 0; i < 4; ++i) {
     CHECK(on_gpu.log.steps[i].loss == Approx(on_cpu.log.steps[i].loss).epsilon(1e-4));
     CHECK(on_gpu.log.steps[i].digest == on_cpu.log.steps[i].digest);
   }
   expect_equal_bits(on_gpu, trained("again", Device::cuda, true));
+  CHECK(on_gpu.log.facts.contains("energy_joules") == Gpu().joules().has_value());
+  CHECK(on_gpu.log.facts.at("processor") == Gpu().info().name);
 }
 
 }  // namespace

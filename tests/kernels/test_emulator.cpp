@@ -87,8 +87,12 @@ __global__ void writes_behind_its_shared_memory(float*) {
   dynamic_shared<float>()[threads + threadIdx.x] = 1;
 }
 
-__global__ void writes_one_element_too_far(float* out) { out[threadIdx.x + 1] = 1; }
-__global__ void writes_one_element_too_early(float* out) { *(out + threadIdx.x - 1) = 1; }
+[[maybe_unused]] __global__ void writes_one_element_too_far(float* out) {
+  out[threadIdx.x + 1] = 1;
+}
+[[maybe_unused]] __global__ void writes_one_element_too_early(float* out) {
+  *(out + threadIdx.x - 1) = 1;
+}
 
 __global__ void all_threads_write_one_place(float* out) {
   __shared__ float place;

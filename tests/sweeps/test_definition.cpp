@@ -126,6 +126,33 @@ TEST_CASE("sweep file: what is kept for later is checked now") {
   CHECK(refusal_with("launch: {template: {submit: a, state: b, cancel: c}}\n") == "accepted");
 }
 
+TEST_CASE("sweep file: what is done about spikes is said whole, and nothing else is taken") {
+  const auto [policy, words] = GENERATE(table<std::string, std::string>(
+      {{"{spike: {action: skip, factor: 2, window: 9}}", "accepted"},
+       {"{spike: {action: roll_back}, roll_back: {most: 2}}", "accepted"},
+       {"{non_finite: roll_back, roll_back: {skip_batches: 8}}", "accepted"},
+       {"{spike: skip}", "policy.spike: "},
+       {"{spike: {factor: 2}}", "'action'"},
+       {"{spike: {action: rollback}}", "did you mean 'roll_back'?"},
+       {"{spike: {action: skip, factor: 0.5}}", "policy.spike.factor: "},
+       {"{spike: {action: skip, window: 0}}", "policy.spike.window: "},
+       {"{spike: {action: skip, windows: 9}}", "did you mean 'window'?"},
+       {"{non_finite: roll_back, roll_back: {skip_batches: 0}}", "policy.roll_back.skip_batches: "},
+       {"{spike: {action: skip}, roll_back: {most: 2}}", "policy.roll_back: nothing rolls back"}}));
+  CAPTURE(policy);
+  CHECK_THAT(refusal_with("policy: " + policy + "\n"), Catch::Contains(words));
+}
+
+TEST_CASE("sweep file: a mixture with another order than permuted is refused at its line") {
+  const auto data = [](const std::string& order) {
+    return refusal("data: {", "data: {order: " + order + ", mixture: {weights: {a: 1}}, ");
+  };
+  CHECK_THAT(data("neox"),
+             Catch::Contains("data.mixture: a mixture has no order 'neox'; write order: permuted") &&
+                 Catch::Matches("sweep.yaml:[0-9]+: .*"));
+  CHECK(data("permuted") == "accepted");
+}
+
 TEST_CASE("sweep file: a growth names its parent and what grows, or says what is wrong with it") {
   const auto grown = [](const std::string& from, const std::string& grow,
                         const std::string& more = "") {

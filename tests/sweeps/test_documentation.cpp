@@ -157,6 +157,7 @@ TEST_CASE("documentation: the id column is right") {
                                        {"evaluation.every", "evaluation.every=5 steps"},
                                        {"log.keep", "log.keep=5"},
                                        {"policy.non_finite", "policy.non_finite=skip"},
+                                       {"policy.spike.action", "policy.spike.action=skip"},
                                        {"axes.seed", "axes.seed=[2]"},
                                        {"name", "name=x"},
                                        {"device", "device=cuda"}}));

@@ -293,7 +293,9 @@ TEST_CASE("identity: what does not change the result does not change the id") {
   const std::string change = GENERATE(
       "training.micro_batch=2", "data.train=/elsewhere/train", "log.checkpoint_every=5 steps",
       "launch={local: {slots: 3, threads: 2}}", "training.recompute=block", "policy.retries=5",
-      "evaluation.every=5 steps", "name=another", "training.wkv=scan", "device=cuda");
+      "policy={non_finite: roll_back, roll_back: {skip_batches: 2}}",
+      "policy={spike: {action: stop}}", "evaluation.every=5 steps", "name=another",
+      "training.wkv=scan", "device=cuda");
   CAPTURE(change);
   CHECK(ids_of(small_resolution({change})) == ids_of(small_resolution()));
 }
@@ -303,7 +305,7 @@ TEST_CASE("identity: what changes the result changes the id") {
       GENERATE("training.learning_rate=1e-3", "training.precision=bf16", "data.name=other",
                "data.order_seed=7", "data.order=sequential", "data.vocabulary=300",
                "training.clip=2", "training.schedule.warmup=5%", "training.schedule.final=0%",
-               "training.context=64", "training.epsilon=1e-9");
+               "training.context=64", "training.epsilon=1e-9", "policy={spike: {action: skip}}");
   CAPTURE(change);
   const auto changed = ids_of(small_resolution({change})), before = ids_of(small_resolution());
   for (const std::string& id : changed) CHECK_FALSE(before.contains(id));
@@ -351,13 +353,29 @@ TEST_CASE("resolve: a pattern that matches no run is refused") {
 
 TEST_CASE("resolve: what is not built is refused at the line that asks for it") {
   const auto [change, words] = GENERATE(table<std::string, std::string>(
-      {{"policy={non_finite: roll_back}", "policy: non_finite: roll_back: not built yet"},
-       {"data.reset_at_documents=true", "data: reset_at_documents: true: not built yet"},
+      {{"data.reset_at_documents=true", "data: reset_at_documents: true: not built yet"},
        {"analysis={fits: [power, isoflop]}", "analysis: isoflop fits in a report: not built yet"},
        {"training.wkv=chunked", "training.wkv: chunked is a form of the GPU kernels"}}));
   CAPTURE(change);
   const std::string message = refusal_of([&, change = change] { small_resolution({change}); });
   CHECK_THAT(message, Catch::Contains(words) && Catch::Matches(".*:[0-9]+: .*"));
+}
+
+TEST_CASE("resolve: what the policy says of spikes and roll-backs reaches every run") {
+  const Resolution resolution = small_resolution(
+      {"policy={non_finite: roll_back, spike: {action: skip, factor: 2, window: 32}, "
+       "roll_back: {skip_batches: 4, most: 5}}"});
+  for (const PlannedRun& run : resolution.runs) {
+    const TrainingConfig& training = run.config.training;
+    CHECK(training.non_finite == NonFinite::roll_back);
+    CHECK(training.spike.action == OnSpike::skip);
+    CHECK(training.spike.factor == 2);
+    CHECK(training.spike.window == 32);
+    CHECK(training.roll_back.skip_batches == 4);
+    CHECK(training.roll_back.most == 5);
+  }
+  const TrainingConfig plain = small_resolution().runs[0].config.training;
+  CHECK(plain.spike.action == OnSpike::ignore);
 }
 
 TEST_CASE("resolve: an arm's own rates leave the schedule, which pairs share, the same") {

@@ -1,0 +1,49 @@
+// What `metascale bench context --json` measured: cost of a token against the length of its
+// context, per architecture [docs/probes.md]. A results folder may hold it as context.json.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "analysis/interval.hpp"
+
+namespace metascale {
+
+struct ContextPoint {
+  std::int64_t tokens = 0;  // length of the window, or position of the generated token
+  double seconds = 0;       // per token
+  double bytes = 0;         // training: planned, per token; generation: carried at this position
+};
+
+// cost ~ tokens^value; an interval of 95 %.
+struct ContextExponent {
+  std::string quantity;  // training_seconds | training_bytes | generation_seconds | ..._bytes
+  double value = 0;
+  Interval interval;
+  std::int64_t points = 0;
+};
+
+struct ContextModel {
+  std::string architecture;
+  std::int64_t parameters = 0;
+  std::vector<ContextPoint> training, generation;
+  std::vector<ContextExponent> exponents;  // of curves with three lengths or more
+
+  const ContextExponent* exponent(const std::string& quantity) const;
+  // The curve that a quantity is of.
+  const std::vector<ContextPoint>& curve(const std::string& quantity) const;
+};
+
+struct ContextCosts {
+  std::vector<ContextModel> models;
+
+  const ContextModel* find(const std::string& architecture) const;
+};
+
+// Nothing if the file is not there. Throws Error{bad_input} if it is not of that form.
+std::optional<ContextCosts> read_context_costs(const std::filesystem::path& file);
+
+}  // namespace metascale

@@ -1,0 +1,63 @@
+#include "analysis/device_use.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "core/atomic_file.hpp"
+#include "core/error.hpp"
+#include "core/yaml.hpp"
+
+namespace metascale {
+namespace {
+
+namespace fs = std::filesystem;
+
+void add_attempt(DeviceUse& use, bool& all_joules, double& joules, const fs::path& path) {
+  try {
+    const auto file = nlohmann::json::parse(read_file(path, 1 << 20));
+    const double started = file.at("started"), seen = file.at("seen");
+    const double cores = file.at("cores"), gpus = file.at("gpus");
+    const double hours = std::max(0.0, seen - started) / 3600;
+    if (!std::isfinite(hours * (cores + gpus)) || cores < 0 || gpus < 0)
+      throw Error(concat(path.string(), ": no numbers of devices"), ExitCode::bad_input);
+    use.gpu_hours += gpus * hours, use.core_hours += cores * hours;
+    if (file.contains("joules"))
+      joules += file.at("joules").get<double>();
+    else
+      all_joules = false;
+    ++use.attempts;
+  } catch (const std::exception&) {
+    ++use.damaged;  // the table says so
+  }
+}
+
+std::optional<double> price(const YamlNode& budget, const char* key) {
+  const YamlNode* node = budget.find(key);
+  if (node == nullptr) return std::nullopt;
+  return read_number(*node, 0, 1e12);
+}
+
+}  // namespace
+
+std::optional<DeviceUse> read_device_use(const fs::path& run_folder) {
+  DeviceUse use;
+  bool all_joules = true;
+  double joules = 0;
+  std::error_code problem;
+  for (const auto& entry : fs::directory_iterator(run_folder / "attempts", problem))
+    if (entry.is_directory()) add_attempt(use, all_joules, joules, entry.path() / "attempt.json");
+  if (use.attempts + use.damaged == 0) return std::nullopt;
+  if (all_joules && use.damaged == 0) use.joules = joules;
+  return use;
+}
+
+DevicePrices read_prices(const fs::path& results) {
+  if (!fs::exists(results / "sweep.yaml")) return {};
+  const YamlNode sweep = read_yaml(results / "sweep.yaml");
+  const YamlNode* budget = sweep.find("budget");
+  if (budget == nullptr) return {};
+  return {price(*budget, "price_per_gpu_hour"), price(*budget, "price_per_core_hour")};
+}
+
+}  // namespace metascale

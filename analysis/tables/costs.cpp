@@ -1,0 +1,158 @@
+// What was used and what it cost: device-hours of all starts, and a token's cost against context.
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "analysis/support/text.hpp"
+#include "analysis/tables.hpp"
+
+namespace metascale {
+namespace {
+
+// All runs of one arm, size and length, whatever became of them.
+struct Use {
+  std::string arm, size, length;
+  std::vector<const Run*> runs;
+  std::int64_t logged = 0, attempts = 0, damaged = 0;
+  double gpu_hours = 0, core_hours = 0, step_hours = 0;
+  double flops = 0, planned_flops = 0;
+};
+
+void add_run(Use& use, const Run& run) {
+  use.runs.push_back(&run);
+  const double own = run.hours - run.inherited.hours;
+  use.step_hours += std::isfinite(own) ? own : 0;
+  use.flops += run.flops - run.inherited.flops;
+  use.planned_flops +=
+      run.number("training_flops").value_or(std::numeric_limits<double>::quiet_NaN()) -
+      run.inherited.flops;
+  if (!run.device_use) return;
+  ++use.logged;
+  use.attempts += run.device_use->attempts, use.damaged += run.device_use->damaged;
+  use.gpu_hours += run.device_use->gpu_hours, use.core_hours += run.device_use->core_hours;
+}
+
+std::vector<Use> uses_of(const Report& report) {
+  std::vector<Use> uses;
+  for (const Run& run : report.collection.runs) {
+    auto use = std::find_if(uses.begin(), uses.end(), [&](const Use& candidate) {
+      return candidate.arm == run.arm && candidate.size == run.size &&
+             candidate.length == run.length;
+    });
+    if (use == uses.end()) use = uses.insert(use, Use{run.arm, run.size, run.length});
+    add_run(*use, run);
+  }
+  return uses;
+}
+
+const TableCell not_logged{"not logged", "nan", "quiet", ""};
+
+TableCell hours_cell(const Use& use, double hours) {
+  return use.logged == 0 ? not_logged : TableCell{fixed(hours, 2), exact(hours), "", ""};
+}
+
+// Hours are of GPUs where any were used, else of cores.
+TableCell cost_cell(const Use& use, const DevicePrices& prices) {
+  const bool gpus = use.gpu_hours > 0;
+  const std::optional<double> price = gpus ? prices.gpu_hour : prices.core_hour;
+  if (use.logged == 0 || !price) return {"-", "nan", "quiet", ""};
+  const double cost = *price * (gpus ? use.gpu_hours : use.core_hours);
+  return {fixed(cost, 2), exact(cost), "", ""};
+}
+
+TableCell flops_cell(double flops) {
+  return std::isfinite(flops) ? TableCell{scientific(flops), exact(flops), "", ""} : not_logged;
+}
+
+}  // namespace
+
+Table device_hours_table(const Report& report) {
+  Table table{
+      "device_hours",
+      "Device-hours of all starts of all runs, lost ones included, beside the hours of the "
+      "logged steps and the FLOPs that were planned; cost at the prices of the sweep's budget",
+      {{"arm", "Arm", false},
+       {"size", "Size", false},
+       {"length", "Length", false},
+       {"runs", "Runs"},
+       {"logged_runs", "Runs with starts logged"},
+       {"attempts", "Starts"},
+       {"damaged", "Starts unread"},
+       {"gpu_hours", "GPU-hours"},
+       {"core_hours", "Core-hours"},
+       {"cost", "Cost"},
+       {"step_hours", "Hours of steps"},
+       {"flops", "FLOPs done"},
+       {"planned_flops", "FLOPs planned"},
+       {.key = "run_ids", .title = "Runs", .numeric = false, .files_only = true}},
+      {}};
+  for (const Use& use : uses_of(report))
+    table.rows.push_back({{use.arm.empty() ? "-" : use.arm},
+                          {use.size},
+                          length_cell(use.length),
+                          {std::to_string(use.runs.size())},
+                          {std::to_string(use.logged)},
+                          {std::to_string(use.attempts)},
+                          {std::to_string(use.damaged)},
+                          hours_cell(use, use.gpu_hours),
+                          hours_cell(use, use.core_hours),
+                          cost_cell(use, report.collection.prices),
+                          {fixed(use.step_hours, 2), exact(use.step_hours)},
+                          flops_cell(use.flops),
+                          flops_cell(use.planned_flops),
+                          {run_list(use.runs)}});
+  return table;
+}
+
+Table context_exponents_table(const Report& report) {
+  Table table{"context_exponents",
+              "Exponent of a token's cost in the length of its context, with its 95 % interval; 0 "
+              "is linear cost of a text, and memory that does not grow",
+              {{"architecture", "Architecture", false},
+               {"parameters", "Parameters"},
+               {"quantity", "Quantity", false},
+               {"exponent", "Exponent"},
+               {"low", "Low"},
+               {"high", "High"},
+               {"points", "Lengths"}},
+              {}};
+  if (!report.collection.context) return table;
+  const auto signed_cell = [](double value) {
+    return TableCell{with_sign(value, 3), exact(value), "", ""};
+  };
+  for (const ContextModel& model : report.collection.context->models)
+    for (const ContextExponent& fit : model.exponents)
+      table.rows.push_back(
+          {{model.architecture},
+           {short_count(double(model.parameters)), std::to_string(model.parameters)},
+           {fit.quantity},
+           signed_cell(fit.value),
+           signed_cell(fit.interval.low),
+           signed_cell(fit.interval.high),
+           {std::to_string(fit.points)}});
+  return table;
+}
+
+Table context_costs_table(const Report& report) {
+  Table table{"context_costs",
+              "Cost of a token against the length of its context: bytes of training are planned "
+              "per token, those of generation carried at that position",
+              {{"architecture", "Architecture", false},
+               {"phase", "Phase", false},
+               {"tokens", "Context, tokens"},
+               {"seconds_per_token", "Seconds/token"},
+               {"bytes", "Bytes"}},
+              {}};
+  if (!report.collection.context) return table;
+  for (const ContextModel& model : report.collection.context->models)
+    for (const char* phase : {"training", "generation"})
+      for (const ContextPoint& point : model.curve(phase))
+        table.rows.push_back({{model.architecture},
+                              {phase},
+                              {std::to_string(point.tokens)},
+                              {scientific(point.seconds), exact(point.seconds)},
+                              {short_count(point.bytes), exact(point.bytes)}});
+  return table;
+}
+
+}  // namespace metascale

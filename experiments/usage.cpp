@@ -1,0 +1,33 @@
+#include "experiments/usage.hpp"
+
+#include <fmt/format.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+
+#include "core/yaml.hpp"
+
+namespace metascale {
+
+std::size_t peak_resident_bytes() {
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  return std::size_t(usage.ru_maxrss) * 1024;  // Linux counts KiB
+}
+
+std::map<std::string, std::string> usage_facts(const std::map<std::string, std::string>& before,
+                                               bool first, const Usage& begin, const Usage& now) {
+  const auto number = [&](const char* key) {
+    const auto found = before.find(key);
+    return found == before.end() ? std::nullopt : parse_number(found->second);
+  };
+  const double peak = std::max(double(now.peak_bytes), number("peak_memory_bytes").value_or(0));
+  std::map<std::string, std::string> facts{{"peak_memory_bytes", fmt::format("{:.0f}", peak)}};
+  const double earlier = number("energy_joules").value_or(first ? 0 : std::nan(""));
+  const double joules = earlier + now.joules - begin.joules;
+  if (std::isfinite(joules) || before.contains("energy_joules"))
+    facts["energy_joules"] = fmt::format("{}", joules);
+  return facts;
+}
+
+}  // namespace metascale

@@ -1,0 +1,27 @@
+// What a run takes of its machine: facts of its log, over all attempts.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <map>
+#include <string>
+
+namespace metascale {
+
+struct Usage {
+  std::int64_t peak_bytes =
+      0;  // of one rank: resident memory of the process, or used memory of its GPU
+  double joules =
+      std::nan("");  // all ranks' GPUs, since their drivers were loaded; NaN: not counted
+};
+
+// The largest resident memory of this process so far, in bytes.
+std::size_t peak_resident_bytes();
+
+// The facts peak_memory_bytes, the largest of all attempts, and energy_joules, the sum over them;
+// no energy where nothing counts it, "nan" where that is so of one attempt only. before: the facts
+// when the attempt began, first: that there was none before it; begin: what was used then.
+std::map<std::string, std::string> usage_facts(const std::map<std::string, std::string>& before,
+                                               bool first, const Usage& begin, const Usage& now);
+
+}  // namespace metascale

@@ -1,0 +1,47 @@
+#include "kernels/instructions.hpp"
+
+#include <oneapi/dnnl/dnnl.h>
+
+#include "core/error.hpp"
+
+namespace metascale {
+namespace {
+
+const char* level_of_scans() {
+  if (processor_has(Simd::avx512)) return "avx512";
+  return processor_has(Simd::avx2) ? "avx2" : "scalar";
+}
+
+const char* level_of_products() {
+  switch (dnnl_get_effective_cpu_isa()) {
+    case dnnl_cpu_isa_sse41: return "sse41";
+    case dnnl_cpu_isa_avx: return "avx";
+    case dnnl_cpu_isa_avx2: return "avx2";
+    case dnnl_cpu_isa_avx2_vnni: return "avx2_vnni";
+    case dnnl_cpu_isa_avx512_core: return "avx512_core";
+    case dnnl_cpu_isa_avx512_core_vnni: return "avx512_core_vnni";
+    case dnnl_cpu_isa_avx512_core_bf16: return "avx512_core_bf16";
+    case dnnl_cpu_isa_avx512_core_amx: return "avx512_core_amx";
+    default: return "other";
+  }
+}
+
+}  // namespace
+
+bool processor_has(Simd level) {
+  switch (level) {
+    case Simd::avx512:
+      return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+             __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+    case Simd::avx2: return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    case Simd::best:
+    case Simd::scalar: return true;
+  }
+  return false;
+}
+
+std::string cpu_instructions() {
+  return concat(level_of_scans(), ", oneDNN ", level_of_products());
+}
+
+}  // namespace metascale

@@ -1,0 +1,201 @@
+// Claim (c) out of context.json, and device-hours out of attempt.json.
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "analysis/render_html.hpp"
+#include "analysis/render_json.hpp"
+#include "analysis/report.hpp"
+#include "analysis/tables.hpp"
+#include "core/error.hpp"
+#include "tests/support/analysis_fixture.hpp"
+
+using namespace metascale;
+namespace fs = std::filesystem;
+
+namespace {
+
+class Folder {
+ public:
+  Folder() : path_(fs::temp_directory_path() / ("metascale-costs-" + std::to_string(getpid()))) {
+    fs::remove_all(path_);
+    fs::create_directories(path_);
+  }
+  ~Folder() { fs::remove_all(path_); }
+  Folder(const Folder&) = delete;
+  const fs::path& path() const { return path_; }
+  void write(const std::string& name, const std::string& text) const {
+    fs::create_directories((path_ / name).parent_path());
+    std::ofstream(path_ / name) << text;
+  }
+
+ private:
+  fs::path path_;
+};
+
+nlohmann::json curve(double exponent, int lengths) {
+  nlohmann::json points = nlohmann::json::array();
+  for (int i = 0; i < lengths; ++i) {
+    const double tokens = 256 << i, cost = std::pow(tokens, exponent);
+    points.push_back({{"tokens", 256 << i},
+                      {"seconds_per_token", 1e-6 * cost},
+                      {"planned_bytes", 100 * cost},
+                      {"resident_bytes", 0}});
+  }
+  return {{"points", points}, {"left_out_from", 0}};
+}
+
+// As `metascale bench context --json` writes it, every curve with this exponent.
+nlohmann::json context_file(double exponent, double half_width, int lengths) {
+  nlohmann::json exponents;
+  for (const char* name :
+       {"training_seconds", "training_bytes", "generation_seconds", "generation_bytes"})
+    exponents[name] = {{"exponent", exponent},
+                       {"interval", {exponent - half_width, exponent + half_width}},
+                       {"points", lengths}};
+  return {{"threads", 1},
+          {"models",
+           {{{"architecture", "meta_state"},
+             {"parameters", 1000},
+             {"training", curve(exponent, lengths)},
+             {"generation", curve(exponent, lengths)},
+             {"exponents", exponents}}}},
+          {"crossovers", nlohmann::json::array()}};
+}
+
+Report report_of(Collection collection) {
+  const ReportOptions quick{
+      .bootstrap_pairs = 20, .bootstrap_fits = 5, .fit_starts = 20, .figures = false};
+  return analyse(std::move(collection), quick);
+}
+
+Claim claim_c(const Report& report) {
+  for (const Claim& claim : report.claims)
+    if (claim.letter == "c") return claim;
+  throw std::runtime_error("no claim c");
+}
+Claim claim_c(const nlohmann::json& context) {
+  const Folder folder;
+  folder.write("context.json", context.dump());
+  return claim_c(report_of(collect(folder.path())));
+}
+
+Collection one_cell() {
+  fixture::SweepTruth truth;
+  truth.sizes.resize(1), truth.seeds = 2, truth.steps = 10, truth.documents = 12;
+  truth.arms.resize(1);
+  return fixture::collection_of(fixture::sweep_logs(truth));
+}
+
+const char* attempt(bool joules) {
+  return joules ? R"({"end":"done","started":3600,"seen":10800,"cores":4,"gpus":0.5,"joules":7})"
+                : R"({"end":"saved","started":0,"seen":3600,"cores":4,"gpus":0.5})";
+}
+
+}  // namespace
+
+TEST_CASE("flat curves over long contexts are linear cost and constant memory") {
+  const Claim claim = claim_c(context_file(0.01, 0.02, 8));
+  CHECK(claim.verdict == Verdict::holds);
+  CHECK(claim.would_decide.empty());
+  CHECK_THAT(claim.evidence_text(), Catch::Contains("training time +0.010 [-0.010, +0.030]") &&
+                                        Catch::Contains("generation memory"));
+}
+
+TEST_CASE("a cost per token that grows with its context is not linear") {
+  CHECK(claim_c(context_file(0.5, 0.1, 8)).verdict == Verdict::does_not_hold);
+}
+
+TEST_CASE("short or noisy curves do not decide linear cost") {
+  CHECK(claim_c(context_file(0.01, 0.02, 4)).verdict == Verdict::not_decided);  // 256 to 2048
+  CHECK(claim_c(context_file(0.01, 0.3, 8)).verdict == Verdict::not_decided);
+}
+
+TEST_CASE("curves of other architectures alone say nothing about linear cost") {
+  nlohmann::json context = context_file(0.01, 0.02, 8);
+  context["models"][0]["architecture"] = "rwkv7";
+  CHECK(claim_c(context).verdict == Verdict::no_data);
+}
+
+TEST_CASE("a curve with too few lengths for an exponent is shown without one") {
+  nlohmann::json context = context_file(0.01, 0.02, 8);
+  context["models"][0]["exponents"]["generation_bytes"] = nullptr;
+  const Claim claim = claim_c(context);
+  CHECK(claim.verdict == Verdict::not_decided);
+  CHECK(claim.evidence.size() == 2);
+  CHECK_THAT(claim.would_decide, Catch::Contains("all three curves"));
+}
+
+TEST_CASE("a damaged context.json is a note, and the report comes without it") {
+  for (const char* text : {"{", "{}", R"({"models":[{"architecture":1}]})"}) {
+    const Folder folder;
+    folder.write("context.json", text);
+    const Report report = report_of(collect(folder.path()));
+    CHECK(claim_c(report).verdict == Verdict::no_data);
+    CHECK(std::any_of(report.notes.begin(), report.notes.end(), [](const std::string& note) {
+      return note.find("context.json") != std::string::npos;
+    }));
+  }
+}
+
+TEST_CASE("the page draws the measured curves beside their tables") {
+  Collection collection = one_cell();
+  const Folder folder;
+  folder.write("context.json", context_file(0.01, 0.02, 8).dump());
+  collection.context = read_context_costs(folder.path() / "context.json");
+  const Report report = report_of(std::move(collection));
+  const auto data = nlohmann::json::parse(render_page_data(report));
+  REQUIRE(data.at("context").size() == 1);
+  CHECK(data.at("context")[0].at("generation_bytes").size() == 8);
+  CHECK(context_costs_table(report).rows.size() == 16);
+  CHECK(context_exponents_table(report).rows.size() == 4);
+  CHECK_THAT(render_html(report), Catch::Contains("id=\"chart-context\""));
+}
+
+TEST_CASE("device-hours add up all starts of a run, and say what was not read") {
+  const Folder folder;
+  folder.write("attempts/0001/attempt.json", attempt(false));
+  folder.write("attempts/0002/attempt.json", attempt(true));
+  folder.write("attempts/0003/attempt.json", "{\"started\": \"yesterday\"}");
+  const auto use = read_device_use(folder.path());
+  REQUIRE(use);
+  CHECK(use->attempts == 2);
+  CHECK(use->damaged == 1);
+  CHECK(use->gpu_hours == Approx(1.5));  // half a GPU for 1 h and for 2 h
+  CHECK(use->core_hours == Approx(12));
+  CHECK_FALSE(use->joules);
+  CHECK_FALSE(read_device_use(folder.path() / "attempts"));
+}
+
+TEST_CASE("the table of device-hours stands beside the plan, at the budget's prices") {
+  Collection collection = one_cell();
+  collection.runs[0].device_use = DeviceUse{.attempts = 3, .gpu_hours = 1.5, .core_hours = 12};
+  collection.prices.gpu_hour = 2;
+  const Report report = report_of(std::move(collection));
+  const Table table = device_hours_table(report);
+  REQUIRE(table.rows.size() == 1);
+  const auto& row = table.rows[0];
+  CHECK(row[3].shown == "2");
+  CHECK(row[4].shown == "1");
+  CHECK(row[7].exact == "1.5");
+  CHECK(row[9].exact == "3");
+  double planned = 0;
+  for (const Run& run : report.collection.runs) planned += *run.number("training_flops");
+  CHECK(std::stod(row[12].exact) == Approx(planned));
+}
+
+TEST_CASE("runs without logged starts have device-hours that were not logged") {
+  const Table table = device_hours_table(report_of(one_cell()));
+  CHECK(table.rows[0][7].shown == "not logged");
+  CHECK(table.rows[0][9].shown == "-");
+}
+
+TEST_CASE("prices are those of the sweep file's budget") {
+  const Folder folder;
+  folder.write("sweep.yaml", "schema: 1\nname: x\nbudget: {price_per_gpu_hour: 2.5}\n");
+  const DevicePrices prices = read_prices(folder.path());
+  CHECK(prices.gpu_hour == 2.5);
+  CHECK_FALSE(prices.core_hour);
+}
