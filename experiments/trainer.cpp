@@ -15,6 +15,7 @@
 #include "experiments/run_context.hpp"
 #include "experiments/spike.hpp"
 #include "experiments/starting_point.hpp"
+#include "kernels/gpu.hpp"
 
 namespace metascale {
 namespace {
@@ -371,5 +372,7 @@ ExitCode train(const fs::path& run_folder, const TrainHooks& hooks) {
   SingleCommunicator alone;
   return train(run_folder, hooks, alone);
 }
+
+bool can_train_on(Device device) { return device != Device::cuda || cuda::is_linked(); }
 
 }  // namespace metascale

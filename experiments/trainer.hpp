@@ -32,4 +32,6 @@ struct TrainHooks {
 ExitCode train(const std::filesystem::path& run_folder, const TrainHooks& hooks, Communicator& ranks);
 ExitCode train(const std::filesystem::path& run_folder, const TrainHooks& hooks);  // one rank
 
+bool can_train_on(Device device);  // whether this program was built for it
+
 }  // namespace metascale

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "kernels/gpu.hpp"
+#include "experiments/trainer.hpp"
 
 namespace metascale {
 namespace {
@@ -44,7 +44,7 @@ ExecutorOptions executor_options(const Definition& definition, const RunSweepOpt
   if (!local)
     throw error_at(definition.launch.place, "this sweep is for a batch system",
                    "start it with metascale submit, or write launch: {local: {slots: auto}}");
-  if (definition.device == Device::cuda && !cuda::is_linked())
+  if (!can_train_on(definition.device))
     throw error_at(definition.place, "device: cuda: this program was built without CUDA",
                    "write device: auto, or build with: cmake --preset cuda");
   ExecutorOptions executor = options.executor;
