@@ -12,7 +12,7 @@ case "${1:-}" in
 esac
 
 cd "$(dirname "$0")"
-scripts/set_up.sh release
+scripts/set_up.sh --program release
 
 metascale=build/release/metascale
 scripts/make_small_corpus.sh

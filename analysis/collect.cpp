@@ -10,6 +10,7 @@
 #include "core/error.hpp"
 #include "core/heartbeat.hpp"
 #include "core/journal.hpp"
+#include "core/parallel.hpp"
 #include "core/yaml.hpp"
 
 namespace metascale {
@@ -40,7 +41,7 @@ void settle_state(Run& run, const fs::path& folder) {
     run.state = RunState::done;
   } else if ((on_disk && fs::exists(folder / "FAILED")) || said == "failed") {
     run.state = RunState::failed;
-    if (on_disk) run.reason = read_failure(folder);
+    if (on_disk) run.reason = read_reason(folder / "FAILED");
     if (run.reason.empty()) run.reason = last_event(run.log, "failed");
     if (run.reason.empty()) run.reason = "no reason was recorded";
   } else {
@@ -139,10 +140,12 @@ Run read_run(const fs::path& folder, const CollectOptions& options) {
     run.reason = error.what();
     const std::string said = recorded_state(folder);
     // A run that never started has no log yet: nothing is damaged.
-    const bool started = fs::exists(folder / "journal.jsonl") || fs::exists(folder / "run.h5");
-    if (fs::exists(folder / "FAILED") && !fs::exists(folder / "DONE")) {
+    std::error_code ignored;  // no exception may leave the threads' loop
+    const auto there = [&](const char* name) { return fs::exists(folder / name, ignored); };
+    const bool started = there("journal.jsonl") || there("run.h5");
+    if (there("FAILED") && !there("DONE")) {
       run.state = RunState::failed;
-      run.reason = read_failure(folder) + " (no log: " + error.what() + ")";
+      run.reason = read_reason(folder / "FAILED") + " (no log: " + error.what() + ")";
     } else if (!started) {
       run.state = RunState::unfinished;
       run.reason = said.empty() ? "not started" : said;
@@ -276,8 +279,15 @@ Collection collect(const fs::path& folder, const CollectOptions& options) {
   share.curve_points =
       std::clamp(options.all_points / std::max<std::size_t>(folders.size(), 1),
                  std::min<std::size_t>(40, options.curve_points), options.curve_points);
-  for (const fs::path& run_folder : folders) {
-    Run run = read_run(run_folder, share);
+  std::vector<Run> runs(folders.size());
+  parallel_for(options.threads, std::int64_t(folders.size()),
+               [&](std::int64_t begin, std::int64_t end) {
+                 for (std::int64_t i = begin; i < end; ++i)
+                   runs[std::size_t(i)] = read_run(folders[std::size_t(i)], share);
+               });
+  for (std::size_t i = 0; i < folders.size(); ++i) {
+    const fs::path& run_folder = folders[i];
+    Run& run = runs[i];
     run.folder = fs::relative(run_folder, folder).generic_string();
     run.device_use = read_device_use(run_folder);
     if (run.id.empty()) run.id = run_folder.filename().string();

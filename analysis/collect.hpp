@@ -76,15 +76,16 @@ struct Run {
 struct CollectOptions {
   std::size_t curve_points = 600;  // per run, at most
   std::size_t trend_points = 90;
+  int threads = 1;
   std::size_t all_points = 60000;  // of all runs' curves together, which a page has to carry
 };
 
 struct Collection {
   std::filesystem::path folder;
-  std::string sweep;               // its name
-  std::vector<std::string> arms;   // in the sweep's order; the first is the baseline
-  std::vector<Run> runs;           // by arm, parameters, length, seed
-  std::vector<std::string> notes;  // what was odd about the folder
+  std::string sweep;                    // its name
+  std::vector<std::string> arms;        // in the sweep's order; the first is the baseline
+  std::vector<Run> runs;                // by arm, parameters, length, seed
+  std::vector<std::string> notes;       // what was odd about the folder
   std::optional<ContextCosts> context;  // of the folder's context.json
   DevicePrices prices;
 

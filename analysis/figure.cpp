@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 
 #include "analysis/figures/drawing.hpp"
-#include "analysis/support/process.hpp"
 #include "core/atomic_file.hpp"
+#include "core/command.hpp"
 #include "core/error.hpp"
 #include "core/parallel.hpp"
 
@@ -59,20 +59,21 @@ std::vector<std::string> write_figures(const Report& report, const std::filesyst
     write_file_atomically(folder / (figure.name + ".csv"), figure.data);
     write_file_atomically(folder / (figure.name + ".gp"), gnuplot_script(figure));
   }
-  std::vector<ProcessResult> results(figures.size());
+  std::vector<CommandResult> results(figures.size());
   std::vector<std::string> problems;
   parallel_for(threads, std::int64_t(figures.size()), [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {
       try {  // an exception must not leave the parallel loop
         results[std::size_t(i)] =
-            run_process({"gnuplot", figures[std::size_t(i)].name + ".gp"}, folder, gnuplot_seconds);
+            run_command({"gnuplot", figures[std::size_t(i)].name + ".gp"},
+                        {.folder = folder, .seconds = gnuplot_seconds, .joined = true});
       } catch (const Error& error) {
         results[std::size_t(i)].output = error.what();
       }
     }
   });
   for (std::size_t i = 0; i < figures.size(); ++i) {
-    const ProcessResult& result = results[i];
+    const CommandResult& result = results[i];
     if (!result.found)
       return {
           "gnuplot is not installed: figures/ holds scripts and data, but no pictures "

@@ -8,6 +8,7 @@
 #include "analysis/fitting/minimise.hpp"
 #include "analysis/fitting/search.hpp"
 #include "core/error.hpp"
+#include "core/parallel.hpp"
 
 namespace metascale {
 namespace {
@@ -42,17 +43,22 @@ std::vector<std::vector<double>> distinct_optima(const std::vector<Minimum>& min
 void add_influence(Fit& fit, const FitOptions& options) {
   const Law& form = law(fit.kind);
   if (fit.points.size() <= std::max<std::size_t>(form.coefficients(), 3)) return;
-  for (std::size_t left_out = 0; left_out < fit.points.size(); ++left_out) {
+  fit.influence.resize(fit.points.size());
+  const auto leave_out = [&](std::size_t number) {
     std::vector<FitPoint> others = fit.points;
-    others.erase(others.begin() + std::ptrdiff_t(left_out));
+    others.erase(others.begin() + std::ptrdiff_t(number));
     const LogTable table = log_table(form, others);
     const Minimum minimum = minimise(problem_of(form, table, options), fit.inside,
                                      {.iterations = 1000, .tolerance = 1e-13});
-    Influence influence{fit.points[left_out].label, form.as_known(minimum.at)};
+    Influence& influence = fit.influence[number];
+    influence = {fit.points[number].label, form.as_known(minimum.at)};
     for (std::size_t i = 0; i < influence.change.size(); ++i)
       influence.change[i] -= fit.coefficients[i];
-    fit.influence.push_back(std::move(influence));
-  }
+  };
+  parallel_for(options.threads, std::int64_t(fit.points.size()),
+               [&](std::int64_t begin, std::int64_t end) {
+                 for (std::int64_t i = begin; i < end; ++i) leave_out(std::size_t(i));
+               });
 }
 
 void add_intervals(Fit& fit, double confidence) {

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <nlohmann/json.hpp>
@@ -149,12 +150,67 @@ std::string text_of(const IsoflopFit& fit) {
   return text + health_text(fit.problems);
 }
 
+std::string text_of(const JointReport& joint) {
+  const JointFit& fit = joint.fit;
+  std::string text = fmt::format("law         chinchilla, {} and {} with one E, alpha and beta\n",
+                                 joint.first_arm, joint.second_arm);
+  const auto add = [&](const char* name, double value, const Interval& range) {
+    text += fmt::format("{:<12}{:.6g}", name, value);
+    if (range.known()) text += fmt::format("   [{:.4g}, {:.4g}]", range.low, range.high);
+    text += "\n";
+  };
+  for (std::size_t i = 0; i < JointFit::names.size(); ++i)
+    add(JointFit::names[i], fit.coefficients[i],
+        fit.intervals.empty() ? Interval{} : fit.intervals[i]);
+  add("A ratio", fit.ratio_a, fit.interval_a), add("B ratio", fit.ratio_b, fit.interval_b);
+  text += fmt::format("objective   {:.6g}; alone {:.6g}\nworst       {:.3f} % of the loss\n",
+                      fit.objective, fit.separate_objective, 100 * fit.worst_residual);
+  if (std::isfinite(fit.p_value))
+    text += fmt::format("p           {:.3f}   that one law gives arms as unlike\n", fit.p_value);
+  return text + health_text(fit.problems);
+}
+
+// The two arms' points, that of the first row first.
+JointReport fit_arms(const Csv& table, const std::vector<Row>& rows,
+                     const std::vector<FitPoint>& points, const FitTableOptions& options,
+                     const FitOptions& fit_options) {
+  std::vector<std::string> names;
+  std::vector<std::vector<FitPoint>> arms;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const std::string& name = rows[i].row->cells[table.column(options.arm)];
+    const std::size_t arm =
+        std::size_t(std::find(names.begin(), names.end(), name) - names.begin());
+    if (arm == names.size()) names.push_back(name), arms.emplace_back();
+    arms[arm].push_back(points[i]);
+  }
+  if (names.size() != 2)
+    throw Error(concat(table.file, ": ", options.arm, ": names ", names.size(),
+                       " arms, and a joint fit takes two; choose rows with --where, or fit each "
+                       "arm alone"),
+                ExitCode::bad_input);
+  return {names[0], names[1], fit_jointly(arms[0], arms[1], fit_options)};
+}
+
+void check_arms(const FitTableOptions& options) {
+  if (options.arm.empty()) return;
+  if (options.law != "chinchilla")
+    throw Error(concat("--arm fits two arms under the law chinchilla; --law is ", options.law),
+                ExitCode::usage);
+  if (!options.role.empty())
+    throw Error(
+        "--arm predicts no held-out rows; leave out --role, or fit each arm alone with "
+        "--where",
+        ExitCode::usage);
+}
+
 }  // namespace
 
-bool FitTableResult::healthy() const { return fit ? fit->healthy() : isoflop->healthy(); }
+bool FitTableResult::healthy() const {
+  return joint ? joint->fit.healthy() : fit ? fit->healthy() : isoflop->healthy();
+}
 
 std::string FitTableResult::text() const {
-  std::string words = fit ? text_of(*fit) : text_of(*isoflop);
+  std::string words = joint ? text_of(*joint) : fit ? text_of(*fit) : text_of(*isoflop);
   for (const std::string& note : notes) words += "note        " + note + "\n";
   return words;
 }
@@ -164,8 +220,9 @@ std::string FitTableResult::json() const { return render_fit_json(*this); }
 FitTableResult fit_table(const std::filesystem::path& path, const FitTableOptions& options) {
   const std::vector<std::string> columns = columns_of(options);
   const Objective objective = objective_of(options);
+  check_arms(options);
   const Csv table = read_csv(path);
-  FitTableResult result{options.law, {}, {}, {}};
+  FitTableResult result{options.law, {}, {}, {}, {}};
   const std::vector<Row> rows = rows_of(table, columns, options, result.notes);
   if (options.law == "isoflop") {
     std::vector<IsoflopPoint> points;
@@ -185,7 +242,10 @@ FitTableResult fit_table(const std::filesystem::path& path, const FitTableOption
   }
   FitOptions fit_options = options.fit;
   fit_options.objective = objective;
-  result.fit = fit_law(law_named(options.law), points, fit_options);
+  if (options.arm.empty())
+    result.fit = fit_law(law_named(options.law), points, fit_options);
+  else
+    result.joint = fit_arms(table, rows, points, options, fit_options);
   return result;
 }
 

@@ -8,6 +8,7 @@
 
 #include "analysis/fit.hpp"
 #include "analysis/isoflop.hpp"
+#include "analysis/joint_fit.hpp"
 
 namespace metascale {
 
@@ -20,6 +21,9 @@ struct FitTableOptions {
   std::string role;   // column that says fit or held_out; empty: all rows are fitted
   std::string label;  // column that names a row; empty: its line
   std::string cell;   // rows alike in this column differ by their seed only; empty: none are
+  // chinchilla only: the column that names two arms, which are fitted under one law (the first
+  // named is the one compared with); empty: all rows are of one arm.
+  std::string arm;
   std::string where;  // "column=value": only these rows
   std::string
       objective;  // huber | squared_log | squared; empty: squared_log for loglog, else huber
@@ -29,9 +33,10 @@ struct FitTableOptions {
 
 struct FitTableResult {
   std::string law;
-  std::optional<Fit> fit;  // all but isoflop
+  std::optional<Fit> fit;  // one arm, all but isoflop
   std::optional<IsoflopFit> isoflop;
-  std::vector<std::string> notes;  // rows that were left out, and why
+  std::optional<JointReport> joint;  // two arms
+  std::vector<std::string> notes;    // rows that were left out, and why
   bool healthy() const;
   std::string text() const;  // for people
   std::string json() const;  // for machines; one object

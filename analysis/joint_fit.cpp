@@ -26,7 +26,6 @@ constexpr std::array<std::array<std::size_t, of_one_arm>, 2> places{
 
 struct Tables {  // one per arm
   std::array<LogTable, 2> arms;
-  std::size_t points() const { return arms[0].points() + arms[1].points(); }
 };
 
 LeastSquares joint_problem(const Tables& tables, const FitOptions& options) {
@@ -34,7 +33,7 @@ LeastSquares joint_problem(const Tables& tables, const FitOptions& options) {
   std::array<LeastSquares, 2> alone{problem_of(form, tables.arms[0], options),
                                     problem_of(form, tables.arms[1], options)};
   LeastSquares problem;
-  problem.residuals = int(tables.points());
+  problem.residuals = alone[0].residuals + alone[1].residuals;
   const double none = std::numeric_limits<double>::infinity();
   problem.lower = {-none, -none, -none, -none, std::min(alone[0].lower[2], alone[1].lower[2]),
                    0,     0};

@@ -34,6 +34,12 @@ struct JointFit {
   bool healthy() const { return problems.empty(); }
 };
 
+// A joint fit with its arms' names; a report has them over all lengths, in non-embedding N and D.
+struct JointReport {
+  std::string first_arm, second_arm;
+  JointFit fit;
+};
+
 // Points have x = {N, D}. options.draws intervals, and as many tables for the p-value, at most 500.
 // Throws Error{bad_input} as fit_law does, for either arm.
 JointFit fit_jointly(std::span<const FitPoint> first, std::span<const FitPoint> second,

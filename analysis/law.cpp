@@ -65,15 +65,18 @@ double Law::log_loss(std::span<const double> inside, std::span<const double> log
   if (constant >= 0) values[count++] = inside[std::size_t(constant)];
   const double highest = *std::max_element(values.begin(), values.begin() + count);
   double sum = 0;
-  for (std::size_t i = 0; i < count; ++i) sum += std::exp(values[i] - highest);
+  for (std::size_t i = 0; i < count; ++i) {  // values become shares, before they are divided
+    values[i] = values[i] == highest ? 1 : std::exp(values[i] - highest);
+    sum += values[i];
+  }
   if (gradient != nullptr) {
     std::fill(gradient, gradient + coefficients(), 0.0);
     for (std::size_t i = 0; i < terms.size(); ++i) {
-      const double share = std::exp(values[i] - highest) / sum;
+      const double share = values[i] / sum;
       gradient[terms[i].coefficient] += share;
       gradient[terms[i].exponent] -= share * log_x[std::size_t(terms[i].variable)];
     }
-    if (constant >= 0) gradient[constant] += std::exp(values[count - 1] - highest) / sum;
+    if (constant >= 0) gradient[constant] += values[count - 1] / sum;
   }
   return highest + std::log(sum);
 }

@@ -121,7 +121,10 @@ Json isoflop_json(const IsoflopFit& fit) {
 }  // namespace
 
 std::string render_fit_json(const FitTableResult& result) {
-  Json json = result.fit ? fit_json(*result.fit) : isoflop_json(*result.isoflop);
+  Json json = result.joint ? joint_json(*result.joint)
+              : result.fit ? fit_json(*result.fit)
+                           : isoflop_json(*result.isoflop);
+  if (result.joint) json["law"] = result.law;
   json["notes"] = result.notes;
   return json.dump(1, ' ', false, Json::error_handler_t::replace);
 }

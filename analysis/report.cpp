@@ -76,7 +76,7 @@ ReportResult write_report(Collection collection, const ReportOptions& options) {
 
 ReportResult write_report(const fs::path& results, const ReportOptions& options) {
   if (options.progress) options.progress("logs");
-  return write_report(collect(results), options);
+  return write_report(collect(results, {.threads = options.threads}), options);
 }
 
 }  // namespace metascale

@@ -70,12 +70,6 @@ struct ArmFit {
   std::string held_out_what = "largest size";
 };
 
-// Both arms under one law, over all lengths, in non-embedding N and D.
-struct JointReport {
-  std::string first_arm, second_arm;
-  JointFit fit;
-};
-
 struct GainReport {
   std::string arm, size, length;
   FitAxis axis = FitAxis::training_flops;

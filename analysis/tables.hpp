@@ -42,16 +42,17 @@ Table residuals_table(const Report& report);  // measured and fitted, and held-o
 Table influence_table(const Report& report);  // each fit without each of its points
 Table joint_fits_table(const Report& report);
 Table gains_table(const Report& report);
-Table lineage_table(const Report& report);  // of branches and grown runs
-Table speed_table(const Report& report);    // throughput, utilisation, memory, energy
-Table device_hours_table(const Report& report);  // used, of all starts, beside the plan
+Table lineage_table(const Report& report);            // of branches and grown runs
+Table speed_table(const Report& report);              // throughput, utilisation, memory, energy
+Table device_hours_table(const Report& report);       // used, of all starts, beside the plan
 Table context_exponents_table(const Report& report);  // empty without context.json
 Table context_costs_table(const Report& report);      // the curves behind them
 Table published_table(const Report& report);
-Table probes_table(const Report& report);  // accuracy by tested length; empty where all ran on texts
-Table probe_depths_table(const Report& report);  // least layers that solve a probe; likewise
+Table probes_table(
+    const Report& report);  // accuracy by tested length; empty where all ran on texts
+Table probe_depths_table(const Report& report);       // least layers that solve a probe; likewise
 Table probe_differences_table(const Report& report);  // of arms, paired by seed; likewise
-Table evaluations_table(const Report& report);  // every evaluation of every run, for CSV
+Table evaluations_table(const Report& report);        // every evaluation of every run, for CSV
 Table runs_table(const Report& report);
 Table not_comparable_table(const Report& report);
 Table environment_table(const Report& report);

@@ -180,8 +180,16 @@ int measure(const fs::path& folder, int threads) {
   const ReportResult result = write_report(folder, options);
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
-  std::printf("%lld runs: %.1f s, %.0f MiB at most, page of %.2f MB\n", (long long)(result.done),
-              seconds(), double(usage.ru_maxrss) / 1024, double(fs::file_size(result.page)) / 1e6);
+  rusage children{};  // gnuplot
+  getrusage(RUSAGE_CHILDREN, &children);
+  const auto user = [](const rusage& one) {
+    return double(one.ru_utime.tv_sec) + 1e-6 * double(one.ru_utime.tv_usec);
+  };
+  std::printf(
+      "%lld runs: %.1f s (%.1f s of user time, %.1f s more in gnuplot), %.0f MiB at most, page of "
+      "%.2f MB\n",
+      (long long)(result.done), seconds(), user(usage), user(children),
+      double(usage.ru_maxrss) / 1024, double(fs::file_size(result.page)) / 1e6);
   return 0;
 }
 

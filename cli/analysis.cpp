@@ -135,6 +135,7 @@ void add_analysis_verbs(CLI::App& app, Action& action) {
   verb->add_option("--role", options.role, "column that says fit or held_out");
   verb->add_option("--label", options.label, "column that names a row");
   verb->add_option("--cell", options.cell, "column alike in rows that differ by seed only");
+  verb->add_option("--arm", options.arm, "chinchilla: column of two arms, fitted under one law");
   verb->add_option("--where", options.where, "column=value: only these rows");
   verb->add_option("--objective", options.objective, "huber | squared_log | squared");
   verb->add_option("--nearest", options.nearest, "isoflop: points of each parabola; 0: all");

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/bench_context.hpp"
+#include "cli/bench_gpu.hpp"
 #include "cli/command.hpp"
 #include "experiments/benchmark.hpp"
 #include "experiments/plan.hpp"
@@ -170,6 +171,7 @@ void add_bench_verbs(CLI::App& app, Action& action) {
       ->check(CLI::Range(least_steps, 1'000'000));
   verb->add_option("--threads", sweep->threads, "of each step")->check(CLI::PositiveNumber);
   verb->add_flag("--json", sweep->json, "for machines");
+  add_bench_gpu(*bench, action);
   add_bench_context(*bench, action);
 }
 

@@ -31,6 +31,7 @@ struct PrepareVerb {
 struct InspectVerb {
   std::filesystem::path path;
   InspectOptions options;
+  std::string format = "megatron";
   bool json = false;
 };
 
@@ -157,7 +158,9 @@ json to_json(const Inspection& found) {
 }
 
 ExitCode run_inspect(const InspectVerb& verb) {
-  const Inspection found = inspect_token_file(verb.path, verb.options);
+  InspectOptions options = verb.options;
+  options.layout = parse_token_layout(verb.format);
+  const Inspection found = inspect_token_file(verb.path, options);
   if (verb.json) {
     fmt::print("{}\n", to_json(found).dump(2));
     return ExitCode::good;
@@ -181,7 +184,8 @@ ExitCode run_inspect(const InspectVerb& verb) {
 }
 
 ExitCode run_verify(const InspectVerb& verb) {
-  const auto checks = verify_token_file(verb.path);
+  const auto checks =
+      verify_token_file(verb.path, {parse_token_layout(verb.format), verb.options.tokenizer});
   bool good = true;
   json rows = json::array();
   for (const auto& check : checks) {
@@ -193,6 +197,11 @@ ExitCode run_verify(const InspectVerb& verb) {
   }
   if (verb.json) fmt::print("{}\n", json{{"checks", rows}, {"good", good}}.dump(2));
   return good ? ExitCode::good : ExitCode::bad_input;
+}
+
+void add_format(CLI::App& verb, InspectVerb& of) {
+  verb.add_option("--format", of.format,
+                  "megatron, or of a file without .idx: llm.c, uint16, uint32");
 }
 
 }  // namespace
@@ -233,12 +242,16 @@ void add_data_verbs(CLI::App& app, Action& action) {
   verb->add_option("file", inspect->path, "token file, with or without .bin")->required();
   verb->add_option("--samples", inspect->options.samples, "documents to show");
   verb->add_option("--tokenizer", inspect->options.tokenizer,
-                   "path of the tokenizer.json that made it, for the samples");
+                   "bytes, or the path of the tokenizer.json that made it, for the samples");
+  add_format(*verb, *inspect);
   verb->add_flag("--json", inspect->json, "for machines");
 
   verb = add_verb(*data, action, "verify", "check every length, offset and digest",
                   "metascale data verify corpora/small/train", verify, run_verify);
   verb->add_option("file", verify->path, "token file, with or without .bin")->required();
+  verb->add_option("--tokenizer", verify->options.tokenizer,
+                   "of a file without .json: bytes, or the path of a tokenizer.json");
+  add_format(*verb, *verify);
   verb->add_flag("--json", verify->json, "for machines");
 
   add_encode_verbs(*data, action);

@@ -53,7 +53,8 @@ std::vector<Finding> examine() {
   findings.push_back({"vector units", vector_units(), ""});
   std::error_code error;
   const auto space = fs::space(fs::current_path(), error);
-  findings.push_back({"free disk here", error ? "unknown" : format_bytes(double(space.available)), ""});
+  findings.push_back(
+      {"free disk here", error ? "unknown" : format_bytes(double(space.available)), ""});
   findings.push_back({"CUDA", cuda::is_linked() ? "built in" : "not built in",
                       cuda::is_linked() ? "" : "runs on the CPU only"});
   const struct {
@@ -74,8 +75,7 @@ ExitCode run_doctor(const DoctorVerb& verb) {
   nlohmann::json rows = nlohmann::json::array();
   for (const auto& finding : examine()) {
     rows.push_back({{"what", finding.what}, {"found", finding.found}, {"remedy", finding.remedy}});
-    if (!verb.json)
-      fmt::print("{:<18} {:<28} {}\n", finding.what, finding.found, finding.remedy);
+    if (!verb.json) fmt::print("{:<18} {:<28} {}\n", finding.what, finding.found, finding.remedy);
   }
   if (verb.json) fmt::print("{}\n", rows.dump(2));
   return ExitCode::good;

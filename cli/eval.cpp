@@ -19,7 +19,7 @@ using nlohmann::json;
 struct EvalVerb {
   std::filesystem::path checkpoint;
   ModelEvaluationOptions evaluation;
-  std::string protocol = "packed";
+  std::string protocol = "packed", format;
   bool json = false;
 };
 
@@ -85,6 +85,7 @@ ExitCode run_eval(const EvalVerb& verb) {
   ModelEvaluationOptions options = verb.evaluation;
   options.protocol = verb.protocol == "rolling" ? EvaluationProtocol::rolling_documents
                                                 : EvaluationProtocol::packed_windows;
+  if (!verb.format.empty()) options.layout = parse_token_layout(verb.format);
   if (options.threads == 0) options.threads = int(std::max(1L, sysconf(_SC_NPROCESSORS_ONLN)));
   catch_stop_signals();
   Progress progress;
@@ -116,6 +117,8 @@ void add_eval_verb(CLI::App& app, Action& action) {
       ->required();
   verb->add_option("--data", eval->evaluation.data, "token file of the model's tokenizer")
       ->required();
+  verb->add_option("--format", eval->format,
+                   "of --data: megatron, llm.c, uint16 or uint32 [that of the run's token files]");
   verb->add_option(
           "--protocol", eval->protocol,
           "packed: windows of the stream, as in training; rolling: each document for itself")

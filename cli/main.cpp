@@ -1,5 +1,6 @@
 // metascale: one program, many verbs.
 #include <fmt/format.h>
+#include <signal.h>
 
 #include <cstdio>
 #include <new>
@@ -10,8 +11,10 @@
 using namespace metascale;
 
 int main(int argc, char** argv) {
-  CLI::App app("metascale: matched language-model pretraining experiments, and which architecture "
-               "scales better");
+  ::signal(SIGXFSZ, SIG_IGN);  // a limit of file sizes is an error of a write, as a full disk is
+  CLI::App app(
+      "metascale: matched language-model pretraining experiments, and which architecture "
+      "scales better");
   app.set_version_flag("--version", "metascale " + build_info().at("version") + " (" +
                                         build_info().at("commit") + ")");
   app.require_subcommand(1);
@@ -31,8 +34,9 @@ int main(int argc, char** argv) {
     fmt::print(stderr, "metascale: {}\n", error.what());
     return int(error.code);
   } catch (const std::bad_alloc&) {
-    fmt::print(stderr, "metascale: out of memory; lower training.micro_batch, or set "
-                       "training.recompute: block\n");
+    fmt::print(stderr,
+               "metascale: out of memory; lower training.micro_batch, or set "
+               "training.recompute: block\n");
     return int(ExitCode::run_failed);
   } catch (const std::exception& error) {
     fmt::print(stderr, "metascale: internal error: {}\n", error.what());

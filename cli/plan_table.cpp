@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -10,6 +11,7 @@
 #include "core/units.hpp"
 #include "experiments/precision.hpp"
 #include "experiments/program.hpp"
+#include "sweeps/executor.hpp"
 #include "sweeps/hours.hpp"
 #include "sweeps/run_sweep.hpp"
 
@@ -26,17 +28,18 @@ struct Memory {
 Memory memory_of(const RunConfig& config) {
   ParameterList list;
   const auto& training = config.training;
-  const Program program(
-      config.model,
-      {.rows = std::max<std::int64_t>(1, training.micro_batch),
-       .context = training.context,
-       .tape = tape_options(training, config.device, true)},
-      list);
+  const Program program(config.model,
+                        {.rows = std::max<std::int64_t>(1, training.micro_batch),
+                         .context = training.context,
+                         .tape = tape_options(training, config.device, true)},
+                        list);
   const auto& tape = program.options().tape;
-  const double elements = double(list.arena_elements()), arena = elements * double(size_of(tape.dtype));
-  return {.parameters = 4 * arena + (tape.bf16_storage ? elements * double(size_of(Dtype::bf16)) : 0),
-          .activations = double(program.bytes()),
-          .checkpoints = 3 * arena * double(config.log.keep)};
+  const double elements = double(list.arena_elements()),
+               arena = elements * double(size_of(tape.dtype));
+  return {
+      .parameters = 4 * arena + (tape.bf16_storage ? elements * double(size_of(Dtype::bf16)) : 0),
+      .activations = double(program.bytes()),
+      .checkpoints = 3 * arena * double(config.log.keep)};
 }
 
 std::string models_table(const Resolution& resolution) {
@@ -107,6 +110,21 @@ double checkpoint_bytes(const Resolution& resolution) {
   return sum;
 }
 
+std::string hours_text(const std::optional<double>& hours, const Definition& definition,
+                       std::size_t runs) {
+  if (!hours) return "hours unknown: metascale bench sweep measures them";
+  std::string text = fmt::format("{:.2f} hours of one slot", *hours);
+  const auto* local = std::get_if<LocalLaunch>(&definition.launch.how);
+  if (!local || definition.device == Device::cuda || runs == 0) return text;
+  const std::int64_t cores = std::int64_t(available_cores().size());
+  const std::int64_t slots =
+      std::min(std::int64_t(runs),
+               local->slots ? local->slots : cores / std::max<std::int64_t>(1, local->threads));
+  if (slots > 1)
+    text += fmt::format(" (about {:.2f} with {} slots)", *hours / double(slots), slots);
+  return text;
+}
+
 }  // namespace
 
 std::string plan_text(const Definition& definition, const Resolution& resolution,
@@ -118,8 +136,7 @@ std::string plan_text(const Definition& definition, const Resolution& resolution
   text += fmt::format("\ntotal: {} tokens, {:.3e} model FLOPs, {} of checkpoints, {}\n",
                       format_count(resolution.tokens), resolution.flops,
                       format_bytes(checkpoint_bytes(resolution)),
-                      hours ? fmt::format("{:.2f} hours of one slot", *hours)
-                            : std::string("hours unknown: metascale bench sweep measures them"));
+                      hours_text(hours, definition, resolution.runs.size()));
   const std::string budget = budget_text(definition, hours);
   return budget.empty() ? text : text + budget + "\n";
 }

@@ -10,6 +10,7 @@
 #include "cli/signals.hpp"
 #include "core/communicator.hpp"
 #include "core/journal.hpp"
+#include "core/local_ranks.hpp"
 #include "core/progress.hpp"
 #include "core/units.hpp"
 #include "experiments/trainer.hpp"
@@ -26,14 +27,15 @@ struct RepairVerb {
 
 struct TrainVerb {
   std::filesystem::path folder;
+  int ranks = 1;                               // that we start
   double rank_timeout = default_rank_timeout;  // seconds
   bool json = false;
 };
 
 // Accuracy at the answers of each tested length.
 std::string accuracy_words(const Evaluation& row) {
-  std::string words = fmt::format("step {}: {} {:.4f} nats per answer; right", row.step, row.split,
-                                  row.loss());
+  std::string words =
+      fmt::format("step {}: {} {:.4f} nats per answer; right", row.step, row.split, row.loss());
   std::map<std::int64_t, ProbeRow> lengths;
   for (const ProbeRow& bin : row.probes) {
     lengths[bin.length].correct += bin.correct;
@@ -52,12 +54,9 @@ std::string words_of(const Evaluation& row) {
 
 // How a run ended, and what it reached. Numbers that are not finite become null.
 json ending_of(const RunConfig& config, const RunLog& log, ExitCode code) {
-  json words{{"run", config.id},
-             {"state", code == ExitCode::good ? "done" : "saved"},
-             {"exit_code", int(code)},
-             {"steps", config.training.steps},
-             {"step", nullptr},
-             {"loss", nullptr},
+  json words{{"run", config.id},       {"state", code == ExitCode::good ? "done" : "saved"},
+             {"exit_code", int(code)}, {"steps", config.training.steps},
+             {"step", nullptr},        {"loss", nullptr},
              {"final", nullptr}};
   if (!log.steps.empty()) {
     words["step"] = log.steps.back().step;
@@ -92,9 +91,21 @@ ExitCode train_and_show(const TrainVerb& verb, const RunConfig& config, Communic
   return code;
 }
 
-// Under mpirun or srun this process is one rank of the run, and rank 0 shows what happens. A rank that
-// fails ends them all: those that wait for it would wait in vain.
+// Starts this program once for each rank.
+ExitCode run_ranks(const TrainVerb& verb) {
+  catch_stop_signals();
+  std::vector<std::string> words{std::filesystem::read_symlink("/proc/self/exe").string(), "train",
+                                 verb.folder.string(), "--rank-timeout",
+                                 fmt::format("{}", verb.rank_timeout)};
+  if (verb.json) words.push_back("--json");
+  return ExitCode(
+      run_local_ranks({.count = verb.ranks, .words = std::move(words), .signal = stop_signal}));
+}
+
+// Under mpirun or srun this process is one rank of the run, and rank 0 shows what happens. A rank
+// that fails ends them all: those that wait for it would wait in vain.
 ExitCode run_train(const TrainVerb& verb) {
+  if (verb.ranks > 1) return run_ranks(verb);
   const RunConfig config = read_run_config(verb.folder / "config.yaml");
   catch_stop_signals();  // before any thread is made
   const auto ranks = connect_ranks(verb.rank_timeout);
@@ -148,9 +159,14 @@ void add_train_verbs(CLI::App& app, Action& action) {
   const auto train = std::make_shared<TrainVerb>();
   const auto repair = std::make_shared<RepairVerb>();
   CLI::App* verb = add_verb(
-      app, action, "train", "train one run (what launchers start), on the ranks of mpirun or srun",
+      app, action, "train",
+      "train one run (what launchers start), on the ranks of --ranks, mpirun or srun",
       "metascale train results/quick/runs/rwkv7-36k-400ktokens-s1-0123abcd", train, run_train);
   verb->add_option("run", train->folder, "run folder, with its config.yaml")->required();
+  verb->add_option("--ranks", train->ranks,
+                   "start so many processes of this program on this machine, the ranks of the run")
+      ->check(CLI::Range(1, most_local_ranks))
+      ->capture_default_str();
   verb->add_option("--rank-timeout", train->rank_timeout,
                    "seconds without an answer after which a rank is lost")
       ->check(CLI::Range(0.5, 86400.0))

@@ -3,7 +3,7 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "core/communicator/mpi.hpp"
+#include "core/communicator/messages.hpp"
 
 namespace metascale {
 namespace {
@@ -21,9 +21,11 @@ int tasks_of_step() {
 }  // namespace
 
 std::unique_ptr<Communicator> connect_ranks(double timeout) {
+  if (auto sockets = connect_sockets())
+    return make_message_communicator(std::move(sockets), timeout);
   const bool has_launcher = number_in("OMPI_COMM_WORLD_SIZE") > 0 || std::getenv("PMIX_RANK");
   if (!has_launcher && tasks_of_step() == 1) return std::make_unique<SingleCommunicator>();
-  auto ranks = connect_mpi(timeout);
+  auto ranks = make_message_communicator(connect_mpi(), timeout);
   if (tasks_of_step() > 1 && ranks->size() == 1)
     throw Error(
         concat(

@@ -23,7 +23,7 @@ constexpr PhaseName phase_names[] = {
     {RunPhase::done, "done"},           {RunPhase::failed, "failed"},
     {RunPhase::cancelled, "cancelled"}, {RunPhase::timed_out, "timed_out"}};
 
-constexpr std::size_t longest_reason = 400;  // characters of FAILED that people are shown
+constexpr std::size_t longest_reason = 400;  // characters that people are shown
 
 RunPhase phase_named(const std::string& name) {
   for (const PhaseName& row : phase_names)
@@ -86,8 +86,8 @@ std::optional<Heartbeat> read_heartbeat(const std::filesystem::path& folder) {
   }
 }
 
-std::string read_failure(const std::filesystem::path& folder) {
-  std::ifstream file(folder / "FAILED");
+std::string read_reason(const std::filesystem::path& mark) {
+  std::ifstream file(mark);
   std::string text(longest_reason, '\0');
   file.read(text.data(), std::streamsize(text.size()));
   text.resize(std::size_t(file.gcount()));

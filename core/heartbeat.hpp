@@ -29,8 +29,8 @@ void write_heartbeat(const std::filesystem::path& folder, Heartbeat heartbeat);
 // Nothing if there is no state.json. Throws Error{bad_input} if it is damaged.
 std::optional<Heartbeat> read_heartbeat(const std::filesystem::path& folder);
 
-// The first words of folder/FAILED, why the run failed; empty where there is none.
-std::string read_failure(const std::filesystem::path& folder);
+// The first words of a run's FAILED or CANCELLED, which say why; empty where there is no such file.
+std::string read_reason(const std::filesystem::path& mark);
 
 double seconds_since_1970();
 

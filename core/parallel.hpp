@@ -5,8 +5,9 @@
 
 namespace metascale {
 
-// Calls body(begin, end) on contiguous parts of [0, count), one part per thread. The parts depend on
-// the number of threads: what body computes for an index must not depend on where its part begins.
+// Calls body(begin, end) on contiguous parts of [0, count), one part per thread. The parts depend
+// on the number of threads: what body computes for an index must not depend on where its part
+// begins.
 template <typename Body>
 void parallel_for(int threads, std::int64_t count, Body&& body) {
   if (count <= 0) return;

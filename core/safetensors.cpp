@@ -22,13 +22,12 @@ struct DtypeName {
   std::size_t bytes;
 };
 constexpr DtypeName dtype_names[] = {
-    {StoredDtype::f64, "F64", 8}, {StoredDtype::f32, "F32", 4}, {StoredDtype::f16, "F16", 2},
-    {StoredDtype::bf16, "BF16", 2},
-    {StoredDtype::i64, "I64", 8}, {StoredDtype::i32, "I32", 4}, {StoredDtype::u8, "U8", 1},
-    {StoredDtype::boolean, "BOOL", 1}};
+    {StoredDtype::f64, "F64", 8},   {StoredDtype::f32, "F32", 4},     {StoredDtype::f16, "F16", 2},
+    {StoredDtype::bf16, "BF16", 2}, {StoredDtype::i64, "I64", 8},     {StoredDtype::i32, "I32", 4},
+    {StoredDtype::u8, "U8", 1},     {StoredDtype::boolean, "BOOL", 1}};
 
 constexpr std::string_view metadata_key = "__metadata__";
-constexpr std::uint64_t alignment = 8;                      // of the data's begin in the file
+constexpr std::uint64_t alignment = 8;                     // of the data's begin in the file
 constexpr std::size_t block_bytes = std::size_t(8) << 20;  // written or hashed at once
 
 const DtypeName& row_of(StoredDtype dtype) {
@@ -42,15 +41,16 @@ bool multiply(const std::vector<std::int64_t>& shape, std::uint64_t element_byte
   product = element_bytes;
   for (const std::int64_t extent : shape) {
     if (extent < 0) return false;
-    if (extent > 0 && product > std::uint64_t(std::numeric_limits<std::int64_t>::max()) /
-                                    std::uint64_t(extent))
+    if (extent > 0 &&
+        product > std::uint64_t(std::numeric_limits<std::int64_t>::max()) / std::uint64_t(extent))
       return false;
     product *= std::uint64_t(extent);
   }
   return true;
 }
 
-// The header's JSON. The data are laid out by falling element size, so that each is aligned, and by name.
+// The header's JSON. The data are laid out by falling element size, so that each is aligned, and by
+// name.
 std::string make_header(std::vector<StoredTensor>& tensors,
                         const std::map<std::string, std::string>& metadata) {
   std::sort(tensors.begin(), tensors.end(), [](const StoredTensor& a, const StoredTensor& b) {
@@ -105,7 +105,8 @@ StoredDtype read_dtype(const Json& value) {
   const auto& name = value.get_ref<const std::string&>();
   for (const DtypeName& row : dtype_names)
     if (name == row.name) return row.dtype;
-  throw std::invalid_argument("dtype '" + name + "' is none of F64, F32, F16, BF16, I64, I32, U8, BOOL");
+  throw std::invalid_argument("dtype '" + name +
+                              "' is none of F64, F32, F16, BF16, I64, I32, U8, BOOL");
 }
 
 SafetensorsFile::Entry read_entry(const std::string& name, const Json& value,
@@ -126,8 +127,8 @@ SafetensorsFile::Entry read_entry(const std::string& name, const Json& value,
   const std::uint64_t begin = read_unsigned(offsets[0], "data_offsets[0]");
   const std::uint64_t end = read_unsigned(offsets[1], "data_offsets[1]");
   if (begin > end || end > data_bytes)
-    throw std::invalid_argument(concat("data_offsets are [", begin, ", ", end, "], but the file has ",
-                                       data_bytes, " bytes of data"));
+    throw std::invalid_argument(concat("data_offsets are [", begin, ", ", end,
+                                       "], but the file has ", data_bytes, " bytes of data"));
   std::uint64_t needed = 0;
   if (!multiply(entry.shape, size_of(entry.dtype), needed) || needed != end - begin)
     throw std::invalid_argument(concat("its shape does not fill its ", end - begin, " bytes"));
@@ -208,8 +209,10 @@ void SafetensorsFile::parse(const std::string& header, std::uint64_t data_begin)
   const Json parsed = parse_strictly(header);
   for (const auto& [name, value] : parsed.items()) {
     try {
-      if (name == metadata_key) metadata_ = read_metadata(value);
-      else entries_.push_back(read_entry(name, value, data_begin, data_bytes));
+      if (name == metadata_key)
+        metadata_ = read_metadata(value);
+      else
+        entries_.push_back(read_entry(name, value, data_begin, data_bytes));
     } catch (const std::invalid_argument& error) {
       throw std::invalid_argument("tensor '" + name + "': " + error.what());
     }
@@ -226,13 +229,14 @@ void SafetensorsFile::check_layout(std::uint64_t data_begin) const {
   std::uint64_t end = data_begin;
   for (const Entry* entry : by_place) {
     if (entry->begin != end)
-      throw std::invalid_argument(concat("tensor '", entry->name, "' ",
-                                         entry->begin < end ? "overlaps the one before it"
-                                                            : "leaves a gap before it"));
+      throw std::invalid_argument(
+          concat("tensor '", entry->name, "' ",
+                 entry->begin < end ? "overlaps the one before it" : "leaves a gap before it"));
     end += entry->bytes;
   }
   if (end != file_.size())
-    throw std::invalid_argument(concat(file_.size() - end, " bytes at its end belong to no tensor"));
+    throw std::invalid_argument(
+        concat(file_.size() - end, " bytes at its end belong to no tensor"));
 }
 
 const SafetensorsFile::Entry* SafetensorsFile::find(const std::string& name) const {

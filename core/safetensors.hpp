@@ -14,8 +14,8 @@
 namespace metascale {
 
 enum class StoredDtype { f64, f32, f16, bf16, i64, i32, u8, boolean };
-std::size_t size_of(StoredDtype dtype);      // bytes
-const char* name_of(StoredDtype dtype);      // as the format says it: "BF16"
+std::size_t size_of(StoredDtype dtype);  // bytes
+const char* name_of(StoredDtype dtype);  // as the format says it: "BF16"
 
 struct StoredTensor {
   std::string name;
@@ -27,13 +27,14 @@ struct StoredTensor {
   std::uint64_t bytes() const { return elements() * size_of(dtype); }
 };
 
-// Writes beside path, syncs, renames. Names must be unique, shapes positive or zero. The data go from
-// their pointers to the file. Returns the digest of the whole file. Throws Error{io}.
+// Writes beside path, syncs, renames. Names must be unique, shapes positive or zero. The data go
+// from their pointers to the file. Returns the digest of the whole file. Throws Error{io}.
 Hash128 write_safetensors(const std::filesystem::path& path, std::vector<StoredTensor> tensors,
                           const std::map<std::string, std::string>& metadata);
 
 // A safetensors file of unknown origin. Its header is read and checked at once: lengths against the
-// file's, tensors without gap, overlap or doubled name. Throws Error{bad_input} with path and tensor.
+// file's, tensors without gap, overlap or doubled name. Throws Error{bad_input} with path and
+// tensor.
 class SafetensorsFile {
  public:
   struct Entry {

@@ -56,6 +56,20 @@ void fill_row(const TokenFile& file, std::int64_t first, std::int32_t padding, c
   if (batch.segment_ids) fill_segment_ids(file, source, context, batch.segment_ids + begin);
 }
 
+void to_first_positions(std::int64_t rows, std::int64_t context, std::int32_t* segment_ids) {
+  for (std::int64_t row = 0; row < rows; ++row) {
+    std::int32_t* ids = segment_ids + row * context;
+    std::int32_t segment = ids[0], first = 0;
+    for (std::int64_t position = 0; position < context; ++position) {
+      if (ids[position] != segment) {
+        segment = ids[position];
+        first = std::int32_t(position);
+      }
+      ids[position] = first;
+    }
+  }
+}
+
 Batches::Batches(const TokenFile& file, std::unique_ptr<const SampleOrder> order,
                  std::int64_t context, std::int64_t rows)
     : file_(file), order_(std::move(order)), context_(context), rows_(rows) {

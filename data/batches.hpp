@@ -25,6 +25,10 @@ struct Batch {
 void fill_row(const TokenFile& file, std::int64_t first, std::int32_t padding, const Batch& batch,
               std::int64_t row);
 
+// In place: segment ids (rows, context) become, per token, the position in its row of its segment's
+// first token.
+void to_first_positions(std::int64_t rows, std::int64_t context, std::int32_t* segment_ids);
+
 class Batches {
  public:
   // rows: samples of one optimizer step, over all ranks. file must outlive this.

@@ -5,8 +5,8 @@
 #include <deque>
 #include <vector>
 
+#include "core/command.hpp"
 #include "core/error.hpp"
-#include "data/files/child_process.hpp"
 
 namespace metascale {
 namespace {
@@ -52,15 +52,20 @@ void build_corpus(const CorpusOptions& options) {
                                      "--cache", cache.string()};
   if (*tier.lock) arguments.insert(arguments.end(), {"--lock", (scripts / tier.lock).string()});
   std::deque<std::string> last_lines;
-  const int code = run_program(arguments, [&](const std::string& line) {
+  const auto keep_and_show = [&](const std::string& line) {
     last_lines.push_back(line);
     if (last_lines.size() > 5) last_lines.pop_front();
     if (options.progress) options.progress(line);
-  });
-  if (code == 0) return;
+  };
+  const CommandResult built =
+      run_command(arguments, {.seconds = no_time_limit, .line = keep_and_show});
+  if (!built.found)
+    throw Error(concat("cannot run ", built.error, "; install it or put it on PATH"),
+                ExitCode::unavailable);
+  if (built.good()) return;
   std::string words;
   for (const std::string& line : last_lines) words += "\n  " + line;
-  throw Error(concat("building the corpus ended with code ", code, ":", words),
+  throw Error(concat("building the corpus ended with code ", built.exit_code, ":", words),
               ExitCode::unavailable);
 }
 

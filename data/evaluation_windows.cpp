@@ -229,7 +229,8 @@ void EvaluationWindows::fill(std::int64_t first, const Batch& batch) const {
   }
 }
 
-// A document's first window: what is behind it is a segment of its own.
+// A document's first window. The end of document before it is a segment of its own, as in packed
+// windows, where that ends another document; so is what is behind it.
 void EvaluationWindows::fill_beginning(const Window& window, const Batch& batch,
                                        std::int64_t row) const {
   const std::int64_t begin = row * context_, valid = window.valid;
@@ -242,8 +243,10 @@ void EvaluationWindows::fill_beginning(const Window& window, const Batch& batch,
     file_.read(window.first, valid, batch.targets + begin);
   }
   if (batch.segment_ids) {
-    std::fill_n(batch.segment_ids + begin, valid, 0);
-    std::fill_n(batch.segment_ids + begin + valid, context_ - valid, 1);
+    std::int32_t* ids = batch.segment_ids + begin;
+    ids[0] = 0;
+    std::fill(ids + 1, ids + valid, 1);
+    std::fill(ids + valid, ids + context_, valid > 1 ? 2 : 1);
   }
 }
 

@@ -22,6 +22,14 @@ std::int64_t length_of(const TokenFile& file, std::int64_t document) {
   return file.document_begin(document + 1) - file.document_begin(document);
 }
 
+TokenFile open_foreign(const std::filesystem::path& path, const ForeignTokens& foreign) {
+  if (foreign.tokenizer.empty()) return TokenFile(path, {.layout = foreign.layout});
+  const auto tokenizer = make_tokenizer(foreign.tokenizer);
+  return TokenFile(path, {.vocabulary = tokenizer->vocabulary(),
+                          .end_of_document = tokenizer->end_of_document(),
+                          .layout = foreign.layout});
+}
+
 std::vector<DomainCount> count_domains(const TokenFile& file) {
   std::vector<DomainCount> domains;
   for (const std::string& name : file.domains())
@@ -59,6 +67,8 @@ std::string beginning_of(const TokenFile& file, const Tokenizer& tokenizer, std:
 // Nothing where it is not known.
 std::unique_ptr<Tokenizer> tokenizer_of(const TokenFile& file, const InspectOptions& options) {
   const std::string& made_by = file.info().tokenizer;
+  if (!file.has_info())
+    return options.tokenizer.empty() ? nullptr : make_tokenizer(options.tokenizer);
   if (options.tokenizer.empty() && !is_built_in_tokenizer(made_by)) return nullptr;
   auto tokenizer = make_tokenizer(options.tokenizer.empty() ? made_by : options.tokenizer);
   if (tokenizer->identity() != file.info().tokenizer_identity)
@@ -146,24 +156,28 @@ std::string compare_domains(const TokenFile& file) {
 }  // namespace
 
 Inspection inspect_token_file(const std::filesystem::path& path, const InspectOptions& options) {
-  const TokenFile file(path);
+  const TokenFile file = open_foreign(path, {options.layout, options.tokenizer});
   Inspection result{.info = file.info(),
                     .has_info = file.has_info(),
                     .tokens = file.tokens(),
                     .documents = file.documents(),
                     .domains = count_domains(file),
                     .lengths = count_lengths(file)};
-  if (file.has_info()) result.samples = take_samples(file, options);
+  result.samples = take_samples(file, options);
   return result;
 }
 
-std::vector<Check> verify_token_file(const std::filesystem::path& path) {
+std::vector<Check> verify_token_file(const std::filesystem::path& path,
+                                     const ForeignTokens& foreign) {
   const std::filesystem::path stem = token_file_stem(path);
   const std::string name = stem.filename().string();
   Verifier verifier;
   std::unique_ptr<TokenFile> file;
-  const bool opened = verifier.check("header, sizes, pointers and document index of " + name, [&] {
-    file = std::make_unique<TokenFile>(stem);
+  const bool flat = foreign.layout != TokenLayout::megatron;
+  const std::string what =
+      flat ? "header and size of " : "header, sizes, pointers and document index of ";
+  const bool opened = verifier.check(what + name, [&] {
+    file = std::make_unique<TokenFile>(open_foreign(stem, foreign));
     return std::string();
   });
   if (!opened) return verifier.take();

@@ -30,13 +30,21 @@ struct Inspection {
   std::vector<DocumentSample> samples;
 };
 
+// How a file without .json is read: the tokenizer says which ids there are, and which one ends a
+// document.
+struct ForeignTokens {
+  TokenLayout layout = TokenLayout::megatron;
+  std::string tokenizer;  // as make_tokenizer takes it; empty: unknown
+};
+
 struct InspectOptions {
   std::int64_t samples = 3;         // documents, spread evenly
   std::int64_t sample_bytes = 300;  // of text of each
   std::string tokenizer;  // as make_tokenizer takes it; empty: the one that the .json names
+  TokenLayout layout = TokenLayout::megatron;
 };
-// Samples need the tokenizer; where the .json names one that is not built in and none is given,
-// there are none. Throws Error{bad_input} as TokenFile does, and for a tokenizer given that did not
+// Samples need the tokenizer; where none is given and the .json names none that is built in, there
+// are none. Throws Error{bad_input} as TokenFile does, and for a tokenizer given that did not
 // make the file.
 Inspection inspect_token_file(const std::filesystem::path& path,
                               const InspectOptions& options = {});
@@ -48,6 +56,7 @@ struct Check {
 };
 // Every length, offset, id, count and digest. A file that cannot even be opened fails the first
 // check.
-std::vector<Check> verify_token_file(const std::filesystem::path& path);
+std::vector<Check> verify_token_file(const std::filesystem::path& path,
+                                     const ForeignTokens& foreign = {});
 
 }  // namespace metascale

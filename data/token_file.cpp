@@ -29,6 +29,15 @@ constexpr std::array<TypeRow, 7> types{{{TokenType::u8, "u8", 1, true},
                                         {TokenType::u16, "u16", 2, true},
                                         {TokenType::u32, "u32", 4, false}}};
 
+struct LayoutRow {
+  TokenLayout layout;
+  const char* name;
+};
+constexpr std::array<LayoutRow, 4> layouts{{{TokenLayout::megatron, "megatron"},
+                                            {TokenLayout::llm_c, "llm.c"},
+                                            {TokenLayout::raw_u16, "uint16"},
+                                            {TokenLayout::raw_u32, "uint32"}}};
+
 const TypeRow* find_type(int code) {
   for (const TypeRow& row : types)
     if (static_cast<int>(row.type) == code) return &row;
@@ -99,6 +108,20 @@ TokenType token_type_for(std::int64_t vocabulary) {
   return vocabulary < 65500 ? TokenType::u16 : TokenType::i32;
 }
 
+const char* name_of(TokenLayout layout) {
+  for (const LayoutRow& row : layouts)
+    if (row.layout == layout) return row.name;
+  return "?";
+}
+
+TokenLayout parse_token_layout(const std::string& name) {
+  for (const LayoutRow& row : layouts)
+    if (name == row.name) return row.layout;
+  throw Error(concat("there is no format '", name,
+                     "' of token files; there are megatron, llm.c, uint16 and uint32"),
+              ExitCode::usage);
+}
+
 std::filesystem::path token_file_stem(const std::filesystem::path& path) {
   const std::string ending = path.extension().string();
   for (const char* known : {".bin", ".idx", ".json", ".documents"})
@@ -161,8 +184,22 @@ void TokenFile::open_flat(TokenLayout layout) {
   width_ = size_of(type_);
   header_ = flat.header;
   tokens_ = flat.tokens;
-  flat_ = sequences_are_documents_ = true;
+  flat_ = true;
   sequences_ = documents_ = tokens_ > 0 ? 1 : 0;
+}
+
+// One pass over the file, which also holds every id against the vocabulary.
+void TokenFile::find_flat_documents() {
+  constexpr std::int64_t block = 1 << 16;
+  std::vector<std::int32_t> ids(static_cast<std::size_t>(std::min(block, tokens_)));
+  for (std::int64_t first = 0; first < tokens_; first += block) {
+    const std::int64_t count = std::min(block, tokens_ - first);
+    read(first, count, ids.data());
+    for (std::int64_t i = 0; i < count; ++i)
+      if (ids[std::size_t(i)] == info_.end_of_document && first + i + 1 < tokens_)
+        flat_begins_.push_back(first + i + 1);
+  }
+  documents_ += std::int64_t(flat_begins_.size());
 }
 
 // The sequences must follow each other without a gap, as every writer of this format leaves them:
@@ -210,6 +247,7 @@ void TokenFile::open_info(const Foreign& foreign) {
     info_.vocabulary = foreign.vocabulary;
     info_.end_of_document = foreign.end_of_document;
     domains_ = {"unnamed"};
+    if (flat_ && info_.end_of_document >= 0) find_flat_documents();
     return;
   }
   info_ = read_token_file_info(json);
@@ -254,6 +292,8 @@ std::int64_t TokenFile::sequence_begin(std::int64_t sequence) const {
 }
 
 std::int64_t TokenFile::document_begin(std::int64_t document) const {
+  if (document == documents_) return tokens_;
+  if (flat_) return document == 0 ? 0 : flat_begins_[std::size_t(document - 1)];
   return sequence_begin(sequences_are_documents_ ? document : stored_document(document));
 }
 

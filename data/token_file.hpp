@@ -29,13 +29,18 @@ std::int64_t size_of(TokenType type);  // bytes
 const char* name_of(TokenType type);
 TokenType token_type_for(std::int64_t vocabulary);  // u16 below 65500 ids, else i32, as GPT-NeoX
 
-// How somebody else's tokens lie in the .bin. Flat files have no index: all of one is one document.
+// How somebody else's tokens lie in the .bin. Flat files have no index: a document ends with each
+// end-of-document id, and where that is unknown, all of the file is one document.
 enum class TokenLayout {
   megatron,  // beside an .idx
   llm_c,  // 256 int32 of header (magic 20240520, version 1: u16; 20240801, version 7: u32), tokens
   raw_u16,  // tokens only (nanoGPT, OLMo)
   raw_u32,
 };
+
+const char* name_of(TokenLayout layout);  // megatron, llm.c, uint16, uint32
+// Throws Error{usage} naming what there is.
+TokenLayout parse_token_layout(const std::string& name);
 
 struct DomainCount {
   std::string name;
@@ -112,15 +117,17 @@ class TokenFile {
   void check_sequences();
   void check_document_index();
   void open_info(const Foreign& foreign);
+  void find_flat_documents();
   [[noreturn]] void refuse(const char* ending, const std::string& what) const;  // Error{bad_input}
   std::int64_t stored_document(std::int64_t index) const;
 
   std::filesystem::path path_;
   MappedFile bin_, idx_, side_;
   TokenType type_ = TokenType::u16;
-  std::int64_t width_ = 2;   // bytes of a token
-  std::int64_t header_ = 0;  // bytes of the .bin before its tokens
-  bool flat_ = false;        // no .idx
+  std::int64_t width_ = 2;                 // bytes of a token
+  std::int64_t header_ = 0;                // bytes of the .bin before its tokens
+  bool flat_ = false;                      // no .idx
+  std::vector<std::int64_t> flat_begins_;  // of a flat file's documents but the first
   std::int64_t tokens_ = 0, sequences_ = 0, stored_documents_ = 0, documents_ = 0;
   bool sequences_are_documents_ = false;  // doc_idx is trivial, or not to be trusted
   bool has_info_ = false;

@@ -1,8 +1,8 @@
 #include "experiments/benchmark.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <chrono>
+#include <cmath>
 #include <functional>
 
 #include "core/random.hpp"
@@ -60,43 +60,83 @@ double median(std::vector<double> values) {
   return values.size() % 2 ? values[half] : (values[half - 1] + values[half]) / 2;
 }
 
-StepTiming measure_step(const StepBenchmark& benchmark) {
-  const auto& training = benchmark.training;
-  const std::int64_t T = training.context, rows = training.batch_tokens / T;
-  const std::int64_t B = training.micro_batch > 0 ? training.micro_batch : rows;
-  ParameterList list;
-  Program program(benchmark.model,
-                  {.rows = B, .context = T, .tape = tape_options(training, Device::cpu, true)}, list);
-  ParameterMemory memory(list, Device::cpu, program.options().tape.dtype,
-                         program.options().tape.bf16_storage);
-  initialise(list, memory, 1);
-  program.allocate(Device::cpu, memory);
+namespace {
+
+// Values of a born model on the CPU; on a GPU, where large ones are timed and making orthogonal
+// matrices would take minutes, small random numbers.
+void fill_parameters(const ParameterList& list, ParameterMemory& memory, Queue& queue) {
+  if (queue.device == Device::cpu) return initialise(list, memory, 1);
+  constexpr std::int64_t repeated = 1 << 20;
+  const RandomStream random(1, 0);
+  std::vector<float> numbers(std::size_t(repeated), 0.0f);
+  for (std::int64_t i = 0; i < repeated; ++i)
+    numbers[std::size_t(i)] = float(0.04 * random.uniform(std::uint64_t(i)) - 0.02);
+  for (std::int64_t first = 0; first < memory.elements; first += repeated)
+    copy_to_device(queue, memory.values.data() + std::size_t(first) * sizeof(float), numbers.data(),
+                   std::size_t(std::min(repeated, memory.elements - first)) * sizeof(float));
+}
+
+void fill_batch(Program& program, std::int64_t tokens, std::int64_t vocabulary, double scale) {
   const RandomStream random(7, 0);
-  const auto vocabulary = std::uint64_t(benchmark.model.vocabulary);
-  for (std::int64_t i = 0; i < B * T; ++i) {
-    program.tokens()[i] = std::int32_t(random.below(vocabulary, std::uint64_t(i)));
-    program.targets()[i] = std::int32_t(random.below(vocabulary, std::uint64_t(i + 1)));
-    program.set_scale(i, 1.0 / double(rows * T));
+  for (std::int64_t i = 0; i < tokens; ++i) {
+    program.tokens()[i] = std::int32_t(random.below(std::uint64_t(vocabulary), std::uint64_t(i)));
+    program.targets()[i] =
+        std::int32_t(random.below(std::uint64_t(vocabulary), std::uint64_t(i + 1)));
+    program.set_scale(i, scale);
   }
-  const OptimizerConfig optimizer_config{.learning_rate = 1e-4};
-  Optimizer optimizer(optimizer_config, list, memory);
-  Queue queue;
-  queue.cpu.threads = benchmark.threads;
-  memory.round_copies(queue);
-  std::int64_t step = 0;
-  const auto seconds =
-      repeat(benchmark.dropped, benchmark.counted, benchmark.least_seconds, [&] {
-        optimizer.clear_gradients(queue);
-        for (std::int64_t row = 0; row < rows; row += B) program.execute(queue);
-        optimizer.update(queue, 1e-4, std::sqrt(optimizer.squared_gradient_norm(queue)), ++step);
-      });
+}
+
+StepTiming timing_of(const StepBenchmark& benchmark, const std::vector<double>& seconds) {
+  const auto& training = benchmark.training;
   StepTiming timing{.median_seconds = median(seconds),
                     .fastest_seconds = *std::min_element(seconds.begin(), seconds.end()),
                     .slowest_seconds = *std::max_element(seconds.begin(), seconds.end()),
                     .steps = int(seconds.size())};
   timing.tokens_per_second = double(training.batch_tokens) / timing.median_seconds;
   timing.model_flops_per_second =
-      timing.tokens_per_second * count_model(benchmark.model, T).flops_per_token;
+      timing.tokens_per_second * count_model(benchmark.model, training.context).flops_per_token;
+  return timing;
+}
+
+}  // namespace
+
+StepTiming measure_step(const StepBenchmark& benchmark) {
+  const auto& training = benchmark.training;
+  const Gpu* gpu = benchmark.gpu;
+  if (gpu && training.precision == Precision::f64)
+    throw Error("steps on a GPU are timed in f32 or bf16, not in f64", ExitCode::usage);
+  const Device device = gpu ? Device::cuda : Device::cpu;
+  const std::int64_t T = training.context, rows = training.batch_tokens / T;
+  const std::int64_t B = training.micro_batch > 0 ? training.micro_batch : rows;
+  Queue queue{.device = device};
+  if (gpu) queue.cuda = gpu->queue();
+  queue.cpu.threads = benchmark.threads;
+  const std::size_t free_before = gpu ? gpu->memory().free_bytes : 0;
+  ParameterList list;
+  Program program(benchmark.model,
+                  {.rows = B,
+                   .context = T,
+                   .tape = tape_options(training, device, true),
+                   .cuda_graph = training.cuda_graph},
+                  list);
+  ParameterMemory memory(list, device, program.options().tape.dtype,
+                         program.options().tape.bf16_storage);
+  memory.stochastic_copies = training.stochastic_rounding;
+  fill_parameters(list, memory, queue);
+  program.allocate(device, memory);
+  fill_batch(program, B * T, benchmark.model.vocabulary, 1.0 / double(rows * T));
+  const OptimizerConfig optimizer_config{.learning_rate = 1e-4};
+  Optimizer optimizer(optimizer_config, list, memory);
+  memory.round_copies(queue);
+  std::int64_t step = 0;
+  const auto seconds = repeat(benchmark.dropped, benchmark.counted, benchmark.least_seconds, [&] {
+    optimizer.clear_gradients(queue);
+    for (std::int64_t row = 0; row < rows; row += B) program.execute(queue);
+    optimizer.update(queue, 1e-4, std::sqrt(optimizer.squared_gradient_norm(queue)), ++step);
+    if (gpu) gpu->wait();
+  });
+  StepTiming timing = timing_of(benchmark, seconds);
+  if (gpu) timing.memory_bytes = free_before - std::min(free_before, gpu->memory().free_bytes);
   return timing;
 }
 
@@ -107,8 +147,7 @@ double measure_gemm(Precision precision, int threads) {
   op.bf16 = precision == Precision::bf16;
   Buffer scratch(Device::cpu, std::size_t(op.bf16 ? op.scratch_elements() : 0) * 2);
   if (op.bf16)
-    op.scratch = {
-        .data = scratch.data(), .shape = {op.scratch_elements()}, .dtype = Dtype::bf16};
+    op.scratch = {.data = scratch.data(), .shape = {op.scratch_elements()}, .dtype = Dtype::bf16};
   Queue queue;
   queue.cpu.threads = threads;
   const auto seconds = repeat(3, 15, 0, [&] { run(queue, op); });
@@ -137,10 +176,21 @@ WkvTiming measure_wkv7(std::int64_t N) {
                              .b = forward.b,
                              .u = forward.u,
                              .checkpoints = forward.checkpoints};
-  Wkv7Backward backward{.dr = x(shape), .dd = x(shape), .dk = x(shape), .dv = x(shape),
-                        .da = x(shape), .db = x(shape), .dy = x(shape), .r = forward.r,
-                        .d = forward.d, .k = forward.k, .v = forward.v, .a = forward.a,
-                        .b = forward.b, .u = forward.u, .checkpoints = forward.checkpoints};
+  Wkv7Backward backward{.dr = x(shape),
+                        .dd = x(shape),
+                        .dk = x(shape),
+                        .dv = x(shape),
+                        .da = x(shape),
+                        .db = x(shape),
+                        .dy = x(shape),
+                        .r = forward.r,
+                        .d = forward.d,
+                        .k = forward.k,
+                        .v = forward.v,
+                        .a = forward.a,
+                        .b = forward.b,
+                        .u = forward.u,
+                        .checkpoints = forward.checkpoints};
   Queue queue;
   const auto microseconds = [&](const auto& op) {
     return 1e6 * median(repeat(3, 15, 0, [&] { run(queue, op); })) / double(B * T * H);

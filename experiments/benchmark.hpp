@@ -1,19 +1,23 @@
-// How fast this machine trains a model: whole steps on random tokens, beside the rate of its matrix products.
+// How fast this machine trains a model: whole steps on random tokens, beside the rate of its matrix
+// products.
 #pragma once
 
 #include <vector>
 
 #include "experiments/config.hpp"
+#include "kernels/gpu.hpp"
 
 namespace metascale {
 
 struct StepBenchmark {
   ModelConfig model;
-  TrainingConfig training;  // batch_tokens, micro_batch (0: whole batch), context, precision, recompute
-  int threads = 1;
-  int dropped = 3;          // first steps, not counted
+  TrainingConfig
+      training;  // batch_tokens, micro_batch (0: whole batch), context, precision, recompute
+  const Gpu* gpu = nullptr;  // where it runs; null: on the CPU
+  int threads = 1;           // of the CPU
+  int dropped = 3;           // first steps, not counted
   int counted = 10;
-  double least_seconds = 0; // goes on counting until this long
+  double least_seconds = 0;  // goes on counting until this long
 };
 
 struct StepTiming {
@@ -21,6 +25,7 @@ struct StepTiming {
   int steps = 0;
   double tokens_per_second = 0;  // by the median
   double model_flops_per_second = 0;
+  std::size_t memory_bytes = 0;  // that it takes of the GPU, as the GPU counts
 };
 
 // Forward, backward, clip and AdamW, as the trainer runs them.

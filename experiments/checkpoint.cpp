@@ -21,7 +21,9 @@ constexpr const char* moments_file = "moments.safetensors";
 constexpr const char* state_file = "checkpoint.json";
 constexpr const char* unfinished_mark = ".unfinished";
 
-StoredDtype stored(Dtype dtype) { return dtype == Dtype::f64 ? StoredDtype::f64 : StoredDtype::f32; }
+StoredDtype stored(Dtype dtype) {
+  return dtype == Dtype::f64 ? StoredDtype::f64 : StoredDtype::f32;
+}
 
 void add_tensors(std::vector<StoredTensor>& tensors, const ParameterList& list, Dtype dtype,
                  const std::byte* arena, const std::string& prefix) {
@@ -40,7 +42,8 @@ void read_tensors(const SafetensorsFile& file, const fs::path& path, const Param
     const auto& found = file.at(prefix + entry.spec.name);
     const Tensor target = memory.tensor(arena, entry);
     std::vector<std::int64_t> wanted;
-    for (int axis = 0; axis < entry.spec.shape.rank; ++axis) wanted.push_back(entry.spec.shape[axis]);
+    for (int axis = 0; axis < entry.spec.shape.rank; ++axis)
+      wanted.push_back(entry.spec.shape[axis]);
     if (found.shape != wanted || found.dtype != stored(memory.dtype))
       throw Error(fmt::format("{}: tensor {} has another shape or dtype than this run's model; the "
                               "checkpoint belongs to another run",
@@ -105,6 +108,8 @@ json json_of(const TrainingState& state) {
           {"tokens", state.tokens},
           {"digest", to_hex(state.digest)},
           {"skipped_batches", state.skipped_batches},
+          {"rolled_back_to", state.roll_backs.to},
+          {"roll_backs", state.roll_backs.count},
           {"threads", state.threads},
           {"micro_batch", state.micro_batch},
           {"ranks", state.ranks},
@@ -116,6 +121,8 @@ TrainingState state_of_json(const json& document) {
   TrainingState state{.step = document.at("step"),
                       .tokens = document.at("tokens"),
                       .skipped_batches = document.value("skipped_batches", std::int64_t(0)),
+                      .roll_backs = {.to = document.value("rolled_back_to", std::int64_t(-1)),
+                                     .count = document.value("roll_backs", std::int64_t(0))},
                       .threads = document.at("threads"),
                       .micro_batch = document.at("micro_batch"),
                       .ranks = document.value("ranks", std::int64_t(1)),  // none in older ones
@@ -203,8 +210,8 @@ void Checkpoints::write(const fs::path& aside, const TrainingState& state,
   write_file_atomically(aside / state_file, sealed(document).dump(2) + "\n");
 }
 
-// Of those up to the step just saved, the newest log.keep stay; a later one is the damaged leftover of an
-// attempt that this one superseded, and keeps no place.
+// Of those up to the step just saved, the newest log.keep stay; a later one is the damaged leftover
+// of an attempt that this one superseded, and keeps no place.
 void Checkpoints::remove_old(std::int64_t saved, const LogConfig& log) const {
   std::int64_t kept = 0;
   for (const std::int64_t step : steps()) {
@@ -218,12 +225,14 @@ void Checkpoints::remove_old(std::int64_t saved, const LogConfig& log) const {
 }
 
 void Checkpoints::remove_after(std::int64_t step) const {
+  const std::vector<std::int64_t> found = steps();
   std::error_code error;
-  for (const std::int64_t later : steps())
+  for (const std::int64_t later : found)
     if (later > step && (fs::remove_all(folder_of(later), error), error))
-      throw Error(fmt::format("{}: cannot be removed: {}", folder_of(later).string(), error.message()),
-                  ExitCode::io);
-  sync_folder(folder_);
+      throw Error(
+          fmt::format("{}: cannot be removed: {}", folder_of(later).string(), error.message()),
+          ExitCode::io);
+  if (!found.empty()) sync_folder(folder_);
 }
 
 std::vector<std::int64_t> Checkpoints::steps() const {

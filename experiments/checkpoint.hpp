@@ -1,6 +1,7 @@
-// Checkpoints of a run: checkpoints/step-<N>/ with model.safetensors, moments.safetensors (optimizer) and
-// checkpoint.json, which holds the training state and each file's size and digest. A folder is written aside,
-// synced and renamed; which one is the newest complete is decided by its content.
+// Checkpoints of a run: checkpoints/step-<N>/ with model.safetensors, moments.safetensors
+// (optimizer) and checkpoint.json, which holds the training state and each file's size and digest.
+// A folder is written aside, synced and renamed; which one is the newest complete is decided by its
+// content.
 #pragma once
 
 #include <filesystem>
@@ -17,17 +18,25 @@ namespace metascale {
 
 inline constexpr int checkpoint_schema = 1;
 
+// How often in a row a run was rolled back to the same step.
+struct RollBacks {
+  std::int64_t to = -1;  // none so far
+  std::int64_t count = 0;
+};
+
 // What a run goes on from, besides its tensors.
 struct TrainingState {
   std::int64_t step = 0;
   std::int64_t tokens = 0;
-  std::uint64_t digest = 0;        // of the token ids trained on
+  std::uint64_t digest = 0;          // of the token ids trained on
   std::int64_t skipped_batches = 0;  // left out of the data's order by roll-backs
-  std::int64_t threads = 1;        // these two can change bits, so a resumed run keeps them
+  RollBacks roll_backs;
+  std::int64_t threads = 1;  // these two can change bits, so a resumed run keeps them
   std::int64_t micro_batch = 1;
-  std::int64_t ranks = 1;          // changes bits too: a run that goes on with others is marked
-  std::string processor;           // what computed so far: instructions of the CPU, or the GPU; empty: unknown
-  std::string data_fingerprint;    // of the training tokens
+  std::int64_t ranks = 1;  // changes bits too: a run that goes on with others is marked
+  std::string
+      processor;  // what computed so far: instructions of the CPU, or the GPU; empty: unknown
+  std::string data_fingerprint;  // of the training tokens
 };
 
 std::string to_text(const TrainingState& state);  // parse_state gives the same
@@ -44,8 +53,8 @@ class Checkpoints {
  public:
   Checkpoints(std::filesystem::path run_folder, const ModelConfig& model);
 
-  // Writes step-<state.step> and removes all but the newest log.keep and those of log.checkpoint_at.
-  // Throws Error{io}; what was there before still stands then.
+  // Writes step-<state.step> and removes all but the newest log.keep and those of
+  // log.checkpoint_at. Throws Error{io}; what was there before still stands then.
   void save(const TrainingState& state, const ParameterList& list, const HostArenas& arenas,
             const LogConfig& log);
   void save(const TrainingState& state, const ParameterList& list, const ParameterMemory& memory,
@@ -53,10 +62,9 @@ class Checkpoints {
     save(state, list, arenas_of(memory), log);
   }
 
-  // The newest one whose files are whole; those that are not, and those whose writing was cut short, are
-  // described in `damaged`.
-  // Throws Error{bad_input} if it belongs to another architecture or shape.
-  // wanted: which steps come into question.
+  // The newest one whose files are whole; those that are not, and those whose writing was cut
+  // short, are described in `damaged`. Throws Error{bad_input} if it belongs to another
+  // architecture or shape. wanted: which steps come into question.
   std::optional<TrainingState> newest(
       std::vector<std::string>* damaged = nullptr,
       const std::function<bool(std::int64_t step)>& wanted = {}) const;

@@ -21,11 +21,10 @@ inline constexpr Named<ScheduleKind> schedule_kind_names[] = {{"cosine", Schedul
                                                               {"linear", ScheduleKind::linear},
                                                               {"constant", ScheduleKind::constant},
                                                               {"wsd", ScheduleKind::wsd}};
-inline constexpr Named<Precision> precision_names[] = {
-    {"f32", Precision::f32},
-    {"bf16", Precision::bf16},
-    {"bf16_stored", Precision::bf16_stored},
-    {"f64", Precision::f64}};
+inline constexpr Named<Precision> precision_names[] = {{"f32", Precision::f32},
+                                                       {"bf16", Precision::bf16},
+                                                       {"bf16_stored", Precision::bf16_stored},
+                                                       {"f64", Precision::f64}};
 inline constexpr Named<Recompute> recompute_names[] = {{"none", Recompute::none},
                                                        {"block", Recompute::block}};
 inline constexpr Named<WkvForm> wkv_form_names[] = {
@@ -46,6 +45,10 @@ inline constexpr Named<Role> role_names[] = {
 
 // Words that stay strings in the configuration, because other rooms own their meaning.
 enum class Word { known };
+inline constexpr Named<Word> format_names[] = {{"megatron", Word::known},
+                                               {"llm.c", Word::known},
+                                               {"uint16", Word::known},
+                                               {"uint32", Word::known}};
 inline constexpr Named<Word> order_names[] = {{"permuted", Word::known},
                                               {"sequential", Word::known},
                                               {"rwkv", Word::known},
@@ -60,8 +63,8 @@ std::string read_word(const YamlNode& node, const Named<Word> (&table)[Count]) {
   return node.text;
 }
 
-// as_stored, pile, {weights: {DOMAIN: NUMBER}} or {epochs: {DOMAIN: NUMBER}}, as the one line that config.yaml
-// holds [data/mixture.hpp].
+// as_stored, pile, {weights: {DOMAIN: NUMBER}} or {epochs: {DOMAIN: NUMBER}}, as the one line that
+// config.yaml holds [data/mixture.hpp].
 std::string read_mixture(const YamlNode& node);
 
 }  // namespace metascale

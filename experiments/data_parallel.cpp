@@ -25,11 +25,11 @@ void DataParallel::execute_and_reduce(Program& program, Queue& queue) {
   devices_.wait();
 }
 
-void DataParallel::gather_values(Queue& queue) {
+void DataParallel::gather_values(Queue& queue, std::int64_t step) {
   for (const Bucket& bucket : shards_.buckets())
     devices_.all_gather(bucket_of(memory_.values, bucket));
   devices_.wait();
-  memory_.round_copies(queue);
+  memory_.round_copies(queue, step);
 }
 
 // Calls body(scratch, first byte of the bucket in an arena, of this rank's piece in the bucket, in

@@ -29,8 +29,8 @@ class DataParallel {
   // as soon as it is complete. Returns when the sums of this rank's shard are there.
   void execute_and_reduce(Program& program, Queue& queue);
 
-  // After the update: every rank gets all values.
-  void gather_values(Queue& queue);
+  // After the update of that step: every rank gets all values.
+  void gather_values(Queue& queue, std::int64_t step);
 
   // All ranks call these. whole: on rank 0 all of the tensors, to be filled or to be taken from;
   // null elsewhere.

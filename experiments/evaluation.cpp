@@ -82,7 +82,9 @@ std::optional<Evaluation> evaluate(Program& program, Queue& queue, const Evaluat
       windows.fill(mine, {.rows = B,
                           .context = T,
                           .tokens = program.tokens(),
-                          .targets = program.targets()});
+                          .targets = program.targets(),
+                          .segment_ids = program.first_positions()});
+      if (std::int32_t* ids = program.first_positions()) to_first_positions(B, T, ids);
       program.execute(queue);
       for (std::int64_t i = 0; i < B * T; ++i) losses[std::size_t(r * B * T + i)] = program.loss(i);
     }
@@ -94,8 +96,7 @@ std::optional<Evaluation> evaluate(Program& program, Queue& queue, const Evaluat
       for (const auto& segment : windows.segments_of(first + row))
         add_segment(result, &losses[std::size_t(row * T)], segment);
   }
-  result.seconds =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return result;
 }
 

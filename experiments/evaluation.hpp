@@ -1,4 +1,5 @@
-// Evaluation of a model on fixed windows: sums of nats per (window, document) segment, per domain, by position.
+// Evaluation of a model on fixed windows: sums of nats per (window, document) segment, per domain,
+// by position.
 #pragma once
 
 #include <functional>
@@ -11,17 +12,18 @@
 
 namespace metascale {
 
-// Runs program (forward only, with losses) over all of windows. Losses are summed in f64 in the order of
-// windows and positions: the sums depend neither on the program's rows nor on threads beyond the losses' own
-// bits. The caller sets step, split, is_final and whether segments are kept.
-// go_on is asked between batches; when it says no, there is no result. ranks: that share the windows, batch by
-// batch, and all get the result, whose bits do not depend on their number; go_on says the same to all. Null: one.
+// Runs program (forward only, with losses) over all of windows. Losses are summed in f64 in the
+// order of windows and positions: the sums depend neither on the program's rows nor on threads
+// beyond the losses' own bits. The caller sets step, split, is_final and whether segments are kept.
+// go_on is asked between batches; when it says no, there is no result. ranks: that share the
+// windows, batch by batch, and all get the result, whose bits do not depend on their number; go_on
+// says the same to all. Null: one.
 std::optional<Evaluation> evaluate(
     Program& program, Queue& queue, const EvaluationWindows& windows,
     const std::function<bool()>& go_on = [] { return true; }, Communicator* ranks = nullptr);
 
-// Bits per byte as a mean over the domains, each counted once, and by The Pile's weights of their bytes. Nothing
-// where a domain's bytes are not known, or it is none of The Pile's.
+// Bits per byte as a mean over the domains, each counted once, and by The Pile's weights of their
+// bytes. Nothing where a domain's bytes are not known, or it is none of The Pile's.
 struct DomainMeans {
   std::optional<double> plain, pile;
 };

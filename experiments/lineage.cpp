@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "experiments/plan.hpp"
 
@@ -49,16 +50,25 @@ bool grows_from_parent(const RunConfig& run) {
          run.lineage.back().step == run.parent.step;
 }
 
-double lineage_flops(const RunConfig& run, double tokens) {
+LineageFlops::LineageFlops(const RunConfig& run) {
+  for (std::size_t i = 0; i < run.lineage.size(); ++i)
+    generations_.push_back(
+        {double(run.lineage[i].step) * double(run.training.batch_tokens), flops_per_token(run, i)});
+  generations_.push_back(
+      {std::numeric_limits<double>::infinity(), flops_per_token(run, run.lineage.size())});
+}
+
+double LineageFlops::operator()(double tokens) const {
   double flops = 0, counted = 0;  // tokens
-  for (std::size_t i = 0; i < run.lineage.size(); ++i) {
-    const double end =
-        std::min(tokens, double(run.lineage[i].step) * double(run.training.batch_tokens));
-    flops += (end - counted) * flops_per_token(run, i);
+  for (const Generation& generation : generations_) {
+    const double end = std::min(tokens, generation.end);
+    flops += (end - counted) * generation.flops_per_token;
     counted = end;
   }
-  return flops + (tokens - counted) * flops_per_token(run, run.lineage.size());
+  return flops;
 }
+
+double lineage_flops(const RunConfig& run, double tokens) { return LineageFlops(run)(tokens); }
 
 std::map<std::string, std::string> lineage_facts(const RunConfig& run) {
   if (run.lineage.empty()) return {};

@@ -20,7 +20,19 @@ bool grows_from_parent(const RunConfig& run);
 
 // Model FLOPs that made the parameters after `tokens` tokens of the lineage, the ancestors'
 // included.
-double lineage_flops(const RunConfig& run, double tokens);
+class LineageFlops {
+ public:
+  explicit LineageFlops(const RunConfig& run);
+  double operator()(double tokens) const;
+
+ private:
+  struct Generation {
+    double end;  // tokens of the lineage; of the last one: no end
+    double flops_per_token;
+  };
+  std::vector<Generation> generations_;
+};
+double lineage_flops(const RunConfig& run, double tokens);  // the same, asked once
 
 // Facts of the log: parent, lineage, its tokens and FLOPs. Empty: it never grew.
 std::map<std::string, std::string> lineage_facts(const RunConfig& run);

@@ -10,10 +10,13 @@
 namespace metascale {
 namespace {
 
-TokenFile open_for(const StoredModel& stored, const std::filesystem::path& path,
+TokenFile open_for(const StoredModel& stored, const ModelEvaluationOptions& options,
                    const Tokenizer& tokenizer) {
-  TokenFile file(
-      path, {.vocabulary = tokenizer.vocabulary(), .end_of_document = tokenizer.end_of_document()});
+  const std::filesystem::path& path = options.data;
+  TokenFile file(path, {.vocabulary = tokenizer.vocabulary(),
+                        .end_of_document = tokenizer.end_of_document(),
+                        .layout = options.layout ? *options.layout
+                                                 : parse_token_layout(stored.run.data.format)});
   if (file.vocabulary() > stored.run.model.vocabulary)
     throw Error(
         fmt::format("{}: its tokenizer has {} ids, but the model {} knows {}; give a file of the "
@@ -27,7 +30,7 @@ TokenFile open_for(const StoredModel& stored, const std::filesystem::path& path,
 
 Evaluation evaluate_model(const StoredModel& stored, const ModelEvaluationOptions& options) {
   const auto tokenizer = make_tokenizer(stored.run.data.tokenizer);
-  const TokenFile file = open_for(stored, options.data, *tokenizer);
+  const TokenFile file = open_for(stored, options, *tokenizer);
   const std::int64_t context = options.context > 0 ? options.context : stored.run.training.context;
   const EvaluationWindows windows(file, *tokenizer, context, options.windows, options.protocol);
   const Dtype dtype = stored.run.training.precision == Precision::f64 ? Dtype::f64 : Dtype::f32;
@@ -35,7 +38,10 @@ Evaluation evaluate_model(const StoredModel& stored, const ModelEvaluationOption
   const std::int64_t rows = std::clamp<std::int64_t>(options.rows, 1, windows.size());
   ParameterList list;
   Program program(model.model,
-                  {.rows = rows, .context = context, .tape = {.dtype = dtype, .training = false}},
+                  {.rows = rows,
+                   .context = context,
+                   .tape = {.dtype = dtype, .training = false},
+                   .reset_at_documents = stored.run.data.reset_at_documents},
                   list);
   program.allocate(Device::cpu, model.memory);
   Queue queue;

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <optional>
 
 #include "core/run_file.hpp"
 #include "data/evaluation_windows.hpp"
@@ -13,9 +14,10 @@ namespace metascale {
 struct ModelEvaluationOptions {
   std::filesystem::path data;  // a token file of the tokenizer that the model was trained with
   EvaluationProtocol protocol = EvaluationProtocol::packed_windows;
-  std::int64_t context = 0;  // 0: that of its training
-  std::int64_t windows = 0;  // 0: all
-  std::int64_t rows = 8;     // windows of one forward
+  std::optional<TokenLayout> layout;  // of data; nothing: that of the run's token files
+  std::int64_t context = 0;           // 0: that of its training
+  std::int64_t windows = 0;           // 0: all
+  std::int64_t rows = 8;              // windows of one forward
   int threads = 1;
   std::function<bool(double part)> progress = [](double) { return true; };  // false: stop
 };

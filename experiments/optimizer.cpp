@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "kernels/optimizer.hpp"
 
@@ -9,7 +10,8 @@ namespace metascale {
 namespace {
 
 Tensor flat(const Buffer& arena, std::int64_t begin, std::int64_t count, Dtype dtype) {
-  return {.data = arena.data() + std::size_t(begin) * size_of(dtype), .shape = {count}, .dtype = dtype};
+  return {
+      .data = arena.data() + std::size_t(begin) * size_of(dtype), .shape = {count}, .dtype = dtype};
 }
 
 std::int64_t blocks_of(std::int64_t elements) {
@@ -28,7 +30,8 @@ Optimizer::Optimizer(const OptimizerConfig& config, const ParameterList& list,
       memory_(memory),
       shard_(shards.mine()),
       partials_(memory.device, std::size_t(blocks_of(memory.elements)) * sizeof(double)),
-      sum_(memory.device, sizeof(double)) {
+      sums_(memory.device, shard_.size() * sizeof(double)),
+      host_sums_(shard_.size()) {
   for (const auto& entry : list.entries()) {
     const auto born = births.find(entry.spec.name);
     const auto spans = born == births.end()
@@ -48,19 +51,15 @@ void Optimizer::clear_gradients(Queue& queue) {
 }
 
 double Optimizer::squared_gradient_norm(Queue& queue) {
-  const Tensor sum{.data = sum_.data(), .shape = {1}, .dtype = Dtype::f64};
-  double total = 0;
-  for (const Shards::Piece& piece : shard_) {
-    if (piece.elements.size() == 0) continue;
-    const std::int64_t begin = piece.elements.begin, count = piece.elements.size();
-    run(queue, SumOfSquares{.sum = sum,
+  for (std::size_t i = 0; i < shard_.size(); ++i) {
+    const std::int64_t begin = shard_[i].elements.begin, count = shard_[i].elements.size();
+    if (count == 0) continue;  // its sum stays 0
+    run(queue, SumOfSquares{.sum = flat(sums_, std::int64_t(i), 1, Dtype::f64),
                             .x = flat(memory_.gradients, begin, count, memory_.dtype),
                             .partials = flat(partials_, 0, blocks_of(count), Dtype::f64)});
-    double squares = 0;
-    copy_to_host(queue, &squares, sum_.data(), sizeof squares);
-    total += squares;
   }
-  return total;
+  copy_to_host(queue, host_sums_.data(), sums_.data(), sums_.bytes());  // one wait for all pieces
+  return std::accumulate(host_sums_.begin(), host_sums_.end(), 0.0);
 }
 
 void Optimizer::update(Queue& queue, double rate, double norm, std::int64_t step) {
@@ -86,7 +85,8 @@ void Optimizer::update(Queue& queue, const Part& part, double rate, double clip,
             .weight_decay =
                 part.decay ? config_.weight_decay * (is_new ? config_.new_weight_decay : 1.0) : 0,
             .gradient_scale = clip,
-            .time = step - part.birth});
+            .time = step - part.birth,
+            .rounding = memory_.rounding(step, begin)});
 }
 
 }  // namespace metascale

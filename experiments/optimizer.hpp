@@ -11,8 +11,8 @@ namespace metascale {
 
 class Optimizer {
  public:
-  // births: of what grew. A parameter's time counts from its birth, as if it started afresh then; what
-  // the last growth added has its own multipliers of rate and decay.
+  // births: of what grew. A parameter's time counts from its birth, as if it started afresh then;
+  // what the last growth added has its own multipliers of rate and decay.
   Optimizer(const OptimizerConfig& config, const ParameterList& list, ParameterMemory& memory,
             const Births& births = {});
   // The part of it that a rank does: on the elements of its shard, whose moments alone it has.
@@ -20,8 +20,8 @@ class Optimizer {
             const Births& births, const Shards& shards);
 
   void clear_gradients(Queue& queue);
-  // Of all gradients of the shard together, before clipping. In f64; its bits do not depend on the number of
-  // threads.
+  // Of all gradients of the shard together, before clipping. In f64; its bits do not depend on the
+  // number of threads.
   double squared_gradient_norm(Queue& queue);
   // Clips by the global norm (factor min(1, clip / (norm + 1e-6))) and updates. step: from 1.
   void update(Queue& queue, double rate, double norm, std::int64_t step);
@@ -40,7 +40,8 @@ class Optimizer {
   std::vector<Shards::Piece> shard_;
   std::vector<Part> parts_;
   std::int64_t newest_ = 0;  // step of the last growth; 0: none
-  Buffer partials_, sum_;
+  Buffer partials_, sums_;   // sums_: one per piece of the shard
+  std::vector<double> host_sums_;
 };
 
 }  // namespace metascale

@@ -88,17 +88,10 @@ Tensor ParameterMemory::whole(const Buffer& arena) const {
   return {.data = arena.data(), .shape = {elements}, .dtype = dtype};
 }
 
-Tensor ParameterMemory::copy(const ParameterList::Entry& entry) const {
-  if (copies.bytes() == 0) return {};
-  return {.data = copies.data() + std::size_t(entry.offset) * size_of(Dtype::bf16),
-          .shape = entry.spec.shape,
-          .dtype = Dtype::bf16};
-}
-
-void ParameterMemory::round_copies(Queue& queue) const {
+void ParameterMemory::round_copies(Queue& queue, std::int64_t step) const {
   if (copies.bytes() == 0) return;
   const Tensor all{.data = copies.data(), .shape = {elements}, .dtype = Dtype::bf16};
-  run(queue, Cast{.y = all, .x = whole(values)});
+  run(queue, Cast{.y = all, .x = whole(values), .rounding = rounding(step, 0)});
 }
 
 std::vector<double> initial_values(const ParameterList::Entry& entry, std::uint64_t seed) {
@@ -117,7 +110,8 @@ void initialise(const ParameterList& list, ParameterMemory& memory, std::uint64_
   }
 }
 
-// Twice Q = G R^-1 with R^T R = G^T G (Cholesky-QR): the distribution of the QR factor of a Gaussian.
+// Twice Q = G R^-1 with R^T R = G^T G (Cholesky-QR): the distribution of the QR factor of a
+// Gaussian.
 void semi_orthogonal(double* values, std::int64_t rows, std::int64_t columns, double gain,
                      std::uint64_t seed, std::uint64_t stream) {
   using RowMajor = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;

@@ -1,7 +1,9 @@
 // Which numbers a run keeps in which dtype: the one place that decides it.
 //
-//              matrix products        activations, their gradients   all else: norms, softmax, losses, states,
-//                                                                     statistics, parameters, moments
+//              matrix products        activations, their gradients   all else: norms, softmax,
+//              losses, states,
+//                                                                     statistics, parameters,
+//                                                                     moments
 //   f32        f32                    f32                            f32
 //   bf16       bf16, sums in f32      f32 on a CPU, bf16 on a GPU    f32
 //   bf16_stored  the same             bf16                           f32
@@ -15,13 +17,16 @@ namespace metascale {
 
 // How a run with this configuration is recorded on this device.
 inline TapeOptions tape_options(const TrainingConfig& config, Device device, bool training) {
-  const bool bf16 = config.precision == Precision::bf16 || config.precision == Precision::bf16_stored;
+  const bool bf16 =
+      config.precision == Precision::bf16 || config.precision == Precision::bf16_stored;
   return {.dtype = config.precision == Precision::f64 ? Dtype::f64 : Dtype::f32,
           .bf16 = bf16,
-          .bf16_storage = bf16 && (device == Device::cuda || config.precision == Precision::bf16_stored),
+          .bf16_storage =
+              bf16 && (device == Device::cuda || config.precision == Precision::bf16_stored),
           .training = training,
           .recompute = config.recompute,
-          .device = device};
+          .device = device,
+          .wkv = config.wkv};
 }
 
 }  // namespace metascale

@@ -8,7 +8,6 @@
 #include <cmath>
 
 #include "experiments/evaluation.hpp"
-#include "experiments/precision.hpp"
 
 namespace metascale {
 namespace {
@@ -47,15 +46,8 @@ class LengthTest {
         vocabulary_(config.model.vocabulary),
         batches_(config.data.probe.config, length, rows_of(length, vocabulary_, examples), seed),
         seed_(seed),
-        program_(config.model,
-                 {.rows = batches_.rows(),
-                  .context = length,
-                  .tape = tape_options(config.training, config.device, false),
-                  .logits = true},
-                 with.list),
-        said_(std::size_t(with.ranks.size() * batches_.rows() * length)) {
-    program_.allocate(config.device, with.memory);
-  }
+        program_(with.programs.evaluation(batches_.rows(), length)),
+        said_(std::size_t(with.ranks.size() * batches_.rows() * length)) {}
 
   // body(index, example, answers) in the order of the examples; false if asked to stop.
   template <typename Body>
@@ -110,7 +102,7 @@ class LengthTest {
   std::int64_t examples_, vocabulary_;
   ProbeBatches batches_;
   std::uint64_t seed_;
-  Program program_;
+  Program& program_;
   std::vector<double> said_;  // (R, B, T) signed nats
 };
 
@@ -155,6 +147,21 @@ void ProbeScore::add(const ProbeExample& example, const ProbeAnswers& answers) {
     rows_[bin].examples += asked_so_far > 0 ? 1 : 0;
     rows_[bin].solved += asked_so_far > 0 && wrong_so_far == 0 ? 1 : 0;
   }
+}
+
+std::vector<ProbeTest> probe_tests(const RunConfig& config) {
+  const ProbeSettings& probe = config.data.probe;
+  const std::int64_t context = config.training.context, fewer = config.evaluation.windows;
+  const auto test_of = [&](std::int64_t length, std::int64_t examples) {
+    return ProbeTest{.length = length, .rows = rows_of(length, config.model.vocabulary, examples)};
+  };
+  std::vector<ProbeTest> tests;
+  for (const std::int64_t length : tested_lengths(probe, context))
+    tests.push_back(test_of(length, probe.examples));
+  if (const ProbeTest periodic = test_of(context, fewer > 0 ? fewer : probe.examples);
+      std::find(tests.begin(), tests.end(), periodic) == tests.end())
+    tests.push_back(periodic);
+  return tests;
 }
 
 std::optional<Evaluation> evaluate_probe(const RunConfig& config,

@@ -25,6 +25,14 @@ class ProbeScore {
   std::vector<ProbeRow> rows_;
 };
 
+// What a run's evaluations execute, each once: the final one at every tested length, a periodic one
+// at the trained length, which may take fewer examples at once.
+struct ProbeTest {
+  std::int64_t length = 0, rows = 0;  // rows: examples of one forward
+  friend bool operator==(const ProbeTest&, const ProbeTest&) = default;
+};
+std::vector<ProbeTest> probe_tests(const RunConfig& config);
+
 // The first `examples` examples, each length with a program of its own. Totals, domains, positions
 // and segments (one for each example) are of the trained length, which is `context`; probes of all
 // lengths. Bits depend neither on the number of ranks nor on that of threads beyond those of the

@@ -2,12 +2,13 @@
 
 #include <cstring>
 
+#include "core/round_up.hpp"
 #include "experiments/layers/basic.hpp"
 
 namespace metascale {
 namespace {
 
-std::size_t aligned(std::size_t bytes) { return (bytes + 63) / 64 * 64; }
+std::size_t aligned(std::size_t bytes) { return round_up<std::size_t>(bytes, 64); }
 
 }  // namespace
 
@@ -19,11 +20,19 @@ Program::Program(const ModelConfig& model, const ProgramOptions& options, Parame
     return externals_.back();
   };
   tokens_ = input("tokens", Dtype::i32);
+  if (options.reset_at_documents) {
+    if (options.carry_state || options.cache)
+      throw Error(
+          "a program whose state goes on from one execution to the next cannot reset it at "
+          "documents: generation has one document");
+    first_positions_ = input("first_positions", Dtype::i32);
+  }
   const KeyValueCache cache{.capacity = options.cache, .position = &position_};
   Forward context{.tape = tape_,
                   .config = model,
                   .carry_state = options.carry_state,
-                  .cache = options.cache ? &cache : nullptr};
+                  .cache = options.cache ? &cache : nullptr,
+                  .first_positions = first_positions_};
   const ModelOutput output = forward(context, tokens_);
   if (options.logits) {
     logits_ = linear(tape_, output.hidden, output.head);
@@ -40,19 +49,29 @@ Program::Program(const ModelConfig& model, const ProgramOptions& options, Parame
   }
 }
 
-std::size_t Program::bytes() const {
-  std::size_t sum = aligned(tape_.planned_bytes());
+std::size_t Program::bytes() const { return aligned(tape_.planned_bytes()) + input_bytes(); }
+
+std::size_t Program::input_bytes() const {
+  std::size_t sum = 0;
   for (const Tensor& tensor : externals_) sum += aligned(tensor.bytes());
   return sum;
 }
 
 void Program::allocate(Device device, const ParameterMemory& parameters) {
+  planned_ = Buffer(device, tape_.planned_bytes());
+  allocate(device, parameters, planned_);
+}
+
+void Program::allocate(Device device, const ParameterMemory& parameters, const Buffer& planned) {
+  if (planned.bytes() < tape_.planned_bytes())
+    throw Error(concat("a program of ", tape_.planned_bytes(), " planned bytes was given ",
+                       planned.bytes()));
   if (device == Device::cuda && !tape_.carried_states().empty())
     throw Error("a program that carries state runs on the CPU; use device: cpu", ExitCode::usage);
-  planned_ = Buffer(device, tape_.planned_bytes());
-  inputs_ = Buffer(device, bytes() - aligned(tape_.planned_bytes()));
-  tape_.bind_memory(planned_.data());
-  tape_.bind_parameters(parameters.values.data(), parameters.gradients.data(), parameters.copies.data());
+  inputs_ = Buffer(device, input_bytes());
+  tape_.bind_memory(planned.data());
+  tape_.bind_parameters(parameters.values.data(), parameters.gradients.data(),
+                        parameters.copies.data());
   std::byte* next = inputs_.data();
   for (const Tensor& tensor : externals_) {
     tape_.bind(tensor, next);
@@ -70,7 +89,10 @@ void Program::set_scale(std::int64_t index, double scale) {
 void Program::execute(Queue& queue, const std::function<void(std::size_t)>& after) {
   if (host_inputs_.data())
     copy_to_device(queue, inputs_.data(), host_inputs_.data(), host_inputs_.bytes());
-  tape_.execute(queue, after);
+  if (options_.cuda_graph && queue.device == Device::cuda && !after)
+    graph_.run(queue.cuda, [&] { tape_.execute(queue); });
+  else
+    tape_.execute(queue, after);
   if (host_result_.data())
     copy_to_host(queue, host_result_.data(), static_cast<const std::byte*>(tape_.address(result())),
                  result().bytes());
@@ -78,13 +100,13 @@ void Program::execute(Queue& queue, const std::function<void(std::size_t)>& afte
 
 double Program::value(const Tensor& tensor, const void* data, std::int64_t index) const {
   if (tensor.dtype == Dtype::bf16) return double(static_cast<const bfloat16*>(data)[index]);
-  return with_float_type(tensor.dtype, [&]<typename T>() {
-    return double(static_cast<const T*>(data)[index]);
-  });
+  return with_float_type(tensor.dtype,
+                         [&]<typename T>() { return double(static_cast<const T*>(data)[index]); });
 }
 
 double Program::result_at(std::int64_t index) const {
-  return value(result(), host_result_.data() ? host_result_.data() : tape_.address(result()), index);
+  return value(result(), host_result_.data() ? host_result_.data() : tape_.address(result()),
+               index);
 }
 
 double Program::loss(std::int64_t index) const { return result_at(index); }

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "experiments/models/model.hpp"
+#include "kernels/launch_graph.hpp"
 
 namespace metascale {
 
@@ -12,9 +13,14 @@ struct ProgramOptions {
   std::int64_t rows = 1;     // B, of one execution
   std::int64_t context = 1;  // T
   TapeOptions tape;
-  bool carry_state = false;  // recurrent models, forward only: state stays from one execution to the next
-  bool logits = false;       // forward only: all logits instead of losses
-  std::int64_t cache = 0;    // Transformers, forward only, one row: tokens whose keys and values are kept
+  bool carry_state =
+      false;  // recurrent models, forward only: state stays from one execution to the next
+  bool logits = false;  // forward only: all logits instead of losses
+  bool reset_at_documents =
+      false;  // nothing flows from one document of a window to the next; excludes both states
+  std::int64_t cache =
+      0;  // Transformers, forward only, one row: tokens whose keys and values are kept
+  bool cuda_graph = false;  // on a GPU: executions without `after` are replayed as one CUDA graph
 };
 
 class Program {
@@ -24,38 +30,49 @@ class Program {
   Program(const Program&) = delete;
   Program& operator=(const Program&) = delete;
 
-  // Memory for activations, inputs and carried state; parameters are the caller's, on the same device. Throws
-  // Error{usage} where a GPU is to carry state.
+  // Memory for activations, inputs and carried state; parameters are the caller's, on the same
+  // device. Throws Error{usage} where a GPU is to carry state.
   void allocate(Device device, const ParameterMemory& parameters);
+  // The same, with activations in `planned`, which other programs may use between two executions.
+  void allocate(Device device, const ParameterMemory& parameters, const Buffer& planned);
 
-  // Inputs, on the host whatever the device is, filled by the caller before execute. scales: only when training.
+  // Inputs, on the host whatever the device is, filled by the caller before execute. scales: only
+  // when training.
   std::int32_t* tokens() { return input<std::int32_t>(tokens_); }    // (B, T)
   std::int32_t* targets() { return input<std::int32_t>(targets_); }  // (B, T)
-  void set_scale(std::int64_t index, double scale);                  // of row * T + position
+  // (B, T) position in the row of the first token of each token's document: data/batches.hpp,
+  // to_first_positions. nullptr unless reset_at_documents.
+  std::int32_t* first_positions() {
+    return options_.reset_at_documents ? input<std::int32_t>(first_positions_) : nullptr;
+  }
+  void set_scale(std::int64_t index, double scale);  // of row * T + position
   // Returns when losses or logits can be read. after: as Tape::execute calls it.
   void execute(Queue& queue, const std::function<void(std::size_t)>& after = {});
 
-  double loss(std::int64_t index) const;                 // nats of row * T + position
-  double logit(std::int64_t index) const;                // of (row * T + position) * V + id
-  void advance_state();                                  // carried state: after becomes before
-  void reset_state();                                    // carried state: zero, at position 0
-  std::int64_t position() const { return position_; }    // tokens that the state has seen
-  void set_position(std::int64_t position) { position_ = position; }  // of a state that was restored
+  double loss(std::int64_t index) const;               // nats of row * T + position
+  double logit(std::int64_t index) const;              // of (row * T + position) * V + id
+  void advance_state();                                // carried state: after becomes before
+  void reset_state();                                  // carried state: zero, at position 0
+  std::int64_t position() const { return position_; }  // tokens that the state has seen
+  void set_position(std::int64_t position) {
+    position_ = position;
+  }  // of a state that was restored
   std::vector<double> state(const std::string& name) const;
 
   void poison();  // tests: fills planned memory with NaN, which an execution must not see
 
   const Tape& tape() const { return tape_; }
   const ProgramOptions& options() const { return options_; }
-  std::size_t bytes() const;  // of allocate(), parameters not counted
+  std::size_t bytes() const;        // of allocate(), parameters not counted
+  std::size_t input_bytes() const;  // of them, inputs and carried state
 
  private:
   const Tensor& result() const { return options_.logits ? logits_ : losses_; }
   template <typename T>
   T* input(const Tensor& tensor) {
     auto* address = static_cast<std::byte*>(tape_.address(tensor));
-    return reinterpret_cast<T*>(host_inputs_.data() ? host_inputs_.data() + (address - inputs_.data())
-                                                    : address);
+    return reinterpret_cast<T*>(
+        host_inputs_.data() ? host_inputs_.data() + (address - inputs_.data()) : address);
   }
   double value(const Tensor& tensor, const void* data, std::int64_t index) const;
   double result_at(std::int64_t index) const;
@@ -63,10 +80,11 @@ class Program {
   ProgramOptions options_;
   std::int64_t position_ = 0;
   Tape tape_;
-  Tensor tokens_, targets_, scales_, losses_, logits_;
+  Tensor tokens_, first_positions_, targets_, scales_, losses_, logits_;
   std::vector<Tensor> externals_;
   Buffer planned_, inputs_;
   Buffer host_inputs_, host_result_;  // of a GPU's
+  LaunchGraph graph_;                 // of the whole tape
 };
 
 }  // namespace metascale

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "core/error.hpp"
+
 namespace metascale {
 namespace {
 
@@ -41,6 +43,11 @@ Recorder::Recorder(fs::path run_folder, RunLog head, bool writes)
 
 void Recorder::resume(std::int64_t step) {
   if (!journal_) return;
+  if (found_ && !found_->steps.empty() && found_->steps.back().step < step)
+    throw Error(fmt::format("{}: holds steps up to {}, but the newest checkpoint is of step {}: it "
+                            "was copied in part; copy it again, or remove the newer checkpoints",
+                            (folder_ / "journal.jsonl").string(), found_->steps.back().step, step),
+                ExitCode::bad_input);
   if (found_) log_.facts.merge(found_->facts);  // those that earlier attempts found out
   journal_->header(log_);
   if (found_) {

@@ -1,4 +1,5 @@
-// What a run writes while it goes: the journal (the truth), run.h5 (a snapshot of it) and evaluations.
+// What a run writes while it goes: the journal (the truth), run.h5 (a snapshot of it) and
+// evaluations.
 #pragma once
 
 #include <chrono>
@@ -13,11 +14,13 @@ namespace metascale {
 
 class Recorder {
  public:
-  // head: run id, configuration, facts, environment. An existing journal is read and gone on with. writes: false
-  // on the ranks that leave this to rank 0; theirs reads and writes nothing, and its log stays empty.
+  // head: run id, configuration, facts, environment. An existing journal is read and gone on with.
+  // writes: false on the ranks that leave this to rank 0; theirs reads and writes nothing, and its
+  // log stays empty.
   Recorder(std::filesystem::path run_folder, RunLog head, bool writes = true);
 
-  // The run goes on from the checkpoint of this step (0: from the start); later rows are superseded.
+  // The run goes on from the checkpoint of this step (0: from the start); later rows are
+  // superseded.
   void resume(std::int64_t step);
   // Within an attempt, the same: rows after the step are superseded.
   void roll_back(std::int64_t step);
@@ -32,15 +35,16 @@ class Recorder {
 
   void sync();      // what was appended so far survives a crash
   void snapshot();  // writes run.h5
-  // Syncs every few seconds, and writes run.h5 when that costs below 1 % of the time since it was last
-  // written.
+  // Syncs every few seconds, and writes run.h5 when that costs below 1 % of the time since it was
+  // last written.
   void tick();
 
  private:
   void supersede_after(std::int64_t step);
   using Clock = std::chrono::steady_clock;
   std::filesystem::path folder_;
-  std::optional<Journal> journal_;  // before what is read of it: it cuts a torn last line, which may be all there is
+  std::optional<Journal>
+      journal_;  // before what is read of it: it cuts a torn last line, which may be all there is
   std::optional<RunLog> found_;
   RunLog log_;
   std::int32_t attempt_ = 1;

@@ -18,20 +18,38 @@
 namespace metascale {
 namespace {
 
-// Windows of one forward when the configuration leaves it to us: as many as keep activations below this.
+// Activations of one forward on a CPU when the configuration leaves its windows to us.
 constexpr std::size_t comfortable_bytes = std::size_t(1) << 30;
 
 void refuse_what_is_not_built(const RunConfig& config) {
-  if (config.training.wkv == WkvForm::chunked)
+  if (config.training.wkv == WkvForm::chunked && config.device == Device::cpu)
     throw Error("training.wkv: chunked is a form of the GPU kernels; on the CPU use scan or auto",
                 ExitCode::usage);
-  if (config.data.reset_at_documents)
-    throw Error("data.reset_at_documents: true is not built yet; use false", ExitCode::usage);
+  const TrainingConfig& training = config.training;
+  if (training.stochastic_rounding && !tape_options(training, config.device, true).bf16_storage)
+    throw Error(
+        "training.stochastic_rounding: true rounds the bf16 copies of the weights, and this run "
+        "has "
+        "none; set training.precision: bf16_stored (on a GPU also bf16), or use false",
+        ExitCode::usage);
+  if (training.cuda_graph && config.device != Device::cuda)
+    throw Error("training.cuda_graph: true needs device: cuda; use false", ExitCode::usage);
+  if (config.data.reset_at_documents && config.data.probe.exists())
+    throw Error("data.reset_at_documents: true is for token files; a probe's window is one example",
+                ExitCode::usage);
 }
 
 const RunConfig& checked(const RunConfig& config) {
   refuse_what_is_not_built(config);
   return config;
+}
+
+void expect_same_data(const RunData& data, const TrainingState& start) {
+  if (start.data_fingerprint != data.fingerprint())
+    throw Error(fmt::format("{}: not the tokens that this run was trained on so far (fingerprint "
+                            "{}, checkpoint {})",
+                            data.words(), data.fingerprint(), start.data_fingerprint),
+                ExitCode::bad_input);
 }
 
 // One rank owns all in one piece; several reduce their buckets while the backward goes on.
@@ -64,15 +82,12 @@ int gpu_of_rank(const Communicator& ranks) {
 RunContext::RunContext(const RunConfig& config, const std::optional<TrainingState>& start,
                        Communicator* ranks)
     : config_(checked(config)),
+      flops_(config_),
       ranks_(ranks ? *ranks : single_),
       data_(open_run_data(config_)) {
   if (start) state = *start;
   state.data_fingerprint = data_->fingerprint();
-  if (start && start->data_fingerprint != state.data_fingerprint)
-    throw Error(fmt::format("{}: not the tokens that this run was trained on so far (fingerprint "
-                            "{}, checkpoint {})",
-                            data_->words(), state.data_fingerprint, start->data_fingerprint),
-                ExitCode::bad_input);
+  if (start) expect_same_data(*data_, *start);
   if (config.device == Device::cuda) {
     gpu_.emplace(GpuOptions{.index = gpu_of_rank(ranks_)});
     queue_.device = Device::cuda;
@@ -81,16 +96,22 @@ RunContext::RunContext(const RunConfig& config, const std::optional<TrainingStat
   state.processor = gpu_ ? gpu_->info().name : cpu_instructions();
   choose_micro_batch(start);
   queue_.cpu.threads = int(state.threads);
-  const ProgramOptions options{.rows = state.micro_batch,
-                               .context = config.training.context,
-                               .tape = tape_options(config.training, config.device, true)};
-  training_ = std::make_unique<Program>(config.model, options, list_);
-  shards_ = std::make_unique<Shards>(shards_of(list_, training_->tape(), ranks_));
-  memory_ = std::make_unique<ParameterMemory>(list_, config.device, options.tape.dtype,
-                                              options.tape.bf16_storage, shards_->moment_elements());
+  if (gpu_)
+    expect_to_fit(
+        config_,
+        {.micro_batch = state.micro_batch, .ranks = ranks_.size(), .is_begun = start.has_value()},
+        free_bytes(), gpu_->info().name);
+  programs_ = std::make_unique<RunPrograms>(config_, state.micro_batch, list_);
+  const Tape& tape = programs_->training().tape();
+  const Dtype dtype = tape.dtype();
+  shards_ = std::make_unique<Shards>(shards_of(list_, tape, ranks_));
+  memory_ = std::make_unique<ParameterMemory>(
+      list_, config.device, dtype, tape.options().bf16_storage, shards_->moment_elements());
+  memory_->stochastic_copies = config.training.stochastic_rounding;
   if ((gpu_ || ranks_.size() > 1) && ranks_.rank() == 0)
-    host_memory_ = std::make_unique<ParameterMemory>(list_, Device::cpu, options.tape.dtype);
-  training_->allocate(config.device, *memory_);
+    host_memory_ = std::make_unique<ParameterMemory>(list_, Device::cpu, dtype);
+  programs_->allocate(config.device, *memory_);
+  weights_.resize(std::size_t(state.micro_batch * config.training.context));
   optimizer_ = std::make_unique<Optimizer>(config.training.optimizer, list_, *memory_,
                                            births_of(config), *shards_);
   if (ranks_.size() == 1) return;
@@ -123,7 +144,8 @@ Usage RunContext::usage() {
   std::size_t bytes = peak_resident_bytes();
   if (gpu_) {
     const GpuMemory memory = gpu_->memory();
-    bytes = memory.total_bytes - memory.free_bytes;  // all of it is taken before the first step
+    bytes = memory.total_bytes -
+            memory.free_bytes;  // what a run takes, before its first step, it keeps
   }
   double sum[] = {joules};  // NaN if one rank's is
   ranks_.all_reduce({.data = sum, .shape = {1}, .dtype = Dtype::f64}, Reduction::sum);
@@ -139,51 +161,50 @@ void RunContext::parameters_changed() {
     for (const auto arena : {&ParameterMemory::values, &ParameterMemory::m, &ParameterMemory::v})
       copy_to_device(queue_, ((*memory_).*arena).data(), ((*host_memory_).*arena).data(),
                      ((*memory_).*arena).bytes());
-  memory_->round_copies(queue_);
+  memory_->round_copies(queue_, state.step);
 }
 
-// The largest divisor of the batch whose activations stay comfortable: on a GPU, in nine tenths of what the
-// parameters leave of its memory.
+// Of the GPU of the rank that has least: all ranks must decide alike.
+std::size_t RunContext::free_bytes() const {
+  return std::size_t(-greatest(ranks_, -std::int64_t(gpu_->memory().free_bytes)));
+}
+
+// Windows of one forward when the configuration leaves it to us: as many as fit the GPU, or keep
+// activations comfortable.
 std::int64_t RunContext::micro_batch_for(std::int64_t rows) const {
-  const auto parameters = [](const ParameterList& list) {
-    return std::size_t(list.arena_elements()) * (4 * size_of(Dtype::f32) + size_of(Dtype::bf16));
-  };
-  for (std::int64_t parts = ranks_.size(); parts < rows; parts += ranks_.size()) {
-    if (rows % parts != 0) continue;
+  const std::size_t room = gpu_ ? usable(free_bytes()) : comfortable_bytes;
+  const auto fits = [&](std::int64_t micro_batch) {
+    if (gpu_) return device_bytes(config_, micro_batch, ranks_.size()).sum() <= room;
     ParameterList list;
-    const Program plan(config_.model,
-                       {.rows = rows / parts,
-                        .context = config_.training.context,
-                        .tape = tape_options(config_.training, config_.device, true)},
-                       list);
-    const std::size_t room = gpu_ ? gpu_->memory().free_bytes / 10 * 9 : comfortable_bytes;
-    if (plan.bytes() + (gpu_ ? parameters(list) : 0) <= room) return rows / parts;
-  }
-  return 1;
+    return RunPrograms(config_, micro_batch, list).training().bytes() <= room;
+  };
+  return std::max<std::int64_t>(1, largest_micro_batch(rows, ranks_.size(), rows, fits));
 }
 
 double RunContext::accumulate_gradients() {
   const std::int64_t T = config_.training.context, B = state.micro_batch;
-  std::vector<float> weights(std::size_t(B * T));
+  Program& program = programs_->training();
   const double total = double(data_->scored_in_step());
   double nats = 0;
   optimizer_->clear_gradients(queue_);
   const Range mine = part_of(data_->rows() / B, ranks_.rank(), ranks_.size());
   for (std::int64_t part = mine.begin; part < mine.end; ++part) {
     data_->fill(state.step + state.skipped_batches, part * B,
-                  {.rows = B,
-                   .context = T,
-                   .tokens = training_->tokens(),
-                   .targets = training_->targets(),
-                   .weights = weights.data()});
+                {.rows = B,
+                 .context = T,
+                 .tokens = program.tokens(),
+                 .targets = program.targets(),
+                 .weights = weights_.data(),
+                 .segment_ids = program.first_positions()});
+    if (std::int32_t* ids = program.first_positions()) to_first_positions(B, T, ids);
     for (std::int64_t i = 0; i < B * T; ++i)
-      training_->set_scale(i, double(weights[std::size_t(i)]) / total);
+      program.set_scale(i, double(weights_[std::size_t(i)]) / total);
     if (parallel_ && part + 1 == mine.end)
-      parallel_->execute_and_reduce(*training_, queue_);
+      parallel_->execute_and_reduce(program, queue_);
     else
-      training_->execute(queue_);
+      program.execute(queue_);
     for (std::int64_t i = 0; i < B * T; ++i)
-      nats += double(weights[std::size_t(i)]) * training_->loss(i);
+      nats += double(weights_[std::size_t(i)]) * program.loss(i);
   }
   return nats;
 }
@@ -198,13 +219,13 @@ StepRow RunContext::train_step(const std::function<bool(const StepRow&)>& accept
   row.learning_rate = learning_rate(config_.training, row.step);
   if (std::isfinite(row.loss) && std::isfinite(row.gradient_norm) && (!accepts || accepts(row))) {
     optimizer_->update(queue_, row.learning_rate, row.gradient_norm, row.step);
-    if (parallel_) parallel_->gather_values(queue_);
+    if (parallel_) parallel_->gather_values(queue_, row.step);
   }
   state.digest = data_->digest(state.digest, state.step + state.skipped_batches);
   state.step = row.step;
   state.tokens += config_.training.batch_tokens;
   row.tokens = state.tokens;
-  row.flops = lineage_flops(config_, double(state.tokens));
+  row.flops = flops_(double(state.tokens));
   row.digest = state.digest;
   return row;
 }
@@ -213,8 +234,7 @@ std::optional<Evaluation> RunContext::evaluate_split(const std::string& split, b
                                                      const std::function<bool()>& go_on) {
   auto result = data_->evaluate(split, is_final,
                                 {.queue = queue_,
-                                 .list = list_,
-                                 .memory = *memory_,
+                                 .programs = *programs_,
                                  .micro_batch = state.micro_batch,
                                  .ranks = ranks_,
                                  .go_on = go_on});
@@ -244,8 +264,7 @@ std::map<std::string, std::string> RunContext::facts() const {
       {"parameters", number(counts.parameters)},
       {"non_embedding_parameters", number(counts.non_embedding_parameters)},
       {"flops_per_token", number(counts.flops_per_token)},
-      {"training_flops",
-       number(lineage_flops(config_, double(training.steps) * double(training.batch_tokens)))},
+      {"training_flops", number(flops_(double(training.steps) * double(training.batch_tokens)))},
       {"tokens_planned", number(training.steps * training.batch_tokens)},
       {"steps_planned", number(training.steps)},
       {"batch_tokens", number(training.batch_tokens)},
@@ -255,7 +274,9 @@ std::map<std::string, std::string> RunContext::facts() const {
       {"data_digest", state.data_fingerprint},
       {"device", gpu_ ? gpu_->info().name : "cpu"},
       {"processor", state.processor},
-      {"attention", gpu_ ? gpu_->attention() : "own"},
+      {"attention", !gpu_                             ? "own"
+                    : config_.data.reset_at_documents ? "own: with a block-diagonal mask"
+                                                      : gpu_->attention()},
       {"threads", number(state.threads)},
       {"micro_batch", number(state.micro_batch)},
       {"ranks", number(state.ranks)},
@@ -263,7 +284,7 @@ std::map<std::string, std::string> RunContext::facts() const {
       {"width", number(config_.model.width)},
       {"head_size", number(config_.model.head_size)},
       {"feed_forward", number(config_.model.feed_forward)},
-      {"activation_bytes", number(training_->bytes())},
+      {"activation_bytes", number(programs_->training().bytes())},
   });
   facts.merge(data_->facts());
   facts.merge(lineage_facts(config_));

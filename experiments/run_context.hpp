@@ -1,5 +1,5 @@
-// Everything that one run trains with, made from its configuration: data, recorded programs, parameters,
-// optimizer. The loop over it is trainer.cpp.
+// Everything that one run trains with, made from its configuration: data, recorded programs,
+// parameters, optimizer. The loop over it is trainer.cpp.
 #pragma once
 
 #include <filesystem>
@@ -11,9 +11,10 @@
 #include "experiments/checkpoint.hpp"
 #include "experiments/config.hpp"
 #include "experiments/data_parallel.hpp"
+#include "experiments/lineage.hpp"
 #include "experiments/optimizer.hpp"
-#include "experiments/program.hpp"
 #include "experiments/run_data.hpp"
+#include "experiments/run_programs.hpp"
 #include "experiments/usage.hpp"
 #include "kernels/gpu.hpp"
 
@@ -21,15 +22,16 @@ namespace metascale {
 
 class RunContext {
  public:
-  // start: what a checkpoint says (threads and micro-batch that a resumed run keeps), or nothing. ranks: that
-  // train the run together, all with the same configuration and start; null: this process alone. Where there
-  // are several, all of them call the functions below, in the same order.
+  // start: what a checkpoint says (threads and micro-batch that a resumed run keeps), or nothing.
+  // ranks: that train the run together, all with the same configuration and start; null: this
+  // process alone. Where there are several, all of them call the functions below, in the same
+  // order.
   RunContext(const RunConfig& config, const std::optional<TrainingState>& start,
              Communicator* ranks = nullptr);
 
-  // The next update: fills state.step etc. on success. Returns its row (attempt and seconds set by the
-  // caller). A loss or norm that is not finite is in the row; parameters are then unchanged, as they are when
-  // accepts says no to the row, whose step and digest are not filled in yet.
+  // The next update: fills state.step etc. on success. Returns its row (attempt and seconds set by
+  // the caller). A loss or norm that is not finite is in the row; parameters are then unchanged, as
+  // they are when accepts says no to the row, whose step and digest are not filled in yet.
   StepRow train_step(const std::function<bool(const StepRow&)>& accepts = {});
   // Nothing if go_on, asked between batches, said no.
   std::optional<Evaluation> evaluate_split(const std::string& split, bool is_final,
@@ -37,8 +39,9 @@ class RunContext {
 
   TrainingState state;
   const ParameterList& parameters() const { return list_; }
-  // Values and moments on the host. On a GPU, and where there are several ranks, they are a copy, which rank 0
-  // alone has: fetch_parameters before they are read, parameters_changed after they were written.
+  // Values and moments on the host. On a GPU, and where there are several ranks, they are a copy,
+  // which rank 0 alone has: fetch_parameters before they are read, parameters_changed after they
+  // were written.
   ParameterMemory& memory() { return host_memory_ ? *host_memory_ : *memory_; }
   void fetch_parameters();
   void parameters_changed();
@@ -50,17 +53,21 @@ class RunContext {
   std::map<std::string, std::string> facts() const;
 
  private:
-  double accumulate_gradients();  // of this rank's rows of the next batch; the sum of their losses in nats
+  double
+  accumulate_gradients();  // of this rank's rows of the next batch; the sum of their losses in nats
   void choose_micro_batch(const std::optional<TrainingState>& start);
   std::int64_t micro_batch_for(std::int64_t rows) const;
+  std::size_t free_bytes() const;
 
   const RunConfig config_;
+  const LineageFlops flops_;
   ParameterList list_;
   SingleCommunicator single_;
   Communicator& ranks_;
   std::optional<Gpu> gpu_;  // before all memory on it
   std::unique_ptr<RunData> data_;
-  std::unique_ptr<Program> training_;
+  std::unique_ptr<RunPrograms> programs_;
+  std::vector<float> weights_;  // (B, T) of the targets of a micro-batch
   std::unique_ptr<ParameterMemory> memory_, host_memory_;
   std::unique_ptr<Shards> shards_;
   std::unique_ptr<Optimizer> optimizer_;

@@ -12,15 +12,14 @@
 #include "core/run_file.hpp"
 #include "data/batches.hpp"
 #include "experiments/config.hpp"
-#include "experiments/program.hpp"
+#include "experiments/run_programs.hpp"
 
 namespace metascale {
 
 // With what an evaluation computes.
 struct Evaluator {
   Queue& queue;
-  ParameterList& list;
-  const ParameterMemory& memory;
+  const RunPrograms& programs;
   std::int64_t micro_batch = 1;  // windows of one forward; a probe chooses its own
   Communicator& ranks;
   const std::function<bool()>& go_on;  // asked between batches; no result once it says no

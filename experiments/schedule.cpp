@@ -20,8 +20,7 @@ double learning_rate(const TrainingConfig& training, std::int64_t global_step) {
   };
   switch (schedule.kind) {
     case ScheduleKind::constant: return peak;
-    case ScheduleKind::linear:
-      return peak + (final - peak) * progress_since(schedule.warmup_steps);
+    case ScheduleKind::linear: return peak + (final - peak) * progress_since(schedule.warmup_steps);
     case ScheduleKind::cosine:
       return final + (peak - final) / 2 *
                          (1 + std::cos(std::numbers::pi * progress_since(schedule.warmup_steps)));

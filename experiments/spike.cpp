@@ -6,19 +6,23 @@
 
 namespace metascale {
 
-bool SpikeDetector::is_spike(double loss) const {
+bool SpikeDetector::is_spike(double loss) {
   if (config_.action == OnSpike::ignore || std::int64_t(losses_.size()) < config_.window)
     return false;
-  std::vector<double> sorted(losses_.begin(), losses_.end());
-  const auto middle = sorted.begin() + std::ptrdiff_t(sorted.size() / 2);
-  std::nth_element(sorted.begin(), middle, sorted.end());
+  sorted_ = losses_;
+  const auto middle = sorted_.begin() + std::ptrdiff_t(sorted_.size() / 2);
+  std::nth_element(sorted_.begin(), middle, sorted_.end());
   return loss > config_.factor * *middle;
 }
 
 void SpikeDetector::add(double loss) {
-  if (config_.action == OnSpike::ignore || !std::isfinite(loss) || is_spike(loss)) return;
+  if (std::isfinite(loss) && !is_spike(loss)) add_accepted(loss);
+}
+
+void SpikeDetector::add_accepted(double loss) {
+  if (config_.action == OnSpike::ignore) return;
+  if (std::int64_t(losses_.size()) == config_.window) losses_.erase(losses_.begin());
   losses_.push_back(loss);
-  if (std::int64_t(losses_.size()) > config_.window) losses_.pop_front();
 }
 
 void SpikeDetector::restart(const std::vector<StepRow>& rows) {
@@ -27,14 +31,12 @@ void SpikeDetector::restart(const std::vector<StepRow>& rows) {
 }
 
 std::string SpikeDetector::memory() const {
-  const std::vector<double> losses(losses_.begin(), losses_.end());
-  return {reinterpret_cast<const char*>(losses.data()), losses.size() * sizeof(double)};
+  return {reinterpret_cast<const char*>(losses_.data()), losses_.size() * sizeof(double)};
 }
 
 void SpikeDetector::remember(const std::string& memory) {
-  std::vector<double> losses(memory.size() / sizeof(double));
-  if (!losses.empty()) std::memcpy(losses.data(), memory.data(), losses.size() * sizeof(double));
-  losses_.assign(losses.begin(), losses.end());
+  losses_.resize(memory.size() / sizeof(double));
+  if (!losses_.empty()) std::memcpy(losses_.data(), memory.data(), losses_.size() * sizeof(double));
 }
 
 }  // namespace metascale

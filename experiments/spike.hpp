@@ -1,7 +1,6 @@
 // When a step's loss is a spike.
 #pragma once
 
-#include <deque>
 #include <string>
 #include <vector>
 
@@ -16,8 +15,9 @@ class SpikeDetector {
  public:
   explicit SpikeDetector(const SpikeConfig& config) : config_(config) {}
 
-  bool is_spike(double loss) const;  // never where the action is to ignore them
-  void add(double loss);             // of the next step; left out if it is a spike or not finite
+  bool is_spike(double loss);      // never where the action is to ignore them
+  void add(double loss);           // of the next step; left out if it is a spike or not finite
+  void add_accepted(double loss);  // of one that is known to be neither
   // As if only these steps had been. Rows rise by step.
   void restart(const std::vector<StepRow>& rows);
 
@@ -27,7 +27,8 @@ class SpikeDetector {
 
  private:
   SpikeConfig config_;
-  std::deque<double> losses_;  // the last `window`, oldest first
+  std::vector<double> losses_;  // the last `window`, oldest first
+  std::vector<double> sorted_;  // scratch
 };
 
 }  // namespace metascale

@@ -33,7 +33,8 @@ Checkpoints checkpoints_of_parent(const RunConfig& config, const fs::path& run_f
 TrainingState read_parent(RunContext& context, const RunConfig& config,
                           const fs::path& run_folder) {
   const Checkpoints parent = checkpoints_of_parent(config, run_folder);
-  const TrainingState state = parent.state_of(config.parent.step);
+  TrainingState state = parent.state_of(config.parent.step);
+  state.roll_backs = {};  // those of the parent are not this run's
   if (state.data_fingerprint != context.state.data_fingerprint)
     throw Error(
         fmt::format("{}: not the tokens that the trunk {} was trained on (fingerprint {}, trunk "

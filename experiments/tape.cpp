@@ -3,19 +3,19 @@
 #include <algorithm>
 #include <set>
 
+#include "core/round_up.hpp"
+
 namespace metascale {
 namespace {
 
 constexpr std::size_t alignment = 64;
-constexpr std::size_t round_up(std::size_t bytes) {
-  return (bytes + alignment - 1) / alignment * alignment;
-}
 
 bool writes(Use use) { return use != Use::read; }
 
 [[noreturn]] void refuse_shared() {
-  throw Error("share_gradient: the summand is read by another operator too, so that its gradient is "
-              "not the sum's");
+  throw Error(
+      "share_gradient: the summand is read by another operator too, so that its gradient is "
+      "not the sum's");
 }
 
 }  // namespace
@@ -25,7 +25,8 @@ Tape::Tape(TapeOptions options, ParameterList& parameters)
 
 Tensor Tape::add_buffer(Home home, Shape shape, Dtype dtype, std::int64_t offset) {
   Tensor tensor{.shape = shape, .dtype = dtype, .buffer = std::int32_t(buffers_.size())};
-  buffers_.push_back({.home = home, .bytes = round_up(tensor.bytes()), .offset = offset});
+  buffers_.push_back(
+      {.home = home, .bytes = round_up(tensor.bytes(), alignment), .offset = offset});
   return tensor;
 }
 
@@ -151,7 +152,8 @@ void Tape::record_backward() {
 // mentions one of the block's own buffers is led to its copy, so the first one need not be kept.
 void Tape::recompute_block(int block) {
   std::map<std::int32_t, std::int32_t> renamed;
-  for (std::size_t i = blocks_[std::size_t(block)].begin; i < blocks_[std::size_t(block)].end; ++i) {
+  for (std::size_t i = blocks_[std::size_t(block)].begin; i < blocks_[std::size_t(block)].end;
+       ++i) {
     auto step = steps_[i]->clone();
     step->visit([&](const char*, Tensor& tensor, Use use) {
       const auto home = buffers_[std::size_t(tensor.buffer)].home;

@@ -1,10 +1,11 @@
-// The tape: a model is written forward only; running it once records every operator of a step, forward
-// and backward, and where each buffer lives in ONE allocation. The steady state replays the record.
+// The tape: a model is written forward only; running it once records every operator of a step,
+// forward and backward, and where each buffer lives in ONE allocation. The steady state replays the
+// record.
 //
 //   Tape tape({...});
 //   Tensor y = layer_norm(tape, x, ...);     layers record operators and their backward
-//   tape.finish();                           backward recorded, memory planned, nothing executed yet
-//   tape.bind(input, memory); tape.execute(queue);
+//   tape.finish();                           backward recorded, memory planned, nothing executed
+//   yet tape.bind(input, memory); tape.execute(queue);
 //
 // On Device::plan nothing is ever bound: costs and peak memory come from the same lines that train.
 #pragma once
@@ -23,7 +24,6 @@
 
 namespace metascale {
 
-
 struct TapeOptions {
   Dtype dtype = Dtype::f32;   // computed in
   bool bf16 = false;          // round the operands of matrix products to bfloat16
@@ -31,6 +31,7 @@ struct TapeOptions {
   bool training = true;       // record the backward
   Recompute recompute = Recompute::none;
   Device device = Device::cpu;  // sizes of scratch
+  WkvForm wkv = WkvForm::automatic;
 };
 
 // A recorded operator, its type erased.
@@ -86,8 +87,8 @@ class Tape {
   // The gradient of x; it is added to. Exists from its first mention in the backward on.
   Tensor gradient(const Tensor& x);
   bool has_gradient(const Tensor& x) const;
-  // The gradient of x is that of y, read only: y is a sum with x as a summand that nobody else reads;
-  // finish() throws where somebody does.
+  // The gradient of x is that of y, read only: y is a sum with x as a summand that nobody else
+  // reads; finish() throws where somebody does.
   void share_gradient(const Tensor& x, const Tensor& y);
 
   // Operators run between these two belong to one block (the unit of recompute).
@@ -103,18 +104,20 @@ class Tape {
     std::string made_by;
     std::size_t bytes;
   };
-  std::vector<LiveBuffer> at_peak() const;  // what is live where memory use is highest, largest first
+  std::vector<LiveBuffer> at_peak()
+      const;  // what is live where memory use is highest, largest first
 
   // Attaches memory: planned buffers to `memory` (planned_bytes long), parameters to their arenas.
   void bind_memory(std::byte* memory);
   void bind_parameters(std::byte* values, std::byte* gradients, std::byte* copies = nullptr);
   void bind(const Tensor& external, void* data);  // an input or carried state
   const std::map<std::string, Carried>& carried_states() const { return carried_; }
-  void* address(const Tensor& tensor) const;      // after binding
+  void* address(const Tensor& tensor) const;  // after binding
 
   // after: called with the number of each operator that was executed.
   void execute(Queue& queue, const std::function<void(std::size_t)>& after = {}) const;
-  // By offset in the arenas, the number of the operator after which a parameter's gradient is complete.
+  // By offset in the arenas, the number of the operator after which a parameter's gradient is
+  // complete.
   std::map<std::int64_t, std::size_t> gradients_ready() const;
   std::size_t step_count() const { return steps_.size(); }
 
@@ -123,7 +126,7 @@ class Tape {
   struct BufferRecord {
     Home home = Home::planned;
     std::size_t bytes = 0;
-    std::int64_t offset = 0;  // planned: in memory; parameters: elements in the arena
+    std::int64_t offset = 0;             // planned: in memory; parameters: elements in the arena
     std::int64_t first = -1, last = -1;  // steps that touch it
     std::byte* data = nullptr;
   };

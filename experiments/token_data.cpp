@@ -4,16 +4,17 @@
 #include "data/evaluation_windows.hpp"
 #include "data/tokenizer.hpp"
 #include "experiments/evaluation.hpp"
-#include "experiments/precision.hpp"
 #include "experiments/run_data.hpp"
 
 namespace metascale {
 namespace {
 
 // Somebody else's file says nothing of its ids: they are held against the tokenizer's.
-TokenFile open_tokens(const std::filesystem::path& path, const Tokenizer& tokenizer) {
-  TokenFile file(
-      path, {.vocabulary = tokenizer.vocabulary(), .end_of_document = tokenizer.end_of_document()});
+TokenFile open_tokens(const std::filesystem::path& path, const DataConfig& data,
+                      const Tokenizer& tokenizer) {
+  TokenFile file(path, {.vocabulary = tokenizer.vocabulary(),
+                        .end_of_document = tokenizer.end_of_document(),
+                        .layout = parse_token_layout(data.format)});
   if (file.has_info() && file.info().tokenizer_identity != tokenizer.identity())
     throw Error(fmt::format("{}: made with tokenizer {}, but the run's is {}; prepare it anew",
                             path.string(), file.info().tokenizer_identity, tokenizer.identity()),
@@ -46,7 +47,7 @@ class TokenData final : public RunData {
   explicit TokenData(const RunConfig& config)
       : config_(config),
         tokenizer_(make_tokenizer(config.data.tokenizer)),
-        train_(open_tokens(config.data.train, *tokenizer_)),
+        train_(open_tokens(config.data.train, config.data, *tokenizer_)),
         batches_(train_, order_of(config, train_), config.training.context,
                  config.training.batch_tokens / config.training.context) {
     if (train_.vocabulary() > config.model.vocabulary)
@@ -70,36 +71,30 @@ class TokenData final : public RunData {
   std::map<std::string, std::string> facts() const override {
     const DataConfig& data = config_.data;
     const std::int64_t steps = config_.training.steps;
+    const char* const reset = data.reset_at_documents ? ", reset at documents" : "";
     return {{"tokenizer", tokenizer_->identity()},
             {"data_order",
-             fmt::format("{}, seeds {} and {}{}", data.order, data.order_seed, config_.seed,
-                         data.mixture == "as_stored" ? "" : ", " + data.mixture)},
+             fmt::format("{}, seeds {} and {}{}{}", data.order, data.order_seed, config_.seed,
+                         data.mixture == "as_stored" ? "" : ", " + data.mixture, reset)},
             {"samples_planned", words_of(batches_.drawn(steps))},
             {"epochs_planned", fmt::format("{}", batches_.epochs(steps))},
             {"evaluation", config_.evaluation.protocol + ", " +
                                (config_.evaluation.final_windows > 0
                                     ? fmt::format("{} windows", config_.evaluation.final_windows)
-                                    : std::string("all windows"))}};
+                                    : std::string("all windows")) +
+                               reset}};
   }
 
   std::optional<Evaluation> evaluate(const std::string& split, bool is_final,
                                      const Evaluator& with) override {
     const auto& path = split == "test" ? config_.data.test : config_.data.validation;
-    const TokenFile file = open_tokens(path, *tokenizer_);
+    const TokenFile file = open_tokens(path, config_.data, *tokenizer_);
     const EvaluationWindows windows(
         file, *tokenizer_, config_.training.context,
         is_final ? config_.evaluation.final_windows : config_.evaluation.windows,
         parse_evaluation_protocol(config_.evaluation.protocol));
-    if (!evaluation_) {
-      evaluation_ = std::make_unique<Program>(
-          config_.model,
-          ProgramOptions{.rows = with.micro_batch,
-                         .context = config_.training.context,
-                         .tape = tape_options(config_.training, config_.device, false)},
-          with.list);
-      evaluation_->allocate(config_.device, with.memory);
-    }
-    return metascale::evaluate(*evaluation_, with.queue, windows, with.go_on, &with.ranks);
+    Program& program = with.programs.evaluation(with.micro_batch, config_.training.context);
+    return metascale::evaluate(program, with.queue, windows, with.go_on, &with.ranks);
   }
 
  private:
@@ -107,7 +102,6 @@ class TokenData final : public RunData {
   std::unique_ptr<Tokenizer> tokenizer_;
   TokenFile train_;
   Batches batches_;
-  std::unique_ptr<Program> evaluation_;
 };
 
 }  // namespace

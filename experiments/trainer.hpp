@@ -1,5 +1,5 @@
-// One run: configuration -> model -> steps -> run.h5. Starts, goes on where a checkpoint left off, stops when
-// asked, and leaves the run's folder so that it can be started again at any moment.
+// One run: configuration -> model -> steps -> run.h5. Starts, goes on where a checkpoint left off,
+// stops when asked, and leaves the run's folder so that it can be started again at any moment.
 #pragma once
 
 #include <filesystem>
@@ -23,13 +23,15 @@ struct TrainHooks {
   std::function<void(const std::string&)> on_message = [](const std::string&) {};
 };
 
-// Trains the run in this folder (config.yaml is there) to its end or until it is stopped. ranks: that train it
-// together; all of them call this, with the same folder. Rank 0 alone writes there; where it is lost, the first
-// of the others writes FAILED. A stop that any rank is asked for stops all after the same step.
-// Returns good (DONE is written last), saved or interrupted. Throws Error, and FAILED says
-// why: run_failed (non-finite, out of memory, a rank lost: RankLost), usage, bad_input, io; or unavailable
-// (another process trains this run), which leaves the folder as it is. After an Error no rank can go on with ranks.
-ExitCode train(const std::filesystem::path& run_folder, const TrainHooks& hooks, Communicator& ranks);
+// Trains the run in this folder (config.yaml is there) to its end or until it is stopped. ranks:
+// that train it together; all of them call this, with the same folder. Rank 0 alone writes there;
+// where it is lost, the first of the others writes FAILED. A stop that any rank is asked for stops
+// all after the same step. Returns good (DONE is written last), saved or interrupted. Throws Error,
+// and FAILED says why: run_failed (non-finite, out of memory, a rank lost: RankLost), usage,
+// bad_input, io; or unavailable (another process trains this run), which leaves the folder as it
+// is. After an Error no rank can go on with ranks.
+ExitCode train(const std::filesystem::path& run_folder, const TrainHooks& hooks,
+               Communicator& ranks);
 ExitCode train(const std::filesystem::path& run_folder, const TrainHooks& hooks);  // one rank
 
 bool can_train_on(Device device);  // whether this program was built for it

@@ -5,7 +5,8 @@
 namespace metascale {
 namespace {
 
-// Pairs of a query and a key that it sees, over all sequences and heads.
+// Pairs of a query and a key that it sees, over all sequences and heads; what a block-diagonal mask
+// hides is counted, because nobody knows it before the data.
 double visible_pairs(const Tensor& q, const Tensor& k) {
   const double B = double(q.shape[0]), T = double(q.shape[1]), H = double(q.shape[2]);
   const double S = double(k.shape[1]);
@@ -31,6 +32,10 @@ void AttentionForward::check() const {
   expect_shape("AttentionForward.v", v, k.shape, "the shape of k");
   expect_shape("AttentionForward.y", y, q.shape, "the shape of q");
   expect_shape("AttentionForward.lse", lse, {B, H, T}, "one number per query");
+  if (first.exists() && S != T)
+    throw Error(
+        concat("AttentionForward.first is for as many keys as queries, not for ", S, " and ", T));
+  expect_first_positions("AttentionForward.first", first, B, T);
   expect_float_dtypes("AttentionForward", *this);
 }
 
@@ -50,6 +55,7 @@ void AttentionBackward::check() const {
   expect_shape("AttentionBackward.dk", dk, q.shape, "the shape of q");
   expect_shape("AttentionBackward.dv", dv, q.shape, "the shape of q");
   expect_shape("AttentionBackward.lse", lse, {B, H, T}, "one number per query");
+  expect_first_positions("AttentionBackward.first", first, B, T);
   expect_float_dtypes("AttentionBackward", *this);
 }
 

@@ -4,6 +4,7 @@
 // Backward:  dv_j = sum_i p_ij dy_i;   dp_ij = dy_i v_j;   ds_ij = p_ij (dp_ij - dy_i y_i)
 //            dq_i = scale sum_j ds_ij k_j;   dk_j = scale sum_i ds_ij q_i
 // Keys and values may be longer than the queries (a cache): the queries are then the last T of S.
+// Block-diagonal mask: where `first` is given, query i sees the keys first_i <= j <= i alone.
 #pragma once
 
 #include "kernels/queue.hpp"
@@ -11,11 +12,12 @@
 namespace metascale {
 
 struct AttentionForward {
-  Tensor y;    // (B, T, H, N)
-  Tensor lse;  // (B, H, T)     kept for the backward
-  Tensor q;    // (B, T, H, N)
-  Tensor k;    // (B, S, H, N)  S >= T
-  Tensor v;    // (B, S, H, N)
+  Tensor y;      // (B, T, H, N)
+  Tensor lse;    // (B, H, T)     kept for the backward
+  Tensor q;      // (B, T, H, N)
+  Tensor k;      // (B, S, H, N)  S >= T
+  Tensor v;      // (B, S, H, N)
+  Tensor first;  // (B, T) i32, ascending, first_i <= i; optional, where S = T
   double scale = 1;
   bool bf16 = false;  // of the products' operands, as in Matmul
 
@@ -27,21 +29,23 @@ struct AttentionForward {
     visit("q", op.q, Use::read);
     visit("k", op.k, Use::read);
     visit("v", op.v, Use::read);
+    visit("first", op.first, Use::read);
   }
   void on(CpuQueue&) const;
   void on(CudaQueue&) const;
 };
 
 struct AttentionBackward {
-  Tensor dq;   // (B, T, H, N)
-  Tensor dk;   // (B, T, H, N)
-  Tensor dv;   // (B, T, H, N)
-  Tensor dy;   // (B, T, H, N)
-  Tensor y;    // (B, T, H, N)
-  Tensor lse;  // (B, H, T)
-  Tensor q;    // (B, T, H, N)
-  Tensor k;    // (B, T, H, N)  no cache in training: S = T
-  Tensor v;    // (B, T, H, N)
+  Tensor dq;     // (B, T, H, N)
+  Tensor dk;     // (B, T, H, N)
+  Tensor dv;     // (B, T, H, N)
+  Tensor dy;     // (B, T, H, N)
+  Tensor y;      // (B, T, H, N)
+  Tensor lse;    // (B, H, T)
+  Tensor q;      // (B, T, H, N)
+  Tensor k;      // (B, T, H, N)  no cache in training: S = T
+  Tensor v;      // (B, T, H, N)
+  Tensor first;  // (B, T) i32  optional, as in the forward
   double scale = 1;
   bool bf16 = false;
 
@@ -57,6 +61,7 @@ struct AttentionBackward {
     visit("q", op.q, Use::read);
     visit("k", op.k, Use::read);
     visit("v", op.v, Use::read);
+    visit("first", op.first, Use::read);
   }
   void on(CpuQueue&) const;
   void on(CudaQueue&) const;

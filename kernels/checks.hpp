@@ -30,8 +30,16 @@ inline void expect_rank(const char* what, const Tensor& tensor, int least, const
                        " axes: ", axes));
 }
 
-// Throws unless every operand is f64, or every one is f32 or stored in bf16 (kernels/widen.hpp); integers and
-// operands left out do not count.
+// Where documents start: per token the position in its row of the first token of its document.
+inline void expect_first_positions(const char* what, const Tensor& first, std::int64_t B,
+                                   std::int64_t T) {
+  if (!first.exists()) return;
+  expect_shape(what, first, {B, T}, "one position per token");
+  expect_dtype(what, first, Dtype::i32, "positions are indices");
+}
+
+// Throws unless every operand is f64, or every one is f32 or stored in bf16 (kernels/widen.hpp);
+// integers and operands left out do not count.
 template <typename Op>
 void expect_float_dtypes(const char* op_name, const Op& op) {
   const char* first_name = nullptr;
@@ -43,8 +51,8 @@ void expect_float_dtypes(const char* op_name, const Op& op) {
       first = tensor.dtype;
     } else if ((tensor.dtype == Dtype::f64) != (first == Dtype::f64)) {
       throw Error(concat(op_name, ".", name, " is ", name_of(tensor.dtype), " but must be ",
-                         first == Dtype::f64 ? "f64" : "f32 or bf16", ": ", op_name, ".", first_name, " is ",
-                         name_of(first)));
+                         first == Dtype::f64 ? "f64" : "f32 or bf16", ": ", op_name, ".",
+                         first_name, " is ", name_of(first)));
     }
   });
 }

@@ -23,7 +23,9 @@ std::int64_t rounded_weight_elements(const Tensor& weight) {
 
 // "Op.field", not on the heap: operators are checked at every execution, which allocates nothing.
 struct FieldName {
-  FieldName(const char* op, const char* field) { std::snprintf(text, sizeof text, "%s.%s", op, field); }
+  FieldName(const char* op, const char* field) {
+    std::snprintf(text, sizeof text, "%s.%s", op, field);
+  }
   const char* c_str() const { return text; }
   char text[64];
 };
@@ -48,9 +50,9 @@ void check_common(const Op& op, const char* name) {
   });
   expect_dtype(field("scratch").c_str(), op.scratch, Dtype::bf16, "it holds rounded operands");
   if (op.scratch.size() < op.scratch_elements())
-    throw Error(concat(field("scratch").c_str(), " has ", op.scratch.size(), " elements but must have ",
-                       op.scratch_elements(), ": the rounded operands (", name,
-                       "::scratch_elements)"));
+    throw Error(concat(field("scratch").c_str(), " has ", op.scratch.size(),
+                       " elements but must have ", op.scratch_elements(),
+                       ": the rounded operands (", name, "::scratch_elements)"));
 }
 
 }  // namespace

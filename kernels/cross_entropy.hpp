@@ -1,5 +1,5 @@
-// The output head and its cross-entropy in one operator, a chunk of rows at a time: the logits of all rows,
-// (B*T, V), never exist.
+// The output head and its cross-entropy in one operator, a chunk of rows at a time: the logits of
+// all rows, (B*T, V), never exist.
 //   z = x W^T;   loss_r = ln sum_v e^{z_rv} - z_r[target_r]                       nats
 //   dz_rv = scale_r (softmax(z_r)_v - [v = target_r]);   dx = dz W;   dW = dz^T x
 #pragma once
@@ -8,8 +8,8 @@
 
 namespace metascale {
 
-// Rows of a chunk, at least 16: as many as keep the chunk of logits near 4 MiB, a CPU's cache; a GPU needs
-// far more rows to be busy, and gets 512 MiB.
+// Rows of a chunk, at least 16: as many as keep the chunk of logits near 4 MiB, a CPU's cache; a
+// GPU needs far more rows to be busy, and gets 512 MiB.
 constexpr std::int64_t classifier_chunk(std::int64_t rows, std::int64_t vocabulary,
                                         Device device = Device::cpu) {
   const std::int64_t elements = std::int64_t(1) << (device == Device::cuda ? 27 : 20);
@@ -51,8 +51,8 @@ struct ClassifierLossAndGradients {
   Tensor x;        // (R, D)
   Tensor weight;   // (V, D)
   Tensor targets;  // (R)     i32
-  Tensor scales;   // (R)     f32 (f64 where x is): weight of the row over the batch's sum of weights
-  Tensor logits;   // (C, V)  scratch
+  Tensor scales;  // (R)     f32 (f64 where x is): weight of the row over the batch's sum of weights
+  Tensor logits;  // (C, V)  scratch
   Tensor scratch;  // bf16 copies; only where bf16
   bool bf16 = false;
 

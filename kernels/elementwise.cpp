@@ -89,6 +89,9 @@ void Cast::check() const {
     if (operand->dtype == Dtype::i32)
       throw Error(concat("Cast.", operand == &y ? "y" : "x",
                          " is i32 but must be f32, f64 or bf16: tokens are not converted"));
+  if (rounding.stochastic && (y.dtype != Dtype::bf16 || x.dtype != Dtype::f32))
+    throw Error(concat("Cast.rounding is stochastic, from ", name_of(x.dtype), " to ",
+                       name_of(y.dtype), ", but it is built from f32 to bf16 only"));
 }
 
 Cost Cast::cost() const { return {.flops = 0, .bytes = operand_bytes(*this)}; }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kernels/queue.hpp"
+#include "kernels/rounding.hpp"
 
 namespace metascale {
 
@@ -129,10 +130,11 @@ struct Fill {
   void on(CudaQueue&) const;
 };
 
-// y = x in another dtype; f32 to bf16 rounds to nearest, ties to even.
+// y = x in another dtype; f32 to bf16 rounds to nearest, ties to even, or as `rounding` says.
 struct Cast {
   Tensor y;
   Tensor x;
+  Rounding rounding;  // stochastic: f32 to bf16 only
 
   static bool takes_bf16(std::string_view) { return true; }
   void check() const;

@@ -15,7 +15,7 @@ struct Matmul {
   Tensor bias;     // (N)     optional; not with add
   Tensor scratch;  // (scratch_elements())  bf16; only where bf16 and the operands are f32
   bool transpose_a = false, transpose_b = false;
-  bool add = false;  // c is a gradient: added to what it holds, unless it is fresh
+  bool add = false;   // c is a gradient: added to what it holds, unless it is fresh
   bool bf16 = false;  // needed where a or b is stored in bf16
 
   static bool takes_bf16(std::string_view field) { return field != "c"; }

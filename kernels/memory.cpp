@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "core/round_up.hpp"
 #include "kernels/cuda/memory.hpp"
 #include "kernels/queue.hpp"
 
@@ -15,10 +16,11 @@ constexpr std::size_t huge_page = std::size_t(2) << 20;
 
 std::byte* allocate_on_cpu(std::size_t bytes) {
   const std::size_t alignment = bytes >= huge_page ? huge_page : 64;
-  const std::size_t rounded = (bytes + alignment - 1) / alignment * alignment;
+  const std::size_t rounded = round_up(bytes, alignment);
   void* memory = std::aligned_alloc(alignment, rounded);
   if (!memory)
-    throw Error(concat("out of memory: ", bytes, " bytes were asked for on the CPU; lower "
+    throw Error(concat("out of memory: ", bytes,
+                       " bytes were asked for on the CPU; lower "
                        "training.micro_batch or set training.recompute: block"),
                 ExitCode::run_failed);
   if (alignment == huge_page) madvise(memory, rounded, MADV_HUGEPAGE);  // a hint: may be refused
@@ -32,10 +34,14 @@ Buffer::Buffer(Device device, std::size_t bytes) : device_(device), bytes_(bytes
   switch (device) {
     case Device::plan: return;
     case Device::cpu: data_ = bytes ? allocate_on_cpu(bytes) : nullptr; return;
-    case Device::cuda:
-      data_ = bytes ? cuda::allocate(bytes) : nullptr;
-      if (bytes) cuda::clear(data_, bytes, nullptr), cuda::finish(nullptr);  // other streams do not wait
+    case Device::cuda: {
+      if (bytes == 0) return;
+      cuda::DeviceMemory memory(cuda::allocate(bytes));
+      cuda::clear(memory.get(), bytes, nullptr),
+          cuda::finish(nullptr);  // other streams do not wait
+      data_ = memory.release();
       return;
+    }
   }
 }
 
@@ -45,12 +51,14 @@ Buffer::~Buffer() {
 }
 
 void copy_to_device(const Queue& queue, std::byte* device, const void* host, std::size_t bytes) {
-  if (queue.device == Device::cuda) return cuda::copy_to_device(device, host, bytes, queue.cuda.stream);
+  if (queue.device == Device::cuda)
+    return cuda::copy_to_device(device, host, bytes, queue.cuda.stream);
   std::memcpy(device, host, bytes);
 }
 
 void copy_to_host(const Queue& queue, void* host, const std::byte* device, std::size_t bytes) {
-  if (queue.device == Device::cuda) return cuda::copy_to_host(host, device, bytes, queue.cuda.stream);
+  if (queue.device == Device::cuda)
+    return cuda::copy_to_host(host, device, bytes, queue.cuda.stream);
   std::memcpy(host, device, bytes);
 }
 

@@ -11,7 +11,8 @@ namespace metascale {
 class Buffer {
  public:
   Buffer() = default;
-  // bytes of zeroed memory, aligned to at least 64 bytes. Throws Error{run_failed} when there is none.
+  // bytes of zeroed memory, aligned to at least 64 bytes. Throws Error{run_failed} when there is
+  // none.
   Buffer(Device device, std::size_t bytes);
   ~Buffer();
   Buffer(Buffer&& other) noexcept { *this = std::move(other); }
@@ -33,7 +34,8 @@ class Buffer {
 
 struct Queue;
 
-// To, from and in memory of the queue's device, in the queue's order. copy_to_host returns when the bytes are there.
+// To, from and in memory of the queue's device, in the queue's order. copy_to_host returns when the
+// bytes are there.
 void copy_to_device(const Queue& queue, std::byte* device, const void* host, std::size_t bytes);
 void copy_to_host(const Queue& queue, void* host, const std::byte* device, std::size_t bytes);
 void clear(const Queue& queue, std::byte* memory, std::size_t bytes);

@@ -8,7 +8,11 @@ void AdamW::check() const {
   expect_shape("AdamW.m", m, parameters.shape, "the shape of parameters");
   expect_shape("AdamW.v", v, parameters.shape, "the shape of parameters");
   expect_shape("AdamW.gradients", gradients, parameters.shape, "the shape of parameters");
-  if (copy.exists()) expect_shape("AdamW.copy", copy, parameters.shape, "the shape of parameters");
+  if (copy.exists()) {
+    expect_shape("AdamW.copy", copy, parameters.shape, "the shape of parameters");
+    expect_dtype("AdamW.copy", copy, Dtype::bf16, "it is what products of bf16 read");
+    expect_dtype("AdamW.parameters", parameters, Dtype::f32, "parameters with a bf16 copy");
+  }
   expect_float_dtypes("AdamW", *this);
   if (time < 1)
     throw Error(concat("AdamW.time is ", time, " but must be at least 1: the first step is 1"));

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "kernels/queue.hpp"
+#include "kernels/rounding.hpp"
 
 namespace metascale {
 
@@ -17,7 +18,9 @@ struct AdamW {
   double beta1 = 0.9, beta2 = 0.95, epsilon = 1e-8, weight_decay = 0;
   double gradient_scale = 1;  // of the global-norm clip
   std::int64_t time = 1;      // t, from 1
+  Rounding rounding;          // of the copy
 
+  static bool takes_bf16(std::string_view field) { return field == "copy"; }
   void check() const;
   Cost cost() const;
   static void operands(auto& op, auto&& visit) {
@@ -31,7 +34,8 @@ struct AdamW {
   void on(CudaQueue&) const;
 };
 
-// sum_i x_i^2 in f64: blocks of 4096 in order, so that the bits do not depend on the number of threads.
+// sum_i x_i^2 in f64: blocks of 4096 in order, so that the bits do not depend on the number of
+// threads.
 struct SumOfSquares {
   Tensor sum;       // (1)     f64
   Tensor x;         // (n)

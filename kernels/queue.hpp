@@ -1,5 +1,6 @@
-// Where work is sent, and the one place where a backend is chosen. What stands behind CudaQueue is chosen when a
-// program is linked: CUDA, its emulator (tests), or kernels/without_cuda.cpp, which refuses.
+// Where work is sent, and the one place where a backend is chosen. What stands behind CudaQueue is
+// chosen when a program is linked: CUDA, its emulator (tests), or kernels/without_cuda.cpp, which
+// refuses.
 //
 // An operator is a struct: named Tensor fields with their shapes behind them, and
 //   void check() const;                        throws an Error that names Op.field

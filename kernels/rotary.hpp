@@ -1,6 +1,7 @@
-// Rotary position embedding [Su et al. 2021], rotate-half pairing: of the first n = `rotated` channels of
-// a head, (x_j, x_{j+n/2}) <- (x_j cos - x_{j+n/2} sin, x_{j+n/2} cos + x_j sin), angle t base^(-2j/n),
-// j < n/2, t = first_position + token index. The other channels pass through. Backward: the inverse turn.
+// Rotary position embedding [Su et al. 2021], rotate-half pairing: of the first n = `rotated`
+// channels of a head, (x_j, x_{j+n/2}) <- (x_j cos - x_{j+n/2} sin, x_{j+n/2} cos + x_j sin), angle
+// t base^(-2j/n), j < n/2, t = first_position + token index. The other channels pass through.
+// Backward: the inverse turn.
 #pragma once
 
 #include "kernels/queue.hpp"
@@ -8,8 +9,8 @@
 namespace metascale {
 
 struct RotaryForward {
-  Tensor y;  // (B, T, H, N)
-  Tensor x;  // (B, T, H, N)
+  Tensor y;                  // (B, T, H, N)
+  Tensor x;                  // (B, T, H, N)
   std::int64_t rotated = 0;  // even, <= N
   double base = 10000;
   std::int64_t first_position = 0;

@@ -18,7 +18,8 @@ void check_rank(const char* what, const Tensor& x) {
 void check_each(const char* what, const Mixes& tensors, int count, Shape wanted,
                 const char* because) {
   for (int m = 0; m < count; ++m)
-    if (tensors[std::size_t(m)].shape != wanted)  // the name is made for an error only: no allocation
+    if (tensors[std::size_t(m)].shape !=
+        wanted)  // the name is made for an error only: no allocation
       expect_shape(concat(what, "[", m, "]").c_str(), tensors[std::size_t(m)], wanted, because);
 }
 
@@ -35,6 +36,7 @@ void TokenShiftForward::check() const {
   check_each("TokenShiftForward.y", y, mixes, x.shape, "the shape of x");
   check_each("TokenShiftForward.mix", mix, mixes, {x.shape[2]}, "one factor per channel of x");
   check_previous("TokenShiftForward.previous", previous, x);
+  expect_first_positions("TokenShiftForward.first", first, x.shape[0], x.shape[1]);
   expect_float_dtypes("TokenShiftForward", *this);
 }
 
@@ -50,6 +52,7 @@ void TokenShiftBackward::check() const {
   check_each("TokenShiftBackward.mix", mix, mixes, {x.shape[2]}, "one factor per channel of x");
   check_each("TokenShiftBackward.dmix", dmix, mixes, {x.shape[2]}, "one factor per channel of x");
   check_previous("TokenShiftBackward.previous", previous, x);
+  expect_first_positions("TokenShiftBackward.first", first, x.shape[0], x.shape[1]);
   expect_float_dtypes("TokenShiftBackward", *this);
 }
 

@@ -1,5 +1,6 @@
 // Token shift of the RWKV family: every mix m of the same x with the token before it.
 //   y^m_t = x_t + (x_{t-1} - x_t) mix^m          x_{-1} = previous, or 0          [model.md 1.1]
+// The token before the first one of a document is 0 too, where `first` says what starts one.
 //   dx_t  = sum_m dy^m_t (1 - mix^m) + dy^m_{t+1} mix^m;   dmix^m = sum_t dy^m_t (x_{t-1} - x_t)
 #pragma once
 
@@ -15,6 +16,7 @@ struct TokenShiftForward {
   Tensor x;         // (B, T, D)
   Mixes mix;        // (D) each
   Tensor previous;  // (B, D)     optional: the token before the first
+  Tensor first;     // (B, T) i32 optional: position of the first token of each token's document
   int mixes = 1;
 
   void check() const;
@@ -24,6 +26,7 @@ struct TokenShiftForward {
     visit("x", op.x, Use::read);
     for (auto& mix : op.mix) visit("mix", mix, Use::read);
     visit("previous", op.previous, Use::read);
+    visit("first", op.first, Use::read);
   }
   void on(CpuQueue&) const;
   void on(CudaQueue&) const;
@@ -36,6 +39,7 @@ struct TokenShiftBackward {
   Tensor x;         // (B, T, D)
   Mixes mix;        // (D) each
   Tensor previous;  // (B, D)     optional; receives no gradient
+  Tensor first;     // (B, T) i32 optional, as in the forward
   int mixes = 1;
 
   void check() const;
@@ -47,6 +51,7 @@ struct TokenShiftBackward {
     visit("x", op.x, Use::read);
     for (auto& mix : op.mix) visit("mix", mix, Use::read);
     visit("previous", op.previous, Use::read);
+    visit("first", op.first, Use::read);
   }
   void on(CpuQueue&) const;
   void on(CudaQueue&) const;

@@ -31,7 +31,8 @@ void WideOperands::widen(Tensor& operand, Use use) {
 void WideOperands::store() const {
   for (const Pair& pair : pairs_)
     if (pair.written)
-      convert(pair.stored.pointer<bfloat16>(), pair.wide.pointer<float>(), pair.wide.size(), threads_);
+      convert(pair.stored.pointer<bfloat16>(), pair.wide.pointer<float>(), pair.wide.size(),
+              threads_);
 }
 
 }  // namespace metascale

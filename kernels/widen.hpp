@@ -1,6 +1,7 @@
-// bf16 storage on the CPU, for every operator at once: the bodies compute in f32, so operands that are stored
-// in bf16 are read through f32 copies, and what was written is rounded once, to nearest even, when it is stored.
-// This is the meaning of bf16 storage; the CUDA bodies are tested against it.
+// bf16 storage on the CPU, for every operator at once: the bodies compute in f32, so operands that
+// are stored in bf16 are read through f32 copies, and what was written is rounded once, to nearest
+// even, when it is stored. This is the meaning of bf16 storage; the CUDA bodies are tested against
+// it.
 #pragma once
 
 #include <string_view>
@@ -12,7 +13,8 @@ namespace metascale {
 
 enum class Use;
 
-// An operator that reads some operands in bf16 by itself says which: static bool takes_bf16(std::string_view field).
+// An operator that reads some operands in bf16 by itself says which: static bool
+// takes_bf16(std::string_view field).
 template <typename Op>
 bool widened(const char* field, const Tensor& operand) {
   if (!operand.exists() || operand.dtype != Dtype::bf16) return false;

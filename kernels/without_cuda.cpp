@@ -1,26 +1,29 @@
 // What a program without CUDA is linked with: every call of the device 'cuda' says so.
 #include "kernels/attention.hpp"
 #include "kernels/cross_entropy.hpp"
+#include "kernels/cuda/memory.hpp"
 #include "kernels/elementwise.hpp"
 #include "kernels/embedding.hpp"
 #include "kernels/gpu.hpp"
+#include "kernels/launch_graph.hpp"
 #include "kernels/matmul.hpp"
 #include "kernels/norm.hpp"
 #include "kernels/optimizer.hpp"
+#include "kernels/reset.hpp"
 #include "kernels/rotary.hpp"
 #include "kernels/self_state.hpp"
 #include "kernels/time_mix.hpp"
 #include "kernels/token_shift.hpp"
 #include "kernels/wkv7.hpp"
-#include "kernels/cuda/memory.hpp"
 
 namespace metascale {
 namespace {
 
 [[noreturn]] void refuse() {
-  throw Error("device 'cuda' was asked for, but this program was built without CUDA; configure it with: "
-              "cmake --preset cuda",
-              ExitCode::unavailable);
+  throw Error(
+      "device 'cuda' was asked for, but this program was built without CUDA; configure it with: "
+      "cmake --preset cuda",
+      ExitCode::unavailable);
 }
 
 }  // namespace
@@ -49,6 +52,8 @@ void HeadNormForward::on(CudaQueue&) const { refuse(); }
 void HeadNormBackward::on(CudaQueue&) const { refuse(); }
 void AdamW::on(CudaQueue&) const { refuse(); }
 void SumOfSquares::on(CudaQueue&) const { refuse(); }
+void ResetForward::on(CudaQueue&) const { refuse(); }
+void ResetBackward::on(CudaQueue&) const { refuse(); }
 void RotaryForward::on(CudaQueue&) const { refuse(); }
 void RotaryBackward::on(CudaQueue&) const { refuse(); }
 void SplitHeadsForward::on(CudaQueue&) const { refuse(); }
@@ -81,6 +86,9 @@ std::optional<double> joules_of(const Context&) { refuse(); }
 const char* attention_of(const Context&) { refuse(); }
 GpuMemory memory_of(const Context&) { refuse(); }
 void wait_for(Context&) { refuse(); }
+void DestroyGraph::operator()(Graph*) const noexcept {}
+GraphPointer captured(const CudaQueue&, const std::function<void()>&) { refuse(); }
+void replay(const Graph&, const CudaQueue&) { refuse(); }
 std::byte* allocate(std::size_t) { refuse(); }
 void release(std::byte*) noexcept {}
 void finish(CUstream_st*) { refuse(); }

@@ -11,8 +11,8 @@ struct Sizes {
 
   Shape vectors() const { return {batch, tokens, heads, size}; }
   Shape states() const { return {batch, heads, size, size}; }
-  Shape checkpoints() const {
-    return {batch, heads, (tokens + wkv7_checkpoint - 1) / wkv7_checkpoint, size, size};
+  Shape checkpoints(bool chunked) const {
+    return {batch, heads, wkv7_saved_states(tokens, chunked), size, size};
   }
   double head_tokens() const { return double(batch) * double(tokens) * double(heads); }
   double state_elements() const { return double(size) * double(size); }
@@ -56,8 +56,10 @@ void expect_together(Field one, Field other) {
 constexpr const char* like_r = "(B, T, H, N) of r";
 constexpr const char* like_d = "(B, T, H, N) of d";
 constexpr const char* state_of_r = "(B, H, N, N) of r";
-constexpr const char* chunk_starts =
-    "(B, H, ceil(T / 16), N, N): one state for every 16 tokens of a head";
+constexpr const char* chunk_starts(bool chunked) {
+  return chunked ? "(B, H, ceil(T / 64), N, N): one state for every 64 tokens of a head"
+                 : "(B, H, ceil(T / 16), N, N): one state for every 16 tokens of a head";
+}
 constexpr const char* first_heads = "B, T and N of d, and a part of its heads";
 
 // The second read-out has the first H_s heads of the H that d has.
@@ -65,6 +67,17 @@ void expect_first_heads(const char* what, const Tensor& tensor, const Sizes& all
   const Sizes some = sizes_of(what, tensor);
   const std::int64_t heads = some.heads < all.heads ? some.heads : all.heads;
   expect_shape(what, tensor, {all.batch, all.tokens, heads, all.size}, first_heads);
+}
+
+void expect_form(const char* what, const Tensor& vectors, bool chunked) {
+  if (!chunked) return;
+  if (vectors.shape[3] != wkv7_chunked_head)
+    throw Error(concat(what, " has heads of ", vectors.shape[3],
+                       " channels, but the chunked form is for heads of ", wkv7_chunked_head,
+                       ": take the scan"));
+  if (vectors.dtype != Dtype::bf16)
+    throw Error(concat(what, " is stored in ", name_of(vectors.dtype),
+                       ", but the chunked form is for bf16: take the scan"));
 }
 
 // FLOPs of one token of one head, per element of its state [model.md 4.2].
@@ -76,6 +89,7 @@ constexpr double joint_query_flops = 2;  // G += de q^T
 
 void Wkv7Forward::check() const {
   const Sizes sizes = sizes_of("Wkv7Forward.r", r);
+  expect_form("Wkv7Forward.r", r, chunked);
   expect({{"Wkv7Forward.d", d},
           {"Wkv7Forward.k", k},
           {"Wkv7Forward.v", v},
@@ -85,7 +99,8 @@ void Wkv7Forward::check() const {
          sizes.vectors(), like_r);
   expect_together({"Wkv7Forward.u", u}, {"Wkv7Forward.checkpoints", checkpoints});
   expect_if_present({{"Wkv7Forward.u", u}}, sizes.vectors(), like_r);
-  expect_if_present({{"Wkv7Forward.checkpoints", checkpoints}}, sizes.checkpoints(), chunk_starts);
+  expect_if_present({{"Wkv7Forward.checkpoints", checkpoints}}, sizes.checkpoints(chunked),
+                    chunk_starts(chunked));
   expect_if_present(
       {{"Wkv7Forward.initial_state", initial_state}, {"Wkv7Forward.final_state", final_state}},
       sizes.states(), state_of_r);
@@ -99,9 +114,11 @@ Cost Wkv7Forward::cost() const {
 
 void Wkv7ReadOut::check() const {
   const Sizes sizes = sizes_of("Wkv7ReadOut.d", d);
+  expect_form("Wkv7ReadOut.d", d, chunked);
   expect({{"Wkv7ReadOut.k", k}, {"Wkv7ReadOut.v", v}, {"Wkv7ReadOut.b", b}, {"Wkv7ReadOut.u", u}},
          sizes.vectors(), like_d);
-  expect({{"Wkv7ReadOut.checkpoints", checkpoints}}, sizes.checkpoints(), chunk_starts);
+  expect({{"Wkv7ReadOut.checkpoints", checkpoints}}, sizes.checkpoints(chunked),
+         chunk_starts(chunked));
   expect_first_heads("Wkv7ReadOut.q", q, sizes);
   expect({{"Wkv7ReadOut.e", e}}, q.shape, "(B, T, H_s, N) of q");
   expect_float_dtypes("Wkv7ReadOut", *this);
@@ -114,12 +131,14 @@ Cost Wkv7ReadOut::cost() const {
 
 void Wkv7QueryBackward::check() const {
   const Sizes sizes = sizes_of("Wkv7QueryBackward.d", d);
+  expect_form("Wkv7QueryBackward.d", d, chunked);
   expect({{"Wkv7QueryBackward.k", k},
           {"Wkv7QueryBackward.v", v},
           {"Wkv7QueryBackward.b", b},
           {"Wkv7QueryBackward.u", u}},
          sizes.vectors(), like_d);
-  expect({{"Wkv7QueryBackward.checkpoints", checkpoints}}, sizes.checkpoints(), chunk_starts);
+  expect({{"Wkv7QueryBackward.checkpoints", checkpoints}}, sizes.checkpoints(chunked),
+         chunk_starts(chunked));
   expect_first_heads("Wkv7QueryBackward.de", de, sizes);
   expect({{"Wkv7QueryBackward.dq", dq}}, de.shape, "(B, T, H_s, N) of de");
   expect_float_dtypes("Wkv7QueryBackward", *this);
@@ -132,6 +151,7 @@ Cost Wkv7QueryBackward::cost() const {
 
 void Wkv7Backward::check() const {
   const Sizes sizes = sizes_of("Wkv7Backward.d", d);
+  expect_form("Wkv7Backward.d", d, chunked);
   expect({{"Wkv7Backward.r", r},
           {"Wkv7Backward.k", k},
           {"Wkv7Backward.v", v},
@@ -146,7 +166,8 @@ void Wkv7Backward::check() const {
           {"Wkv7Backward.da", da},
           {"Wkv7Backward.db", db}},
          sizes.vectors(), like_d);
-  expect({{"Wkv7Backward.checkpoints", checkpoints}}, sizes.checkpoints(), chunk_starts);
+  expect({{"Wkv7Backward.checkpoints", checkpoints}}, sizes.checkpoints(chunked),
+         chunk_starts(chunked));
   expect_together({"Wkv7Backward.q", q}, {"Wkv7Backward.de", de});
   if (q.exists()) {
     expect_first_heads("Wkv7Backward.q", q, sizes);

@@ -2,7 +2,8 @@
 // column j = key channel.
 //   w_t = exp(-e^{-1/2} sigma(d_t));   u_t = S_{t-1} a_t
 //   S_t = S_{t-1} diag(w_t) + u_t b_t^T + v_t k_t^T;   y_t = S_t r_t
-// Second read-out of the same state by later vectors q (Meta-State):
+// d_t = +infinity stands for w_t = 0 (and no slope): with a_t = 0 the state is forgotten, S_t = v_t
+// k_t^T. Second read-out of the same state by later vectors q (Meta-State):
 //   previous: e_t = S_{t-1} q_t      current: e_t = S_t q_t
 // Backward, G = dL/dS_t, from the last token to the first:
 //   G += dy r^T;  current: G += de q^T
@@ -24,11 +25,25 @@ enum class WkvRead { previous, current };
 inline constexpr std::int64_t wkv7_checkpoint = 16;  // tokens between saved states
 inline constexpr std::int64_t wkv7_max_head = 128;   // channels of a head
 
+// All four operators have two forms. The scan, token after token, is everywhere. `chunked` makes
+// 16 tokens at once of products on tensor cores: on a GPU, heads of wkv7_chunked_head channels,
+// stored in bf16, w_t = 0 in all channels of a token or in none. What one form has saved the other
+// does not read.
+inline constexpr std::int64_t wkv7_chunked_head = 64;
+inline constexpr std::int64_t wkv7_chunked_checkpoint = 64;  // tokens between its saved states
+
+// The states that a form saves of a sequence: one in front of every wkv7_checkpoint tokens, or of
+// every wkv7_chunked_checkpoint.
+constexpr std::int64_t wkv7_saved_states(std::int64_t tokens, bool chunked) {
+  const std::int64_t each = chunked ? wkv7_chunked_checkpoint : wkv7_checkpoint;
+  return (tokens + each - 1) / each;
+}
+
 struct Wkv7Forward {
   Tensor y;              // (B, T, H, N)
   Tensor u;              // (B, T, H, N)  kept for the backward and the second read-out; optional
-  Tensor checkpoints;    // (B, H, ceil(T / wkv7_checkpoint), N, N)  states at chunk starts, in a
-                         //               layout private to the backend; optional, together with u
+  Tensor checkpoints;    // (B, H, wkv7_saved_states, N, N)  in a layout private to the backend;
+                         //               optional, together with u
   Tensor final_state;    // (B, H, N, N)  S_T; optional
   Tensor r;              // (B, T, H, N)
   Tensor d;              // (B, T, H, N)  decay logit
@@ -37,6 +52,7 @@ struct Wkv7Forward {
   Tensor a;              // (B, T, H, N)
   Tensor b;              // (B, T, H, N)
   Tensor initial_state;  // (B, H, N, N)  S_0; optional: zero
+  bool chunked = false;
 
   void check() const;
   Cost cost() const;
@@ -68,6 +84,7 @@ struct Wkv7ReadOut {
   Tensor u;            // (B, T, H, N)
   Tensor checkpoints;  // as in Wkv7Forward
   WkvRead read = WkvRead::previous;
+  bool chunked = false;
 
   void check() const;
   Cost cost() const;
@@ -96,6 +113,7 @@ struct Wkv7QueryBackward {
   Tensor u;            // (B, T, H, N)
   Tensor checkpoints;  // as in Wkv7Forward
   WkvRead read = WkvRead::previous;
+  bool chunked = false;
 
   void check() const;
   Cost cost() const;
@@ -135,6 +153,7 @@ struct Wkv7Backward {
   Tensor checkpoints;     // as in Wkv7Forward
   Tensor dfinal_state;    // (B, H, N, N)  optional: zero
   WkvRead read = WkvRead::previous;
+  bool chunked = false;
 
   void check() const;
   Cost cost() const;

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that metascale needs, and says which were missing. Root or sudo.
-# usage: scripts/install_dependencies.sh [--help] [--check]
-#   --check   only says what is missing; exit code 69 if anything is
+# usage: scripts/install_dependencies.sh [--help] [--program] [--check]
+#   --program   those that the program needs; without it those of the tests too
+#   --check     only says what is missing; exit code 69 if anything is
 set -euo pipefail
 
 packages=(
@@ -11,6 +12,8 @@ packages=(
   libopenmpi-dev openmpi-bin                                                  # ranks of one run
   gnuplot-nox fonts-dejavu-core librsvg2-bin                                  # figures
   libjs-chart.js                                                              # charts of the page
+)
+for_tests=(
   munge slurm-client slurmctld slurmd slurm-wlm-basic-plugins                 # tests run a real Slurm
   clang libclang-rt-14-dev                                                    # fuzzers (libFuzzer)
   python3-h5py python3-numpy                                                  # tests open logs
@@ -18,13 +21,16 @@ packages=(
 )
 
 check=no
+tests=yes
 for argument in "$@"; do
   case "$argument" in
-    --help|-h) sed -n '2,4p' "$0" | sed 's/^# //'; exit 0 ;;
+    --help|-h) sed -n '2,5p' "$0" | sed 's/^# //'; exit 0 ;;
+    --program) tests=no ;;
     --check) check=yes ;;
     *) echo "install_dependencies.sh: unknown option '$argument'; see --help" >&2; exit 2 ;;
   esac
 done
+[ "$tests" = no ] || packages+=("${for_tests[@]}")
 
 if ! command -v dpkg-query >/dev/null; then
   echo "install_dependencies.sh: this is not a Debian system; install the counterparts of: ${packages[*]}" >&2

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Packs the CUDA program, the tests labelled gpu and bench_gpu, with the shared libraries that they need, into one
+# Packs the CUDA program, and the tests labelled gpu, with the shared libraries that they need, into one
 # folder that runs on another Linux with an NVIDIA driver and the CUDA 13 libraries.
 # usage: scripts/make_bundle.sh [--help] [FOLDER [CMAKE-OPTION...]]
 #   FOLDER         made new; default build/bundle
@@ -28,7 +28,7 @@ fi
 build=build/cuda-bundle
 cmake --preset cuda -B "$build" -DCMAKE_BUILD_WITH_INSTALL_RPATH=ON '-DCMAKE_INSTALL_RPATH=$ORIGIN/../lib' \
   -DCMAKE_EXE_LINKER_FLAGS=-Wl,--disable-new-dtags -DMETASCALE_TEST_ROOMS=cuda_emulator "$@"
-cmake --build "$build" --target metascale metascale_test_gpu bench_gpu
+cmake --build "$build" --target metascale metascale_test_gpu
 
 # What every Linux has, and what belongs to the driver and to CUDA, stays behind.
 needed_of() {
@@ -41,7 +41,7 @@ needed_of() {
 unpacked=$(mktemp -d)
 trap 'rm -rf "$unpacked"' EXIT
 mkdir "$unpacked/bin" "$unpacked/lib"
-for program in "$build/metascale" "$(find "$build/tests" -name metascale_test_gpu -type f)" "$build/bench/bench_gpu"; do
+for program in "$build/metascale" "$(find "$build/tests" -name metascale_test_gpu -type f)"; do
   cp "$program" "$unpacked/bin/"
   needed_of "$program" | while read -r library; do cp -n "$library" "$unpacked/lib/"; done
 done

@@ -48,11 +48,12 @@ struct TrainingSettings {
   std::optional<Precision> precision;
   std::optional<Recompute> recompute;
   std::optional<WkvForm> wkv;
+  std::optional<bool> stochastic_rounding, cuda_graph;
   ScheduleSettings schedule;
   std::optional<double> learning_rate, final_learning_rate, beta1, beta2, epsilon, weight_decay,
       clip;
   std::optional<double> new_learning_rate, new_weight_decay;  // of a grown run: multipliers
-  std::map<std::string, Place> given;  // the keys that were written
+  std::map<std::string, Place> given;                         // the keys that were written
 };
 TrainingSettings merged(const TrainingSettings& under, const TrainingSettings& over);
 
@@ -187,8 +188,9 @@ struct SlurmLaunch {
   std::string partition, account, qos, constraint;  // empty: not said
   std::int64_t array_cap = 0;                       // tasks of one array at a time; 0: no cap
   std::vector<std::string> lines;                   // further options of sbatch, one each
-  std::vector<std::string> environment{"HOME", "LANG", "LD_LIBRARY_PATH", "LOGNAME", "MODULEPATH",
-                                       "PATH", "SHELL", "USER"};  // variables that jobs are given
+  std::vector<std::string> environment{"HOME",    "LANG",       "LD_LIBRARY_PATH",
+                                       "LOGNAME", "MODULEPATH", "PATH",
+                                       "SHELL",   "USER"};  // variables that jobs are given
   std::vector<std::string> srun;  // options of srun, for runs of several ranks
 };
 // Words are handed over as they are, without a shell; {script}, {job}, {name} ... are filled in.
@@ -224,7 +226,7 @@ struct PolicyDefinition {
 };
 
 struct BudgetDefinition {
-  double gpu_hours = 0, hours = 0;  // 0: no limit
+  double gpu_hours = 0, hours = 0;                         // 0: no limit
   double price_per_gpu_hour = 0, price_per_core_hour = 0;  // of no currency in particular
   bool refuse_above = false;
   Place place;

@@ -18,7 +18,8 @@ namespace metascale {
 struct Job {
   std::string id;
   std::filesystem::path folder;
-  std::string parent;  // another job's id: this one starts when that is done
+  std::string parent;      // another job's id: this one starts when that is done
+  std::int64_t ranks = 1;  // that `metascale train` is to start; they share the slot's cores
 };
 
 enum class Stop {

@@ -42,7 +42,8 @@ void add_recurrent(Text& text, const ModelConfig& model) {
 
 // A Transformer's heads fill its width, unless they were grown.
 void add_grown_heads(Text& text, const ModelConfig& model) {
-  if (head_count(model) * model.head_size != model.width) text.add("model.heads", head_count(model));
+  if (head_count(model) * model.head_size != model.width)
+    text.add("model.heads", head_count(model));
 }
 
 void add_model(Text& text, const ModelConfig& model) {
@@ -81,6 +82,7 @@ void add_training(Text& text, const TrainingConfig& training, Role role) {
   text.add("training.batch_tokens", training.batch_tokens);
   text.add("training.context", training.context);
   text.add("training.precision", name_of(training.precision));
+  if (training.stochastic_rounding) text.add_flag("training.stochastic_rounding", true);
   text.add("schedule.kind", name_of(training.schedule.kind));
   text.add("schedule.warmup_steps", training.schedule.warmup_steps);
   text.add("schedule.decay_steps", training.schedule.decay_steps);
@@ -110,6 +112,7 @@ std::string identity_text(const RunConfig& config) {
   add_training(text, config.training, config.role);
   text.add("data.name", config.data.name);
   text.add("data.tokenizer", std::filesystem::path(config.data.tokenizer).filename().string());
+  if (config.data.format != "megatron") text.add("data.format", config.data.format);
   text.add("data.order", config.data.order);
   text.add("data.order_seed", std::to_string(config.data.order_seed));
   text.add("data.mixture", config.data.mixture);

@@ -26,7 +26,8 @@ std::string config_text(RunConfig config) {
   for (fs::path* path : {&config.data.train, &config.data.validation, &config.data.test})
     if (!path->empty()) *path = fs::absolute(*path).lexically_normal();
   std::string& tokenizer = config.data.tokenizer;
-  if (tokenizer != "bytes" && !config.data.probe.exists()) tokenizer = fs::absolute(tokenizer).lexically_normal();  // a file
+  if (tokenizer != "bytes" && !config.data.probe.exists())
+    tokenizer = fs::absolute(tokenizer).lexically_normal();  // a file
   return to_yaml(config);
 }
 

@@ -39,8 +39,6 @@ void refuse_what_is_not_built(const Definition& definition) {
     refuse(definition.evaluation.place, "evaluation of some domains only", "write domains: all");
   if (definition.log.every.steps != 1)
     refuse(definition.log.place, "a log of every other step", "write every: 1 step");
-  if (definition.data.config.reset_at_documents)
-    refuse(definition.data.place, "reset_at_documents: true", "write false");
   const auto& fits = definition.analysis.fits;
   if (std::find(fits.begin(), fits.end(), FitKind::isoflop) != fits.end())
     refuse(definition.analysis.place, "isoflop fits in a report",

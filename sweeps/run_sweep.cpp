@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/local_ranks.hpp"
 #include "experiments/trainer.hpp"
 
 namespace metascale {
@@ -23,6 +24,17 @@ Losses losses_of(const Resolution& resolution, const Ledger& ledger) {
   return ledger.validation_losses(trials_of(resolution));
 }
 
+// Those that resources.ranks asks for by name: GPUs of a batch system make none here.
+std::int64_t ranks_of(const PlannedRun& run) {
+  const std::int64_t ranks = run.resources.ranks.value_or(1);
+  if (ranks > most_local_ranks)
+    throw Error(fmt::format("{}: resources.ranks: {} ranks on one machine; at most {} are started "
+                            "here, more by metascale submit",
+                            run.config.id, ranks, most_local_ranks),
+                ExitCode::usage);
+  return ranks;
+}
+
 std::vector<Job> jobs_of(const Resolution& resolution, const Ledger& ledger) {
   const Losses losses = losses_of(resolution, ledger);
   const auto has_diverged = [&](const PlannedRun& run) {
@@ -34,7 +46,8 @@ std::vector<Job> jobs_of(const Resolution& resolution, const Ledger& ledger) {
     if (!run.waits_for_tuning && !has_diverged(run))
       jobs.push_back({.id = run.config.id,
                       .folder = ledger.run_folder(run.config.id),
-                      .parent = run.config.parent.run});
+                      .parent = run.config.parent.run,
+                      .ranks = ranks_of(run)});
   return jobs;
 }
 
@@ -150,10 +163,9 @@ std::string budget_text(const Definition& definition, std::optional<double> hour
   const char* unit = gpus ? "GPU hours" : "hours";
   const double allowed = gpus ? budget.gpu_hours : budget.hours,
                price = gpus ? budget.price_per_gpu_hour : budget.price_per_core_hour;
-  const std::string cost =
-      hours && price > 0 ? fmt::format("cost: {:.2f} ({:.1f} {} at {})", *hours * price, *hours,
-                                       unit, price)
-                         : "";
+  const std::string cost = hours && price > 0 ? fmt::format("cost: {:.2f} ({:.1f} {} at {})",
+                                                            *hours * price, *hours, unit, price)
+                                              : "";
   if (!(allowed > 0)) return cost;
   if (!hours)
     return fmt::format("budget: {:.1f} {}; what the plan needs is not known", allowed, unit);

@@ -34,8 +34,8 @@ void check_budget(const Definition& definition, double gpu_hours, double hours);
 // Whether hours of this sweep are hours of GPUs.
 bool asks_for_gpus(const Definition& definition);
 // "budget: needs 13.5 of 12.0 hours: above it; cost: 33.75 (13.5 GPU hours at 2.5)"; hours: of one
-// device (or slot), added up over runs; nothing where they are not known. Empty where the definition
-// has neither such a budget nor a price.
+// device (or slot), added up over runs; nothing where they are not known. Empty where the
+// definition has neither such a budget nor a price.
 std::string budget_text(const Definition& definition, std::optional<double> hours);
 
 }  // namespace metascale

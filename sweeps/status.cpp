@@ -2,12 +2,10 @@
 
 #include <fmt/format.h>
 
-#include <cctype>
 #include <cmath>
 #include <map>
 #include <optional>
 
-#include "core/atomic_file.hpp"
 #include "core/error.hpp"
 #include "core/run_lease.hpp"
 #include "core/units.hpp"
@@ -16,14 +14,6 @@ namespace metascale {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr std::size_t longest_reason = 400;  // characters that are shown
-
-std::string first_words(const fs::path& path) {
-  std::string text = read_file(path).substr(0, longest_reason);
-  while (!text.empty() && std::isspace(static_cast<unsigned char>(text.back()))) text.pop_back();
-  return text;
-}
 
 std::int64_t count_attempts(const fs::path& folder) {
   std::int64_t count = 0;
@@ -61,11 +51,11 @@ RunStatus read_status(const fs::path& folder) {
   };
   if (fs::exists(folder / "FAILED")) {
     decide(RunPhase::failed);
-    status.reason = first_words(folder / "FAILED");
+    status.reason = read_reason(folder / "FAILED");
   }
   if (fs::exists(folder / "CANCELLED")) {
     decide(RunPhase::cancelled);
-    status.reason = first_words(folder / "CANCELLED");
+    status.reason = read_reason(folder / "CANCELLED");
   }
   if (fs::exists(folder / "DONE")) {
     decide(RunPhase::done);

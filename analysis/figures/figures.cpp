@@ -43,10 +43,14 @@ void add_loss_by_size(const Report& report, std::vector<Figure>& figures) {
         double(sizes.size()) - 0.65, tics);
     int column = 3;
     for (const std::string& arm : report.collection.arms) {
+      const std::string colour = colour_of(report, arm);
+      figure.plots.push_back(fmt::format(  // one seed has no deviation: no whisker
+          "'{}.csv' skip 1 using 1:(${} > 0 ? ${} : NaN):{} with yerrorbars lc rgb {} pt 0 lw 1.6 "
+          "notitle",
+          figure.name, column + 1, column, column + 1, colour));
       figure.plots.push_back(fmt::format(
-          "'{}.csv' skip 1 using 1:{}:{} with yerrorlines lc rgb {} pt {} ps 0.9 lw 1.6 title {}",
-          figure.name, column, column + 1, colour_of(report, arm), point_of(report, arm),
-          gnuplot_text(arm)));
+          "'{}.csv' skip 1 using 1:{} with linespoints lc rgb {} pt {} ps 0.9 lw 1.6 title {}",
+          figure.name, column, colour, point_of(report, arm), gnuplot_text(arm)));
       column += 2;
     }
     figures.push_back(std::move(figure));

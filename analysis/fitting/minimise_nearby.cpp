@@ -13,9 +13,8 @@ using Square = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, 0, most, mo
 using Jacobian = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 
 double objective_at(const LeastSquares& problem, const Vector& at, Eigen::VectorXd& residuals,
-                    Jacobian* jacobian) {
-  problem.evaluate({at.data(), std::size_t(at.size())}, residuals.data(),
-                   jacobian != nullptr ? jacobian->data() : nullptr);
+                    Jacobian& jacobian) {
+  problem.evaluate({at.data(), std::size_t(at.size())}, residuals.data(), jacobian.data());
   const double value = 0.5 * residuals.squaredNorm();
   return std::isfinite(value) ? value : std::numeric_limits<double>::infinity();
 }
@@ -44,22 +43,28 @@ Minimum minimise_nearby(const LeastSquares& problem, std::vector<double> start,
   const Eigen::Map<const Eigen::VectorXd> lower(problem.lower.data(), count);
   const Eigen::Map<const Eigen::VectorXd> upper(problem.upper.data(), count);
   Eigen::VectorXd residuals(problem.residuals), tried(problem.residuals);
-  Jacobian jacobian(problem.residuals, count);
+  Jacobian jacobian(problem.residuals, count), there(problem.residuals, count);
   at = at.cwiseMax(lower).cwiseMin(upper);
-  double objective = objective_at(problem, at, residuals, &jacobian), damping = 1e-3;
+  double objective = objective_at(problem, at, residuals, jacobian), damping = 1e-3;
+  Square normal(count, count);
+  Vector slope(count);
+  bool moved = true;
   for (int iteration = 0; iteration < options.iterations && damping < 1e12; ++iteration) {
-    const Square normal = jacobian.transpose() * jacobian;
-    const Vector slope = jacobian.transpose() * residuals;
+    if (moved) {
+      normal.noalias() = jacobian.transpose().lazyProduct(jacobian);
+      slope.noalias() = jacobian.transpose().lazyProduct(residuals);
+    }
     const Vector next =
         (at + step_from(problem, at, normal, slope, damping)).cwiseMax(lower).cwiseMin(upper);
-    const double lower_objective = objective_at(problem, next, tried, nullptr);
-    if (!(lower_objective < objective)) {
+    const double lower_objective = objective_at(problem, next, tried, there);
+    moved = lower_objective < objective;
+    if (!moved) {
       damping *= 8;
       continue;
     }
     const bool settled = objective - lower_objective < options.tolerance * objective;
     at = next, damping = std::max(damping / 5, 1e-12);
-    objective = objective_at(problem, at, residuals, &jacobian);
+    objective = lower_objective, residuals.swap(tried), jacobian.swap(there);
     if (settled) break;
   }
   Minimum minimum;

@@ -61,15 +61,58 @@ std::vector<std::vector<double>> starts_of_one_variable(const Law& law, const Lo
   return starts;
 }
 
+void set_places(LogTable& table) {
+  const std::size_t variables = std::size_t(table.variables);
+  std::map<std::vector<double>, std::size_t> known;
+  for (std::size_t i = 0; i < table.points(); ++i) {
+    const auto x = table.log_x.begin() + std::ptrdiff_t(i * variables);
+    const auto [entry, fresh] =
+        known.emplace(std::vector<double>(x, x + table.variables), table.places.size());
+    if (fresh) table.places.emplace_back();
+    table.places[entry->second].push_back(i);
+  }
+}
+
+// The residual of one point, and its derivative by ln L'.
+double residual_of(Objective objective, double delta, double predicted, double log_loss,
+                   double& slope) {
+  switch (objective) {
+    case Objective::huber_log: return huber_root(predicted - log_loss, delta, &slope);
+    case Objective::squared_log: break;
+    case Objective::squared: slope = std::exp(predicted); return slope - std::exp(log_loss);
+  }
+  slope = 1;
+  return predicted - log_loss;
+}
+
+// Over the points of one place, with residuals r and slopes s: sums of r r, s s and s r.
+struct Sums {
+  double squares = 0, slope_squares = 0, products = 0;
+};
+
+Sums sums_of(Objective objective, double delta, double predicted, const LogTable& table,
+             std::span<const std::size_t> members) {
+  Sums sums;
+  for (const std::size_t i : members) {
+    double slope = 1;
+    const double residual = residual_of(objective, delta, predicted, table.log_loss[i], slope);
+    sums.squares += residual * residual;
+    sums.slope_squares += slope * slope;
+    sums.products += slope * residual;
+  }
+  return sums;
+}
+
 }  // namespace
 
 LogTable log_table(const Law& law, std::span<const FitPoint> points) {
-  LogTable table{law.variables, {}, {}};
+  LogTable table{law.variables, {}, {}, {}};
   for (const FitPoint& point : points) {
     for (int i = 0; i < law.variables; ++i)
       table.log_x.push_back(std::log(point.x[std::size_t(i)]));
     table.log_loss.push_back(std::log(point.loss));
   }
+  set_places(table);
   return table;
 }
 
@@ -77,7 +120,7 @@ LogTable log_table_of_cells(const Law& law, std::span<const FitPoint> points) {
   std::map<std::string, std::vector<FitPoint>> cells;
   for (std::size_t i = 0; i < points.size(); ++i)
     cells[points[i].cell.empty() ? std::to_string(i) : points[i].cell].push_back(points[i]);
-  LogTable means{law.variables, {}, {}};
+  LogTable means{law.variables, {}, {}, {}};
   for (const auto& [cell, members] : cells) {
     const LogTable own = log_table(law, members);
     const double count = double(own.points());
@@ -90,32 +133,37 @@ LogTable log_table_of_cells(const Law& law, std::span<const FitPoint> points) {
       means.log_x.push_back(sum / count);
     }
   }
+  set_places(means);
   return means;
 }
 
 LeastSquares problem_of(const Law& law, const LogTable& table, const FitOptions& options) {
   LeastSquares problem;
-  problem.residuals = int(table.points());
+  for (const auto& members : table.places) problem.residuals += members.size() > 1 ? 2 : 1;
   problem.evaluate = [&law, &table, objective = options.objective, delta = options.huber_delta](
                          std::span<const double> at, double* values, double* jacobian) {
     const std::size_t variables = std::size_t(table.variables), count = law.coefficients();
-    for (std::size_t i = 0; i < table.points(); ++i) {
-      double* gradient = jacobian != nullptr ? jacobian + i * count : nullptr;
+    const auto scale = [&](double* gradient, double by) {
+      for (std::size_t k = 0; gradient != nullptr && k < count; ++k) gradient[k] *= by;
+    };
+    std::size_t row = 0;
+    for (const auto& members : table.places) {
+      double* gradient = jacobian != nullptr ? jacobian + row * count : nullptr;
       const double predicted =
-          law.log_loss(at, {table.log_x.data() + i * variables, variables}, gradient);
-      double slope = 1;  // of the residual by ln L'
-      switch (objective) {
-        case Objective::huber_log:
-          values[i] = huber_root(predicted - table.log_loss[i], delta, &slope);
-          break;
-        case Objective::squared_log: values[i] = predicted - table.log_loss[i]; break;
-        case Objective::squared:
-          slope = std::exp(predicted);
-          values[i] = slope - std::exp(table.log_loss[i]);
-          break;
+          law.log_loss(at, {table.log_x.data() + members[0] * variables, variables}, gradient);
+      if (members.size() == 1) {
+        double slope = 1;
+        values[row++] = residual_of(objective, delta, predicted, table.log_loss[members[0]], slope);
+        scale(gradient, slope);
+        continue;
       }
-      if (gradient != nullptr)
-        for (std::size_t k = 0; k < count; ++k) gradient[k] *= slope;
+      const Sums sums = sums_of(objective, delta, predicted, table, members);
+      const double slope = std::sqrt(sums.slope_squares);
+      scale(gradient, slope);
+      if (gradient != nullptr) std::fill(gradient + count, gradient + 2 * count, 0.0);
+      values[row] = sums.products / slope;
+      values[row + 1] = std::sqrt(std::max(0.0, sums.squares - values[row] * values[row]));
+      row += 2;
     }
   };
   for (std::size_t i = 0; i < law.coefficients(); ++i) {

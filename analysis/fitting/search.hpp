@@ -14,6 +14,9 @@ struct LogTable {
   int variables = 1;
   std::vector<double> log_x;     // (points, variables)
   std::vector<double> log_loss;  // (points)
+  // The points of each place, a place being one x: seeds of one cell share it, and the law is
+  // evaluated once for all of them.
+  std::vector<std::vector<std::size_t>> places;
 
   std::size_t points() const { return log_loss.size(); }
 };
@@ -22,7 +25,9 @@ LogTable log_table(const Law& law, std::span<const FitPoint> points);
 // needs of a table with many seeds.
 LogTable log_table_of_cells(const Law& law, std::span<const FitPoint> points);
 
-// The table must outlive the problem.
+// The table must outlive the problem; its log_loss may change meanwhile, its log_x may not. Points
+// of one place are two residuals, however many they are: sum of squares, gradient and J'J are those
+// of one residual per point.
 LeastSquares problem_of(const Law& law, const LogTable& table, const FitOptions& options);
 
 // Two variables: the grid of [Hoffmann et al. 2022, appendix D.3]; one: a grid around the data.

@@ -116,8 +116,8 @@ std::string comparison_section(const Report& report) {
                "Final loss per size for each arm; the table below holds the numbers") +
          "<figcaption>Final loss of every arm per size; whiskers are one standard deviation over "
          "seeds. The axis does not begin at 0." +
-         source_of("comparison", "table below") + "</figcaption></figure>\n" +
-         probes_of(report) + to_html(comparison_table(report)) +
+         source_of("comparison", "table below") + "</figcaption></figure>\n" + probes_of(report) +
+         to_html(comparison_table(report)) +
          folded("All numbers per arm, size and length", to_html(cells_table(report)));
 }
 

@@ -51,7 +51,6 @@ const tooltip = () => ({
   backgroundColor: style("--ink"), titleColor: style("--paper"), bodyColor: style("--paper"),
   padding: 10, cornerRadius: 5, boxPadding: 4, usePointStyle: true,
 });
-const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
 
 // Draws intervals of points that carry {low, high}.
 const whiskers = {

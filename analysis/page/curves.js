@@ -28,7 +28,7 @@ const curveSets = () => {
     const alone = which === "training" || which === "seeds" || run.evaluations.loss.length < 2;
     if (which !== "validation")
       sets.push({...common, data: points(run.curve), pointRadius: 0, pointHitRadius: 5, borderWidth: alone ? 1.4 : 1,
-                 borderColor: clear(colour(run.arm), alone ? .85 : .28), part: "training", order: 2});
+                 borderColor: clear(colour(run.arm), alone ? .85 : data.runs.length > 12 ? .35 : .65), part: "training", order: 2});
     if (which !== "training" && which !== "seeds")
       sets.push({...common, data: points(run.evaluations), pointStyle: shapeOf(run.arm), pointRadius: data.runs.length > 12 ? 0 : 2.5, pointHitRadius: 6, pointHoverRadius: 6, borderWidth: 1.8, part: "validation", order: 1});
   }

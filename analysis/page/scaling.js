@@ -10,7 +10,7 @@ const bySize = (id, settings) => make(id, canvas => {
     type: "line",
     data: {labels: data.sizes, datasets: sets},
     options: {
-      maintainAspectRatio: false, animation: still ? false : {duration: 300},
+      maintainAspectRatio: false, animation: false,
       scales: {x: {...axis("Size", false), type: "category", offset: true, ticks: {color: style("--soft")}},
                y: {...axis(settings.title(), log, log ? logTick : settings.tick), grace: "6%", ...(settings.y || {}),
                    ...(log ? logRange(sets.flatMap(set => set.data.map(point => point.y)).filter(y => y > 0), 1.4) : {})}},

@@ -1,4 +1,5 @@
 #include <cmath>
+#include <numbers>
 
 #include "analysis/support/text.hpp"
 #include "analysis/tables.hpp"
@@ -122,11 +123,32 @@ Table comparison_table(const Report& report) {
   return table;
 }
 
+namespace {
+
+// Every domain counts alike, whatever its tokens; mean over seeds. NaN where one has no domains.
+double mean_of_domains(const Cell& cell, bool in_bits) {
+  double sum = 0;
+  for (const Run* run : cell.runs) {
+    double own = 0, domains = 0;
+    for (const DomainRow& row : run->final_evaluation()->domains) {
+      if (row.tokens <= 0 || row.bytes <= 0) continue;
+      own += in_bits ? row.nats / (std::numbers::ln2 * double(row.bytes))
+                     : row.nats / double(row.tokens);
+      ++domains;
+    }
+    sum += own / domains;
+  }
+  return sum / double(cell.runs.size());
+}
+
+}  // namespace
+
 Table cells_table(const Report& report) {
   Table table{
       "cells",
       "Every arm, size and length that is done; tokens and FLOPs as achieved; model FLOPs by "
-      "one rule for all architectures",
+      "one rule for all architectures. Loss and bits weigh domains by their share of the "
+      "evaluation set; in the means of domains each counts alike",
       {{"arm", "Arm", false},
        {"size", "Size", false},
        {"length", "Length", false},
@@ -139,6 +161,8 @@ Table cells_table(const Report& report) {
        {"nats_per_token", "Loss, nats/token"},
        {"deviation_over_seeds", "SD over seeds"},
        {"bits_per_byte", "Bits/byte"},
+       {"domain_mean_nats_per_token", "Mean of domains, nats/token"},
+       {"domain_mean_bits_per_byte", "Mean of domains, bits/byte"},
        {"tokens_per_second", "Tokens/s"},
        {"hours", "Wall time"},
        runs_column},
@@ -157,6 +181,8 @@ Table cells_table(const Report& report) {
          number(cell.loss, 4),
          number(cell.loss_deviation, 4),
          number(cell.bits_per_byte, 4),
+         number(mean_of_domains(cell, false), 4),
+         number(mean_of_domains(cell, true), 4),
          {short_count(cell.tokens_per_second), exact(cell.tokens_per_second)},
          {duration_text(cell.hours), exact(cell.hours)},
          {run_list(cell.runs)}});

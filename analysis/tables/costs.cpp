@@ -16,6 +16,7 @@ struct Use {
   std::int64_t logged = 0, attempts = 0, damaged = 0;
   double gpu_hours = 0, core_hours = 0, step_hours = 0;
   double flops = 0, planned_flops = 0;
+  double joules = 0;  // NaN where a start has none
 };
 
 void add_run(Use& use, const Run& run) {
@@ -29,6 +30,7 @@ void add_run(Use& use, const Run& run) {
   if (!run.device_use) return;
   ++use.logged;
   use.attempts += run.device_use->attempts, use.damaged += run.device_use->damaged;
+  use.joules += run.device_use->joules.value_or(std::numeric_limits<double>::quiet_NaN());
   use.gpu_hours += run.device_use->gpu_hours, use.core_hours += run.device_use->core_hours;
 }
 
@@ -84,6 +86,7 @@ Table device_hours_table(const Report& report) {
        {"step_hours", "Hours of steps"},
        {"flops", "FLOPs done"},
        {"planned_flops", "FLOPs planned"},
+       {"joules", "Energy, J"},
        {.key = "run_ids", .title = "Runs", .numeric = false, .files_only = true}},
       {}};
   for (const Use& use : uses_of(report))
@@ -100,6 +103,7 @@ Table device_hours_table(const Report& report) {
                           {fixed(use.step_hours, 2), exact(use.step_hours)},
                           flops_cell(use.flops),
                           flops_cell(use.planned_flops),
+                          use.logged == 0 ? not_logged : flops_cell(use.joules),
                           {run_list(use.runs)}});
   return table;
 }

@@ -1,11 +1,12 @@
 // Probes: accuracy by arm, task and length of the test.
+#include "analysis/probes.hpp"
+
 #include <algorithm>
 #include <limits>
 #include <map>
 #include <set>
 #include <tuple>
 
-#include "analysis/probes.hpp"
 #include "analysis/support/text.hpp"
 #include "analysis/tables.hpp"
 
@@ -57,8 +58,7 @@ Table probes_table(const Report& report) {
   for (const Cell& cell : report.probe_cells) {
     std::map<std::int64_t, std::vector<Accuracy>> by_length;
     for (const Run* run : cell.runs)
-      for (const auto& [length, accuracy] : accuracies(*run))
-        by_length[length].push_back(accuracy);
+      for (const auto& [length, accuracy] : accuracies(*run)) by_length[length].push_back(accuracy);
     const Run& one = *cell.runs.front();
     for (const auto& [length, runs] : by_length) {
       const Spread answers = spread_of(runs, &Accuracy::answers);

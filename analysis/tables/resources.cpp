@@ -51,26 +51,26 @@ Table speed_table(const Report& report) {
                {.key = "runs", .title = "Runs", .numeric = false, .files_only = true}},
               {}};
   for (const std::vector<Cell>* cells : {&report.cells, &report.probe_cells})
-  for (const Cell& cell : *cells) {
-    const Run& one = *cell.runs.front();
-    const double speed = cell.tokens_per_second * cell.flops_per_token;
-    const double mfu = speed / mean_fact(cell, "peak_flops_per_second");
-    const double energy = mean_fact(cell, "energy_joules") / cell.tokens;
-    table.rows.push_back({{cell.arm},
-                          {cell.size},
-                          length_cell(cell.length),
-                          {one.fact("device").value_or(not_logged)},
-                          {one.fact("threads").value_or("-")},
-                          count_cell(cell.tokens_per_second),
-                          {scientific(speed), exact(speed), "", ""},
-                          std::isfinite(mfu)
-                              ? TableCell{fixed(100 * mfu, 1) + " %", exact(mfu), "", ""}
-                              : TableCell{not_logged, "nan", "quiet", ""},
-                          count_cell(memory_of(cell)),
-                          {duration_text(cell.hours), exact(cell.hours), "", ""},
-                          count_cell(energy),
-                          {run_list(cell.runs)}});
-  }
+    for (const Cell& cell : *cells) {
+      const Run& one = *cell.runs.front();
+      const double speed = cell.tokens_per_second * cell.flops_per_token;
+      const double mfu = speed / mean_fact(cell, "peak_flops_per_second");
+      const double energy = mean_fact(cell, "energy_joules") / cell.tokens;
+      table.rows.push_back({{cell.arm},
+                            {cell.size},
+                            length_cell(cell.length),
+                            {one.fact("device").value_or(not_logged)},
+                            {one.fact("threads").value_or("-")},
+                            count_cell(cell.tokens_per_second),
+                            {scientific(speed), exact(speed), "", ""},
+                            std::isfinite(mfu)
+                                ? TableCell{fixed(100 * mfu, 1) + " %", exact(mfu), "", ""}
+                                : TableCell{not_logged, "nan", "quiet", ""},
+                            count_cell(memory_of(cell)),
+                            {duration_text(cell.hours), exact(cell.hours), "", ""},
+                            count_cell(energy),
+                            {run_list(cell.runs)}});
+    }
   return table;
 }
 

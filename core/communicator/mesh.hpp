@@ -1,8 +1,6 @@
-// Messages between the processes of an MPI job, with an end to waiting: a peer that died is found
-// by its process id (on this machine) or by the time-out, and whoever finds out tells the others.
+// Messages between the processes of a run, with an end to waiting: a peer that died is found by its
+// process id (on this machine) or by the time-out, and whoever finds out tells the others.
 #pragma once
-
-#include <mpi.h>
 
 #include <array>
 #include <atomic>
@@ -10,23 +8,19 @@
 #include <vector>
 
 #include "core/communicator.hpp"
+#include "core/communicator/transport.hpp"
 #include "core/run_lease.hpp"
 
 namespace metascale {
 
-struct Message {
-  int peer = 0;
-  void* data = nullptr;
-  std::size_t bytes = 0;
-};
-
 class Mesh {
  public:
-  explicit Mesh(double timeout_seconds);  // starts MPI
-  ~Mesh();                                // ends it, unless a rank was lost
+  Mesh(std::unique_ptr<Transport> transport, double timeout_seconds);  // waits for all ranks
+  ~Mesh();  // leaves in good order, unless a rank was lost
   Mesh(const Mesh&) = delete;
   Mesh& operator=(const Mesh&) = delete;
 
+  const char* name() const { return transport_->name(); }
   int rank() const { return rank_; }
   int size() const { return size_; }
   int ranks_here(int below) const;  // on this machine, of those below that rank
@@ -55,16 +49,15 @@ class Mesh {
   };
 
   void meet_peers();
-  void check(int status, const char* what);
-  void wait_for(std::vector<MPI_Request>& requests, const std::vector<int>& peers,
-                const char* what);
+  void wait_for_all(const char* what);
+  void look_for_lost(Clock::time_point start, const char* what);
   void hear();  // what others say of themselves; throws what they failed with
   void lose(const std::vector<int>& ranks, const std::string& how, const char* what);
   std::string describe(int rank) const;
 
+  std::unique_ptr<Transport> transport_;
   double timeout_;
-  int rank_ = 0, size_ = 1;
-  MPI_Comm data_ = MPI_COMM_NULL, control_ = MPI_COMM_NULL;
+  int rank_, size_;
   std::vector<ProcessIdentity> peers_;
   std::vector<Clock::time_point> heard_;  // when a peer last said that it lives
   std::atomic<bool> failed_ = false;

@@ -1,236 +1,127 @@
-// Ranks over MPI. All operations run on a thread of this communicator, one after the other, so that
-// the caller computes meanwhile. Every rank exchanges with every other directly: whoever is missing
-// is known by name. Made for host memory and some dozens of ranks; devices talk through NCCL.
-#include "core/communicator/mpi.hpp"
+// Messages over MPI.
+#include <mpi.h>
+#include <unistd.h>
 
-#include <condition_variable>
-#include <cstdio>
-#include <deque>
-#include <exception>
-#include <mutex>
-#include <thread>
+#include <array>
 
-#include "core/communicator/fold.hpp"
-#include "core/communicator/mesh.hpp"
+#include "core/communicator/transport.hpp"
+#include "core/error.hpp"
 
 namespace metascale {
 namespace {
 
-constexpr std::int64_t reduce_elements = 1 << 18;            // of a peer's part at a time
-constexpr std::size_t message_bytes = std::size_t(1) << 26;  // at a time, of what needs no sum
+constexpr int data_tag = 1;
 
-std::byte* at(const Tensor& values, std::int64_t element) {
-  return static_cast<std::byte*>(values.data) + std::size_t(element) * size_of(values.dtype);
-}
+int tag_of(Word word) { return data_tag + 1 + int(word); }
 
-class MpiCommunicator final : public Communicator {
+class MpiTransport final : public Transport {
  public:
-  explicit MpiCommunicator(double timeout) : mesh_(timeout), worker_([this] { work(); }) {}
-  ~MpiCommunicator() override;
+  MpiTransport();
 
-  int rank() const override { return mesh_.rank(); }
-  int size() const override { return mesh_.size(); }
-  int ranks_here() const override { return mesh_.ranks_here(size()); }
-  int rank_here() const override { return mesh_.ranks_here(rank()); }
   const char* name() const override { return "mpi"; }
-
-  void all_reduce(const Tensor& values, Reduction reduction) override {
-    begin([=, this] {
-      reduce_parts(values, reduction, "all_reduce");
-      gather_parts(values, "all_reduce");
-    });
+  int rank() const override { return rank_; }
+  int size() const override { return size_; }
+  void begin(const std::vector<Message>& receive, const std::vector<Message>& send) override;
+  bool is_done() override;
+  std::vector<int> still_awaited() override;
+  void tell(int peer, Word word, std::span<const std::byte> text) override;
+  std::optional<Heard> hear() override;
+  void leave() override { MPI_Finalize(); }  // waits for all ranks
+  [[noreturn]] void abort(int code) override {
+    MPI_Abort(MPI_COMM_WORLD, code);
+    ::_exit(code);
   }
-  void reduce_scatter(const Tensor& values, Reduction reduction) override {
-    begin([=, this] { reduce_parts(values, reduction, "reduce_scatter"); });
-  }
-  void all_gather(const Tensor& values) override {
-    begin([=, this] { gather_parts(values, "all_gather"); });
-  }
-  void broadcast(const Tensor& values, int root) override {
-    begin([=, this] { send_from(root, values); });
-  }
-  void barrier() override {
-    begin([this] { meet(); });
-  }
-  void wait() override;
-  void keep_others_waiting(const std::function<void()>& work) override;
-  void abort(const std::string& why, ExitCode code) override;
 
  private:
-  void begin(std::function<void()> operation);
-  void work();
-  void reduce_parts(const Tensor& values, Reduction reduction, const char* what);
-  void gather_parts(const Tensor& values, const char* what);
-  void send_from(int root, const Tensor& values);
-  void meet();
+  void check(int status, const char* what) const;
 
-  Mesh mesh_;
-  std::vector<std::vector<std::byte>> received_;  // per peer, for sums
-  std::mutex mutex_;                              // of all below
-  std::condition_variable changed_;
-  std::deque<std::function<void()>> begun_;  // the first is being done
-  std::exception_ptr failure_;
-  bool holding_ = false, ends_ = false;
-  std::thread worker_;  // last: it uses the others
+  int rank_ = 0, size_ = 1;
+  MPI_Comm data_ = MPI_COMM_NULL, control_ = MPI_COMM_NULL;
+  std::vector<MPI_Request> requests_;
+  std::vector<int> peers_;  // of each request
 };
 
-MpiCommunicator::~MpiCommunicator() {
-  if (!mesh_.has_failed() && std::uncaught_exceptions() == 0) {
-    try {
-      barrier();
-      wait();
-    } catch (const Error&) {  // the others' end is no failure of what is done
-    }
-  }
-  {
-    const std::lock_guard lock(mutex_);
-    ends_ = true;
-  }
-  changed_.notify_all();
-  worker_.join();
+MpiTransport::MpiTransport() {
+  int provided = 0;
+  check(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_MULTIPLE, &provided), "starting");
+  if (provided < MPI_THREAD_MULTIPLE)
+    throw Error("this MPI was built without threads (MPI_THREAD_MULTIPLE), which ranks need",
+                ExitCode::unavailable);
+  check(MPI_Comm_dup(MPI_COMM_WORLD, &data_), "starting");
+  check(MPI_Comm_dup(MPI_COMM_WORLD, &control_), "starting");
+  for (const MPI_Comm comm : {MPI_COMM_WORLD, data_, control_})
+    MPI_Comm_set_errhandler(comm, MPI_ERRORS_RETURN);
+  MPI_Comm_rank(data_, &rank_);
+  MPI_Comm_size(data_, &size_);
 }
 
-void MpiCommunicator::begin(std::function<void()> operation) {
-  {
-    const std::lock_guard lock(mutex_);
-    begun_.push_back(std::move(operation));
-  }
-  changed_.notify_all();
+void MpiTransport::check(int status, const char* what) const {
+  if (status == MPI_SUCCESS) return;
+  std::array<char, MPI_MAX_ERROR_STRING> text{};
+  int length = 0;
+  MPI_Error_string(status, text.data(), &length);
+  throw Error(concat("MPI failed in ", what, " on rank ", rank_, ": ", text.data()),
+              ExitCode::run_failed);
 }
 
-void MpiCommunicator::wait() {
-  std::unique_lock lock(mutex_);
-  changed_.wait(lock, [&] { return begun_.empty() || failure_; });
-  if (failure_) std::rethrow_exception(failure_);
-}
-
-// After a failure nothing more is done: the others are somewhere else.
-void MpiCommunicator::work() {
-  const auto pause = std::chrono::duration<double>(mesh_.timeout() / 8);
-  std::unique_lock lock(mutex_);
-  for (;;) {
-    const auto wake = [&] { return ends_ || (!begun_.empty() && !failure_); };
-    if (!changed_.wait_for(lock, pause, wake)) {
-      if (holding_) mesh_.say_alive();
-      continue;
-    }
-    if (begun_.empty() || failure_) return;  // ends_
-    const auto operation = begun_.front();
-    lock.unlock();
-    std::exception_ptr failure;
-    try {
-      operation();
-    } catch (...) {
-      failure = std::current_exception();
-    }
-    lock.lock();
-    failure_ = failure;
-    begun_.pop_front();
-    changed_.notify_all();
-  }
-}
-
-void MpiCommunicator::keep_others_waiting(const std::function<void()>& work) {
-  wait();
-  const auto hold = [&](bool value) {
-    const std::lock_guard lock(mutex_);
-    holding_ = value;
+void MpiTransport::begin(const std::vector<Message>& receive, const std::vector<Message>& send) {
+  requests_.clear(), peers_.clear();
+  const auto post = [&](const Message& message, auto&& start) {
+    requests_.push_back(MPI_REQUEST_NULL);
+    peers_.push_back(message.peer);
+    check(start(message.data, int(message.bytes), MPI_BYTE, message.peer, data_tag, data_,
+                &requests_.back()),
+          "a message");
   };
-  hold(true);
-  try {
-    work();
-  } catch (...) {
-    hold(false);
-    throw;
-  }
-  hold(false);
+  for (const Message& message : receive) post(message, MPI_Irecv);
+  for (const Message& message : send) post(message, MPI_Isend);
 }
 
-void MpiCommunicator::abort(const std::string& why, ExitCode code) {
-  mesh_.say_failed(why, code, {});
-  std::fflush(nullptr);
-  mesh_.abort(code);
+bool MpiTransport::is_done() {
+  int done = 0;
+  check(MPI_Testall(int(requests_.size()), requests_.data(), &done, MPI_STATUSES_IGNORE),
+        "a message");
+  return done != 0;
 }
 
-void MpiCommunicator::reduce_parts(const Tensor& values, Reduction reduction, const char* what) {
-  const std::int64_t count = values.size();
-  const auto piece = [&](int rank, std::int64_t first) {
-    Range part = part_of(count, rank, size());
-    part.begin = std::min(part.begin + first, part.end);
-    part.end = std::min(part.end, part.begin + reduce_elements);
-    return part;
-  };
-  const std::int64_t longest = part_of(count, 0, size()).size();
-  const std::size_t element = size_of(values.dtype);
-  received_.resize(std::size_t(size()));
-  for (std::int64_t first = 0; first < longest; first += reduce_elements) {
-    const Range mine = piece(rank(), first);
-    std::vector<Message> receive, send;
-    std::vector<const void*> terms;
-    for (int peer = 0; peer < size(); ++peer) {
-      auto& scratch = received_[std::size_t(peer)];
-      const std::size_t bytes = std::size_t(mine.size()) * element;
-      const Range theirs = piece(peer, first);
-      if (peer != rank()) {
-        scratch.resize(std::max(scratch.size(), bytes));
-        receive.push_back({peer, scratch.data(), bytes});
-        send.push_back({peer, at(values, theirs.begin), std::size_t(theirs.size()) * element});
-      }
-      terms.push_back(peer == rank() ? at(values, mine.begin) : scratch.data());
-    }
-    mesh_.exchange(receive, send, what);
-    fold(values.dtype, terms, reduction, mine.size(), at(values, mine.begin));
+std::vector<int> MpiTransport::still_awaited() {
+  std::vector<int> awaited;
+  for (std::size_t i = 0; i < requests_.size(); ++i) {
+    int arrived = 0;
+    check(MPI_Request_get_status(requests_[i], &arrived, MPI_STATUS_IGNORE), "a message");
+    if (!arrived) awaited.push_back(peers_[i]);
   }
+  return awaited;
 }
 
-void MpiCommunicator::gather_parts(const Tensor& values, const char* what) {
-  const std::size_t element = size_of(values.dtype);
-  const auto bytes_of = [&](int rank) {
-    return std::size_t(part_of(values.size(), rank, size()).size()) * element;
-  };
-  const auto message = [&](int peer, int owner, std::size_t first) {
-    const std::size_t bytes = bytes_of(owner), begin = std::min(first, bytes);
-    return Message{peer, at(values, part_of(values.size(), owner, size()).begin) + begin,
-                   std::min(bytes - begin, message_bytes)};
-  };
-  for (std::size_t first = 0; first < bytes_of(0); first += message_bytes) {
-    std::vector<Message> receive, send;
-    for (int peer = 0; peer < size(); ++peer) {
-      if (peer == rank()) continue;
-      receive.push_back(message(peer, peer, first));
-      send.push_back(message(peer, rank(), first));
-    }
-    mesh_.exchange(receive, send, what);
-  }
+// Buffered by MPI: it is short, and its receiver may be anywhere.
+void MpiTransport::tell(int peer, Word word, std::span<const std::byte> text) {
+  MPI_Request request;
+  if (MPI_Isend(text.data(), int(text.size()), MPI_BYTE, peer, tag_of(word), control_, &request) ==
+      MPI_SUCCESS)
+    MPI_Request_free(&request);
 }
 
-void MpiCommunicator::send_from(int root, const Tensor& values) {
-  for (std::size_t first = 0; first < values.bytes(); first += message_bytes) {
-    std::byte* data = static_cast<std::byte*>(values.data) + first;
-    const std::size_t bytes = std::min(message_bytes, values.bytes() - first);
-    std::vector<Message> receive, send;
-    if (rank() != root) receive.push_back({root, data, bytes});
-    for (int peer = 0; rank() == root && peer < size(); ++peer)
-      if (peer != root) send.push_back({peer, data, bytes});
-    mesh_.exchange(receive, send, "broadcast");
+std::optional<Heard> MpiTransport::hear() {
+  for (const Word word : {Word::alive, Word::failed}) {
+    int arrived = 0, bytes = 0;
+    MPI_Status status;
+    check(MPI_Iprobe(MPI_ANY_SOURCE, tag_of(word), control_, &arrived, &status), "waiting");
+    if (!arrived) continue;
+    MPI_Get_count(&status, MPI_BYTE, &bytes);
+    Heard heard{.peer = status.MPI_SOURCE,
+                .word = word,
+                .text = std::vector<std::byte>(std::size_t(bytes))};
+    check(MPI_Recv(heard.text.data(), bytes, MPI_BYTE, heard.peer, tag_of(word), control_,
+                   MPI_STATUS_IGNORE),
+          "waiting");
+    return heard;
   }
-}
-
-void MpiCommunicator::meet() {
-  std::vector<Message> receive, send;
-  std::vector<std::byte> words(std::size_t(size()) + 1);
-  for (int peer = 0; peer < size(); ++peer) {
-    if (peer == rank()) continue;
-    receive.push_back({peer, &words[std::size_t(peer)], 1});
-    send.push_back({peer, &words.back(), 1});
-  }
-  mesh_.exchange(receive, send, "barrier");
+  return std::nullopt;
 }
 
 }  // namespace
 
-std::unique_ptr<Communicator> connect_mpi(double timeout) {
-  return std::make_unique<MpiCommunicator>(timeout);
-}
+std::unique_ptr<Transport> connect_mpi() { return std::make_unique<MpiTransport>(); }
 
 }  // namespace metascale

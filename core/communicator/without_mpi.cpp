@@ -1,12 +1,13 @@
 // Stands in for mpi.cpp where METASCALE_MPI is off.
-#include "core/communicator/mpi.hpp"
+#include "core/communicator/transport.hpp"
+#include "core/error.hpp"
 
 namespace metascale {
 
-std::unique_ptr<Communicator> connect_mpi(double) {
+std::unique_ptr<Transport> connect_mpi() {
   throw Error(
       "this process was started as one of several ranks, but the program was built without MPI; "
-      "configure it with -DMETASCALE_MPI=ON",
+      "configure it with -DMETASCALE_MPI=ON, or start the ranks by metascale train --ranks",
       ExitCode::unavailable);
 }
 

@@ -206,8 +206,7 @@ Evaluation read_evaluation(const Json& row) {
   Evaluation evaluation = get_columns<Evaluation>(row, evaluation_columns);
   evaluation.domains = get_table<DomainRow>(row, "domains", domain_columns);
   evaluation.positions = get_table<PositionRow>(row, "positions", position_columns);
-  if (row.contains("probes"))
-    evaluation.probes = get_table<ProbeRow>(row, "probes", probe_columns);
+  if (row.contains("probes")) evaluation.probes = get_table<ProbeRow>(row, "probes", probe_columns);
   return evaluation;
 }
 

@@ -35,8 +35,8 @@ NeoxOrder::NeoxOrder(const TokenFile& file, std::uint64_t seed, std::int64_t con
     : file_(file), context_(context) {
   if (end < 0) end = file.sequences();
   if (first < 0 || first > end || end > file.sequences())
-    throw Error(concat(file.path().string(), ": the order neox was asked for documents ", first, " to ", end,
-                       " of ", file.sequences()),
+    throw Error(concat(file.path().string(), ": the order neox was asked for documents ", first,
+                       " to ", end, " of ", file.sequences()),
                 ExitCode::bad_input);
   const std::int64_t tokens = file.sequence_begin(end) - file.sequence_begin(first);
   const std::int64_t sequences = end - first;

@@ -96,10 +96,12 @@ ExchangeFormat standard_format(Architecture architecture) {
 
 void export_model(const StoredModel& stored, ExchangeFormat format, const fs::path& folder) {
   if (stored.run.model.doubled_rate)
-    throw Error(fmt::format("{}: arms.{}.doubled_rate is no part of RWKV-7 as other tools know it; export a "
-                            "run without it",
-                            stored.run.id, stored.run.arm),
-                ExitCode::usage);
+    throw Error(
+        fmt::format(
+            "{}: arms.{}.doubled_rate is no part of RWKV-7 as other tools know it; export a "
+            "run without it",
+            stored.run.id, stored.run.arm),
+        ExitCode::usage);
   const ModelConfig& model = stored.run.model;
   if (row_of(format).architecture != model.architecture)
     throw Error(

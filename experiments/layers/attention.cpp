@@ -25,13 +25,12 @@ Tensor rotary(Tape& tape, const Tensor& x, std::int64_t rotated) {
   const Tensor y = tape.activation(x.shape);
   tape.run(RotaryForward{.y = y, .x = x, .rotated = rotated});
   tape.on_backward([&tape, x, y, rotated] {
-    tape.run(
-        RotaryBackward{.dx = tape.gradient(x), .dy = tape.gradient(y), .rotated = rotated});
+    tape.run(RotaryBackward{.dx = tape.gradient(x), .dy = tape.gradient(y), .rotated = rotated});
   });
   return y;
 }
 
-Tensor attention(Tape& tape, const Heads& heads) {
+Tensor attention(Tape& tape, const Heads& heads, const Tensor& first) {
   const Shape shape = heads.q.shape;  // (B, T, H, N)
   const Tensor y = tape.activation(shape), lse = tape.statistic({shape[0], shape[2], shape[1]});
   const double scale = 1 / std::sqrt(double(shape[3]));
@@ -41,9 +40,10 @@ Tensor attention(Tape& tape, const Heads& heads) {
                             .q = heads.q,
                             .k = heads.k,
                             .v = heads.v,
+                            .first = first,
                             .scale = scale,
                             .bf16 = bf16});
-  tape.on_backward([&tape, heads, y, lse, scale, bf16] {
+  tape.on_backward([&tape, heads, first, y, lse, scale, bf16] {
     tape.run(AttentionBackward{.dq = tape.gradient(heads.q),
                                .dk = tape.gradient(heads.k),
                                .dv = tape.gradient(heads.v),
@@ -53,6 +53,7 @@ Tensor attention(Tape& tape, const Heads& heads) {
                                .q = heads.q,
                                .k = heads.k,
                                .v = heads.v,
+                               .first = first,
                                .scale = scale,
                                .bf16 = bf16});
   });

@@ -4,6 +4,7 @@
 #include "kernels/embedding.hpp"
 #include "kernels/matmul.hpp"
 #include "kernels/norm.hpp"
+#include "kernels/reset.hpp"
 
 namespace metascale {
 namespace {
@@ -34,11 +35,10 @@ Tensor product(Tape& tape, const Tensor& x, const Tensor& weight, const Tensor& 
   run_rounded(tape, Matmul{.c = y, .a = x, .b = operand, .bias = bias, .transpose_b = transposed});
   tape.on_backward([&tape, x, weight, operand, bias, y, transposed] {
     const Tensor dy = tape.gradient(y);
-    run_rounded(tape, Matmul{.c = tape.gradient(x),
-                             .a = dy,
-                             .b = operand,
-                             .transpose_b = !transposed,
-                             .add = true});
+    run_rounded(
+        tape,
+        Matmul{
+            .c = tape.gradient(x), .a = dy, .b = operand, .transpose_b = !transposed, .add = true});
     run_rounded(tape, Matmul{.c = tape.gradient(weight),
                              .a = transposed ? dy : x,
                              .b = transposed ? x : dy,
@@ -111,8 +111,8 @@ Tensor head_norm(Tape& tape, const Tensor& x, double epsilon) {
   const Tensor y = tape.activation(x.shape), scale = tape.statistic(without_last(x.shape));
   tape.run(HeadNormForward{.y = y, .scale = scale, .x = x, .epsilon = epsilon});
   tape.on_backward([&tape, x, y, scale] {
-    tape.run(HeadNormBackward{
-        .dx = tape.gradient(x), .dy = tape.gradient(y), .y = y, .scale = scale});
+    tape.run(
+        HeadNormBackward{.dx = tape.gradient(x), .dy = tape.gradient(y), .y = y, .scale = scale});
   });
   return y;
 }
@@ -121,8 +121,8 @@ Tensor activation(Tape& tape, const Tensor& x, ActivationKind kind) {
   const Tensor y = tape.activation(x.shape);
   tape.run(ActivationForward{.y = y, .x = x, .kind = kind});
   tape.on_backward([&tape, x, y, kind] {
-    tape.run(ActivationBackward{
-        .dx = tape.gradient(x), .dy = tape.gradient(y), .x = x, .kind = kind});
+    tape.run(
+        ActivationBackward{.dx = tape.gradient(x), .dy = tape.gradient(y), .x = x, .kind = kind});
   });
   return y;
 }
@@ -151,6 +151,15 @@ Tensor add(Tape& tape, const Tensor& x, const Tensor& branch, const Tensor& seco
   return y;
 }
 
+Tensor reset(Tape& tape, const Tensor& x, const Tensor& first, double value) {
+  const Tensor y = tape.activation(x.shape);
+  tape.run(ResetForward{.y = y, .x = x, .first = first, .value = value});
+  tape.on_backward([&tape, x, y, first] {
+    tape.run(ResetBackward{.dx = tape.gradient(x), .dy = tape.gradient(y), .first = first});
+  });
+  return y;
+}
+
 Tensor doubled(Tape& tape, const Tensor& x) {
   const Tensor y = tape.activation(x.shape);
   tape.run(AddForward{.y = y, .a = x, .b = x});
@@ -166,7 +175,8 @@ Tensor classifier(Tape& tape, const Tensor& hidden, const Tensor& head, const Te
   const std::int64_t R = rows_of(hidden), V = head.shape[0];
   const Tensor losses = tape.statistic(targets.shape);
   tape.keep(losses);
-  const Tensor logits = tape.scratch({classifier_chunk(R, V, tape.options().device), V}, tape.dtype());
+  const Tensor logits =
+      tape.scratch({classifier_chunk(R, V, tape.options().device), V}, tape.dtype());
   if (tape.options().training)  // forward and backward at once, so that logits are made only once
     run_rounded(tape, ClassifierLossAndGradients{.losses = losses,
                                                  .dx = tape.gradient(hidden),

@@ -27,6 +27,9 @@ Tensor swiglu(Tape& tape, const Tensor& gate, const Tensor& up);
 // The residual stream: x + branch (+ branch). A branch must be read by this sum alone.
 Tensor add(Tape& tape, const Tensor& x, const Tensor& branch, const Tensor& second_branch = {});
 
+// x (B, T, ...), with value in the place of documents' first tokens. first (B, T) i32
+Tensor reset(Tape& tape, const Tensor& x, const Tensor& first, double value);
+
 Tensor doubled(Tape& tape, const Tensor& x);  // 2 x, exactly
 
 // nats of each row (B, T). Training: also the gradients of sum(scales * losses).

@@ -11,16 +11,16 @@ namespace {
 std::string prefix(std::int64_t layer) { return concat("blocks.", layer, ".ffn."); }
 
 Tensor shifted_input(Forward& f, std::int64_t layer, const Tensor& c) {
-  const Tensor mix = f.parameter(prefix(layer) + "x_k", {f.config.width},
-                                 channel_mix_initial(f.config, layer));
+  const Tensor mix =
+      f.parameter(prefix(layer) + "x_k", {f.config.width}, channel_mix_initial(f.config, layer));
   return token_shift(f, prefix(layer) + "x", c, {mix})[0];
 }
 
 // V relu(K z)^2: P parameter tokens, keys K (P, D) and values V (D, P)
 Tensor parameter_tokens(Forward& f, std::int64_t layer, const Tensor& z) {
   const std::int64_t D = f.config.width, P = f.config.feed_forward;
-  const Tensor keys = f.parameter(prefix(layer) + "key.weight", {P, D},
-                                  Initial::semi_orthogonal(1), true);
+  const Tensor keys =
+      f.parameter(prefix(layer) + "key.weight", {P, D}, Initial::semi_orthogonal(1), true);
   const Tensor values =
       f.parameter(prefix(layer) + "value.weight", {D, P}, Initial::constant(0), true);
   const Tensor scores = linear(f.tape, z, keys);
@@ -44,7 +44,8 @@ Tensor query(Forward& f, const Tensor& c, const RecurrentShape& s) {
 // e^h_t = S^h_{t-1} q^h_t (or S^h_t q^h_t): the state that the time mix made, read once more
 Tensor read_state(Forward& f, const TimeMix& mix, const Tensor& q) {
   Tape& tape = f.tape;
-  const WkvRead read = f.config.read_state == ReadState::previous ? WkvRead::previous : WkvRead::current;
+  const WkvRead read =
+      f.config.read_state == ReadState::previous ? WkvRead::previous : WkvRead::current;
   const Tensor e = tape.activation(q.shape);
   *mix.reader = {.q = q, .e = e, .read = read};
   tape.run(Wkv7ReadOut{.e = e,
@@ -55,7 +56,8 @@ Tensor read_state(Forward& f, const TimeMix& mix, const Tensor& q) {
                        .b = mix.b,
                        .u = mix.u,
                        .checkpoints = mix.checkpoints,
-                       .read = read});
+                       .read = read,
+                       .chunked = mix.chunked});
   tape.on_backward([&tape, mix, q, e, read] {
     tape.run(Wkv7QueryBackward{.dq = tape.gradient(q),
                                .de = tape.gradient(e),
@@ -65,7 +67,8 @@ Tensor read_state(Forward& f, const TimeMix& mix, const Tensor& q) {
                                .b = mix.b,
                                .u = mix.u,
                                .checkpoints = mix.checkpoints,
-                               .read = read});
+                               .read = read,
+                               .chunked = mix.chunked});
   });
   return e;
 }
@@ -106,9 +109,11 @@ Tensor meta_state_layer(Forward& f, std::int64_t layer, const Tensor& input, con
       return parameter_tokens(f, layer, add_read_out(f, layer, c, mix.yhat, shape));
     case ReadOut::state: break;
   }
-  const Tensor e = read_state(f, mix, query(f, c, shape));
-  return parameter_tokens(
-      f, layer, add_read_out(f, layer, c, head_norm(f.tape, e, read_out_epsilon), shape));
+  Tensor e = read_state(f, mix, query(f, c, shape));
+  if (f.first_positions.exists() && f.config.read_state == ReadState::previous)
+    e = reset(f.tape, e, f.first_positions, 0);  // that was the state of the document before
+  return parameter_tokens(f, layer,
+                          add_read_out(f, layer, c, head_norm(f.tape, e, read_out_epsilon), shape));
 }
 
 }  // namespace metascale

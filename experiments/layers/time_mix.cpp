@@ -1,6 +1,9 @@
 #include "experiments/layers/time_mix.hpp"
 
+#include <fmt/format.h>
+
 #include <cmath>
+#include <limits>
 
 #include "experiments/layers/basic.hpp"
 #include "experiments/layers/recurrent_shape.hpp"
@@ -21,8 +24,7 @@ struct Names {
     const std::int64_t extent = name[0] == 'x' ? shape.D : shape.A;
     return f.parameter(prefix + name, {extent}, initial.vector(name), false, rate_multiplier);
   }
-  Tensor matrix(const char* name, std::int64_t outputs, std::int64_t inputs,
-                Initial value) const {
+  Tensor matrix(const char* name, std::int64_t outputs, std::int64_t inputs, Initial value) const {
     return f.parameter(prefix + name + ".weight", {outputs, inputs}, std::move(value), true);
   }
   // The factors of one low-rank map: "w1" [D, R] and "w2" [R, A].
@@ -31,7 +33,8 @@ struct Names {
   }
   Tensor second_factor(const std::string& letter, std::int64_t rank) const {
     const double gain = rank > shape.A ? std::sqrt(double(rank) / double(shape.A)) : 1.0;
-    return f.parameter(prefix + letter + "2", {rank, shape.A}, Initial::semi_orthogonal(0.1 * gain));
+    return f.parameter(prefix + letter + "2", {rank, shape.A},
+                       Initial::semi_orthogonal(0.1 * gain));
   }
 };
 
@@ -97,6 +100,20 @@ void mix_operands(const Names& n, Operands& o, const Tensor& k_raw, const Tensor
   });
 }
 
+// Products on tensor cores where the GPU's kernels have them for this model.
+bool takes_chunked_form(const TapeOptions& options, std::int64_t head_size) {
+  const bool can =
+      options.device == Device::cuda && options.bf16_storage && head_size == wkv7_chunked_head;
+  if (options.wkv == WkvForm::chunked && options.device == Device::cuda && !can)
+    throw Error(
+        fmt::format(
+            "training.wkv: chunked is for activations in bf16 and heads of {} channels; set "
+            "training.precision: bf16 and head_size: {}, or use auto",
+            wkv7_chunked_head, wkv7_chunked_head),
+        ExitCode::usage);
+  return can && options.wkv != WkvForm::scan;
+}
+
 // The scan; its backward is ONE reverse scan, whoever read the state.
 Tensor scan(const Names& n, const Operands& o, TimeMix& mix) {
   Tape& tape = n.f.tape;
@@ -105,10 +122,10 @@ Tensor scan(const Names& n, const Operands& o, TimeMix& mix) {
   const Tensor y = tape.activation(shape);
   const bool read_again = n.shape.read_heads > 0 && n.f.config.read_out == ReadOut::state;
   const bool keep = tape.options().training || read_again;
+  const bool chunked = mix.chunked = takes_chunked_form(tape.options(), N);
   if (keep) {
     mix.u = tape.activation(shape);
-    const std::int64_t chunks = (T + wkv7_checkpoint - 1) / wkv7_checkpoint;
-    mix.checkpoints = tape.statistic({B, H, chunks, N, N});
+    mix.checkpoints = tape.statistic({B, H, wkv7_saved_states(T, chunked), N, N});
   }
   Tape::Carried state;
   if (n.f.carry_state) state = tape.carried(n.prefix + "state", {B, H, N, N});
@@ -122,7 +139,8 @@ Tensor scan(const Names& n, const Operands& o, TimeMix& mix) {
                        .v = o.v,
                        .a = o.a,
                        .b = o.b,
-                       .initial_state = state.before});
+                       .initial_state = state.before,
+                       .chunked = chunked});
   tape.on_backward([=, &tape, u = mix.u, checkpoints = mix.checkpoints, reader = mix.reader] {
     const bool read = reader->e.exists() && tape.has_gradient(reader->e);
     tape.run(Wkv7Backward{.dr = tape.gradient(o.r),
@@ -142,7 +160,8 @@ Tensor scan(const Names& n, const Operands& o, TimeMix& mix) {
                           .b = o.b,
                           .u = u,
                           .checkpoints = checkpoints,
-                          .read = reader->read});
+                          .read = reader->read,
+                          .chunked = chunked});
   });
   return y;
 }
@@ -170,26 +189,26 @@ Tensor normalise_and_gate(const Names& n, const Operands& o, const Tensor& y, co
                                 .bias = bias,
                                 .bonus = bonus});
   tape.on_backward([=, &tape] {
-    tape.run(TimeMixOutputBackward{
-        .dy = tape.gradient(y),
-        .dr = tape.gradient(o.r),
-        .dk = tape.gradient(o.k),
-        .dv = tape.gradient(o.v),
-        .dgate = tape.gradient(gate),
-        .dweight = tape.gradient(weight),
-        .dbias = tape.gradient(bias),
-        .dbonus = tape.gradient(bonus),
-        .dout = tape.gradient(out),
-        .dyhat = tape.has_gradient(yhat) ? tape.gradient(yhat) : Tensor{},
-        .yhat = yhat,
-        .scale = scale,
-        .r = o.r,
-        .k = o.k,
-        .v = o.v,
-        .gate = gate,
-        .weight = weight,
-        .bias = bias,
-        .bonus = bonus});
+    tape.run(
+        TimeMixOutputBackward{.dy = tape.gradient(y),
+                              .dr = tape.gradient(o.r),
+                              .dk = tape.gradient(o.k),
+                              .dv = tape.gradient(o.v),
+                              .dgate = tape.gradient(gate),
+                              .dweight = tape.gradient(weight),
+                              .dbias = tape.gradient(bias),
+                              .dbonus = tape.gradient(bonus),
+                              .dout = tape.gradient(out),
+                              .dyhat = tape.has_gradient(yhat) ? tape.gradient(yhat) : Tensor{},
+                              .yhat = yhat,
+                              .scale = scale,
+                              .r = o.r,
+                              .k = o.k,
+                              .v = o.v,
+                              .gate = gate,
+                              .weight = weight,
+                              .bias = bias,
+                              .bonus = bonus});
   });
   return out;
 }
@@ -202,6 +221,7 @@ std::vector<Tensor> token_shift(Forward& f, const std::string& name, const Tenso
   Tape::Carried state;
   if (f.carry_state) state = f.tape.carried(name, {x.shape[0], x.shape[2]});
   op.previous = state.before;
+  op.first = f.first_positions;
   std::vector<Tensor> shifted;
   for (std::size_t m = 0; m < mixes.size(); ++m) {
     shifted.push_back(f.tape.activation(x.shape));
@@ -210,16 +230,18 @@ std::vector<Tensor> token_shift(Forward& f, const std::string& name, const Tenso
   }
   f.tape.run(op);
   if (f.carry_state) f.tape.run(LastToken{.y = state.after, .x = x});
-  f.tape.on_backward([&tape = f.tape, x, mixes, shifted, previous = state.before] {
-    TokenShiftBackward back{.dx = tape.gradient(x), .x = x, .mixes = int(mixes.size())};
-    back.previous = previous;
-    for (std::size_t m = 0; m < mixes.size(); ++m) {
-      back.dmix[m] = tape.gradient(mixes[m]);
-      back.dy[m] = tape.gradient(shifted[m]);
-      back.mix[m] = mixes[m];
-    }
-    tape.run(back);
-  });
+  f.tape.on_backward(
+      [&tape = f.tape, x, mixes, shifted, previous = state.before, first = f.first_positions] {
+        TokenShiftBackward back{.dx = tape.gradient(x), .x = x, .mixes = int(mixes.size())};
+        back.previous = previous;
+        back.first = first;
+        for (std::size_t m = 0; m < mixes.size(); ++m) {
+          back.dmix[m] = tape.gradient(mixes[m]);
+          back.dy[m] = tape.gradient(shifted[m]);
+          back.mix[m] = mixes[m];
+        }
+        tape.run(back);
+      });
   return shifted;
 }
 
@@ -250,6 +272,10 @@ TimeMix time_mix(Forward& f, std::int64_t layer, const Tensor& x, const Tensor& 
   mix_operands(n, o, k_raw, v_raw, v_first, rate_logit, value_logit);
   if (f.config.doubled_rate) o.b = doubled(tape, o.b);
   mix.v_first = v_first.exists() ? v_first : o.v;
+  if (f.first_positions.exists()) {  // the state is forgotten where d is infinite and a is 0
+    o.d = reset(tape, o.d, f.first_positions, std::numeric_limits<double>::infinity());
+    o.a = reset(tape, o.a, f.first_positions, 0);
+  }
 
   for (Tensor* tensor : {&o.r, &o.d, &o.k, &o.v, &o.a, &o.b}) *tensor = tensor->reshaped(heads);
   mix.d = o.d, mix.k = o.k, mix.v = o.v, mix.b = o.b;

@@ -1,5 +1,5 @@
-// The RWKV-7 time mix [RWKV-7, Peng et al. 2025; docs/model.md]: token shift, projections, the WKV7 scan, and
-// what the Meta-State layer needs to read the same state a second time.
+// The RWKV-7 time mix [RWKV-7, Peng et al. 2025; docs/model.md]: token shift, projections, the WKV7
+// scan, and what the Meta-State layer needs to read the same state a second time.
 #pragma once
 
 #include <memory>
@@ -9,26 +9,28 @@
 
 namespace metascale {
 
-// The cross edge between a time mix and a later read-out of its state: the reader leaves q and e here, and
-// the time mix's one reverse scan takes them in.
+// The cross edge between a time mix and a later read-out of its state: the reader leaves q and e
+// here, and the time mix's one reverse scan takes them in.
 struct StateReader {
   Tensor q, e;  // (B, T, H_s, N); absent where nobody reads
   WkvRead read = WkvRead::previous;
 };
 
 struct TimeMix {
-  Tensor out;      // (B, T, D)
-  Tensor v_first;  // (B, T, A)     the first layer's values
-  Tensor yhat;     // (B, T, H, N)  normalised read-out, before affine, bonus and gate
+  Tensor out;            // (B, T, D)
+  Tensor v_first;        // (B, T, A)     the first layer's values
+  Tensor yhat;           // (B, T, H, N)  normalised read-out, before affine, bonus and gate
   Tensor d, k, v, b, u;  // (B, T, H, N)
   Tensor checkpoints;
+  bool chunked = false;  // form of the WKV7 operators
   std::shared_ptr<StateReader> reader;
 };
 
 // x (B, T, D): the normalised input. v_first: of layer 0; absent in layer 0 itself.
 TimeMix time_mix(Forward& forward, std::int64_t layer, const Tensor& x, const Tensor& v_first);
 
-// y^m = x + (shift(x) - x) mix^m for each of the mixes; carries the last token where state is carried.
+// y^m = x + (shift(x) - x) mix^m for each of the mixes; carries the last token where state is
+// carried.
 std::vector<Tensor> token_shift(Forward& forward, const std::string& name, const Tensor& x,
                                 const std::vector<Tensor>& mixes);
 

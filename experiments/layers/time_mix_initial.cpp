@@ -8,8 +8,7 @@ namespace metascale {
 namespace {
 
 Initial mix_ramp(double width, double power) {  // 1 - (i/D)^power
-  return Initial::elements(
-      [=](std::int64_t i) { return 1 - std::pow(double(i) / width, power); });
+  return Initial::elements([=](std::int64_t i) { return 1 - std::pow(double(i) / width, power); });
 }
 
 }  // namespace
@@ -22,8 +21,8 @@ TimeMixInitial::TimeMixInitial(const ModelConfig& config, std::int64_t layer)
 }
 
 Initial TimeMixInitial::vector(const std::string& name) const {
-  const double falling = 1 - layer / L;                  // 1 in the first layer
-  const double rising = L > 1 ? layer / (L - 1) : 0.0;   // 0/0 for one layer: 0
+  const double falling = 1 - layer / L;                 // 1 in the first layer
+  const double rising = L > 1 ? layer / (L - 1) : 0.0;  // 0/0 for one layer: 0
   const auto ramp = [A = A](std::int64_t n) { return A > 1 ? double(n) / (A - 1) : 0.0; };
   const auto zigzag = [N = N](std::int64_t n) {
     const double half = (N - 1) / 2, z = half > 0 ? (std::fmod(double(n), N) - half) / half : 0.0;

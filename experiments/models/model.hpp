@@ -1,4 +1,5 @@
-// Architectures. Each is one file of forward code (models/<name>.cpp) and a row of the table in model.cpp.
+// Architectures. Each is one file of forward code (models/<name>.cpp) and a row of the table in
+// model.cpp.
 #pragma once
 
 #include <string>
@@ -20,6 +21,9 @@ struct Forward {
   const ModelConfig& config;
   bool carry_state = false;  // recurrent models: read and leave the state of the sequence so far
   const KeyValueCache* cache = nullptr;
+  // (B, T) i32: position of the first token of each token's document; nothing flows from one
+  // document to the next. Absent: a window is one stream.
+  Tensor first_positions = {};
 
   Tensor parameter(const std::string& name, Shape shape, Initial initial, bool decay = false,
                    double rate_multiplier = 1) const {

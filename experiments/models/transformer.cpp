@@ -1,6 +1,7 @@
-// Transformer: GPT-NeoX / Pythia [Black et al. 2022; Biderman et al. 2023]. Pre-LayerNorm, rotary on a quarter of
-// each head, GELU, biases, untied head; attention and MLP in parallel:
-//   x <- x + W_o attention(LN_1 x) + W_2 gelu(W_1 LN_2 x)          (parallel_residual; else one after the other)
+// Transformer: GPT-NeoX / Pythia [Black et al. 2022; Biderman et al. 2023]. Pre-LayerNorm, rotary
+// on a quarter of each head, GELU, biases, untied head; attention and MLP in parallel:
+//   x <- x + W_o attention(LN_1 x) + W_2 gelu(W_1 LN_2 x)          (parallel_residual; else one
+//   after the other)
 #include <cmath>
 
 #include "experiments/layers/attention.hpp"
@@ -42,7 +43,8 @@ Tensor self_attention(Forward& f, const std::string& name, const Tensor& x, cons
                  init.wang);
   heads.q = rotary(f.tape, heads.q, rotated);
   heads.k = rotary(f.tape, heads.k, rotated);
-  return dense(f, name + ".dense", attention(f.tape, heads), f.config.width, init.wang);
+  return dense(f, name + ".dense", attention(f.tape, heads, f.first_positions), f.config.width,
+               init.wang);
 }
 
 Tensor mlp(Forward& f, const std::string& name, const Tensor& x, const Initials& init) {
@@ -63,8 +65,7 @@ ModelOutput transformer(Forward& f, const Tensor& tokens) {
     const Tensor attended =
         self_attention(f, name + "attention", norm(f, name + "input_layernorm", x), init);
     if (!f.config.parallel_residual) x = add(f.tape, x, attended);
-    const Tensor fed =
-        mlp(f, name + "mlp", norm(f, name + "post_attention_layernorm", x), init);
+    const Tensor fed = mlp(f, name + "mlp", norm(f, name + "post_attention_layernorm", x), init);
     x = f.config.parallel_residual ? add(f.tape, x, attended, fed) : add(f.tape, x, fed);
     f.tape.end_block();
   }

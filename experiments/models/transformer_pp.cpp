@@ -1,4 +1,5 @@
-// Transformer++: the Llama form [Touvron et al. 2023]. RMSNorm, rotary on whole heads, SwiGLU, no biases, untied:
+// Transformer++: the Llama form [Touvron et al. 2023]. RMSNorm, rotary on whole heads, SwiGLU, no
+// biases, untied:
 //   x <- x + W_o attention(RMS x);   x <- x + W_down (silu(W_gate h) * W_up h),  h = RMS x
 #include <cmath>
 
@@ -12,8 +13,7 @@ namespace metascale {
 namespace {
 
 Tensor norm(Forward& f, const std::string& name, const Tensor& x) {
-  return rms_norm(f.tape, x,
-                  f.parameter(name + ".weight", {f.config.width}, Initial::constant(1)));
+  return rms_norm(f.tape, x, f.parameter(name + ".weight", {f.config.width}, Initial::constant(1)));
 }
 
 Tensor dense(Forward& f, const std::string& name, const Tensor& x, std::int64_t outputs,
@@ -39,10 +39,12 @@ ModelOutput transformer_pp(Forward& f, const Tensor& tokens) {
       return dense(f, name + "self_attn." + which, h, H * N, small).reshaped(per_head);
     };
     const Heads raw{.q = heads("q_proj"), .k = heads("k_proj"), .v = heads("v_proj")};
-    const Tensor attended = f.cache ? cached_attention(f, name + "self_attn", raw, N)
-                                    : attention(f.tape, {.q = rotary(f.tape, raw.q, N),
-                                                         .k = rotary(f.tape, raw.k, N),
-                                                         .v = raw.v});
+    const Tensor attended =
+        f.cache
+            ? cached_attention(f, name + "self_attn", raw, N)
+            : attention(f.tape,
+                        {.q = rotary(f.tape, raw.q, N), .k = rotary(f.tape, raw.k, N), .v = raw.v},
+                        f.first_positions);
     x = add(f.tape, x, dense(f, name + "self_attn.o_proj", attended, D, wang));
 
     const Tensor g = norm(f, name + "post_attention_layernorm", x);

@@ -45,4 +45,12 @@ void convert(double* y, const float* x, std::int64_t count, int threads) {
   convert_all(y, x, count, threads);
 }
 
+void round_to_bf16(bfloat16* y, const float* x, std::int64_t count, const Rounding& rounding,
+                   int threads) {
+  if (!rounding.stochastic) return convert(y, x, count, threads);
+  parallel_for(threads, count, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) y[i] = rounding(x[i], i);
+  });
+}
+
 }  // namespace metascale

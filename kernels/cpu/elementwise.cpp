@@ -218,6 +218,9 @@ void cast_to(const Tensor& y, const Tensor& x, int threads) {
 }  // namespace
 
 void Cast::on(CpuQueue& queue) const {
+  if (rounding.stochastic)
+    return round_to_bf16(y.pointer<bfloat16>(), x.pointer<float>(), x.size(), rounding,
+                         queue.threads);
   switch (y.dtype) {
     case Dtype::f32: return cast_to<float>(y, x, queue.threads);
     case Dtype::f64: return cast_to<double>(y, x, queue.threads);

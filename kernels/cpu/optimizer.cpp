@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "kernels/cpu/blocks.hpp"
+#include "kernels/cpu/convert.hpp"
 #include "kernels/cpu/dispatch.hpp"
 
 namespace metascale {
@@ -60,10 +61,11 @@ void AdamW::on(CpuQueue& queue) const {
     for_blocks(queue.threads, parameters.size(), [&](std::int64_t begin, std::int64_t end) {
       adam_block(parameters.pointer<T>() + begin, m.pointer<T>() + begin, v.pointer<T>() + begin,
                  gradients.pointer<T>() + begin, end - begin, step);
-      if (copy.exists())
-        std::copy(parameters.pointer<T>() + begin, parameters.pointer<T>() + end, copy.pointer<T>() + begin);
     });
   });
+  if (copy.exists())
+    round_to_bf16(copy.pointer<bfloat16>(), parameters.pointer<float>(), parameters.size(),
+                  rounding, queue.threads);
 }
 
 void SumOfSquares::on(CpuQueue& queue) const {

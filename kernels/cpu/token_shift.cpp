@@ -12,19 +12,24 @@ namespace {
 template <typename T>
 struct Sequences {
   const T* x;
-  const T* previous;  // nullptr: zero
+  const T* previous;          // nullptr: zero
+  const std::int32_t* first;  // nullptr: no document starts within a sequence
   std::int64_t length, D;
+
+  bool starts_document(std::int64_t r) const { return first && first[r] == r % length; }
 
   // The token before row r of (B*T); nullptr where that is zero.
   const T* before(std::int64_t r) const {
+    if (starts_document(r)) return nullptr;
     if (r % length != 0) return x + (r - 1) * D;
     return previous == nullptr ? nullptr : previous + r / length * D;
   }
 };
 
 template <typename T>
-Sequences<T> sequences(const Tensor& x, const Tensor& previous) {
-  return {x.pointer<T>(), previous.pointer<T>(), x.shape[1], x.shape[2]};
+Sequences<T> sequences(const Tensor& x, const Tensor& previous, const Tensor& first) {
+  return {x.pointer<T>(), previous.pointer<T>(), first.pointer<std::int32_t>(), x.shape[1],
+          x.shape[2]};
 }
 
 template <typename T>
@@ -90,7 +95,7 @@ void sum_mix_gradients(const TokenShiftBackward& op, const Sequences<T>& of, int
 
 void TokenShiftForward::on(CpuQueue& queue) const {
   with_float_type(x.dtype, [&]<typename T>() {
-    const Sequences<T> of = sequences<T>(x, previous);
+    const Sequences<T> of = sequences<T>(x, previous, first);
     const std::int64_t R = x.shape[0] * x.shape[1], D = of.D;
     parallel_for(queue.threads, R, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t r = begin; r < end; ++r)
@@ -102,13 +107,13 @@ void TokenShiftForward::on(CpuQueue& queue) const {
 
 void TokenShiftBackward::on(CpuQueue& queue) const {
   with_float_type(x.dtype, [&]<typename T>() {
-    const Sequences<T> of = sequences<T>(x, previous);
+    const Sequences<T> of = sequences<T>(x, previous, first);
     const std::int64_t R = x.shape[0] * x.shape[1], D = of.D;
     parallel_for(queue.threads, R, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t r = begin; r < end; ++r)
         for (std::size_t m = 0; m < std::size_t(mixes); ++m) {
           const T* above = dy[m].pointer<T>() + r * D;
-          const bool last = (r + 1) % of.length == 0;
+          const bool last = (r + 1) % of.length == 0 || of.starts_document(r + 1);
           shift_row_backward(dx.pointer<T>() + r * D, above, last ? nullptr : above + D,
                              mix[m].pointer<T>(), D, dx.fresh && m == 0);
         }

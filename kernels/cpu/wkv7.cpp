@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "core/parallel.hpp"
 #include "kernels/cpu/wkv7_scan.hpp"
@@ -27,14 +28,15 @@ T logistic(T x) {
   return 1 / (1 + std::exp(-x));
 }
 
-// w = exp(-e^{-1/2} sigma(d)) of the tokens [first, first + count), and where wanted dw/dd.
+// w = exp(-e^{-1/2} sigma(d)) of the tokens [first, first + count), 0 for d = infinity, and where
+// wanted dw/dd.
 template <typename T>
 void decays(const T* d, const WkvExtent& extent, std::int64_t first, std::int64_t count,
             ChunkRows<T>& w, ChunkRows<T>* slope = nullptr) {
   for (std::int64_t t = 0; t < count; ++t)
     for (std::int64_t j = 0; j < extent.size; ++j) {
       const T logit = d[(first + t) * extent.stride + j], sigma = logistic(logit);
-      w[t][j] = std::exp(-T(decay_rate) * sigma);
+      w[t][j] = logit == std::numeric_limits<T>::infinity() ? 0 : std::exp(-T(decay_rate) * sigma);
       if (slope) (*slope)[t][j] = -T(decay_rate) * sigma * logistic(-logit) * w[t][j];
     }
 }
@@ -345,27 +347,37 @@ void for_chunks(const CpuQueue& queue, const Op& op, const Tensor& query, const 
   });
 }
 
+void expect_scan(bool chunked) {
+  if (chunked)
+    throw Error("the chunked form of WKV7 is one of the GPU kernels: take the scan",
+                ExitCode::unavailable);
+}
+
 }  // namespace
 
 void Wkv7Forward::on(CpuQueue& queue) const {
+  expect_scan(chunked);
   with_float_type(r.dtype, [&]<typename T>() {
     for_heads<T>(queue, *this, r.shape, scan_for<T>(queue, r.shape[3]).forward);
   });
 }
 
 void Wkv7ReadOut::on(CpuQueue& queue) const {
+  expect_scan(chunked);
   with_float_type(q.dtype, [&]<typename T>() {
     for_chunks<T>(queue, *this, q, e, scan_for<T>(queue, q.shape[3]).read_out);
   });
 }
 
 void Wkv7QueryBackward::on(CpuQueue& queue) const {
+  expect_scan(chunked);
   with_float_type(de.dtype, [&]<typename T>() {
     for_chunks<T>(queue, *this, de, dq, scan_for<T>(queue, de.shape[3]).query_backward);
   });
 }
 
 void Wkv7Backward::on(CpuQueue& queue) const {
+  expect_scan(chunked);
   with_float_type(d.dtype, [&]<typename T>() {
     for_heads<T>(queue, *this, d.shape, scan_for<T>(queue, d.shape[3]).backward);
   });

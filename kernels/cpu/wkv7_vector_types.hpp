@@ -123,14 +123,16 @@ template <int Lanes>
 template <int Lanes, int N>
 void decays(const float* d, std::int64_t stride, int count, float* w, std::int64_t rows,
             float* slope) {
-  constexpr float largest = 80;  // beyond it, w is 1 or its least value to the bit
+  constexpr float largest = 80;                 // beyond it, w is 1 or its least value to the bit
+  constexpr float infinity = __builtin_inff();  // for which w is 0
   for (int t = 0; t < count; ++t)
     for (int j = 0; j < N; j += Lanes) {
-      Vector<Lanes> x = -load<Lanes>(d + t * stride + j);
+      const Vector<Lanes> logit = load<Lanes>(d + t * stride + j);
+      Vector<Lanes> x = -logit;
       x = x > largest ? Vector<Lanes>{} + largest : x;
       x = x < -largest ? Vector<Lanes>{} - largest : x;
       const Vector<Lanes> e = exponential<Lanes>(x), sigma = 1.0f / (1.0f + e);
-      const Vector<Lanes> decay = decay_of<Lanes>(sigma);
+      const Vector<Lanes> decay = logit == infinity ? Vector<Lanes>{} : decay_of<Lanes>(sigma);
       store<Lanes>(w + t * rows + j, decay);
       // 1 - sigma = e sigma, without cancellation
       if (slope) store<Lanes>(slope + t * rows + j, sigma * sigma * e * decay * -decay_rate);

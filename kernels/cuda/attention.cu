@@ -23,7 +23,14 @@ struct ForwardOperands {
   T* lse;  // (B, H, T)
   Heads<const S> q, k, v;
   T scale;
+  const std::int32_t* first;  // (B, T); nullptr: 0
 };
+
+// The first key that query t of a sequence of `rows` sees.
+__device__ std::int64_t first_key(const std::int32_t* first, std::int64_t b, std::int64_t rows,
+                                  std::int64_t t) {
+  return first && t < rows ? first[b * rows + t] : 0;
+}
 
 // The softmax of a thread's queries so far.
 template <typename T, int R>
@@ -35,21 +42,25 @@ struct Running {
 template <typename T, int Size, int C>
 __device__ void soften(T (&s)[Size / side][Size / side], const Tile<T, Size, Size>& p,
                        Running<T, Size / side>& running, T (&y)[Size / side][C], const Place& place,
-                       std::int64_t first_visible, T scale) {
+                       std::int64_t first_visible, T scale,
+                       const std::int64_t (&begin)[Size / side], std::int64_t key) {
   constexpr int R = Size / side;
   for (int i = 0; i < R; ++i) {
     const int row = place.row + side * i;
     const std::int64_t visible = first_visible + row;  // keys of the tile that the query sees
+    const auto is_seen = [&](int j) {
+      const std::int64_t column = place.column + side * j;
+      return column < visible && key + column >= begin[i];
+    };
     T largest = running.largest[i];
     for (int j = 0; j < R; ++j) {
       s[i][j] *= scale;
-      if (place.column + side * j < visible && !(s[i][j] <= largest)) largest = s[i][j];
+      if (is_seen(j) && !(s[i][j] <= largest)) largest = s[i][j];
     }
     largest = row_largest(largest);
     T sum = 0;
     for (int j = 0; j < R; ++j) {
-      const bool sees = place.column + side * j < visible;
-      const T weight = sees ? std::exp(s[i][j] - largest) : T(0);
+      const T weight = is_seen(j) ? std::exp(s[i][j] - largest) : T(0);
       sum += weight;
       p(row, place.column + side * j) = weight;
     }
@@ -74,15 +85,20 @@ __global__ void attention_forward(ForwardOperands<S, T> op, std::int64_t tiles) 
   load<S, T>(queries, q, first);
   T y[R][C] = {};
   Running<T, R> running{};
-  for (int i = 0; i < R; ++i) running.largest[i] = std::numeric_limits<T>::lowest();
+  std::int64_t begin[R];
+  for (int i = 0; i < R; ++i) {
+    running.largest[i] = std::numeric_limits<T>::lowest();
+    begin[i] = first_key(op.first, place.b, q.rows, first + place.row + side * i);
+  }
   const std::int64_t last = first + Size < q.rows ? first + Size : q.rows;
-  for (std::int64_t key = 0; key < last + offset; key += Size) {
+  const std::int64_t first_tile = first_key(op.first, place.b, q.rows, first) / Size * Size;
+  for (std::int64_t key = first_tile; key < last + offset; key += Size) {
     __syncthreads();  // the values of the tile before have been read
     load<S, T>(keys, k, key);
     __syncthreads();
     T s[R][R] = {};
     add_dots<T, Size, N>(s, queries, keys, place);
-    soften<T, Size, C>(s, p, running, y, place, first + offset + 1 - key, op.scale);
+    soften<T, Size, C>(s, p, running, y, place, first + offset + 1 - key, op.scale, begin, key);
     __syncthreads();
     load<S, T>(keys, v, key);
     __syncthreads();
@@ -108,13 +124,15 @@ struct BackwardOperands {
   Heads<const S> dy, y, q, k, v;
   const T* lse;  // (B, H, T)
   T scale;
+  const std::int32_t* first;  // (B, T); nullptr: 0
 };
 
-// delta_i = dy_i y_i and lse_i of a tile's queries, for every thread of the query's row of the
-// square.
+// delta_i = dy_i y_i, lse_i and the first key of a tile's queries, for every thread of the query's
+// row of the square.
 template <typename T, int R>
 struct Statistics {
   T delta[R], lse[R];
+  std::int64_t begin[R];
 };
 
 template <typename S, typename T, int R>
@@ -130,6 +148,7 @@ __device__ Statistics<T, R> statistics(const BackwardOperands<S, T>& op, const P
       for (int n = place.column; n < y.width; n += side) sum += T(dy.at(t, n)) * T(y.at(t, n));
     result.delta[i] = row_sum(sum);
     result.lse[i] = t < y.rows ? lse[t] : T(0);
+    result.begin[i] = first_key(op.first, place.b, y.rows, t);
   }
   return result;
 }
@@ -143,7 +162,8 @@ __device__ void differentiate(T (&s)[R][R], T (&dp)[R][R], const Statistics<T, R
   for (int i = 0; i < R; ++i) {
     const std::int64_t t = query + place.row + side * i;
     for (int j = 0; j < R; ++j) {
-      const bool sees = t < rows && key + place.column + side * j <= t;
+      const std::int64_t column = key + place.column + side * j;
+      const bool sees = t < rows && column <= t && column >= statistics.begin[i];
       s[i][j] = sees ? std::exp(scale * s[i][j] - statistics.lse[i]) : T(0);
       dp[i][j] = sees ? s[i][j] * (dp[i][j] - statistics.delta[i]) : T(0);
     }
@@ -171,33 +191,63 @@ __device__ void add_rows(const Head<S>& to, const T (&sums)[R][C], std::int64_t 
     }
 }
 
-// One block per tile of queries of a head, over the keys that they see:   dq = scale sum_j ds_ij
-// k_j
+// What a block of the backward holds in shared memory: a tile of queries and one of keys.
+template <typename T, int N>
+struct BackwardTiles {
+  static constexpr int Size = tile_of<T, N>, R = Size / side;
+  Tile<T, Size, N> q, dy, k, v;
+  Tile<T, Size, Size> weights;  // p or ds
+
+  __device__ explicit BackwardTiles(T* shared)
+      : q{shared},
+        dy{q.data + q.size},
+        k{dy.data + q.size},
+        v{k.data + q.size},
+        weights{v.data + q.size} {}
+
+  template <typename S>
+  __device__ void load_queries(const BackwardOperands<S, T>& op, const Place& place,
+                               std::int64_t first) const {
+    load<S, T>(q, op.q.of(place.b, place.h), first);
+    load<S, T>(dy, op.dy.of(place.b, place.h), first);
+  }
+  template <typename S>
+  __device__ void load_keys(const BackwardOperands<S, T>& op, const Place& place,
+                            std::int64_t first) const {
+    load<S, T>(k, op.k.of(place.b, place.h), first);
+    load<S, T>(v, op.v.of(place.b, place.h), first);
+  }
+  // p and ds of the queries from `query` on with the keys from `key` on
+  __device__ void weigh(T (&p)[R][R], T (&ds)[R][R], const Statistics<T, R>& of_rows,
+                        const Place& place, std::int64_t query, std::int64_t key, std::int64_t rows,
+                        T scale) const {
+    add_dots<T, Size, N>(p, q, k, place);
+    add_dots<T, Size, N>(ds, dy, v, place);
+    differentiate(p, ds, of_rows, place, query, key, rows, scale);
+  }
+};
+
+// One block per tile of queries of a head, over the keys that they see:
+//   dq = scale sum_j ds_ij k_j
 template <typename S, typename T, int N>
 __global__ void attention_backward_queries(BackwardOperands<S, T> op, std::int64_t tiles) {
   constexpr int Size = tile_of<T, N>, R = Size / side, C = N / side;
   const Place place(tiles, op.q.H, true);
-  const auto of_head = [&](const Heads<const S>& heads) { return heads.of(place.b, place.h); };
-  T* shared = cuda::dynamic_shared<T>();
-  const Tile<T, Size, N> q{shared}, dy{q.data + q.size}, k{dy.data + q.size}, v{k.data + q.size};
-  const Tile<T, Size, Size> ds{v.data + q.size};
+  const BackwardTiles<T, N> tile(cuda::dynamic_shared<T>());
   const std::int64_t first = place.tile * Size, rows = op.q.rows;
-  load<S, T>(q, of_head(op.q), first);
-  load<S, T>(dy, of_head(op.dy), first);
+  tile.load_queries(op, place, first);
   const Statistics<T, R> of_rows = statistics<S, T, R>(op, place, first);
   T dq[R][C] = {};
-  for (std::int64_t key = 0; key <= first; key += Size) {
+  const std::int64_t first_tile = first_key(op.first, place.b, rows, first) / Size * Size;
+  for (std::int64_t key = first_tile; key <= first; key += Size) {
     __syncthreads();  // the tile before has been read
-    load<S, T>(k, of_head(op.k), key);
-    load<S, T>(v, of_head(op.v), key);
+    tile.load_keys(op, place, key);
     __syncthreads();
-    T s[R][R] = {}, dp[R][R] = {};
-    add_dots<T, Size, N>(s, q, k, place);
-    add_dots<T, Size, N>(dp, dy, v, place);
-    differentiate(s, dp, of_rows, place, first, key, rows, op.scale);
-    put<T, Size>(ds, dp, place);
+    T p[R][R] = {}, ds[R][R] = {};
+    tile.weigh(p, ds, of_rows, place, first, key, rows, op.scale);
+    put<T, Size>(tile.weights, ds, place);
     __syncthreads();
-    add_products<false, T, Size, N>(dq, ds, k, place);
+    add_products<false, T, Size, N>(dq, tile.weights, tile.k, place);
   }
   add_rows(op.dq.of(place.b, place.h), dq, first, place, op.scale, op.fresh_q);
 }
@@ -208,31 +258,26 @@ template <typename S, typename T, int N>
 __global__ void attention_backward_keys(BackwardOperands<S, T> op, std::int64_t tiles) {
   constexpr int Size = tile_of<T, N>, R = Size / side, C = N / side;
   const Place place(tiles, op.q.H, false);
-  const auto of_head = [&](const Heads<const S>& heads) { return heads.of(place.b, place.h); };
-  T* shared = cuda::dynamic_shared<T>();
-  const Tile<T, Size, N> q{shared}, dy{q.data + q.size}, k{dy.data + q.size}, v{k.data + q.size};
-  const Tile<T, Size, Size> weights{v.data + q.size};  // p, then ds
+  const BackwardTiles<T, N> tile(cuda::dynamic_shared<T>());
   const std::int64_t first = place.tile * Size, rows = op.q.rows;
-  load<S, T>(k, of_head(op.k), first);
-  load<S, T>(v, of_head(op.v), first);
+  tile.load_keys(op, place, first);
   T dk[R][C] = {}, dv[R][C] = {};
   for (std::int64_t query = first; query < rows; query += Size) {
+    if (first_key(op.first, place.b, rows, query) >= first + Size)
+      break;          // nor do later ones see it
     __syncthreads();  // the tile before has been read
-    load<S, T>(q, of_head(op.q), query);
-    load<S, T>(dy, of_head(op.dy), query);
+    tile.load_queries(op, place, query);
     const Statistics<T, R> of_rows = statistics<S, T, R>(op, place, query);
     __syncthreads();
-    T s[R][R] = {}, dp[R][R] = {};
-    add_dots<T, Size, N>(s, q, k, place);
-    add_dots<T, Size, N>(dp, dy, v, place);
-    differentiate(s, dp, of_rows, place, query, first, rows, op.scale);
-    put<T, Size>(weights, s, place);
+    T p[R][R] = {}, ds[R][R] = {};
+    tile.weigh(p, ds, of_rows, place, query, first, rows, op.scale);
+    put<T, Size>(tile.weights, p, place);
     __syncthreads();
-    add_products<true, T, Size, N>(dv, weights, dy, place);
+    add_products<true, T, Size, N>(dv, tile.weights, tile.dy, place);
     __syncthreads();
-    put<T, Size>(weights, dp, place);
+    put<T, Size>(tile.weights, ds, place);
     __syncthreads();
-    add_products<true, T, Size, N>(dk, weights, q, place);
+    add_products<true, T, Size, N>(dk, tile.weights, tile.q, place);
   }
   add_rows(op.dk.of(place.b, place.h), dk, first, place, op.scale, op.fresh_k);
   add_rows(op.dv.of(place.b, place.h), dv, first, place, T(1), op.fresh_v);
@@ -266,8 +311,13 @@ void AttentionForward::on(CudaQueue& queue) const {
   cuda::with_storage(q.dtype, [&]<typename S, typename T>() {
     with_head_size(q.shape[3], [&]<int N>() {
       const std::int64_t tiles = (q.shape[1] + tile_of<T, N> - 1) / tile_of<T, N>;
-      const ForwardOperands<S, T> operands{Heads<S>(y),       lse.pointer<T>(),  Heads<const S>(q),
-                                           Heads<const S>(k), Heads<const S>(v), T(scale)};
+      const ForwardOperands<S, T> operands{Heads<S>(y),
+                                           lse.pointer<T>(),
+                                           Heads<const S>(q),
+                                           Heads<const S>(k),
+                                           Heads<const S>(v),
+                                           T(scale),
+                                           this->first.pointer<std::int32_t>()};
       cuda::launch("attention_forward", attention_forward<S, T, N>, grid_of<T, N>(tiles, q, 2),
                    queue.stream, operands, tiles);
     });
@@ -280,10 +330,13 @@ void AttentionBackward::on(CudaQueue& queue) const {
     with_head_size(q.shape[3], [&]<int N>() {
       const std::int64_t tiles = (q.shape[1] + tile_of<T, N> - 1) / tile_of<T, N>;
       const BackwardOperands<S, T> operands{
-          Heads<S>(dq),      Heads<S>(dk),      Heads<S>(dv),       dq.fresh,
-          dk.fresh,          dv.fresh,          Heads<const S>(dy), Heads<const S>(y),
-          Heads<const S>(q), Heads<const S>(k), Heads<const S>(v),  lse.pointer<T>(),
-          T(scale)};
+          Heads<S>(dq),       Heads<S>(dk),
+          Heads<S>(dv),       dq.fresh,
+          dk.fresh,           dv.fresh,
+          Heads<const S>(dy), Heads<const S>(y),
+          Heads<const S>(q),  Heads<const S>(k),
+          Heads<const S>(v),  lse.pointer<T>(),
+          T(scale),           this->first.pointer<std::int32_t>()};
       const cuda::Grid grid = grid_of<T, N>(tiles, q, 4);
       cuda::launch("attention_backward_queries", attention_backward_queries<S, T, N>, grid,
                    queue.stream, operands, tiles);

@@ -8,6 +8,7 @@
 #include <bit>
 #include <map>
 #include <unordered_map>
+#include <vector>
 
 #include "kernels/cuda/attention.hpp"
 #include "kernels/cuda/context.hpp"
@@ -117,7 +118,8 @@ bool is_takable(const Tensor& q) {
 struct CudnnAttention {
   cudnnHandle_t handle = nullptr;
   std::map<Key, Plan> plans;
-  DeviceMemory workspace;
+  // The last one is used; those that were too small stay: a CUDA graph may hold their addresses.
+  std::vector<DeviceMemory> workspaces;
   std::int64_t workspace_bytes = 0;
   std::string body = "cudnn";
 
@@ -127,13 +129,11 @@ struct CudnnAttention {
   CudnnAttention& operator=(const CudnnAttention&) = delete;
 
   // Made when a shape is first seen, and the workspace with it: never in the steady state.
-  const Plan& plan_of(const Shapes& shapes, CUstream_st* stream) {
+  const Plan& plan_of(const Shapes& shapes) {
     const auto [place, is_new] = plans.try_emplace(key_of(shapes));
     if (is_new) place->second = planned(shapes);
     if (place->second.workspace_bytes > workspace_bytes) {
-      finish(stream);  // what uses the old one
-      workspace.reset();
-      workspace.reset(allocate(std::size_t(place->second.workspace_bytes)));
+      workspaces.emplace_back(allocate(std::size_t(place->second.workspace_bytes)));
       workspace_bytes = place->second.workspace_bytes;
     }
     return place->second;
@@ -160,10 +160,11 @@ struct CudnnAttention {
   }
 
   bool run(const Shapes& shapes, Pointers pointers, CUstream_st* stream) {
-    const Plan& plan = plan_of(shapes, stream);
+    const Plan& plan = plan_of(shapes);
     if (!plan.graph) return false;
     expect(cudnnSetStream(handle, stream), "cuDNN did not take the stream", ExitCode::run_failed);
-    auto status = plan.graph->execute(handle, pointers, workspace.get());
+    auto status = plan.graph->execute(handle, pointers,
+                                      workspaces.empty() ? nullptr : workspaces.back().get());
     if (!status.is_good())
       throw Error(concat("cuDNN failed at attention", shapes.backward ? "'s backward: " : ": ",
                          status.get_message()),
@@ -183,7 +184,7 @@ CudnnAttentionPointer make_cudnn_attention() {
 const char* attention_body(const CudnnAttention* attention) { return attention->body.c_str(); }
 
 bool run_by_cudnn(const AttentionForward& op, CudaQueue& queue) {
-  if (!queue.context || !is_takable(op.q)) return false;
+  if (!queue.context || !is_takable(op.q) || op.first.exists()) return false;
   return context_of(queue).cudnn_attention()->run(shapes_of(op.q, op.k, op.scale, false),
                                                   {{name_q, op.q.data},
                                                    {name_k, op.k.data},
@@ -194,7 +195,7 @@ bool run_by_cudnn(const AttentionForward& op, CudaQueue& queue) {
 }
 
 bool run_by_cudnn(const AttentionBackward& op, CudaQueue& queue) {
-  if (!queue.context || !is_takable(op.q)) return false;
+  if (!queue.context || !is_takable(op.q) || op.first.exists()) return false;
   if (!op.dq.fresh || !op.dk.fresh || !op.dv.fresh) return false;
   return context_of(queue).cudnn_attention()->run(shapes_of(op.q, op.k, op.scale, true),
                                                   {{name_q, op.q.data},

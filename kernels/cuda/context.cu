@@ -127,11 +127,6 @@ GpuMemory memory_of(const Context&) {
   return memory;
 }
 
-void wait_for(Context& context) {
-  expect_success(
-      cudaStreamSynchronize(context.stream()),
-      "the GPU failed at work that was sent to it before; what it computed since the last "
-      "checkpoint is lost");
-}
+void wait_for(Context& context) { finish(context.stream()); }
 
 }  // namespace metascale::cuda

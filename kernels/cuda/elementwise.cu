@@ -133,8 +133,11 @@ template <typename To, typename From>
 struct Convert {
   To* y;
   const From* x;
+  Rounding rounding;
   __device__ void operator()(std::int64_t i) const {
-    if constexpr (std::is_same_v<To, From>)
+    if constexpr (std::is_same_v<To, bfloat16> && std::is_same_v<From, float>)
+      y[i] = cuda::to_bf16(x[i], i, rounding);
+    else if constexpr (std::is_same_v<To, From>)
       y[i] = x[i];
     else if constexpr (std::is_same_v<From, bfloat16>)
       y[i] = To(float(x[i]));
@@ -201,7 +204,7 @@ void Cast::on(CudaQueue& queue) const {
   cuda::with_storage(y.dtype, [&]<typename To, typename>() {
     cuda::with_storage(x.dtype, [&]<typename From, typename>() {
       cuda::launch_elements("cast", queue.stream, x.size(),
-                            Convert<To, From>{y.pointer<To>(), x.pointer<From>()});
+                            Convert<To, From>{y.pointer<To>(), x.pointer<From>(), rounding});
     });
   });
 }

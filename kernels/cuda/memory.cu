@@ -3,6 +3,15 @@
 #include "kernels/cuda/launch.cuh"
 
 namespace metascale::cuda {
+namespace {
+
+// CUDA reports what a kernel did wrong, or that the GPU is gone, at the next call that waits.
+constexpr const char* failed_before =
+    "the GPU failed at work that was sent to it before (nvidia-smi and the kernel's log tell "
+    "more); what it "
+    "computed since the last checkpoint is lost: start the run again";
+
+}  // namespace
 
 std::byte* allocate(std::size_t bytes) {
   void* memory = nullptr;
@@ -17,9 +26,7 @@ std::byte* allocate(std::size_t bytes) {
 
 void release(std::byte* memory) noexcept { cudaFree(memory); }
 
-void finish(CUstream_st* stream) {
-  expect_success(cudaStreamSynchronize(stream), "the GPU failed at work that was sent to it before");
-}
+void finish(CUstream_st* stream) { expect_success(cudaStreamSynchronize(stream), failed_before); }
 
 void clear(std::byte* memory, std::size_t bytes, CUstream_st* stream) {
   expect_success(cudaMemsetAsync(memory, 0, bytes, stream), "memory of the GPU was not cleared");
@@ -31,9 +38,9 @@ void copy_to_device(std::byte* device, const void* host, std::size_t bytes, CUst
 }
 
 void copy_to_host(void* host, const std::byte* device, std::size_t bytes, CUstream_st* stream) {
-  constexpr const char* what = "a copy from the GPU failed";
-  expect_success(cudaMemcpyAsync(host, device, bytes, cudaMemcpyDeviceToHost, stream), what);
-  expect_success(cudaStreamSynchronize(stream), what);
+  expect_success(cudaMemcpyAsync(host, device, bytes, cudaMemcpyDeviceToHost, stream),
+                 "a copy from the GPU failed");
+  finish(stream);
 }
 
 }  // namespace metascale::cuda

@@ -18,7 +18,9 @@ struct Release {
 };
 using DeviceMemory = std::unique_ptr<std::byte, Release>;
 
-void finish(CUstream_st* stream);  // returns when all that was sent to it is done
+// Returns when all that was sent to it is done. Throws Error{run_failed} where that failed, or the
+// GPU is lost.
+void finish(CUstream_st* stream);
 void clear(std::byte* memory, std::size_t bytes, CUstream_st* stream);
 void copy_to_device(std::byte* device, const void* host, std::size_t bytes, CUstream_st* stream);
 void copy_to_host(void* host, const std::byte* device, std::size_t bytes, CUstream_st* stream);

@@ -135,17 +135,22 @@ void NcclCommunicator::all_reduce(const Tensor& values, Reduction reduction) {
          "all_reduce");
 }
 
-// Parts of different sizes: one operation for each of them, grouped.
+// Parts of different sizes: one operation for each of them, grouped. body gives what its call
+// answered.
 template <typename Body>
 void NcclCommunicator::each_part(const Tensor& values, const char* what, Body&& body) {
   settle(ncclGroupStart(), what);
+  ncclResult_t refused = ncclSuccess;
   for (int owner = 0; owner < size(); ++owner) {
     const Range part = part_of(values.size(), owner, size());
     auto* data =
         static_cast<std::byte*>(values.data) + std::size_t(part.begin) * size_of(values.dtype);
-    if (part.size() > 0) body(owner, data, std::size_t(part.size()));
+    if (part.size() == 0) continue;
+    const ncclResult_t result = body(owner, data, std::size_t(part.size()));
+    if (result != ncclSuccess && result != ncclInProgress) refused = result;
   }
   settle(ncclGroupEnd(), what);
+  settle(refused, what);
 }
 
 void NcclCommunicator::reduce_scatter(const Tensor& values, Reduction reduction) {
@@ -154,7 +159,7 @@ void NcclCommunicator::reduce_scatter(const Tensor& values, Reduction reduction)
   const auto operation = operation_of(reduction);
   if (values.size() % size() != 0)
     return each_part(values, "reduce_scatter", [&](int owner, std::byte* data, std::size_t count) {
-      ncclReduce(data, data, count, type, operation, owner, ranks_, stream_);
+      return ncclReduce(data, data, count, type, operation, owner, ranks_, stream_);
     });
   const std::size_t count = std::size_t(values.size() / size());
   auto* mine =
@@ -168,7 +173,7 @@ void NcclCommunicator::all_gather(const Tensor& values) {
   const auto type = type_of(values.dtype);
   if (values.size() % size() != 0)
     return each_part(values, "all_gather", [&](int owner, std::byte* data, std::size_t count) {
-      ncclBroadcast(data, data, count, type, owner, ranks_, stream_);
+      return ncclBroadcast(data, data, count, type, owner, ranks_, stream_);
     });
   const std::size_t count = std::size_t(values.size() / size());
   const auto* mine = static_cast<const std::byte*>(values.data) +

@@ -19,6 +19,7 @@ struct AdamStep {  // what is the same for all elements is worked out in f64
   T root_weight;  // 1 / sqrt(1 - b2^t)
   T epsilon;
   T decay;  // rate weight_decay
+  Rounding rounding;
 
   explicit AdamStep(const AdamW& op)
       : p(op.parameters.pointer<T>()),
@@ -34,7 +35,8 @@ struct AdamStep {  // what is the same for all elements is worked out in f64
         rate(T(op.rate / (1 - std::pow(op.beta1, double(op.time))))),
         root_weight(T(1 / std::sqrt(1 - std::pow(op.beta2, double(op.time))))),
         epsilon(T(op.epsilon)),
-        decay(T(op.rate * op.weight_decay)) {}
+        decay(T(op.rate * op.weight_decay)),
+        rounding(op.rounding) {}
 
   __device__ void operator()(std::int64_t i) const {
     const T g = gradient_scale * gradients[i];
@@ -43,7 +45,7 @@ struct AdamStep {  // what is the same for all elements is worked out in f64
     m[i] = first;
     v[i] = second;
     p[i] -= rate * first / (std::sqrt(second) * root_weight + epsilon) + decay * p[i];
-    if (copy) copy[i] = cuda::stored<bfloat16>(p[i]);
+    if (copy) copy[i] = cuda::to_bf16(float(p[i]), i, rounding);
   }
 };
 

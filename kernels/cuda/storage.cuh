@@ -6,6 +6,7 @@
 #include <cuda_bf16.h>
 
 #include "core/tensor.hpp"
+#include "kernels/rounding.hpp"
 
 namespace metascale::cuda {
 
@@ -32,6 +33,11 @@ __device__ S stored(T value) {
   } else {
     return S(value);
   }
+}
+
+// Element `index` of a tensor in bf16, to nearest or stochastically.
+__device__ inline bfloat16 to_bf16(float value, std::int64_t index, const Rounding& rounding) {
+  return rounding.stochastic ? rounding(value, index) : stored<bfloat16>(value);
 }
 
 // How a kernel stores a gradient: assigned where the tensor is fresh, else added to what is there.

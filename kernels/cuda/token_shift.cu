@@ -11,18 +11,23 @@ template <typename S, typename T>
 struct Sequences {
   const S* x;
   cuda::EitherOf<S, T> previous;  // left out: zero
+  const std::int32_t* first;      // nullptr: no document starts within a sequence
   std::int64_t length, D;
+
+  __device__ bool starts_document(std::int64_t r) const { return first && first[r] == r % length; }
 
   // Channel d of the token before row r of (B*T).
   __device__ T before(std::int64_t r, std::int64_t d) const {
+    if (starts_document(r)) return 0;
     if (r % length != 0) return x[(r - 1) * D + d];
     return previous.exists() ? previous[r / length * D + d] : T(0);
   }
 };
 
 template <typename S, typename T>
-Sequences<S, T> sequences(const Tensor& x, const Tensor& previous) {
-  return {x.pointer<S>(), cuda::EitherOf<S, T>(previous), x.shape[1], x.shape[2]};
+Sequences<S, T> sequences(const Tensor& x, const Tensor& previous, const Tensor& first) {
+  return {x.pointer<S>(), cuda::EitherOf<S, T>(previous), first.pointer<std::int32_t>(), x.shape[1],
+          x.shape[2]};
 }
 
 template <typename T>
@@ -55,12 +60,12 @@ struct ShiftBackward {
   S* dx;
   Pointers<const S> dy;
   Pointers<const T> mix;
-  std::int64_t length, D;
+  Sequences<S, T> of;
   int mixes;
   bool fresh;
   __device__ void operator()(std::int64_t i) const {
-    const std::int64_t d = i % D;
-    const bool is_last = (i / D + 1) % length == 0;
+    const std::int64_t D = of.D, d = i % D, next = i / D + 1;
+    const bool is_last = next % of.length == 0 || of.starts_document(next);
     T sum = 0;
     for (int m = 0; m < mixes; ++m) {
       const S* above = dy.of[m] + i;
@@ -101,18 +106,18 @@ struct CopyLast {
 void TokenShiftForward::on(CudaQueue& queue) const {
   cuda::with_storage(x.dtype, [&]<typename S, typename T>() {
     cuda::launch_elements("token_shift_forward", queue.stream, x.size(),
-                          Shift<S, T>{pointers<S>(y, mixes), sequences<S, T>(x, previous),
+                          Shift<S, T>{pointers<S>(y, mixes), sequences<S, T>(x, previous, first),
                                       pointers<const T>(mix, mixes), mixes});
   });
 }
 
 void TokenShiftBackward::on(CudaQueue& queue) const {
   cuda::with_storage(x.dtype, [&]<typename S, typename T>() {
-    const Sequences<S, T> of = sequences<S, T>(x, previous);
+    const Sequences<S, T> of = sequences<S, T>(x, previous, first);
     const Pointers<const S> above = pointers<const S>(dy, mixes);
     cuda::launch_elements("token_shift_backward", queue.stream, x.size(),
                           ShiftBackward<S, T>{dx.pointer<S>(), above, pointers<const T>(mix, mixes),
-                                              of.length, of.D, mixes, dx.fresh});
+                                              of, mixes, dx.fresh});
     cuda::ColumnSums<T, max_mixes> sums{};
     for (int m = 0; m < mixes; ++m) {
       sums.sums[m] = dmix[std::size_t(m)].pointer<T>();

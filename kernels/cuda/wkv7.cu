@@ -1,24 +1,15 @@
 // The scan of WKV7 forward, and its second read-out; the reverse scan is in wkv7_backward.cu.
 // States in f32 (f64 for f64 operands). Checkpoints are states (N, N) as the operands have them.
-#include "kernels/wkv7.hpp"
-
-#include "kernels/cuda/wkv7_chunk.cuh"
+#include "kernels/cuda/wkv7_chunked.hpp"
+#include "kernels/cuda/wkv7_operands.cuh"
 
 namespace metascale {
 namespace {
 
 using cuda::chunk;
+using cuda::ChunkOperands;
+using cuda::ForwardOperands;
 using cuda::Tile;
-
-template <typename S, typename T>
-struct ForwardOperands {
-  cuda::WkvExtent extent;
-  const S *r, *d, *k, *v, *a, *b;
-  const T* initial_state;  // nullptr: zero
-  S* y;
-  S* u;  // these three: nullptr where not wanted
-  T *checkpoints, *final_state;
-};
 
 // One block per head of a sequence, token after token; a row of the state never leaves its warp.
 template <typename S, typename T, int P>
@@ -62,16 +53,6 @@ __global__ void __launch_bounds__(Tile<T, P>::threads) wkv7_forward(ForwardOpera
   }
   if (op.final_state) state.store(op.final_state + blockIdx.x * states, N);
 }
-
-// A chunk of a head with a second read-out. Queries (B, T, H_s, N) are q or de, results e or dq.
-template <typename S, typename T>
-struct ChunkOperands {
-  cuda::WkvExtent extent, query_extent;
-  const S *d, *k, *v, *b, *u, *query;
-  const T* checkpoints;
-  S* result;
-  bool fresh, current;
-};
 
 // The vectors and the state at the start of the block's chunk.
 template <typename S, typename T, int P>
@@ -153,65 +134,38 @@ __global__ void __launch_bounds__(Tile<T, P>::threads) wkv7_query_backward(Chunk
   }
 }
 
-// Op: Wkv7ReadOut or Wkv7QueryBackward.
-template <typename S, typename T, typename Op>
-ChunkOperands<S, T> chunk_operands(const Op& op, const Tensor& query, const Tensor& result) {
-  return {cuda::wkv_extent(op.d),
-          cuda::wkv_extent(query),
-          op.d.template pointer<S>(),
-          op.k.template pointer<S>(),
-          op.v.template pointer<S>(),
-          op.b.template pointer<S>(),
-          op.u.template pointer<S>(),
-          query.pointer<S>(),
-          op.checkpoints.template pointer<T>(),
-          result.pointer<S>(),
-          result.fresh,
-          op.read == WkvRead::current};
-}
-
-// Blocks for every chunk of every head of query; vectors: what is kept of 16 tokens.
+// A block for every chunk of every head of query; vectors: what is kept of 16 tokens.
 template <typename T, int P>
 cuda::Grid one_block_per_chunk(const Tensor& query, int vectors) {
-  return {.blocks = cuda::groups(query.shape[0] * query.shape[2] * cuda::chunks_of(query), 1),
-          .threads = Tile<T, P>::threads,
-          .shared_bytes = std::size_t(vectors) * chunk * P * sizeof(T)};
+  return cuda::tile_grid<T, P>(cuda::heads_of(query) * cuda::chunks_of(query),
+                               std::size_t(vectors) * chunk * P);
 }
 
 }  // namespace
 
 void Wkv7Forward::on(CudaQueue& queue) const {
-  cuda::with_storage(r.dtype, [&]<typename S, typename T>() {
-    cuda::with_head_size(r.shape[3], [&]<int P>() {
-      const cuda::Grid grid{.blocks = cuda::groups(r.shape[0] * r.shape[2], 1),
-                            .threads = Tile<T, P>::threads,
-                            .shared_bytes = 8 * chunk * P * sizeof(T)};
-      cuda::launch(
-          "wkv7_forward", wkv7_forward<S, T, P>, grid, queue.stream,
-          ForwardOperands<S, T>{cuda::wkv_extent(r), r.pointer<S>(), d.pointer<S>(), k.pointer<S>(),
-                                v.pointer<S>(), a.pointer<S>(), b.pointer<S>(),
-                                initial_state.pointer<T>(), y.pointer<S>(), u.pointer<S>(),
-                                checkpoints.pointer<T>(), final_state.pointer<T>()});
-    });
+  if (chunked) return cuda::wkv7_forward_chunked(*this, queue);
+  cuda::with_tile(r, [&]<typename S, typename T, int P>() {
+    cuda::launch("wkv7_forward", wkv7_forward<S, T, P>,
+                 cuda::tile_grid<T, P>(cuda::heads_of(r), 8 * chunk * P), queue.stream,
+                 cuda::operands_of<S, T>(*this));
   });
 }
 
 void Wkv7ReadOut::on(CudaQueue& queue) const {
-  cuda::with_storage(q.dtype, [&]<typename S, typename T>() {
-    cuda::with_head_size(q.shape[3], [&]<int P>() {
-      cuda::launch("wkv7_read_out", wkv7_read_out<S, T, P>, one_block_per_chunk<T, P>(q, 7),
-                   queue.stream, chunk_operands<S, T>(*this, q, e));
-    });
+  if (chunked) return cuda::wkv7_read_out_chunked(*this, queue);
+  cuda::with_tile(q, [&]<typename S, typename T, int P>() {
+    cuda::launch("wkv7_read_out", wkv7_read_out<S, T, P>, one_block_per_chunk<T, P>(q, 7),
+                 queue.stream, cuda::operands_of<S, T>(*this, q, e));
   });
 }
 
 void Wkv7QueryBackward::on(CudaQueue& queue) const {
-  cuda::with_storage(de.dtype, [&]<typename S, typename T>() {
-    cuda::with_head_size(de.shape[3], [&]<int P>() {
-      cuda::launch("wkv7_query_backward", wkv7_query_backward<S, T, P>,
-                   one_block_per_chunk<T, P>(de, 6 + Tile<T, P>::warps), queue.stream,
-                   chunk_operands<S, T>(*this, de, dq));
-    });
+  if (chunked) return cuda::wkv7_query_backward_chunked(*this, queue);
+  cuda::with_tile(de, [&]<typename S, typename T, int P>() {
+    cuda::launch("wkv7_query_backward", wkv7_query_backward<S, T, P>,
+                 one_block_per_chunk<T, P>(de, 6 + Tile<T, P>::warps), queue.stream,
+                 cuda::operands_of<S, T>(*this, de, dq));
   });
 }
 

@@ -3,26 +3,18 @@
 // (for heads of more than 64 channels, where they do not fit, none), and the state before a token
 // is made anew from the last of them.
 #include "kernels/cuda/wkv7_chunk.cuh"
-#include "kernels/wkv7.hpp"
+#include "kernels/cuda/wkv7_chunked.hpp"
+#include "kernels/cuda/wkv7_operands.cuh"
 
 namespace metascale {
 namespace {
 
+using cuda::BackwardOperands;
 using cuda::chunk;
 using cuda::Tile;
 
 // Sums over the rows of the state, one per key channel.
 enum Sum { of_r, of_w, of_k, of_b, of_a, sums_of_token };
-
-template <typename S, typename T>
-struct BackwardOperands {
-  cuda::WkvExtent extent, query_extent;
-  const S *r, *d, *k, *v, *a, *b, *u, *dy, *q, *de;  // q, de: nullptr without a second read-out
-  const T *checkpoints, *dfinal_state;               // dfinal_state: nullptr: zero
-  S *dr, *dd, *dk, *dv, *da, *db;
-  T* dinitial_state;  // nullptr: not wanted
-  bool fresh_r, fresh_d, fresh_k, fresh_v, fresh_a, fresh_b, fresh_initial, current;
-};
 
 // Shared memory of a block, in elements.
 template <int P>
@@ -246,50 +238,14 @@ __global__ void __launch_bounds__(Tile<T, P>::threads) wkv7_backward(BackwardOpe
     });
 }
 
-template <typename S, typename T>
-BackwardOperands<S, T> operands_of(const Wkv7Backward& op) {
-  return {cuda::wkv_extent(op.d),
-          op.q.exists() ? cuda::wkv_extent(op.q) : cuda::WkvExtent{},
-          op.r.pointer<S>(),
-          op.d.pointer<S>(),
-          op.k.pointer<S>(),
-          op.v.pointer<S>(),
-          op.a.pointer<S>(),
-          op.b.pointer<S>(),
-          op.u.pointer<S>(),
-          op.dy.pointer<S>(),
-          op.q.pointer<S>(),
-          op.de.pointer<S>(),
-          op.checkpoints.pointer<T>(),
-          op.dfinal_state.pointer<T>(),
-          op.dr.pointer<S>(),
-          op.dd.pointer<S>(),
-          op.dk.pointer<S>(),
-          op.dv.pointer<S>(),
-          op.da.pointer<S>(),
-          op.db.pointer<S>(),
-          op.dinitial_state.pointer<T>(),
-          op.dr.fresh,
-          op.dd.fresh,
-          op.dk.fresh,
-          op.dv.fresh,
-          op.da.fresh,
-          op.db.fresh,
-          op.dinitial_state.fresh,
-          op.read == WkvRead::current};
-}
-
 }  // namespace
 
 void Wkv7Backward::on(CudaQueue& queue) const {
-  cuda::with_storage(d.dtype, [&]<typename S, typename T>() {
-    cuda::with_head_size(d.shape[3], [&]<int P>() {
-      const cuda::Grid grid{.blocks = cuda::groups(d.shape[0] * d.shape[2], 1),
-                            .threads = Tile<T, P>::threads,
-                            .shared_bytes = Layout<P>::elements(q.exists()) * sizeof(T)};
-      cuda::launch("wkv7_backward", wkv7_backward<S, T, P>, grid, queue.stream,
-                   operands_of<S, T>(*this));
-    });
+  if (chunked) return cuda::wkv7_backward_chunked(*this, queue);
+  cuda::with_tile(d, [&]<typename S, typename T, int P>() {
+    cuda::launch("wkv7_backward", wkv7_backward<S, T, P>,
+                 cuda::tile_grid<T, P>(cuda::heads_of(d), Layout<P>::elements(q.exists())),
+                 queue.stream, cuda::operands_of<S, T>(*this));
   });
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cmath>
+#include <limits>
 
 #include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/storage.cuh"
@@ -42,9 +43,10 @@ __device__ T wkv_sigmoid(T x) {
 template <typename T>
 inline constexpr T wkv_decay_rate = T(0.6065306597126334);  // e^{-1/2}
 
-// w of a decay logit, and dw/dd.
+// w of a decay logit, 0 for infinity, and dw/dd.
 template <typename T>
 __device__ T wkv_decay(T logit) {
+  if (logit == std::numeric_limits<T>::infinity()) return 0;
   return std::exp(-wkv_decay_rate<T> * wkv_sigmoid(logit));
 }
 template <typename T>
@@ -92,13 +94,27 @@ __device__ void store_vectors(S* to, const T* from, std::int64_t stride, int cou
   }
 }
 
-// Calls body.operator()<P>() with the tile that holds heads of N channels.
+// Calls body.operator()<S, T, P>() for vectors (B, T, H, N): their storage, and the tile that holds
+// their heads.
 template <typename Body>
-void with_head_size(std::int64_t N, Body&& body) {
-  if (N <= 16) return body.template operator()<16>();
-  if (N <= 32) return body.template operator()<32>();
-  if (N <= 64) return body.template operator()<64>();
-  return body.template operator()<128>();  // check() refuses more
+void with_tile(const Tensor& vectors, Body&& body) {
+  const std::int64_t N = vectors.shape[3];
+  with_storage(vectors.dtype, [&]<typename S, typename T>() {
+    if (N <= 16) return body.template operator()<S, T, 16>();
+    if (N <= 32) return body.template operator()<S, T, 32>();
+    if (N <= 64) return body.template operator()<S, T, 64>();
+    return body.template operator()<S, T, 128>();  // check() refuses more
+  });
 }
+
+// Blocks of a tile's threads with so many elements of T in shared memory.
+template <typename T, int P>
+Grid tile_grid(std::int64_t blocks, std::size_t elements) {
+  return {.blocks = groups(blocks, 1),
+          .threads = Tile<T, P>::threads,
+          .shared_bytes = elements * sizeof(T)};
+}
+
+inline std::int64_t heads_of(const Tensor& vectors) { return vectors.shape[0] * vectors.shape[2]; }
 
 }  // namespace metascale::cuda

@@ -151,7 +151,8 @@ GrowthExtent read_extent(const YamlNode& node) {
   try {
     return parse_growth_extent(fmt::format("{}{}", quantity.value, quantity.unit), node.path);
   } catch (const Error&) {
-    throw yaml_error(node, fmt::format("'{}' is no growth", node.text), "write 2x, or the new number");
+    throw yaml_error(node, fmt::format("'{}' is no growth", node.text),
+                     "write 2x, or the new number");
   }
 }
 
@@ -187,7 +188,8 @@ std::size_t grown_size(Definition& definition, const YamlNode& node, const std::
   for (std::size_t i = 0; i < sizes.size(); ++i)
     if (sizes[i].name == name) {
       if (sizes[i].is_grown) return i;
-      throw yaml_error(node, fmt::format("the size '{}' is there already, and not a grown one", name),
+      throw yaml_error(node,
+                       fmt::format("the size '{}' is there already, and not a grown one", name),
                        "give the grown size a name of its own");
     }
   sizes.push_back({.name = name, .is_grown = true, .place = place_of(node)});
@@ -197,9 +199,9 @@ std::size_t grown_size(Definition& definition, const YamlNode& node, const std::
 void read_grown(Definition& definition, IncludeDefinition& include, const YamlNode& node,
                 YamlMap& map) {
   if (const YamlNode& size = map.at("size"); size.text != "derived")
-    throw yaml_error(size, fmt::format("'{}', but the size of a grown run comes of its growth",
-                                       size.text),
-                     "write size: derived, and if you like a name for it beside: name: medium");
+    throw yaml_error(
+        size, fmt::format("'{}', but the size of a grown run comes of its growth", size.text),
+        "write size: derived, and if you like a name for it beside: name: medium");
   include.growth = read_growth(definition, node, map);
   std::string name = include.growth->size + ".grown";
   map.read("name", name, read_name);

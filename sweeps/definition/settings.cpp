@@ -92,6 +92,8 @@ DataDefinition read_data(const YamlNode& node) {
     config.validation = read_string(map.at("validation"));
     config.test = read_string(map.at("test"));
     map.read("tokenizer", config.tokenizer, read_string);
+    map.read("format", config.format,
+             [](const YamlNode& at) { return read_word(at, format_names); });
     map.read("order", config.order, [](const YamlNode& at) { return read_word(at, order_names); });
     map.read("order_seed", config.order_seed, read_unsigned);
     map.read("mixture", config.mixture, read_mixture);

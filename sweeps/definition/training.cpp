@@ -142,6 +142,8 @@ TrainingSettings merged(const TrainingSettings& under, const TrainingSettings& o
   take(all.precision, over.precision);
   take(all.recompute, over.recompute);
   take(all.wkv, over.wkv);
+  take(all.stochastic_rounding, over.stochastic_rounding);
+  take(all.cuda_graph, over.cuda_graph);
   take(all.schedule.kind, over.schedule.kind);
   take(all.schedule.warmup, over.schedule.warmup);
   take(all.schedule.decay, over.schedule.decay);
@@ -181,6 +183,8 @@ TrainingSettings read_training(const YamlNode& node) {
              [](const YamlNode& at) { return read_choice(at, recompute_names); });
     map.read("wkv", training.wkv,
              [](const YamlNode& at) { return read_choice(at, wkv_form_names); });
+    map.read("stochastic_rounding", training.stochastic_rounding, read_bool);
+    map.read("cuda_graph", training.cuda_graph, read_bool);
     map.read("schedule", training.schedule, read_schedule);
     read_rates(map, training);
   });

@@ -10,8 +10,8 @@
 
 #include "core/atomic_file.hpp"
 #include "core/build_info.hpp"
+#include "core/child.hpp"
 #include "sweeps/executor.hpp"
-#include "sweeps/executor/child.hpp"
 #include "sweeps/executor/record.hpp"
 #include "sweeps/status.hpp"
 
@@ -246,17 +246,19 @@ class LocalExecutor : public Executor {
     last_log_[work.job.id] = record.folder() / "out.log";
     const int number = record.number();
     running_[slot].emplace(Running{.work = std::size_t(&work - work_.data()),
-                                   .child = Child(command(run, record.folder(), slot)),
+                                   .child = Child(command(work.job, record.folder(), slot)),
                                    .record = std::move(record)});
     work.is_running = true;
     if (options_.events.started) options_.events.started(work.job, number, plan_.slots[slot]);
   }
 
   // `metascale train <run>`, behind the launcher's words where there are some.
-  ChildCommand command(const fs::path& run, const fs::path& attempt, std::size_t slot) const {
+  ChildCommand command(const Job& job, const fs::path& attempt, std::size_t slot) const {
     std::vector<std::string> words = options_.launcher;
-    words.insert(words.end(), {options_.program.string(), "train", run.string()});
-    const std::string threads = std::to_string(plan_.threads);
+    words.insert(words.end(), {options_.program.string(), "train", job.folder.string()});
+    if (job.ranks > 1) words.insert(words.end(), {"--ranks", std::to_string(job.ranks)});
+    const std::string threads =
+        std::to_string(std::max<std::int64_t>(1, plan_.threads / job.ranks));
     return {.program = words[0],
             .arguments = {words.begin() + 1, words.end()},
             .environment = {"OMP_NUM_THREADS=" + threads, "OPENBLAS_NUM_THREADS=" + threads},

@@ -7,8 +7,8 @@
 #include <thread>
 
 #include "core/atomic_file.hpp"
+#include "core/command.hpp"
 #include "core/error.hpp"
-#include "sweeps/executor/command.hpp"
 #include "sweeps/executor/job_script.hpp"
 #include "sweeps/executor/quote.hpp"
 #include "sweeps/scheduler.hpp"

@@ -34,6 +34,7 @@ constexpr ArmKey arm_keys[] = {{"learning_rate", Freedom::free, ""},
                                {"micro_batch", Freedom::free, ""},
                                {"recompute", Freedom::free, ""},
                                {"wkv", Freedom::free, ""},
+                               {"cuda_graph", Freedom::free, ""},
                                {"batch_tokens", Freedom::if_unmatched, "batch_tokens"},
                                {"precision", Freedom::if_unmatched, "precision"},
                                {"schedule", Freedom::if_unmatched, "schedule"}};
@@ -184,6 +185,11 @@ TrainingConfig training_of(const Definition& definition, const TrainingSettings&
     throw error_at(place_of_key(definition, settings, "wkv"),
                    "chunked is a form of the GPU kernels, on the CPU it is not built",
                    "write auto or scan");
+  training.stochastic_rounding = settings.stochastic_rounding.value_or(false);
+  training.cuda_graph = settings.cuda_graph.value_or(false);
+  if (training.cuda_graph && definition.device == Device::cpu)
+    throw error_at(place_of_key(definition, settings, "cuda_graph"),
+                   "true replays a step on a GPU, and device is cpu", "write false");
   training.schedule = schedule_of(definition, settings, steps);
   training.optimizer = optimizer_of(settings, architecture, size);
   training.non_finite = definition.policy.non_finite;

@@ -172,6 +172,7 @@ TEST_CASE("device-hours add up all starts of a run, and say what was not read") 
 TEST_CASE("the table of device-hours stands beside the plan, at the budget's prices") {
   Collection collection = one_cell();
   collection.runs[0].device_use = DeviceUse{.attempts = 3, .gpu_hours = 1.5, .core_hours = 12};
+  collection.runs[0].device_use->joules = 7.5e3;
   collection.prices.gpu_hour = 2;
   const Report report = report_of(std::move(collection));
   const Table table = device_hours_table(report);
@@ -184,6 +185,7 @@ TEST_CASE("the table of device-hours stands beside the plan, at the budget's pri
   double planned = 0;
   for (const Run& run : report.collection.runs) planned += *run.number("training_flops");
   CHECK(std::stod(row[12].exact) == Approx(planned));
+  CHECK(row[13].exact == "7500");
 }
 
 TEST_CASE("runs without logged starts have device-hours that were not logged") {

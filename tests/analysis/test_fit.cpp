@@ -124,6 +124,36 @@ TEST_CASE("the search near a minimum ends where the full search ends") {
     CHECK(minimum.at[i] == Approx(fit.inside[i]).epsilon(1e-3));
 }
 
+TEST_CASE("seeds at one place weigh in a search as if each were a point of its own") {
+  const Objective objective =
+      GENERATE(Objective::huber_log, Objective::squared_log, Objective::squared);
+  const Law& form = law(LawKind::power);
+  LogTable table = log_table(form, power_points(0.01, 3));
+  const LeastSquares together = problem_of(form, table, {.objective = objective});
+  const std::size_t points = table.points();
+  CHECK(std::size_t(together.residuals) == 2 * points / 3);
+  LogTable apart = table;
+  apart.places.clear();
+  for (std::size_t i = 0; i < points; ++i) apart.places.push_back({i});
+  const LeastSquares alone = problem_of(form, apart, {.objective = objective});
+  REQUIRE(std::size_t(alone.residuals) == points);
+  const std::vector<double> at{4.0, 0.5, 0.27};
+  const auto normal_of = [&](const LeastSquares& problem) {  // r'r, J'r, J'J
+    std::vector<double> r(std::size_t(problem.residuals)), j(r.size() * 3), sums(13);
+    problem.evaluate(at, r.data(), j.data());
+    for (std::size_t row = 0; row < r.size(); ++row) {
+      sums[0] += r[row] * r[row];
+      for (std::size_t a = 0; a < 3; ++a) {
+        sums[1 + a] += j[row * 3 + a] * r[row];
+        for (std::size_t b = 0; b < 3; ++b) sums[4 + 3 * a + b] += j[row * 3 + a] * j[row * 3 + b];
+      }
+    }
+    return sums;
+  };
+  const std::vector<double> some = normal_of(together), all = normal_of(alone);
+  for (std::size_t i = 0; i < all.size(); ++i) CHECK(some[i] == Approx(all[i]).epsilon(1e-10));
+}
+
 TEST_CASE("bootstrap intervals hold the truth and do not depend on the number of threads") {
   const std::vector<FitPoint> points = power_points(0.003, 3);
   const Fit fit = fit_law(LawKind::power, points, {.draws = 200, .threads = 1, .influence = false});

@@ -1,4 +1,5 @@
 #include <catch2/catch.hpp>
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -81,4 +82,31 @@ TEST_CASE("columns that do not suit the law are a usage error") {
   FitTableOptions options = loglog_options();
   options.law = GENERATE("chinchilla", "tied", "isoflop", "cubic");
   CHECK_THROWS_AS(fit_table(table.path(), options), Error);
+}
+
+TEST_CASE("a table of two arms is fitted under one law, the first named being compared with") {
+  std::string text = "arm,n,d,loss\n";
+  for (const double size : {1e7, 1e8, 1e9, 1e10})
+    for (const double ratio : {5.0, 40.0, 320.0})
+      for (const bool better : {false, true})
+        text += concat(better ? "new," : "old,", size, ",", ratio * size, ",",
+                       1.69 + (better ? 0.8 : 1.0) * 406.4 * std::pow(size, -0.34) +
+                           (better ? 0.9 : 1.0) * 410.7 * std::pow(ratio * size, -0.28),
+                       "\n");
+  const Table table(text);
+  FitTableOptions options{.law = "chinchilla", .parameters = "n", .tokens = "d", .arm = "arm"};
+  options.fit.draws = 20, options.fit.starts = 300;
+  const FitTableResult result = fit_table(table.path(), options);
+  const auto json = nlohmann::json::parse(result.json());
+  CHECK(json["law"] == "chinchilla");
+  CHECK(json["first"] == "old");
+  CHECK(double(json["ratio_a"]) == Approx(0.8).epsilon(0.02));
+  CHECK(double(json["ratio_b"]) == Approx(0.9).epsilon(0.02));
+  CHECK(json["intervals"].contains("A_second"));
+  CHECK_THAT(result.text(), Catch::Contains("old and new") && Catch::Contains("B ratio"));
+
+  options.law = "tied";
+  CHECK_THROWS_WITH(fit_table(table.path(), options), Catch::Contains("--law is tied"));
+  options.law = "chinchilla", options.where = "arm=old";
+  CHECK_THROWS_WITH(fit_table(table.path(), options), Catch::Contains("names 1 arms"));
 }

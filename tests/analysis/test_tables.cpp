@@ -1,4 +1,5 @@
 #include <catch2/catch.hpp>
+#include <cmath>
 
 #include "analysis/support/csv.hpp"
 #include "analysis/support/text.hpp"
@@ -33,6 +34,23 @@ TEST_CASE("CSV holds numbers in full where the page rounds") {
   const std::size_t column = csv.column("nats_per_token");
   CHECK(std::stod(csv.rows[0].cells[column]) == report.cells[0].loss);
   CHECK(cells_table(report).rows[0][column].shown == fixed(report.cells[0].loss, 4));
+}
+
+TEST_CASE("in the mean of domains each counts alike, whatever its tokens") {
+  fixture::SweepTruth truth;
+  truth.sizes.resize(1), truth.arms.resize(1), truth.seeds = 1, truth.steps = 10;
+  std::vector<RunLog> logs = fixture::sweep_logs(truth);
+  Evaluation& evaluation = logs[0].evaluations.back();
+  REQUIRE(evaluation.is_final);
+  evaluation.domains = {{"large", 900, 3600, 1800}, {"small", 100, 200, 300}, {"none", 0, 0, 0}};
+  const Report report = analyse(fixture::collection_of(std::move(logs)),
+                                {.bootstrap_pairs = 100, .bootstrap_fits = 20});
+  const Csv csv = parse_csv(to_csv(cells_table(report)), "cells");
+  const auto value = [&](const char* column) {
+    return std::stod(csv.rows.at(0).cells[csv.column(column)]);
+  };
+  CHECK(value("domain_mean_nats_per_token") == Approx((2.0 + 3.0) / 2));
+  CHECK(value("domain_mean_bits_per_byte") == Approx((0.5 + 1.5) / 2 / std::log(2.0)));
 }
 
 TEST_CASE("the comparison has one row per size and a difference per arm") {

@@ -44,16 +44,16 @@ Program::Program(const fs::path& folder, const Words& arguments)
               .output = output_,
               .cores = {}}) {}
 
-Ended Program::wait() {
-  const bool has_ended = came_true([&] { return !is_running(); }, 120s);
+Ended Program::wait(std::chrono::seconds limit) {
+  const bool has_ended = came_true([&] { return !is_running(); }, limit);
   const std::string text = read_file(output_);
   INFO(text);
   REQUIRE(has_ended);
   return {.code = *child_.poll(), .text = text};
 }
 
-Ended call_program(const fs::path& folder, const Words& arguments) {
-  return Program(folder, arguments).wait();
+Ended call_program(const fs::path& folder, const Words& arguments, std::chrono::seconds limit) {
+  return Program(folder, arguments).wait(limit);
 }
 
 void wait_until(const std::function<bool()>& condition) { REQUIRE(came_true(condition, 60s)); }

@@ -1,11 +1,12 @@
 // The program itself, started as people start it.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <string>
 #include <vector>
 
-#include "sweeps/executor/child.hpp"
+#include "core/child.hpp"
 #include "tests/support/tiny_run.hpp"
 
 namespace metascale::testing {
@@ -24,7 +25,9 @@ class Program {
   Program(const std::filesystem::path& folder, const Words& arguments);
   bool is_running() { return !child_.poll(); }
   void send(int signal) { child_.send(signal); }
-  Ended wait();  // fails the test after two minutes
+  pid_t process() const { return child_.process(); }
+  // Fails the test after that time.
+  Ended wait(std::chrono::seconds limit = std::chrono::minutes(2));
 
  private:
   std::filesystem::path output_;
@@ -32,7 +35,8 @@ class Program {
 };
 
 // Runs the program to its end.
-Ended call_program(const std::filesystem::path& folder, const Words& arguments);
+Ended call_program(const std::filesystem::path& folder, const Words& arguments,
+                   std::chrono::seconds limit = std::chrono::minutes(2));
 
 // Waits until `condition` holds; fails the test after a minute.
 void wait_until(const std::function<bool()>& condition);

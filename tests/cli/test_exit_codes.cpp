@@ -32,6 +32,7 @@ const Words verbs[] = {{"check"},
                        {"fit"},
                        {"bench", "cpu"},
                        {"bench", "sweep"},
+                       {"bench", "gpu"},
                        {"doctor"},
                        {"data", "corpus"},
                        {"data", "prepare"},
@@ -61,6 +62,19 @@ TEST_CASE("an unknown verb, an unknown option and no verb at all are errors of u
   const RunsFolder runs;
   const Words words = GENERATE(values<Words>({{"trian"}, {"plan", "x.yaml", "--quickly"}, {}}));
   CHECK(call_program(runs.path(), words).code == 2);
+}
+
+TEST_CASE("bench gpu where there is no GPU ends with one sentence that says so") {
+  const RunsFolder runs;
+  const Ended ended =
+      call_program(runs.path(), {"bench", "gpu", "--check", "--family", "self-state"});
+  if (ended.code == 0) {  // there is one
+    CHECK_THAT(ended.text, Contains("self-state"));
+    return;
+  }
+  CHECK(ended.code == 69);
+  CHECK_THAT(ended.text, Contains("device 'cuda' was asked for, but"));
+  CHECK(std::count(ended.text.begin(), ended.text.end(), '\n') == 1);
 }
 
 TEST_CASE("a file that is not there is named") {

@@ -75,12 +75,15 @@ TEST_CASE("a budget refuses plan and run with 2 once bench sweep has measured th
   CHECK_THAT(after.text, Contains("hours: above it") && Contains("the budget has"));
   CHECK(sweep.call({"run"}, strict).code == 2);
   CHECK_FALSE(fs::exists(sweep.folder() / "runs"));
-  CHECK(sweep.call({"plan"}, {"--set", "budget={hours: 1000, refuse_above: true}"}).code == 0);
+  const Ended within = sweep.call({"plan"}, {"--set", "budget={hours: 1000, refuse_above: true}",
+                                             "--set", "launch={local: {slots: 2}}"});
+  CHECK(within.code == 0);
+  CHECK_THAT(within.text, Contains("hours of one slot (about 0.00 with 2 slots)"));
 }
 
 TEST_CASE("check --json says what is wrong, with the same exit code") {
   const Sweep sweep;
-  const Ended bad = sweep.call({"check"}, {"--json", "--set", "data.reset_at_documents=true"});
+  const Ended bad = sweep.call({"check"}, {"--json", "--set", "evaluation.domains=[Books]"});
   CHECK(bad.code == 2);
   CHECK(json::parse(bad.text).at("good") == false);
   CHECK_THAT(json::parse(bad.text).at("error").get<std::string>(), Contains("not built yet"));

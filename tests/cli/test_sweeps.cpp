@@ -2,8 +2,10 @@
 #include <fmt/format.h>
 #include <signal.h>
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <fstream>
+#include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -51,6 +53,14 @@ policy: {{retries: 0}}
   }
   Program start(const std::string& verb, const Words& more = {}) const {
     return Program(runs_.path(), words(verb, more));
+  }
+  // Waits until this holds of any run's folder.
+  void wait_for_a_run(const std::function<bool(const fs::path&)>& condition) const {
+    testing::wait_until([&] {
+      if (!fs::exists(folder() / "runs")) return false;
+      const auto folders = run_folders();
+      return std::any_of(folders.begin(), folders.end(), condition);
+    });
   }
   fs::path folder() const { return runs_.path() / "results/tiny"; }
   // state -> number of runs
@@ -130,12 +140,7 @@ TEST_CASE("with --only a part of a sweep runs") {
 TEST_CASE("a sweep that is interrupted leaves every run resumable, and goes on") {
   const Sweep sweep(3000);
   Program program = sweep.start("run", {"--no-report", "--slots", "1"});
-  testing::wait_until([&] {
-    if (!fs::exists(sweep.folder() / "runs")) return false;
-    for (const fs::path& run : sweep.run_folders())
-      if (journal_lines(run) >= 6) return true;
-    return false;
-  });
+  sweep.wait_for_a_run([](const fs::path& run) { return journal_lines(run) >= 6; });
   program.send(SIGINT);
   const Ended ended = program.wait();
   INFO(ended.text);
@@ -146,10 +151,8 @@ TEST_CASE("a sweep that is interrupted leaves every run resumable, and goes on")
   CHECK_THAT(sweep.call("plan", {"--diff"}).text, Contains("  goes on\n"));
 
   Program again = sweep.start("run", {"--no-report", "--slots", "1"});
-  testing::wait_until([&] {
-    for (const fs::path& run : sweep.run_folders())
-      if (fs::exists(run / "attempts/0002") && journal_lines(run) > 0) return true;
-    return false;
+  sweep.wait_for_a_run([](const fs::path& run) {
+    return fs::exists(run / "attempts/0002") && journal_lines(run) > 0;
   });
   again.send(SIGTERM);
   CHECK(again.wait().code == 75);
@@ -159,12 +162,7 @@ TEST_CASE("a sweep that is interrupted leaves every run resumable, and goes on")
 TEST_CASE("a sweep whose own process is killed leaves runs that can be started again") {
   const Sweep sweep(40);
   Program program = sweep.start("run", {"--no-report", "--slots", "1"});
-  testing::wait_until([&] {
-    if (!fs::exists(sweep.folder() / "runs")) return false;
-    for (const fs::path& run : sweep.run_folders())
-      if (journal_lines(run) >= 6) return true;
-    return false;
-  });
+  sweep.wait_for_a_run([](const fs::path& run) { return journal_lines(run) >= 6; });
   program.send(SIGKILL);
   program.wait();
   // Its children are told by the kernel, save, and give their folders back.

@@ -1,41 +1,17 @@
 // What the tests of core share: a folder of their own, and a small log with every kind of row.
 #pragma once
 
-#include <unistd.h>
-
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <string>
 
 #include "core/error.hpp"
 #include "core/run_file.hpp"
+#include "tests/support/temporary_folder.hpp"
 
 namespace metascale {
 
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    // In memory where that can be: these tests sync thousands of times.
-    const std::filesystem::path memory = "/dev/shm";
-    const bool usable = ::access(memory.c_str(), W_OK) == 0;
-    const auto parent = usable ? memory : std::filesystem::temp_directory_path();
-    std::string name = (parent / "metascale-test-XXXXXX").string();
-    if (!mkdtemp(name.data())) throw Error("no temporary folder can be made", ExitCode::io);
-    path_ = name;
-  }
-  ~TemporaryFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  const std::filesystem::path& path() const { return path_; }
-  std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
-
- private:
-  std::filesystem::path path_;
-};
+using testing::TemporaryFolder;
 
 inline void write_bytes(const std::filesystem::path& path, const std::string& bytes) {
   std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes;

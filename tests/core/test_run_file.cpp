@@ -56,7 +56,9 @@ TEST_CASE("run.h5 gives back every row of the log, bit for bit") {
   CHECK(all_differences(log, read_run_file(folder / "run.h5")).empty());
 }
 
-TEST_CASE("a probe's rows come back from run.h5 and from the journal; logs of texts have no place for them") {
+TEST_CASE(
+    "a probe's rows come back from run.h5 and from the journal; logs of texts have no place for "
+    "them") {
   const TemporaryFolder folder;
   RunLog log = sample_log();
   write_run_file(folder / "run.h5", log);

@@ -105,8 +105,10 @@ TEST_CASE("absurd header lengths are refused before memory is taken") {
   CHECK_THAT(complaint(""), Catch::Contains("only 0 bytes"));
   CHECK_THAT(complaint("1234567"), Catch::Contains("only 7 bytes"));
   CHECK_THAT(complaint(std::string(8, '\xff') + "{}"), Catch::Contains("18446744073709551615"));
-  CHECK_THAT(complaint(std::string("\x03\0\0\0\0\0\0\0{}", 10)), Catch::Contains("header of 3 bytes"));
-  CHECK_THAT(complaint(std::string("\x00\x00\x00\x00\x00\x00\x00\x80", 8)), Catch::Contains("claims"));
+  CHECK_THAT(complaint(std::string("\x03\0\0\0\0\0\0\0{}", 10)),
+             Catch::Contains("header of 3 bytes"));
+  CHECK_THAT(complaint(std::string("\x00\x00\x00\x00\x00\x00\x00\x80", 8)),
+             Catch::Contains("claims"));
 }
 
 TEST_CASE("headers that are not what the format says are refused") {
@@ -114,16 +116,20 @@ TEST_CASE("headers that are not what the format says are refused") {
   CHECK_THAT(complaint(with_header("[]")), Catch::Contains("not a JSON object"));
   CHECK_THAT(complaint(with_header("{\"a\":")), Catch::Contains("not a JSON object"));
   CHECK_THAT(complaint(with_header("{}{}")), Catch::Contains("not a JSON object"));
-  CHECK_THAT(complaint(with_header(std::string(100000, '['))), Catch::Contains("nested too deeply"));
+  CHECK_THAT(complaint(with_header(std::string(100000, '['))),
+             Catch::Contains("nested too deeply"));
   CHECK_THAT(complaint(with_header(R"({"a":1})")), Catch::Contains("tensor 'a'"));
-  CHECK_THAT(complaint(with_header(R"({"__metadata__":{"a":1}})")), Catch::Contains("not a string"));
-  CHECK_THAT(complaint(with_header(R"({"a":{"dtype":"F32","shape":[],"data_offsets":[0,4],"x":0}})", "1234")),
+  CHECK_THAT(complaint(with_header(R"({"__metadata__":{"a":1}})")),
+             Catch::Contains("not a string"));
+  CHECK_THAT(complaint(with_header(R"({"a":{"dtype":"F32","shape":[],"data_offsets":[0,4],"x":0}})",
+                                   "1234")),
              Catch::Contains("nothing else"));
   CHECK(complaint(with_header("{}")) == "");
 }
 
 TEST_CASE("dtypes, shapes and offsets must agree") {
-  const auto one = [](const std::string& dtype, const std::string& shape, const std::string& offsets) {
+  const auto one = [](const std::string& dtype, const std::string& shape,
+                      const std::string& offsets) {
     return complaint(with_header("{\"a\":" + tensor(dtype, shape, offsets) + "}", "12345678"));
   };
   CHECK(one("F32", "[2]", "[0,8]") == "");
@@ -136,14 +142,15 @@ TEST_CASE("dtypes, shapes and offsets must agree") {
   CHECK_THAT(one("F32", "[2]", "[0,8,8]"), Catch::Contains("list of two"));
   CHECK_THAT(one("F32", "[4611686018427387904,4]", "[0,0]"), Catch::Contains("does not fill"));
   CHECK_THAT(one("F32", "[18446744073709551615]", "[0,8]"), Catch::Contains("absurdly large"));
-  CHECK_THAT(one("F32", "[99999999999999999999999]", "[0,8]"), Catch::Contains("not a whole number"));
+  CHECK_THAT(one("F32", "[99999999999999999999999]", "[0,8]"),
+             Catch::Contains("not a whole number"));
 }
 
 TEST_CASE("overlaps, gaps, doubled names and foreign bytes are refused") {
   const auto two = [](const std::string& a, const std::string& b, const std::string& second = "b") {
-    return complaint(with_header("{\"a\":" + tensor("U8", "[4]", a) + ",\"" + second +
-                                     "\":" + tensor("U8", "[4]", b) + "}",
-                                 "12345678"));
+    return complaint(with_header(
+        "{\"a\":" + tensor("U8", "[4]", a) + ",\"" + second + "\":" + tensor("U8", "[4]", b) + "}",
+        "12345678"));
   };
   CHECK(two("[0,4]", "[4,8]") == "");
   CHECK(two("[4,8]", "[0,4]") == "");

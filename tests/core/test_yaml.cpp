@@ -4,8 +4,10 @@
 #include <fstream>
 
 #include "core/yaml.hpp"
+#include "tests/support/temporary_folder.hpp"
 
 using namespace metascale;
+using testing::TemporaryFolder;
 
 namespace {
 
@@ -32,18 +34,6 @@ std::string repeated(const std::string& part, int count) {
 YamlNode value_of(const std::string& text) {
   return parse_yaml("key: " + text, "f.yaml").items.at(0);
 }
-
-struct TemporaryFolder {
-  std::filesystem::path path;
-  TemporaryFolder() {
-    std::string name = std::filesystem::temp_directory_path() / "metascale-yaml-XXXXXX";
-    path = mkdtemp(name.data());
-  }
-  ~TemporaryFolder() { std::filesystem::remove_all(path); }
-  void write(const std::string& name, const std::string& text) const {
-    std::ofstream(path / name) << text;
-  }
-};
 
 void expect_same(const YamlNode& a, const YamlNode& b) {
   CHECK(a.kind == b.kind);
@@ -214,7 +204,7 @@ TEST_CASE("yaml: a base lies underneath, key by key") {
   folder.write("low.yaml", "a: 1\nmap: {x: 1, y: 2}\nlist: [1, 2]\n");
   folder.write("mid.yaml", "base: low.yaml\nmap: {y: 3}\n");
   folder.write("top.yaml", "base: mid.yaml\nmap: {z: 4}\nlist: [9]\n");
-  const YamlNode root = with_bases(read_yaml(folder.path / "top.yaml"), folder.path);
+  const YamlNode root = with_bases(read_yaml(folder.path() / "top.yaml"), folder.path());
   CHECK(root.keys == std::vector<std::string>{"a", "map", "list"});
   CHECK(root.find("map")->keys == std::vector<std::string>{"x", "y", "z"});
   CHECK(root.find("map")->find("y")->text == "3");
@@ -225,10 +215,10 @@ TEST_CASE("yaml: a base lies underneath, key by key") {
 TEST_CASE("yaml: a file that is its own base is refused") {
   const TemporaryFolder folder;
   folder.write("self.yaml", "base: [self.yaml, self.yaml, self.yaml]\n");
-  CHECK_THAT(message_of([&] { with_bases(read_yaml(folder.path / "self.yaml"), folder.path); }),
+  CHECK_THAT(message_of([&] { with_bases(read_yaml(folder.path() / "self.yaml"), folder.path()); }),
              Catch::Contains("base: more than 8 files stand on one another"));
   folder.write("lost.yaml", "base: nowhere.yaml\n");
-  CHECK_THAT(message_of([&] { with_bases(read_yaml(folder.path / "lost.yaml"), folder.path); }),
+  CHECK_THAT(message_of([&] { with_bases(read_yaml(folder.path() / "lost.yaml"), folder.path()); }),
              Catch::Contains("there is no file"));
 }
 

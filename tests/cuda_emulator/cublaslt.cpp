@@ -49,13 +49,13 @@ void store(void* data, cudaDataType_t type, std::int64_t index, Sum value) {
 
 struct Matrix {
   const void* data;
-  const cublasLtMatrixLayoutOpaque_t* layout;
+  cublasLtMatrixLayoutOpaque_t layout;
   bool transpose;
 
-  std::uint64_t rows() const { return transpose ? layout->columns : layout->rows; }
-  std::uint64_t columns() const { return transpose ? layout->rows : layout->columns; }
+  std::uint64_t rows() const { return transpose ? layout.columns : layout.rows; }
+  std::uint64_t columns() const { return transpose ? layout.rows : layout.columns; }
   std::int64_t index(std::int64_t row, std::int64_t column) const {
-    return transpose ? row * layout->stride + column : column * layout->stride + row;
+    return transpose ? row * layout.stride + column : column * layout.stride + row;
   }
 };
 
@@ -79,8 +79,8 @@ cublasStatus_t check(const cublasLtMatmulDescOpaque_t& operation,
                      const cublasLtMatrixLayoutOpaque_t& a, const cublasLtMatrixLayoutOpaque_t& b,
                      const cublasLtMatrixLayoutOpaque_t& c, const cublasLtMatrixLayoutOpaque_t& d) {
   if (!has_types(operation, a.type, b.type, c.type, d.type)) return CUBLAS_STATUS_NOT_SUPPORTED;
-  const Matrix left{nullptr, &a, operation.transpose_a == CUBLAS_OP_T};
-  const Matrix right{nullptr, &b, operation.transpose_b == CUBLAS_OP_T};
+  const Matrix left{nullptr, a, operation.transpose_a == CUBLAS_OP_T};
+  const Matrix right{nullptr, b, operation.transpose_b == CUBLAS_OP_T};
   const bool fits = is_layout(a) && is_layout(b) && is_layout(c) && is_layout(d) &&
                     left.columns() == right.rows() && left.rows() == d.rows &&
                     right.columns() == d.columns && c.rows == d.rows && c.columns == d.columns;
@@ -101,8 +101,8 @@ Sum dot(const Matrix& a, const Matrix& b, std::int64_t i, std::int64_t j, std::i
         std::int64_t last) {
   Sum sum = 0;
   for (std::int64_t k = first; k < last; ++k)
-    sum += load<Sum>(a.data, a.layout->type, a.index(i, k)) *
-           load<Sum>(b.data, b.layout->type, b.index(k, j));
+    sum += load<Sum>(a.data, a.layout.type, a.index(i, k)) *
+           load<Sum>(b.data, b.layout.type, b.index(k, j));
   return sum;
 }
 
@@ -122,7 +122,7 @@ void multiply(const cublasLtMatmulDescOpaque_t& operation, const Matrix& a, cons
       Sum sum = dot<Sum>(a, b, i, j, 0, middle);
       if (partial) sum += partial[j * rows + i];
       sum *= alpha;
-      if (beta != 0) sum += beta * load<Sum>(c.data, c.layout->type, c.index(i, j));
+      if (beta != 0) sum += beta * load<Sum>(c.data, c.layout.type, c.index(i, j));
       if (operation.epilogue == CUBLASLT_EPILOGUE_BIAS)
         sum += load<Sum>(operation.bias, layout.type, i);
       store(d, layout.type, j * layout.stride + i, sum);
@@ -259,7 +259,7 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t oper
                               const void* c, cublasLtMatrixLayout_t c_layout, void* d,
                               cublasLtMatrixLayout_t d_layout,
                               const cublasLtMatmulAlgo_t* algorithm, void* workspace,
-                              std::size_t workspace_bytes, cudaStream_t) {
+                              std::size_t workspace_bytes, cudaStream_t stream) {
   ++calls.products;
   cublasLtMatmulHeuristicResult_t needs;
   const auto status = cublasLtMatmulAlgoCheck(handle, operation, a_layout, b_layout, c_layout,
@@ -272,17 +272,19 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t oper
       (workspace && workspace_bytes >= needs.workspaceSize && is_aligned(workspace, 256));
   const bool has_bias = operation->epilogue != CUBLASLT_EPILOGUE_BIAS || operation->bias;
   if (!aligned || !has_workspace || !has_bias) return CUBLAS_STATUS_INVALID_VALUE;
-  const Matrix left{a, a_layout, operation->transpose_a == CUBLAS_OP_T};
-  const Matrix right{b, b_layout, operation->transpose_b == CUBLAS_OP_T};
-  const Matrix before{c, c_layout, false};
+  const Matrix left{a, *a_layout, operation->transpose_a == CUBLAS_OP_T};
+  const Matrix right{b, *b_layout, operation->transpose_b == CUBLAS_OP_T};
+  const Matrix before{c, *c_layout, false};
   void* partial = algorithm->data[0] == halves ? workspace : nullptr;
+  const auto send = [&]<typename T>(const T* factors_alpha, const T* factors_beta) {
+    cuda_emulator::send(stream, [=, work = *operation, layout = *d_layout, one = *factors_alpha,
+                                 other = *factors_beta] {
+      multiply<T>(work, left, right, one, other, before, d, layout, static_cast<T*>(partial));
+    });
+  };
   if (operation->scale == CUDA_R_64F)
-    multiply<double>(*operation, left, right, *static_cast<const double*>(alpha),
-                     *static_cast<const double*>(beta), before, d, *d_layout,
-                     static_cast<double*>(partial));
+    send(static_cast<const double*>(alpha), static_cast<const double*>(beta));
   else
-    multiply<float>(*operation, left, right, *static_cast<const float*>(alpha),
-                    *static_cast<const float*>(beta), before, d, *d_layout,
-                    static_cast<float*>(partial));
+    send(static_cast<const float*>(alpha), static_cast<const float*>(beta));
   return CUBLAS_STATUS_SUCCESS;
 }

@@ -50,7 +50,7 @@ struct Fiber {
   State state = State::done;
   uint3 thread = {};
   Where where = {};
-  alignas(16) unsigned char slot[16];  // what this lane shows to its warp
+  alignas(16) unsigned char slot[32];  // what this lane shows to its warp
 };
 
 Order order = Order::forward;
@@ -220,6 +220,13 @@ void expect_writes_inside_shared_memory(std::size_t asked) {
                              std::to_string(asked) + " bytes of dynamic shared memory");
 }
 
+void expect_runs(unsigned source, unsigned lane, Where where) {
+  if (source >= count || fibers[source].state == State::done)
+    throw std::runtime_error("thread " + std::to_string(current) + " reads from lane " +
+                             std::to_string(lane) + ", which does not run, at " + where.file + ":" +
+                             std::to_string(where.line));
+}
+
 uint3 position(unsigned index, dim3 extent) {
   return {index % extent.x, index / extent.x % extent.y, index / (extent.x * extent.y)};
 }
@@ -253,6 +260,7 @@ void run_grid(dim3 grid, dim3 block, std::size_t shared_bytes,
   for (unsigned i = 0; i < blocks; ++i) {
     blockIdx = position(order == Order::forward ? i : blocks - 1 - i, grid);
     std::memset(shared.data(), 0xff, shared.size());
+    forget_copies();
     run_block(warps_in_order());
     expect_writes_inside_shared_memory(shared_bytes);
   }
@@ -268,16 +276,25 @@ void warp_barrier(unsigned mask, Where where) {
 }
 
 unsigned lane() { return current % warp_size; }
+unsigned thread_index() { return current; }
+
+void warp_gather(const void* mine, void* all, std::size_t bytes, Where where) {
+  std::memcpy(fibers[current].slot, mine, bytes);
+  warp_barrier(0xffffffffu, where);
+  const unsigned begin = current / warp_size * warp_size;
+  for (unsigned lane = 0; lane < warp_size; ++lane) {
+    expect_runs(begin + lane, lane, where);
+    std::memcpy(static_cast<std::byte*>(all) + lane * bytes, fibers[begin + lane].slot, bytes);
+  }
+  warp_barrier(0xffffffffu, where);
+}
 
 void warp_exchange(unsigned mask, const void* mine, void* theirs, std::size_t bytes, unsigned lane,
                    Where where) {
   std::memcpy(fibers[current].slot, mine, bytes);
   warp_barrier(mask, where);
   const unsigned source = current / warp_size * warp_size + lane;
-  if (source >= count || fibers[source].state == State::done)
-    throw std::runtime_error("thread " + std::to_string(current) + " reads from lane " +
-                             std::to_string(lane) + ", which does not run, at " + where.file + ":" +
-                             std::to_string(where.line));
+  expect_runs(source, lane, where);
   std::memcpy(theirs, fibers[source].slot, bytes);
   warp_barrier(mask, where);
 }
@@ -308,19 +325,10 @@ const char* cudaGetErrorString(cudaError_t error) {
     case cudaErrorNoKernelImageForDevice:
       return "no kernel image is available for execution on the device";
     case cudaErrorLaunchFailure: return "unspecified launch failure";
+    case cudaErrorStreamCaptureUnsupported:
+      return "operation not permitted when stream is capturing";
+    case cudaErrorStreamCaptureInvalidated:
+      return "operation failed due to a previous error during capture";
   }
   return "unknown error";
 }
-
-cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind,
-                            cudaStream_t) {
-  if (bytes > 0) std::memcpy(to, from, bytes);
-  return cudaSuccess;
-}
-
-cudaError_t cudaMemsetAsync(void* memory, int value, std::size_t bytes, cudaStream_t) {
-  std::memset(memory, value, bytes);
-  return cudaSuccess;
-}
-
-cudaError_t cudaStreamSynchronize(cudaStream_t) { return cuda_emulator::machine().failure; }

@@ -5,15 +5,24 @@
 #include <chrono>
 #include <cstdio>
 #include <cstring>
+#include <memory>
 #include <new>
 #include <stdexcept>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 struct CUevent_st {
   std::chrono::steady_clock::time_point when;
 };
-struct CUstream_st {};
+struct CUgraph_st {
+  std::vector<std::function<void()>> work;
+  bool is_valid = true;
+};
+struct CUgraphExec_st : CUgraph_st {};
+struct CUstream_st {
+  std::unique_ptr<CUgraph_st> captured;  // while it is being captured
+};
 
 namespace {
 
@@ -22,6 +31,7 @@ constexpr int runtime_version = 13000;
 cuda_emulator::Machine emulated;
 std::unordered_map<void*, std::size_t> allocated;  // bytes
 std::size_t used = 0;
+CUstream_st* capturing = nullptr;  // the stream that this thread captures
 
 // Bytes before and behind every allocation that no kernel may change. AddressSanitizer sees every
 // access there by itself, if nothing of ours is in the way.
@@ -54,6 +64,12 @@ cudaError_t status_of(int device) {
   const cudaError_t status = status_of_driver();
   if (status != cudaSuccess) return status;
   return device >= 0 && device < emulated.devices ? cudaSuccess : cudaErrorInvalidDevice;
+}
+
+// What ends the capture under way: a call that waits, or that allocates.
+bool invalidates_capture() {
+  if (capturing) capturing->captured->is_valid = false;
+  return capturing != nullptr;
 }
 
 }  // namespace
@@ -109,6 +125,7 @@ cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total) {
 
 cudaError_t cudaMalloc(void** memory, std::size_t bytes) {
   *memory = nullptr;
+  if (invalidates_capture()) return cudaErrorStreamCaptureUnsupported;
   if (bytes > emulated.memory_bytes || used > emulated.memory_bytes - bytes)
     return cudaErrorMemoryAllocation;
   void* whole = ::operator new(bytes + 2 * guard, std::align_val_t(256), std::nothrow);
@@ -125,6 +142,7 @@ cudaError_t cudaMalloc(void** memory, std::size_t bytes) {
 
 cudaError_t cudaFree(void* memory) {
   if (!memory) return cudaSuccess;
+  if (invalidates_capture()) return cudaErrorStreamCaptureUnsupported;
   const auto found = allocated.find(memory);
   if (found == allocated.end()) return cudaErrorInvalidValue;
   used -= found->second;
@@ -143,8 +161,72 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
   return cudaSuccess;
 }
 
-cudaError_t cudaStreamIsCapturing(cudaStream_t, cudaStreamCaptureStatus* status) {
-  *status = emulated.is_capturing ? cudaStreamCaptureStatusActive : cudaStreamCaptureStatusNone;
+cudaError_t cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptureStatus* status) {
+  *status = emulated.is_capturing || (stream && stream->captured) ? cudaStreamCaptureStatusActive
+                                                                  : cudaStreamCaptureStatusNone;
+  return cudaSuccess;
+}
+
+void cuda_emulator::send(cudaStream_t stream, std::function<void()> work) {
+  if (stream && stream->captured)
+    stream->captured->work.push_back(std::move(work));
+  else
+    work();
+}
+
+cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind,
+                            cudaStream_t stream) {
+  cuda_emulator::send(stream, [=] {
+    if (bytes > 0) std::memcpy(to, from, bytes);
+  });
+  return cudaSuccess;
+}
+
+cudaError_t cudaMemsetAsync(void* memory, int value, std::size_t bytes, cudaStream_t stream) {
+  cuda_emulator::send(stream, [=] { std::memset(memory, value, bytes); });
+  return cudaSuccess;
+}
+
+cudaError_t cudaStreamSynchronize(cudaStream_t) {
+  return invalidates_capture() ? cudaErrorStreamCaptureUnsupported : emulated.failure;
+}
+
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
+  if (!stream || capturing) return cudaErrorStreamCaptureUnsupported;
+  stream->captured = std::make_unique<CUgraph_st>();
+  capturing = stream;
+  return cudaSuccess;
+}
+
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
+  *graph = nullptr;
+  if (!stream || capturing != stream) return cudaErrorInvalidValue;
+  capturing = nullptr;
+  const std::unique_ptr<CUgraph_st> made = std::move(stream->captured);
+  if (!made->is_valid) return cudaErrorStreamCaptureInvalidated;
+  *graph = new CUgraph_st(*made);
+  return cudaSuccess;
+}
+
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph,
+                                 unsigned long long) {
+  *executable = new CUgraphExec_st{*graph};
+  return cudaSuccess;
+}
+
+cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
+  ++emulated.graph_launches;
+  for (const auto& work : executable->work) cuda_emulator::send(stream, work);
+  return emulated.failure;
+}
+
+cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
+  delete graph;
+  return cudaSuccess;
+}
+
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable) {
+  delete executable;
   return cudaSuccess;
 }
 

@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "tests/data/temporary_folder.hpp"
+#include "tests/support/files.hpp"
 
 namespace metascale::testing {
 

@@ -5,30 +5,14 @@
 #include "core/error.hpp"
 #include "core/hash.hpp"
 #include "data/batches.hpp"
+#include "tests/data/batch_memory.hpp"
 #include "tests/data/token_set.hpp"
 
 namespace metascale {
 namespace {
 
+using testing::BatchMemory;
 using testing::TemporaryFolder;
-
-// Memory for a batch, poisoned.
-struct Memory {
-  Memory(std::int64_t rows, std::int64_t context)
-      : tokens(std::size_t(rows * context), -7),
-        targets(tokens),
-        segment_ids(tokens),
-        weights(tokens.size(), -7.0f),
-        batch{.rows = rows,
-              .context = context,
-              .tokens = tokens.data(),
-              .targets = targets.data(),
-              .weights = weights.data(),
-              .segment_ids = segment_ids.data()} {}
-  std::vector<std::int32_t> tokens, targets, segment_ids;
-  std::vector<float> weights;
-  Batch batch;
-};
 
 struct Fixture {
   TemporaryFolder folder;
@@ -39,7 +23,7 @@ struct Fixture {
 };
 
 TEST_CASE_METHOD(Fixture, "a row is its window, and targets are the next tokens") {
-  Memory memory(rows, context);
+  BatchMemory memory(rows, context);
   batches.fill(3, 0, memory.batch);
   for (std::int64_t row = 0; row < rows; ++row) {
     std::vector<std::int32_t> window(17);
@@ -55,11 +39,11 @@ TEST_CASE_METHOD(Fixture, "a row is its window, and targets are the next tokens"
 TEST_CASE_METHOD(Fixture, "any split into micro-batches and ranks gives the same rows") {
   const std::int64_t part = GENERATE(1, 2, 3);
   const std::int64_t step = GENERATE(0, 11, 40);
-  Memory whole(rows, context);
+  BatchMemory whole(rows, context);
   batches.fill(step, 0, whole.batch);
   std::vector<std::int32_t> tokens, targets, segment_ids;
   for (std::int64_t first = 0; first < rows; first += part) {
-    Memory piece(part, context);
+    BatchMemory piece(part, context);
     batches.fill(step, first, piece.batch);
     tokens.insert(tokens.end(), piece.tokens.begin(), piece.tokens.end());
     targets.insert(targets.end(), piece.targets.begin(), piece.targets.end());
@@ -71,7 +55,7 @@ TEST_CASE_METHOD(Fixture, "any split into micro-batches and ranks gives the same
 }
 
 TEST_CASE_METHOD(Fixture, "a segment ends behind each end of document") {
-  Memory memory(rows, context);
+  BatchMemory memory(rows, context);
   batches.fill(0, 0, memory.batch);
   for (std::size_t row = 0; row < 6; ++row) {
     std::int32_t segment = 0;
@@ -83,7 +67,7 @@ TEST_CASE_METHOD(Fixture, "a segment ends behind each end of document") {
 }
 
 TEST_CASE_METHOD(Fixture, "an operand that is left out is not written") {
-  Memory memory(1, context);
+  BatchMemory memory(1, context);
   Batch batch{.rows = 1, .context = context, .targets = memory.targets.data()};
   batches.fill(0, 5, batch);
   CHECK(memory.tokens[0] == -7);
@@ -125,10 +109,10 @@ TEST_CASE_METHOD(Fixture, "epochs count the passes over the data") {
 }
 
 TEST_CASE_METHOD(Fixture, "rows outside of the batch are refused") {
-  Memory memory(2, context);
+  BatchMemory memory(2, context);
   CHECK_THROWS_AS(batches.fill(0, 5, memory.batch), Error);
   CHECK_THROWS_AS(batches.fill(-1, 0, memory.batch), Error);
-  Memory other(1, 8);
+  BatchMemory other(1, 8);
   CHECK_THROWS_AS(batches.fill(0, 0, other.batch), Error);
 }
 
@@ -141,7 +125,7 @@ TEST_CASE("behind the end of a file a row is padded with weight 0 in a segment o
   const TemporaryFolder folder;
   const TokenFile file(testing::write_token_set(folder, "set", {{"a", "abc"}, {"a", "d"}}));
   REQUIRE(file.tokens() == 6);
-  Memory memory(1, 8);
+  BatchMemory memory(1, 8);
   fill_row(file, 1, 256, memory.batch, 0);
   CHECK(memory.tokens == std::vector<std::int32_t>{'b', 'c', 256, 'd', 256, 256, 256, 256});
   CHECK(memory.targets == std::vector<std::int32_t>{'c', 256, 'd', 256, 256, 256, 256, 256});
@@ -152,12 +136,18 @@ TEST_CASE("behind the end of a file a row is padded with weight 0 in a segment o
 TEST_CASE("documents without tokens have no segment") {
   const TokenFile file(std::filesystem::path(METASCALE_GOLDEN) / "formats" /
                        "megatron_zero_length_u16");
-  Memory memory(1, 2);
+  BatchMemory memory(1, 2);
   fill_row(file, 0, 0, memory.batch, 0);
   CHECK(memory.segment_ids == std::vector<std::int32_t>{0, 0});
   fill_row(file, 1, 0, memory.batch, 0);
   CHECK(memory.tokens == std::vector<std::int32_t>{6, 7});
   CHECK(memory.segment_ids == std::vector<std::int32_t>{0, 1});
+}
+
+TEST_CASE("segment ids become the positions of their segments' first tokens, row by row") {
+  std::vector<std::int32_t> ids{0, 0, 0, 1, 2, 2, 1, 1, 1, 1, 1, 2};
+  to_first_positions(2, 6, ids.data());
+  CHECK(ids == std::vector<std::int32_t>{0, 0, 0, 3, 4, 4, 0, 0, 0, 0, 0, 5});
 }
 
 }  // namespace

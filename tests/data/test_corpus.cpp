@@ -1,10 +1,10 @@
 #include <catch2/catch.hpp>
 #include <vector>
 
+#include "core/command.hpp"
 #include "data/corpus.hpp"
-#include "data/files/child_process.hpp"
 #include "data/tokenizer.hpp"
-#include "tests/data/temporary_folder.hpp"
+#include "tests/support/files.hpp"
 
 namespace metascale {
 namespace {
@@ -70,26 +70,13 @@ TEST_CASE("the recipe of each tier names its packages, and the lock file has the
   const std::filesystem::path scripts = corpus_scripts();
   const std::string lock = testing::bytes_of(scripts / ("lock-" + tier + ".json"));
   std::vector<std::string> packages;
-  const int code =
-      run_program({"python3", (scripts / "make_corpus.py").string(), "--tier", tier, "--list"},
-                  [&](const std::string& line) { packages.push_back(line); });
-  CHECK(code == 0);
+  const CommandResult listed =
+      run_command({"python3", (scripts / "make_corpus.py").string(), "--tier", tier, "--list"},
+                  {.line = [&](const std::string& line) { packages.push_back(line); }});
+  CHECK(listed.good());
   CHECK(packages.size() == (tier == "small" ? 32 : 61));
   for (const std::string& package : packages)
     CHECK_THAT(lock, Catch::Contains("\"" + package + "\""));
-}
-
-TEST_CASE("lines come one by one, the last one without its end, too") {
-  const TemporaryFolder folder;
-  std::vector<std::string> lines;
-  const auto file = folder.write("a", "one\n\nthree");
-  CHECK(run_program({"cat", file.string()},
-                    [&](const std::string& line) { lines.push_back(line); }) == 0);
-  CHECK(lines == std::vector<std::string>{"one", "", "three"});
-}
-
-TEST_CASE("a program ended by a signal says which") {
-  CHECK(run_program({"sh", "-c", "kill -9 $$"}, [](const std::string&) {}) == 137);
 }
 
 TEST_CASE("the byte tokenizer is the bytes and an end") {

@@ -5,7 +5,7 @@
 
 #include "data/document_reader.hpp"
 #include "data/utf8.hpp"
-#include "tests/data/temporary_folder.hpp"
+#include "tests/support/files.hpp"
 
 namespace metascale {
 namespace {

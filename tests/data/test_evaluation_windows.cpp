@@ -198,8 +198,8 @@ TEST_CASE_METHOD(Rolling,
                                              'e', 'f', 'g', 'h', 'x', end, end, end});
   CHECK(weights ==
         std::vector<float>{1, 1, 1, 0, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0});
-  CHECK(segment_ids == std::vector<std::int32_t>{0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0,
-                                                 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1});
+  CHECK(segment_ids == std::vector<std::int32_t>{0, 1, 1, 2, 0, 1, 1, 1, 0, 0, 0, 0,
+                                                 0, 0, 0, 0, 0, 1, 1, 1, 0, 1, 1, 1});
 }
 
 TEST_CASE_METHOD(Rolling,

@@ -52,6 +52,35 @@ TEST_CASE("a foreign file is inspected without samples") {
   CHECK(result.samples.empty());
 }
 
+TEST_CASE(
+    "flat files are inspected and verified by their format, with documents and samples where "
+    "the tokenizer is told") {
+  const TemporaryFolder folder;
+  const std::vector<std::uint16_t> ids{'a', 'b', 256, 'c', 256};
+  folder.write("flat.bin",
+               std::string(reinterpret_cast<const char*>(ids.data()), ids.size() * sizeof ids[0]));
+  const Inspection bare = inspect_token_file(folder / "flat", {.layout = TokenLayout::raw_u16});
+  CHECK(bare.tokens == 5);
+  CHECK(bare.documents == 1);
+  CHECK(bare.samples.empty());
+  const Inspection told =
+      inspect_token_file(folder / "flat", {.tokenizer = "bytes", .layout = TokenLayout::raw_u16});
+  CHECK(told.documents == 2);
+  REQUIRE(told.samples.size() == 2);
+  CHECK(told.samples[0].text == "ab");
+  const ForeignTokens as_bytes{.layout = TokenLayout::raw_u16, .tokenizer = "bytes"};
+  const auto checks = verify_token_file(folder / "flat", as_bytes);
+  CHECK(checks.size() == 2);
+  for (const Check& check : checks) CHECK(check.passed);
+  const auto as_llm_c = verify_token_file(folder / "flat", {.layout = TokenLayout::llm_c});
+  REQUIRE(as_llm_c.size() == 1);
+  CHECK_THAT(as_llm_c[0].fault, Catch::Contains("llm.c's header"));
+  folder.write("odd.bin", "abc");
+  CHECK_THAT(verify_token_file(folder / "odd", as_bytes)[0].fault, Catch::Contains("no multiple"));
+  folder.write("high.bin", "\x01\x02");  // id 513 of 257
+  CHECK_FALSE(verify_token_file(folder / "high", as_bytes)[0].passed);
+}
+
 TEST_CASE("a token set as it was written passes every check") {
   const TemporaryFolder folder;
   const auto checks = verify_token_file(testing::write_token_set(folder, "set", few));

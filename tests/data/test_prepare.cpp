@@ -5,7 +5,7 @@
 #include <set>
 
 #include "data/prepare.hpp"
-#include "tests/data/temporary_folder.hpp"
+#include "tests/support/files.hpp"
 
 namespace metascale {
 namespace {

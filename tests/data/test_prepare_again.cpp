@@ -9,7 +9,7 @@
 #include <csignal>
 
 #include "data/prepare.hpp"
-#include "tests/data/temporary_folder.hpp"
+#include "tests/support/files.hpp"
 
 namespace metascale {
 namespace {

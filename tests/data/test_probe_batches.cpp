@@ -3,35 +3,16 @@
 
 #include "core/error.hpp"
 #include "data/probe_batches.hpp"
+#include "tests/data/batch_memory.hpp"
 
 using namespace metascale;
-
-namespace {
-
-struct Memory {
-  std::vector<std::int32_t> tokens, targets, segments;
-  std::vector<float> weights;
-  Batch batch;
-  Memory(std::int64_t rows, std::int64_t context)
-      : tokens(std::size_t(rows * context), -7),
-        targets(tokens),
-        segments(tokens),
-        weights(tokens.size(), -7.0f),
-        batch{.rows = rows,
-              .context = context,
-              .tokens = tokens.data(),
-              .targets = targets.data(),
-              .weights = weights.data(),
-              .segment_ids = segments.data()} {}
-};
-
-}  // namespace
+using testing::BatchMemory;
 
 TEST_CASE(
     "a probe's batch has weight 1 and the answer where one is asked, and weight 0 elsewhere") {
   const ProbeConfig config{.task = ProbeTask::mqar, .vocabulary = 64, .pairs = 4};
   const ProbeBatches batches(config, 32, 8, 5);
-  Memory memory(3, 32);
+  BatchMemory memory(3, 32);
   batches.fill(16 + 2, memory.batch);  // rows 2 to 4 of step 2
   for (std::size_t row = 0; row < 3; ++row) {
     const ProbeExample example = Probe(config).example(32, 5, 18 + row);
@@ -41,7 +22,7 @@ TEST_CASE(
       CHECK(memory.tokens[i] == example.tokens[t]);
       CHECK(memory.weights[i] == (asked ? 1.0f : 0.0f));
       CHECK(memory.targets[i] == (asked ? example.answers[t] : 0));
-      CHECK(memory.segments[i] == 0);
+      CHECK(memory.segment_ids[i] == 0);
     }
   }
   CHECK(batches.scored() == 8 * 4);
@@ -66,6 +47,6 @@ TEST_CASE("training examples differ by run, those of the test do not") {
 
 TEST_CASE("memory of another length than the probe's is refused") {
   const ProbeBatches batches({.task = ProbeTask::s3}, 8, 4, 5);
-  Memory memory(2, 16);
+  BatchMemory memory(2, 16);
   CHECK_THROWS_WITH(batches.fill(0, memory.batch), Catch::Contains("memory for 16"));
 }

@@ -3,8 +3,8 @@
 
 #include "data/token_file.hpp"
 #include "data/token_writer.hpp"
-#include "tests/data/temporary_folder.hpp"
 #include "tests/data/token_set.hpp"
+#include "tests/support/files.hpp"
 
 namespace metascale {
 namespace {
@@ -239,6 +239,57 @@ TEST_CASE("flat files are read as their list of contents says, as one document")
   CHECK(file.documents() == 1);
   CHECK(file.document_of(file.tokens() - 1) == 0);
   CHECK(file.document_begin(1) == file.tokens());
+}
+
+TEST_CASE("a flat file whose end of document is known has its documents") {
+  const TemporaryFolder folder;
+  const auto open = [&](const std::vector<std::uint16_t>& ids) {
+    folder.write("flat.bin", std::string(reinterpret_cast<const char*>(ids.data()),
+                                         ids.size() * sizeof ids[0]));
+    return TokenFile(folder / "flat",
+                     {.vocabulary = 10, .end_of_document = 9, .layout = TokenLayout::raw_u16});
+  };
+  const auto begins_of = [](const TokenFile& file) {
+    std::vector<std::int64_t> begins;
+    for (std::int64_t i = 0; i <= file.documents(); ++i) begins.push_back(file.document_begin(i));
+    return begins;
+  };
+  // As nanoGPT writes them, as llm.c does, with an empty document, and cut within one.
+  CHECK(begins_of(open({1, 2, 9, 3, 9})) == std::vector<std::int64_t>{0, 3, 5});
+  CHECK(begins_of(open({9, 1, 2, 9, 3})) == std::vector<std::int64_t>{0, 1, 4, 5});
+  CHECK(begins_of(open({1, 9, 9, 2})) == std::vector<std::int64_t>{0, 2, 3, 4});
+  CHECK(begins_of(open({})) == std::vector<std::int64_t>{0});
+  const TokenFile file = open({1, 2, 9, 3, 9});
+  CHECK(file.document_of(2) == 0);
+  CHECK(file.document_of(3) == 1);
+  CHECK(file.sequences() == 1);
+  CHECK(file.sequence(0) == std::vector<std::int32_t>{1, 2, 9, 3, 9});
+  CHECK_THAT(error_of(ExitCode::bad_input,
+                      [&] {
+                        open({1, 9, 10});
+                      }),
+             Catch::Contains("position 2"));
+}
+
+TEST_CASE("documents of a flat file are found across its blocks") {
+  const TemporaryFolder folder;
+  std::vector<std::uint16_t> ids(200'000, 1);
+  const std::vector<std::int64_t> ends{65'534, 65'535, 65'536, 131'071, 199'998};
+  for (const std::int64_t end : ends) ids[std::size_t(end)] = 0;
+  folder.write("flat.bin",
+               std::string(reinterpret_cast<const char*>(ids.data()), ids.size() * sizeof ids[0]));
+  const TokenFile file(folder / "flat",
+                       {.vocabulary = 2, .end_of_document = 0, .layout = TokenLayout::raw_u16});
+  REQUIRE(file.documents() == 6);
+  for (std::size_t i = 0; i < ends.size(); ++i)
+    CHECK(file.document_begin(std::int64_t(i) + 1) == ends[i] + 1);
+}
+
+TEST_CASE("a format of token files is known by its name") {
+  for (const char* name : {"megatron", "llm.c", "uint16", "uint32"})
+    CHECK(name_of(parse_token_layout(name)) == std::string(name));
+  CHECK_THAT(error_of(ExitCode::usage, [&] { parse_token_layout("u16"); }),
+             Catch::Contains("'u16'") && Catch::Contains("llm.c"));
 }
 
 TEST_CASE("a damaged flat file is refused with its fault") {

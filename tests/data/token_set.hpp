@@ -7,7 +7,7 @@
 
 #include "data/files/token_set_writer.hpp"
 #include "data/tokenizer.hpp"
-#include "tests/data/temporary_folder.hpp"
+#include "tests/support/files.hpp"
 
 namespace metascale::testing {
 

@@ -9,7 +9,8 @@
 #include "core/atomic_file.hpp"
 #include "core/safetensors.hpp"
 #include "experiments/checkpoint.hpp"
-#include "tests/data/temporary_folder.hpp"
+#include "experiments/checkpoint_schedule.hpp"
+#include "tests/support/files.hpp"
 
 namespace metascale {
 namespace {
@@ -302,6 +303,21 @@ TEST_CASE("a checkpoint that cannot be written leaves the one before it, and tak
   std::vector<std::string> damaged;
   CHECK(setup.newest(&damaged) == 1);
   CHECK(damaged.empty());
+}
+
+TEST_CASE("the last scheduled step is the one that counting down finds") {
+  const LogConfig log = GENERATE(LogConfig{}, LogConfig{.checkpoint_every = 6},
+                                 LogConfig{.checkpoint_at = {20, 3, 7}},
+                                 LogConfig{.checkpoint_every = 6, .checkpoint_at = {7, 12}});
+  for (std::int64_t step = 0; step <= 30; ++step) {
+    std::int64_t last = step;
+    while (last > 0 && !is_scheduled(log, last)) --last;
+    CAPTURE(step);
+    CHECK(last_scheduled(log, step) == last);
+  }
+  CHECK_FALSE(is_scheduled({}, 6));
+  CHECK(is_scheduled({.checkpoint_every = 6}, 12));
+  CHECK(is_scheduled({.checkpoint_at = {5}}, 5));
 }
 
 }  // namespace

@@ -2,7 +2,8 @@
 #include <functional>
 
 #include "experiments/config.hpp"
-#include "tests/data/temporary_folder.hpp"
+#include "tests/experiments/config_refusal.hpp"
+#include "tests/support/files.hpp"
 
 using namespace metascale;
 
@@ -88,17 +89,7 @@ RunConfig full_config() {
 }
 
 std::string refusal(const std::string& find, const std::string& replacement) {
-  std::string text = to_yaml(full_config());
-  const std::size_t at = text.find(find);
-  REQUIRE(at != std::string::npos);
-  text.replace(at, find.size(), replacement);
-  try {
-    parse_run_config(text, "config.yaml");
-  } catch (const Error& error) {
-    CHECK(error.code == ExitCode::usage);
-    return error.what();
-  }
-  return "accepted";
+  return testing::refusal_of(full_config(), find, replacement);
 }
 
 }  // namespace
@@ -180,7 +171,8 @@ TEST_CASE("config: what no single key shows is checked") {
              Catch::Contains("log.checkpoint_at: step 2000 of 1000"));
 }
 
-TEST_CASE("config: a transformer may have more heads than fill its width, as when they were grown") {
+TEST_CASE(
+    "config: a transformer may have more heads than fill its width, as when they were grown") {
   std::string text = to_yaml(full_config());
   text.replace(text.find("meta_state\n  layers"), 10, "transformer");
   text.replace(text.find("heads: 24"), 9, "heads: 36");

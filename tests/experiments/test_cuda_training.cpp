@@ -1,4 +1,5 @@
-// Whole models on a GPU, or on its emulator: recorded, trained and evaluated by the lines that the CPU runs.
+// Whole models on a GPU, or on its emulator: recorded, trained and evaluated by the lines that the
+// CPU runs.
 #include <catch2/catch.hpp>
 #include <filesystem>
 
@@ -7,6 +8,7 @@
 #include "experiments/program.hpp"
 #include "experiments/trainer.hpp"
 #include "kernels/gpu.hpp"
+#include "tests/experiments/small_model.hpp"
 #include "tests/kernels/cuda_device.hpp"
 #include "tests/support/tiny_run.hpp"
 
@@ -17,34 +19,19 @@ using namespace testing;
 
 constexpr std::int64_t rows = 2, context = 21;  // no multiple of the scan's chunks
 
-Architecture any_architecture() {
-  return GENERATE(Architecture::transformer, Architecture::transformer_pp, Architecture::rwkv7,
-                  Architecture::meta_state);
-}
-
-ModelConfig model_of(Architecture architecture) {
-  return {.architecture = architecture,
-          .layers = 2,
-          .width = 32,
-          .vocabulary = 67,
-          .head_size = 16,
-          .feed_forward = 48,
-          .rank_decay = 8,
-          .rank_rate = 8,
-          .rank_value = 8,
-          .rank_gate = 8};
-}
-
 // One step's losses and gradients.
 struct Step {
   Values losses, gradients;
 };
 
-Step step_on(Device device, Architecture architecture, Precision precision) {
+Step step_of(const ModelConfig& model, Device device, const TrainingConfig& training,
+             bool resets = false) {
   ParameterList list;
-  const TapeOptions tape = tape_options({.precision = precision}, device, true);
-  Program program(model_of(architecture), {.rows = rows, .context = context, .tape = tape}, list);
-  ParameterMemory host(list, Device::cpu, tape.dtype), memory(list, device, tape.dtype, tape.bf16_storage);
+  const TapeOptions tape = tape_options(training, device, true);
+  Program program(
+      model, {.rows = rows, .context = context, .tape = tape, .reset_at_documents = resets}, list);
+  ParameterMemory host(list, Device::cpu, tape.dtype),
+      memory(list, device, tape.dtype, tape.bf16_storage);
   Queue queue{.device = device};
   if (device == Device::cuda) queue.cuda = gpu_of_tests().queue();
   initialise(list, host, 7);
@@ -58,20 +45,20 @@ Step step_on(Device device, Architecture architecture, Precision precision) {
   copy_to_device(queue, memory.values.data(), host.values.data(), host.values.bytes());
   memory.round_copies(queue);
   program.allocate(device, memory);
-  for (std::int64_t i = 0; i < rows * context; ++i) {
-    program.tokens()[i] = std::int32_t(i * 7 % 67);
-    program.targets()[i] = std::int32_t((i + 1) * 7 % 67);
-    program.set_scale(i, 1.0 / double(rows * context));
-  }
+  fill_inputs(program);
   program.execute(queue);
-  Step step;
-  for (std::int64_t i = 0; i < rows * context; ++i) step.losses.push_back(program.loss(i));
+  Step step{.losses = losses_of(program), .gradients = {}};
   copy_to_host(queue, host.gradients.data(), memory.gradients.data(), host.gradients.bytes());
   step.gradients = values_of(host.whole(host.gradients));
   return step;
 }
 
-double distance(const Values& a, const Values& b) {  // max |a - b| / max |b|; NaN where one is not finite
+Step step_on(Device device, Architecture architecture, Precision precision, bool resets = false) {
+  return step_of(small_model(architecture), device, {.precision = precision}, resets);
+}
+
+double distance(const Values& a,
+                const Values& b) {  // max |a - b| / max |b|; NaN where one is not finite
   double most = 0, largest = 0;
   for (std::size_t i = 0; i < a.size(); ++i) {
     if (!std::isfinite(a[i])) return a[i] - a[i];
@@ -86,8 +73,9 @@ TEST_CASE("a model's losses and gradients on the GPU are those of the CPU") {
   const auto [precision, tolerance] =
       GENERATE(std::pair{Precision::f32, 1e-4}, std::pair{Precision::f64, 1e-9});
   CAPTURE(name_of(architecture), name_of(precision));
-  const Step on_cpu = step_on(Device::cpu, architecture, precision);
-  const Step on_gpu = step_on(Device::cuda, architecture, precision);
+  const bool resets = GENERATE(false, true);
+  const Step on_cpu = step_on(Device::cpu, architecture, precision, resets);
+  const Step on_gpu = step_on(Device::cuda, architecture, precision, resets);
   CHECK(distance(on_gpu.losses, on_cpu.losses) <= tolerance);
   CHECK(distance(on_gpu.gradients, on_cpu.gradients) <= tolerance);
 }
@@ -99,34 +87,109 @@ TEST_CASE("activations in bf16 on the GPU are as near to f32 as they are on the 
   const Step on_cpu = step_on(Device::cpu, architecture, Precision::bf16_stored);
   const Step on_gpu = step_on(Device::cuda, architecture, Precision::bf16_stored);
   CHECK(distance(on_gpu.losses, exact.losses) <= 2 * distance(on_cpu.losses, exact.losses) + 1e-3);
-  CHECK(distance(on_gpu.gradients, exact.gradients) <= 2 * distance(on_cpu.gradients, exact.gradients) + 1e-3);
+  CHECK(distance(on_gpu.gradients, exact.gradients) <=
+        2 * distance(on_cpu.gradients, exact.gradients) + 1e-3);
+}
+
+TEST_CASE(
+    "a model with heads of 64 channels takes the chunked form of WKV7 on the GPU, as near as the "
+    "scan") {
+  const auto [architecture, resets] =
+      GENERATE(std::pair{Architecture::rwkv7, false}, std::pair{Architecture::meta_state, true});
+  CAPTURE(name_of(architecture));
+  ModelConfig model = small_model(architecture);
+  model.width = model.head_size = 64;
+  const auto step = [&](Device device, Precision precision, WkvForm form) {
+    return step_of(model, device, {.precision = precision, .wkv = form}, resets);
+  };
+  const Step exact = step(Device::cpu, Precision::f32, WkvForm::automatic);
+  const Step scan = step(Device::cuda, Precision::bf16, WkvForm::scan);
+  const Step taken = step(Device::cuda, Precision::bf16, WkvForm::automatic);
+  CHECK(distance(taken.losses, exact.losses) <= 2 * distance(scan.losses, exact.losses) + 1e-3);
+  CHECK(distance(taken.gradients, exact.gradients) <=
+        2 * distance(scan.gradients, exact.gradients) + 1e-3);
+  CHECK(taken.gradients != scan.gradients);
+}
+
+TEST_CASE("the chunked form of WKV7 is refused for a model that it is not for") {
+  ModelConfig model = small_model(Architecture::rwkv7);
+  const TrainingConfig training{.precision = Precision::bf16, .wkv = WkvForm::chunked};
+  CHECK_THROWS_WITH(
+      step_of(model, Device::cuda, training),
+      "training.wkv: chunked is for activations in bf16 and heads of 64 channels; set "
+      "training.precision: bf16 and head_size: 64, or use auto");
 }
 
 TEST_CASE("a run on the GPU trains as on the CPU, twice with the same bits, and resumes") {
   const RunsFolder runs;
-  const auto trained = [&](const std::string& id, Device device, bool stopped) {
+  const auto trained = [&](const std::string& id, Device device, bool stopped,
+                           bool cuda_graph = false) {
     RunConfig config = runs.config(id, Architecture::meta_state);
     config.device = device;
+    config.training.cuda_graph = cuda_graph;
     config.training.steps = 4;
     config.training.batch_tokens = 64;
     config.training.micro_batch = 1;
     config.evaluation.windows = config.evaluation.final_windows = 1;
     const auto folder = runs.write(config);
     TrainHooks hooks;
-    hooks.stop = [left = 2]() mutable { return --left == 0 ? StopRequest::save : StopRequest::none; };
+    hooks.stop = [left = 2]() mutable {
+      return --left == 0 ? StopRequest::save : StopRequest::none;
+    };
     if (stopped) REQUIRE(train(folder, hooks) == ExitCode::saved);
     REQUIRE(train(folder, {}) == ExitCode::good);
     return outcome_of(folder);
   };
-  const Outcome on_cpu = trained("cpu", Device::cpu, false), on_gpu = trained("gpu", Device::cuda, false);
+  const Outcome on_cpu = trained("cpu", Device::cpu, false),
+                on_gpu = trained("gpu", Device::cuda, false);
   REQUIRE(on_gpu.log.steps.size() == 4);
   for (std::size_t i = 0; i < 4; ++i) {
     CHECK(on_gpu.log.steps[i].loss == Approx(on_cpu.log.steps[i].loss).epsilon(1e-4));
     CHECK(on_gpu.log.steps[i].digest == on_cpu.log.steps[i].digest);
   }
   expect_equal_bits(on_gpu, trained("again", Device::cuda, true));
+  expect_equal_bits(on_gpu, trained("graph", Device::cuda, true, true));
   CHECK(on_gpu.log.facts.contains("energy_joules") == Gpu().joules().has_value());
   CHECK(on_gpu.log.facts.at("processor") == Gpu().info().name);
+}
+
+TEST_CASE(
+    "a run whose weights are rounded stochastically resumes with the same bits, and not with those "
+    "of another") {
+  const RunsFolder runs;
+  const auto trained = [&](const std::string& id, bool stochastic, bool stopped) {
+    RunConfig config = runs.config(id, Architecture::rwkv7);
+    config.device = Device::cuda;
+    config.training.precision = Precision::bf16;
+    config.training.stochastic_rounding = stochastic;
+    config.training.steps = 4;
+    config.training.batch_tokens = 64;
+    config.training.micro_batch = 2;
+    config.evaluation.windows = config.evaluation.final_windows = 1;
+    const auto folder = runs.write(config);
+    TrainHooks hooks;
+    hooks.stop = [left = 2]() mutable {
+      return --left == 0 ? StopRequest::save : StopRequest::none;
+    };
+    if (stopped) REQUIRE(train(folder, hooks) == ExitCode::saved);
+    REQUIRE(train(folder, {}) == ExitCode::good);
+    return outcome_of(folder);
+  };
+  const Outcome whole = trained("whole", true, false);
+  expect_equal_bits(whole, trained("resumed", true, true));
+  CHECK(trained("nearest", false, false).log.steps[3].loss != whole.log.steps[3].loss);
+}
+
+TEST_CASE("switches that the device or the precision gives no meaning are refused") {
+  const RunsFolder runs;
+  RunConfig config = runs.config("refused", Architecture::rwkv7);
+  config.training.cuda_graph = true;
+  CHECK_THROWS_WITH(train(runs.write(config), {}),
+                    "training.cuda_graph: true needs device: cuda; use false");
+  config.training.cuda_graph = false;
+  config.training.stochastic_rounding = true;
+  CHECK_THROWS_WITH(train(runs.write(config), {}),
+                    Catch::StartsWith("training.stochastic_rounding: true rounds the bf16 copies"));
 }
 
 }  // namespace

@@ -11,7 +11,7 @@
 #include "experiments/exchange.hpp"
 #include "experiments/models/model.hpp"
 #include "experiments/plan.hpp"
-#include "tests/data/temporary_folder.hpp"
+#include "tests/support/files.hpp"
 #include "tests/support/golden_model.hpp"
 
 namespace metascale {

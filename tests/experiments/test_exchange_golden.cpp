@@ -5,7 +5,7 @@
 #include "core/atomic_file.hpp"
 #include "experiments/exchange.hpp"
 #include "experiments/generation.hpp"
-#include "tests/data/temporary_folder.hpp"
+#include "tests/support/files.hpp"
 #include "tests/support/golden_model.hpp"
 
 namespace metascale {

@@ -6,7 +6,7 @@
 #include "core/safetensors.hpp"
 #include "experiments/generation.hpp"
 #include "experiments/sampling.hpp"
-#include "tests/data/temporary_folder.hpp"
+#include "tests/support/files.hpp"
 #include "tests/support/golden_model.hpp"
 
 namespace metascale {

@@ -6,7 +6,7 @@
 #include "experiments/evaluation.hpp"
 #include "experiments/model_evaluation.hpp"
 #include "experiments/trainer.hpp"
-#include "tests/data/temporary_folder.hpp"
+#include "tests/support/files.hpp"
 #include "tests/support/tiny_run.hpp"
 
 namespace metascale {

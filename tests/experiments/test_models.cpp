@@ -1,6 +1,5 @@
 // Whole models against vectors from an independent float64 implementation.
 #include <catch2/catch.hpp>
-
 #include <cmath>
 #include <cstring>
 
@@ -15,13 +14,13 @@ struct Tolerance {
   Dtype dtype;
   double logits, gradients;
 };
-// f64: the reference carries 35 mantissa bits. f32: rounding through two layers, largest where gradients
-// pass the read-out's normalisation (factor 316).
+// f64: the reference carries 35 mantissa bits. f32: rounding through two layers, largest where
+// gradients pass the read-out's normalisation (factor 316).
 constexpr Tolerance tolerances[] = {{Dtype::f64, 1e-9, 1e-9}, {Dtype::f32, 1e-4, 1e-4}};
 
-constexpr const char* all_models[] = {"rwkv7_tiny",        "metastate_tiny",
-                                      "metastate_current_tiny", "metastate_timemix_tiny",
-                                      "transformer_tiny",  "transformer_pp_tiny"};
+constexpr const char* all_models[] = {
+    "rwkv7_tiny",       "metastate_tiny",     "metastate_current_tiny", "metastate_timemix_tiny",
+    "transformer_tiny", "transformer_pp_tiny"};
 constexpr const char* recurrent_models[] = {"rwkv7_tiny", "metastate_tiny",
                                             "metastate_current_tiny", "metastate_timemix_tiny"};
 
@@ -132,7 +131,10 @@ TEST_CASE("one token at a time with carried state equals the whole sequence at o
   const TapeOptions forward_only{.dtype = Dtype::f64, .training = false};
   ParameterList list;
   Program step(golden.config,
-               {.rows = golden.rows, .context = 1, .tape = forward_only, .carry_state = true,
+               {.rows = golden.rows,
+                .context = 1,
+                .tape = forward_only,
+                .carry_state = true,
                 .logits = true},
                list);
   ParameterMemory memory(list, Device::cpu, Dtype::f64);

@@ -4,24 +4,21 @@
 #include "experiments/precision.hpp"
 #include "experiments/program.hpp"
 #include "experiments/trainer.hpp"
+#include "tests/experiments/small_model.hpp"
 #include "tests/support/tiny_run.hpp"
 
 namespace metascale {
 namespace {
 
-using testing::outcome_of, testing::RunsFolder;
-
-Architecture any_architecture() {
-  return GENERATE(Architecture::transformer, Architecture::transformer_pp, Architecture::rwkv7,
-                  Architecture::meta_state);
-}
+using testing::any_architecture, testing::outcome_of, testing::RunsFolder;
 
 double last_losses(const RunConfig& config, const RunsFolder& runs) {
   const auto folder = runs.write(config);
   REQUIRE(train(folder, {}) == ExitCode::good);
   const RunLog log = outcome_of(folder).log;
   double sum = 0;
-  for (std::size_t i = log.steps.size() - 20; i < log.steps.size(); ++i) sum += log.steps[i].loss / 20;
+  for (std::size_t i = log.steps.size() - 20; i < log.steps.size(); ++i)
+    sum += log.steps[i].loss / 20;
   return sum;
 }
 
@@ -59,19 +56,26 @@ TEST_CASE("a run that stores bf16 goes on after a stop with the same bits") {
 }
 
 TEST_CASE("activations in bf16 take about half the memory") {
-  const ModelConfig model{.architecture = any_architecture(), .layers = 4, .width = 128,
-                          .vocabulary = 257, .head_size = 32, .feed_forward = 512};
+  const ModelConfig model{.architecture = any_architecture(),
+                          .layers = 4,
+                          .width = 128,
+                          .vocabulary = 257,
+                          .head_size = 32,
+                          .feed_forward = 512};
   const auto bytes = [&](Precision precision) {
     ParameterList list;
     const TapeOptions tape = tape_options({.precision = precision}, Device::cpu, true);
-    return double(Program(model, {.rows = 2, .context = 256, .tape = tape}, list).tape().planned_bytes());
+    return double(
+        Program(model, {.rows = 2, .context = 256, .tape = tape}, list).tape().planned_bytes());
   };
   const double share = bytes(Precision::bf16_stored) / bytes(Precision::f32);
   CHECK(share > 0.45);
   CHECK(share < 0.8);  // the scan's states and the chunk of logits stay f32
 }
 
-TEST_CASE("a GPU stores activations in bf16 where the products are bf16; a CPU only where it is asked to") {
+TEST_CASE(
+    "a GPU stores activations in bf16 where the products are bf16; a CPU only where it is asked "
+    "to") {
   const TrainingConfig bf16{.precision = Precision::bf16}, f32{.precision = Precision::f32};
   CHECK_FALSE(tape_options(bf16, Device::cpu, true).bf16_storage);
   CHECK(tape_options(bf16, Device::cuda, true).bf16_storage);

@@ -7,6 +7,7 @@
 #include "experiments/probe_evaluation.hpp"
 #include "experiments/run_context.hpp"
 #include "experiments/trainer.hpp"
+#include "tests/experiments/config_refusal.hpp"
 #include "tests/support/tiny_run.hpp"
 
 namespace metascale {
@@ -24,20 +25,6 @@ RunConfig parity_run(const RunsFolder& runs, const std::string& id) {
   run.training.context = 4;
   run.evaluation.windows = 20;
   return run;
-}
-
-std::string refusal(const RunConfig& run, const std::string& find, const std::string& replacement) {
-  std::string text = to_yaml(run);
-  const std::size_t at = text.find(find);
-  REQUIRE(at != std::string::npos);
-  text.replace(at, find.size(), replacement);
-  try {
-    parse_run_config(text, "config.yaml");
-  } catch (const Error& error) {
-    CHECK(error.code == ExitCode::usage);
-    return error.what();
-  }
-  return "accepted";
 }
 
 ProbeRow sum_of(const Evaluation& evaluation, std::int64_t length) {
@@ -78,20 +65,20 @@ TEST_CASE(
     "a probe's unknown task, foreign parameter or length without examples is told with its place") {
   const RunsFolder runs;
   const RunConfig run = parity_run(runs, "probe");
-  CHECK_THAT(refusal(run, "task: parity", "task: partiy"),
+  CHECK_THAT(testing::refusal_of(run, "task: parity", "task: partiy"),
              Catch::Contains("data.probe.task") && Catch::Contains("parity"));
-  CHECK_THAT(refusal(run, "task: parity", "task: parity, pairs: 4"),
+  CHECK_THAT(testing::refusal_of(run, "task: parity", "task: parity, pairs: 4"),
              Catch::Contains("config.yaml:") && Catch::Contains("pairs"));
-  CHECK_THAT(refusal(run, "task: parity", "task: mqar, vocabulary: 64"),
+  CHECK_THAT(testing::refusal_of(run, "task: parity", "task: mqar, vocabulary: 64"),
              Catch::Contains("model.vocabulary"));
-  CHECK_THAT(refusal(run, "task: parity", "task: needle, vocabulary: 8, pairs: 2"),
+  CHECK_THAT(testing::refusal_of(run, "task: parity", "task: needle, vocabulary: 8, pairs: 2"),
              Catch::Contains("model.vocabulary"));
   RunConfig copies = run;
   copies.model.vocabulary = 27;
-  CHECK_THAT(
-      refusal(copies, "task: parity, test_lengths: [16]", "task: copying, test_lengths: [15]"),
-      Catch::Contains("data.probe") && Catch::Contains("not 15; write 16"));
-  CHECK_THAT(refusal(run, "train: \"\"", "train: x"),
+  CHECK_THAT(testing::refusal_of(copies, "task: parity, test_lengths: [16]",
+                                 "task: copying, test_lengths: [15]"),
+             Catch::Contains("data.probe") && Catch::Contains("not 15; write 16"));
+  CHECK_THAT(testing::refusal_of(run, "train: \"\"", "train: x"),
              Catch::Contains("a probe makes its data itself"));
 }
 

@@ -9,7 +9,7 @@
 #include "core/log_differences.hpp"
 #include "experiments/spike.hpp"
 #include "experiments/trainer.hpp"
-#include "tests/data/temporary_folder.hpp"
+#include "tests/support/files.hpp"
 #include "tests/support/tiny_run.hpp"
 
 namespace metascale {
@@ -144,21 +144,37 @@ TEST_CASE("a run that rolls back equals itself when it is stopped in between, bi
   expect_equal_bits(undisturbed, outcome_of(folder));
 }
 
-TEST_CASE("a run that is no number again and again is rolled back only so often") {
-  const RunsFolder runs;
+RunConfig hopeless(const RunsFolder& runs) {
   RunConfig config = runs.config("run");
   config.training.non_finite = NonFinite::roll_back;
   config.training.roll_back.most = 2;
   config.training.optimizer.learning_rate = 10;
   config.training.optimizer.final_learning_rate = 10;
   config.training.optimizer.weight_decay = 100;  // each update multiplies the weights by -999
-  const fs::path folder = runs.write(config);
+  return config;
+}
+
+TEST_CASE("a run that is no number again and again is rolled back only so often") {
+  const RunsFolder runs;
+  const fs::path folder = runs.write(hopeless(runs));
   const std::string message = error_of(ExitCode::run_failed, [&] { train(folder, {}); });
   CHECK_THAT(message,
              Catch::Contains("2 times already") && Catch::Contains("policy.roll_back.most"));
   const RunLog log = read_run_file(folder / "run.h5");
   CHECK(events_of(log, "roll_back").size() == 2);
   CHECK(events_of(log, "non_finite").size() == 3);
+}
+
+TEST_CASE("a run that is stopped between its roll-backs is rolled back no more often") {
+  const RunsFolder runs;
+  const fs::path folder = runs.write(hopeless(runs));
+  int starts = 0;
+  const TrainHooks stopped_at_once{.stop = [] { return StopRequest::save; }};
+  error_of(ExitCode::run_failed, [&] {
+    while (train(folder, stopped_at_once) == ExitCode::saved && starts < 100) ++starts;
+  });
+  CHECK(starts > 2);
+  CHECK(events_of(read_run_file(folder / "run.h5"), "roll_back").size() == 2);
 }
 
 }  // namespace

@@ -1,32 +1,18 @@
 #include <malloc.h>
 
-#include <atomic>
 #include <catch2/catch.hpp>
-#include <cstdlib>
 #include <cstring>
-#include <new>
 #include <random>
 
 #include "experiments/layers/basic.hpp"
 #include "experiments/program.hpp"
-
-namespace {
-
-std::atomic<std::int64_t> allocations = 0;
-
-}  // namespace
-
-// Of this whole program, so that a test can count. malloc itself is watched through mallinfo2.
-void* operator new(std::size_t bytes) {
-  ++allocations;
-  if (void* memory = std::malloc(bytes)) return memory;
-  throw std::bad_alloc();
-}
-[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
-[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+#include "tests/experiments/allocations.hpp"
+#include "tests/experiments/small_model.hpp"
 
 namespace metascale {
 namespace {
+
+using testing::any_architecture, testing::small_model;
 
 // ---- random graphs of operators that know what they must find
 
@@ -228,19 +214,6 @@ TEST_CASE("a carried state is declared once") {
 
 // ---- models
 
-ModelConfig small_model(Architecture architecture) {
-  return {.architecture = architecture,
-          .layers = 2,
-          .width = 32,
-          .vocabulary = 67,
-          .head_size = 16,
-          .feed_forward = 48,
-          .rank_decay = 8,
-          .rank_rate = 8,
-          .rank_value = 8,
-          .rank_gate = 8};
-}
-
 struct ReadyProgram {
   ParameterList list;
   Program program;
@@ -252,23 +225,10 @@ struct ReadyProgram {
         memory(list, Device::cpu, tape.dtype) {
     initialise(list, memory, 7);
     program.allocate(Device::cpu, memory);
-    for (std::int64_t i = 0; i < 48; ++i) {
-      program.tokens()[i] = std::int32_t(i * 7 % 67);
-      program.targets()[i] = std::int32_t((i + 1) * 7 % 67);
-      if (tape.training) program.set_scale(i, 1.0 / 48);
-    }
+    testing::fill_inputs(program);
   }
-  std::vector<double> losses() const {
-    std::vector<double> values;
-    for (std::int64_t i = 0; i < 48; ++i) values.push_back(program.loss(i));
-    return values;
-  }
+  std::vector<double> losses() const { return testing::losses_of(program); }
 };
-
-Architecture any_architecture() {
-  return GENERATE(Architecture::transformer, Architecture::transformer_pp, Architecture::rwkv7,
-                  Architecture::meta_state);
-}
 
 TEST_CASE("a gradient is the sum over two readers of one tensor") {
   ParameterList list;
@@ -337,12 +297,12 @@ TEST_CASE("after the first execution a model allocates nothing") {
   CAPTURE(name_of(architecture));
   ReadyProgram ready(architecture, {});
   ready.program.execute(ready.queue);
-  const std::int64_t before = allocations;
+  testing::take_allocations();
   const std::size_t used = mallinfo2().uordblks;
   ready.program.execute(ready.queue);
   const std::size_t used_after = mallinfo2().uordblks;
-  CHECK(allocations - before == 0);
-  CHECK(used_after == used);
+  CHECK(testing::take_allocations().count == 0);
+  CHECK(used_after == used);  // of malloc itself
 }
 
 TEST_CASE("what is live at the peak fits the planned memory") {

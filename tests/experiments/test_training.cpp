@@ -11,20 +11,16 @@
 #include "core/log_differences.hpp"
 #include "experiments/run_context.hpp"
 #include "experiments/trainer.hpp"
-#include "tests/data/temporary_folder.hpp"
+#include "tests/experiments/small_model.hpp"
+#include "tests/support/files.hpp"
 #include "tests/support/tiny_run.hpp"
 
 namespace metascale {
 namespace {
 
 namespace fs = std::filesystem;
-using testing::bytes_of, testing::checkpoint_steps, testing::error_of, testing::expect_equal_bits,
-    testing::has_event, testing::outcome_of, testing::RunsFolder;
-
-Architecture any_architecture() {
-  return GENERATE(Architecture::transformer, Architecture::transformer_pp, Architecture::rwkv7,
-                  Architecture::meta_state);
-}
+using testing::any_architecture, testing::bytes_of, testing::checkpoint_steps, testing::error_of,
+    testing::expect_equal_bits, testing::has_event, testing::outcome_of, testing::RunsFolder;
 
 TrainHooks stop_after(std::int64_t steps, StopRequest request = StopRequest::save) {
   TrainHooks hooks;

@@ -145,7 +145,8 @@ Violations wrong_code(const File& file) {
                          "thread_local: a mutable static (and what the CUDA emulator "
                          "takes for shared memory)"));
     if (line.find("ifdef METASCALE_WITH") != std::string::npos)
-      found.push_back(at(file, number, "chooses a backend by macro; the linker chooses (kernels/queue.hpp)"));
+      found.push_back(
+          at(file, number, "chooses a backend by macro; the linker chooses (kernels/queue.hpp)"));
   });
   return found;
 }
@@ -167,8 +168,10 @@ Violations untested_operators(const std::vector<File>& files) {
   static const std::regex header(R"(kernels/\w+\.hpp)");
   static const std::regex opening(R"(^struct (\w+) \{)");
   std::string tests;
-  for (const File& file : files)
-    if (starts_with(file.path, "tests/kernels/")) tests += file.text;
+  for (const File& file : files) {
+    const bool is_case = starts_with(file.path, "kernels/cases/");
+    if (is_case || starts_with(file.path, "tests/kernels/")) tests += file.text;
+  }
   Violations found;
   for (const File& file : files) {
     if (!std::regex_match(file.path, header)) continue;

@@ -21,7 +21,8 @@ Violations wrong_style(const File& file);  // ASCII, machine paths
 Violations wrong_code(const File& file);   // length, <<<, thread_local, #ifdef of a backend
 Violations unlisted_sources(const File& cmake_lists, const std::vector<File>& files);
 
-// Operators of kernels/*.hpp (structs with a check()) that no file of tests/kernels names.
+// Operators of kernels/*.hpp (structs with a check()) that no file of tests/kernels names, nor its
+// cases in kernels/cases/.
 Violations untested_operators(const std::vector<File>& files);
 
 // Links and commands of a page of documentation.

@@ -1,34 +1,15 @@
-// Attention with all that it reads and writes.
+// Attention in a memory of its own.
 #pragma once
 
 #include <cmath>
 
-#include "kernels/attention.hpp"
+#include "kernels/cases/attention.hpp"
 #include "tests/support/cases.hpp"
 
 namespace metascale::testing {
 
-struct AttentionCase {
-  Memory memory;
-  AttentionForward forward;
-  AttentionBackward backward;
-
-  AttentionCase(Dtype dtype, Shape BTHN) : memory(dtype) {
-    const double scale = 1 / std::sqrt(double(BTHN[3]));
-    const Tensor q = memory.random(BTHN, 2), k = memory.random(BTHN, 2), v = memory.random(BTHN);
-    const Tensor y = memory.output(BTHN), lse = memory.output({BTHN[0], BTHN[2], BTHN[1]});
-    forward = {.y = y, .lse = lse, .q = q, .k = k, .v = v, .scale = scale};
-    backward = {.dq = memory.gradient(BTHN),
-                .dk = memory.gradient(BTHN),
-                .dv = memory.gradient(BTHN),
-                .dy = memory.random(BTHN),
-                .y = y,
-                .lse = lse,
-                .q = q,
-                .k = k,
-                .v = v,
-                .scale = scale};
-  }
+struct AttentionCase : OwnMemory, cases::Attention {
+  AttentionCase(Dtype dtype, Shape BTHN) : OwnMemory{Memory(dtype)}, Attention(memory, BTHN) {}
 };
 
 // The forward alone, of the last T of S tokens.
@@ -39,7 +20,7 @@ struct CachedAttentionCase {
   CachedAttentionCase(Dtype dtype, Shape BTHN, std::int64_t S) : memory(dtype) {
     const Shape keys{BTHN[0], S, BTHN[2], BTHN[3]};
     forward = {.y = memory.output(BTHN),
-               .lse = memory.output({BTHN[0], BTHN[2], BTHN[1]}),
+               .lse = memory.statistic({BTHN[0], BTHN[2], BTHN[1]}),
                .q = memory.random(BTHN, 2),
                .k = memory.random(keys, 2),
                .v = memory.random(keys),

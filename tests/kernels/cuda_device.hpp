@@ -11,7 +11,15 @@
 #include "tests/support/cases.hpp"
 
 #ifdef METASCALE_CUDA_IS_EMULATED
-#include <cuda_runtime.h>
+#include "tests/cuda_emulator/orders.hpp"
+#else
+namespace metascale::testing {
+// A GPU has one order of its own, and maybe another one each time.
+template <typename Action>
+void for_other_orders(Action&& action) {
+  action();
+}
+}  // namespace metascale::testing
 #endif
 
 namespace metascale::testing {
@@ -103,30 +111,6 @@ void expect_cuda_adds_to_gradients(Sizes... sizes) {
   run_case_on(Device::cpu, on_cpu);
   run_case_on(Device::cuda, on_cuda);
   expect_close(outputs_of_case(on_cuda), outputs_of_case(on_cpu), tolerance::f64);
-}
-
-#ifdef METASCALE_CUDA_IS_EMULATED
-// The order in which emulated threads and blocks run, while this lives.
-class InOrder {
- public:
-  explicit InOrder(cuda_emulator::Order order) { cuda_emulator::set_order(order); }
-  InOrder(const InOrder&) = delete;
-  InOrder& operator=(const InOrder&) = delete;
-  ~InOrder() { cuda_emulator::set_order(cuda_emulator::Order::forward); }
-};
-#endif
-
-// Runs action once more on a GPU; with the emulator, for every other order of threads and blocks.
-template <typename Action>
-void for_other_orders(Action&& action) {
-#ifdef METASCALE_CUDA_IS_EMULATED
-  for (const auto order : {cuda_emulator::Order::reverse, cuda_emulator::Order::shuffled}) {
-    const InOrder other(order);
-    action();
-  }
-#else
-  action();
-#endif
 }
 
 // Equal bits on every run; with the emulator, also for every order of threads and blocks.

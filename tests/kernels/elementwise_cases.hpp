@@ -1,49 +1,23 @@
-// Elementwise operators with all that they read and write.
+// Elementwise operators in memories of their own.
 #pragma once
 
-#include "kernels/elementwise.hpp"
+#include "kernels/cases/elements.hpp"
 #include "tests/support/cases.hpp"
 
 namespace metascale::testing {
 
-struct ActivationCase {
-  Memory memory;
-  ActivationForward forward;
-  ActivationBackward backward;
-
-  ActivationCase(Dtype dtype, Shape shape, ActivationKind kind) : memory(dtype) {
-    const Tensor x = memory.random(shape, 2);
-    forward = {.y = memory.output(shape), .x = x, .kind = kind};
-    backward = {.dx = memory.gradient(shape), .dy = memory.random(shape), .x = x, .kind = kind};
-  }
+struct ActivationCase : OwnMemory, cases::Activation {
+  ActivationCase(Dtype dtype, Shape shape, ActivationKind kind)
+      : OwnMemory{Memory(dtype)}, Activation(memory, shape, kind) {}
 };
 
-struct SwigluCase {
-  Memory memory;
-  SwigluForward forward;
-  SwigluBackward backward;
-
-  SwigluCase(Dtype dtype, Shape shape) : memory(dtype) {
-    const Tensor gate = memory.random(shape, 2), up = memory.random(shape);
-    forward = {.y = memory.output(shape), .gate = gate, .up = up};
-    backward = {.dgate = memory.gradient(shape),
-                .dup = memory.gradient(shape),
-                .dy = memory.random(shape),
-                .gate = gate,
-                .up = up};
-  }
+struct SwigluCase : OwnMemory, cases::Swiglu {
+  SwigluCase(Dtype dtype, Shape shape) : OwnMemory{Memory(dtype)}, Swiglu(memory, shape) {}
 };
 
-struct AddCase {
-  Memory memory;
-  AddForward forward;
-  Accumulate backward;  // of one summand
-
-  AddCase(Dtype dtype, Shape shape, int summands) : memory(dtype) {
-    forward = {.y = memory.output(shape), .a = memory.random(shape), .b = memory.random(shape)};
-    if (summands == 3) forward.c = memory.random(shape);
-    backward = {.dx = memory.gradient(shape), .dy = memory.random(shape)};
-  }
+struct AddCase : OwnMemory, cases::Add {
+  AddCase(Dtype dtype, Shape shape, int summands)
+      : OwnMemory{Memory(dtype)}, Add(memory, shape, summands) {}
 };
 
 }  // namespace metascale::testing

@@ -1,49 +1,22 @@
-// The Self-State Encoder with all that it reads and writes.
+// The Self-State Encoder in memories of its own.
 #pragma once
 
-#include "kernels/self_state.hpp"
+#include "kernels/cases/heads.hpp"
 #include "tests/support/cases.hpp"
 
 namespace metascale::testing {
 
-struct SelfStateQueryCase {
-  Memory memory;
-  SelfStateQueryForward forward;
-  SelfStateQueryBackward backward;
-
+struct SelfStateQueryCase : OwnMemory, cases::SelfStateQuery {
   SelfStateQueryCase(Dtype dtype, std::int64_t R, std::int64_t blocks, std::int64_t heads,
                      std::int64_t N)
-      : memory(dtype) {
-    forward = {.q = memory.output({R, heads, N}),
-               .inverse_norm = memory.output({R, heads}),
-               .c = memory.random({R, blocks * N})};
-    backward = {.dc = memory.gradient({R, blocks * N}),
-                .dq = memory.random({R, heads, N}),
-                .q = forward.q,
-                .inverse_norm = forward.inverse_norm};
-  }
+      : OwnMemory{Memory(dtype)}, SelfStateQuery(memory, R, blocks, heads, N) {}
 };
 
-struct SelfStateMixCase {
-  Memory memory;
-  SelfStateMixForward forward;
-  SelfStateMixBackward backward;
-
-  // heads: of e, of which the first `read` take part.
+// heads: of e, of which the first `read` take part.
+struct SelfStateMixCase : OwnMemory, cases::SelfStateMix {
   SelfStateMixCase(Dtype dtype, std::int64_t R, std::int64_t blocks, std::int64_t heads,
                    std::int64_t read, std::int64_t N)
-      : memory(dtype) {
-    forward = {.z = memory.output({R, blocks * N}),
-               .c = memory.random({R, blocks * N}),
-               .e = memory.random({R, heads, N}),
-               .gamma = memory.random({read, N}, 0.5, 1)};
-    backward = {.dc = memory.gradient({R, blocks * N}),
-                .de = memory.gradient({R, heads, N}),
-                .dgamma = memory.gradient({read, N}),
-                .dz = memory.random({R, blocks * N}),
-                .e = forward.e,
-                .gamma = forward.gamma};
-  }
+      : OwnMemory{Memory(dtype)}, SelfStateMix(memory, R, blocks, heads, read, N) {}
 };
 
 }  // namespace metascale::testing

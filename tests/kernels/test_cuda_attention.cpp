@@ -1,22 +1,12 @@
 // Attention on the GPU against the CPU, whose own tests are in test_attention.cpp. Lengths: within
 // one tile, and over several with a last one that is not whole; heads as wide as a template and
 // narrower.
-#include "tests/kernels/attention_cases.hpp"
 #include "tests/kernels/cuda_device.hpp"
+#include "tests/kernels/reset_cases.hpp"
 
 namespace metascale {
-namespace {
 
 using namespace testing;
-
-// Activations in bf16, lse in f32.
-struct Bf16AttentionCase : AttentionCase {
-  explicit Bf16AttentionCase(Shape BTHN) : AttentionCase(Dtype::bf16, BTHN) {
-    forward.lse = backward.lse = memory.output({BTHN[0], BTHN[2], BTHN[1]}, Dtype::f32);
-  }
-};
-
-}  // namespace
 
 TEST_CASE("attention on the GPU is close to the CPU") {
   expect_cuda_close_to_cpu<AttentionCase>(Shape{2, 5, 3, 7});
@@ -24,6 +14,13 @@ TEST_CASE("attention on the GPU is close to the CPU") {
   expect_cuda_close_to_cpu<AttentionCase>(Shape{1, 33, 2, 32});
   expect_cuda_close_to_cpu<AttentionCase>(Shape{1, 65, 1, 64});
   expect_cuda_close_to_cpu<AttentionCase>(Shape{1, 40, 1, 100});
+}
+
+TEST_CASE("attention with a block-diagonal mask on the GPU is close to the CPU") {
+  const Starts starts = GENERATE(Starts{1}, Starts{31, 32, 60}, Starts{64, 66});
+  expect_cuda_close_to_cpu<PackedAttentionCase>(Shape{2, 70, 1, 16}, starts);
+  expect_cuda_close_to_cpu<PackedAttentionCase>(Shape{1, 130, 1, 40}, starts);
+  expect_cuda_adds_to_gradients<PackedAttentionCase>(Shape{1, 37, 2, 9}, starts);
 }
 
 TEST_CASE("attention to a cache of keys on the GPU is close to the CPU") {
@@ -42,7 +39,7 @@ TEST_CASE("attention on the GPU has the same bits on every run") {
 
 TEST_CASE("attention stored in bf16 on the GPU is close to the CPU") {
   const Shape shape = GENERATE(Shape{2, 9, 2, 8}, Shape{1, 70, 1, 64});
-  Bf16AttentionCase on_cpu(shape), on_cuda(shape);
+  AttentionCase on_cpu(Dtype::bf16, shape), on_cuda(Dtype::bf16, shape);
   run_case_on(Device::cpu, on_cpu);
   run_case_on(Device::cuda, on_cuda);
   expect_close(outputs_of_case(on_cuda), outputs_of_case(on_cpu),

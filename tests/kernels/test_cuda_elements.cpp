@@ -3,8 +3,8 @@
 // multiple.
 #include "tests/kernels/cuda_device.hpp"
 #include "tests/kernels/elementwise_cases.hpp"
+#include "tests/kernels/reset_cases.hpp"
 #include "tests/kernels/rotary_cases.hpp"
-#include "tests/kernels/token_shift_cases.hpp"
 
 namespace metascale {
 
@@ -63,6 +63,15 @@ TEST_CASE("token shifts on the GPU are close to the CPU") {
   const bool with_previous = GENERATE(false, true);
   expect_cuda_close_to_cpu<TokenShiftCase>(Shape{3, 37, 11}, mixes, with_previous);
   expect_cuda_adds_to_gradients<TokenShiftCase>(Shape{3, 37, 11}, mixes, with_previous);
+}
+
+TEST_CASE("resets, and token shifts that stop at documents, on the GPU are close to the CPU") {
+  const Starts starts{1, 20, 36};
+  const double value = GENERATE(0.0, 2.5);
+  expect_cuda_close_to_cpu<ResetCase>(Shape{3, 37, 11}, starts, value);
+  expect_cuda_adds_to_gradients<ResetCase>(Shape{3, 37, 11}, starts, value);
+  expect_cuda_close_to_cpu<PackedTokenShiftCase>(Shape{3, 37, 11}, 2, starts);
+  expect_cuda_adds_to_gradients<PackedTokenShiftCase>(Shape{3, 37, 11}, 2, starts);
 }
 
 TEST_CASE("token shifts on the GPU have the same bits on every run") {

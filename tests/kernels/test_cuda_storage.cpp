@@ -217,6 +217,19 @@ TEST_CASE("AdamW on the GPU writes a bf16 copy of the new parameters") {
   CHECK(values_of(item.forward.copy) == rounded(values_of(item.forward.parameters)));
 }
 
+TEST_CASE("stochastic copies on the GPU have the bits of the CPU") {
+  AdamWCase item(Dtype::f32, 301, 3);
+  AdamW& op = item.forward;
+  op.copy = item.memory.output({301}, Dtype::bf16);
+  op.rounding = {.stochastic = true, .step = 9, .first = 17};
+  run_on(Device::cuda, op);
+  const Device device = GENERATE(Device::cpu, Device::cuda);
+  const Tensor again = item.memory.output({301}, Dtype::bf16);
+  run_on(device, Cast{.y = again, .x = op.parameters, .rounding = op.rounding});
+  CHECK(same_bits(again, op.copy));
+  CHECK(values_of(again) != rounded(values_of(op.parameters)));
+}
+
 TEST_CASE("the last token of bf16 activations on the GPU may be kept in f32") {
   Memory memory(Dtype::bf16);
   const Tensor x = memory.random({2, 3, 5}), y = memory.output({2, 5}, Dtype::f32);

@@ -44,7 +44,9 @@ void expect_rounded_once(const Op& op) {
   for (std::size_t i = 0; i < stored.size(); ++i) {
     INFO(stored[i].name);
     const Values got = values_of(stored[i].tensor), exact = values_of(truth[i].tensor);
-    for (std::size_t j = 0; j < got.size(); ++j) REQUIRE(got[j] == double(float(bfloat16(float(exact[j])))));
+    const bool is_narrow = stored[i].tensor.dtype == Dtype::bf16;  // statistics of rows stay f32
+    for (std::size_t j = 0; j < got.size(); ++j)
+      REQUIRE(got[j] == (is_narrow ? double(float(bfloat16(float(exact[j])))) : exact[j]));
   }
 }
 
@@ -88,7 +90,8 @@ TEST_CASE("a product stores bf16 and reads it without a copy") {
   Matmul exact = item.forward;
   exact.c = tensor(sums, item.forward.c.shape);
   run(queue, exact);
-  for (std::size_t i = 0; i < sums.size(); ++i) REQUIRE(stored[i] == double(float(bfloat16(sums[i]))));
+  for (std::size_t i = 0; i < sums.size(); ++i)
+    REQUIRE(stored[i] == double(float(bfloat16(sums[i]))));
 }
 
 TEST_CASE("AdamW leaves a rounded copy of the new parameters") {
@@ -97,7 +100,8 @@ TEST_CASE("AdamW leaves a rounded copy of the new parameters") {
   Queue queue;
   run(queue, item.forward);
   const Values copy = values_of(item.forward.copy), exact = values_of(item.forward.parameters);
-  for (std::size_t i = 0; i < copy.size(); ++i) REQUIRE(copy[i] == double(float(bfloat16(float(exact[i])))));
+  for (std::size_t i = 0; i < copy.size(); ++i)
+    REQUIRE(copy[i] == double(float(bfloat16(float(exact[i])))));
 }
 
 }  // namespace

@@ -297,7 +297,8 @@ TEST_CASE("WKV7 names the operand that does not fit") {
         "of d");
   backward = item.backward;
   backward.u.dtype = Dtype::f64;
-  CHECK(refusal(backward) == "Wkv7Backward.u is f64 but must be f32 or bf16: Wkv7Backward.dr is f32");
+  CHECK(refusal(backward) ==
+        "Wkv7Backward.u is f64 but must be f32 or bf16: Wkv7Backward.dr is f32");
 }
 
 TEST_CASE("WKV7 counts the FLOPs of the sequential form") {

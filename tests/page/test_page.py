@@ -2,8 +2,10 @@
 
 usage: test_page.py FIXTURE [--keep FOLDER]   FIXTURE writes a report on made-up runs
 """
+import base64
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -34,7 +36,7 @@ def browser():
     options = Options()
     options.binary_location = shutil.which("chromium")
     for word in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
-                 "--window-size=1280,1000", "--force-device-scale-factor=1", "--force-prefers-reduced-motion"):
+                 "--window-size=1280,1000", "--force-device-scale-factor=1"):
         options.add_argument(word)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     return webdriver.Chrome(service=Service(shutil.which("chromedriver")), options=options)
@@ -183,6 +185,25 @@ def nothing_is_asked_of_a_network(page):
     expect(not console, f"the console says {console}")
 
 
+def the_page_prints(page, keep):
+    """As PDF, on some sheets; every chart is there as soon as the print event has drawn it anew."""
+    blank = page.execute_script("""
+      dispatchEvent(new Event("beforeprint"));
+      const paper = document.documentElement.dataset.theme, blank = arguments[0].filter(name => {
+        const chart = document.getElementById(name), bytes = chart.getContext("2d").getImageData(0, 0, chart.width, chart.height).data;
+        return bytes.filter((value, i) => i % 4 === 3 && value > 0).length <= 1000;
+      });
+      dispatchEvent(new Event("afterprint"));
+      return paper === "light" ? blank : ["light colours"];""", CHARTS)
+    expect(not blank, f"printed without {', '.join(blank)}")
+    pdf = base64.b64decode(page.execute_cdp_cmd("Page.printToPDF", {"printBackground": True})["data"])
+    if keep:
+        with open(os.path.join(keep, "report.pdf"), "wb") as file:
+            file.write(pdf)
+    pages = len(re.findall(rb"/Type\s*/Page\b", pdf))
+    expect(1 < pages < 60, f"the page prints on {pages} sheets")
+
+
 def small_windows_do_not_scroll_sideways(page):
     page.set_window_size(480, 900)
     wide = page.execute_script("return document.documentElement.scrollWidth - document.documentElement.clientWidth")
@@ -217,6 +238,7 @@ def main():
         colours_can_be_dark(page)
         every_chart_is_drawn(page)
         numbers_have_their_files(page, folder)
+        the_page_prints(page, keep)
         small_windows_do_not_scroll_sideways(page)
         nothing_is_asked_of_a_network(page)
         pages_of_few_runs_are_quiet(page, sys.argv[1], os.path.join(folder, "few"))

@@ -4,7 +4,7 @@
 
 #include <sys/types.h>
 
-#include "sweeps/executor/child.hpp"
+#include "core/child.hpp"
 #include "tests/support/tiny_run.hpp"
 
 namespace metascale::testing {

@@ -54,7 +54,9 @@ void expect_named_and_resumable(const fs::path& folder, const Fault& fault, int 
                  Catch::Contains(fmt::format("metascale: rank {}: rank {} (process", other, rank)));
   const std::string failed = read_file(folder / "FAILED");
   CHECK_THAT(failed, Catch::StartsWith(fmt::format("rank {} (process", rank)));
-  CHECK(read_heartbeat(folder)->phase == RunPhase::failed);
+  // A rank 0 that hung may wake up for a moment and write what it takes itself for: FAILED outranks
+  // that.
+  if (rank != 0) CHECK(read_heartbeat(folder)->phase == RunPhase::failed);
   if (rank != 0) CHECK(has_event(read_journal(folder / "journal.jsonl"), "rank_lost"));
 
   int steps = 3;  // the last checkpoint is whole: the run goes on from it

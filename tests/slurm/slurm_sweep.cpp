@@ -11,8 +11,8 @@
 #include <thread>
 
 #include "core/atomic_file.hpp"
+#include "core/command.hpp"
 #include "sweeps/attempt.hpp"
-#include "sweeps/executor/command.hpp"
 
 namespace metascale::testing {
 namespace {
@@ -35,10 +35,7 @@ std::string yaml_quoted(const std::string& text) {
 }  // namespace
 
 Cluster::Cluster() {
-  std::string name = "/tmp/metascale-slurm-XXXXXX";
-  REQUIRE(::mkdtemp(name.data()) != nullptr);
-  folder_ = name;
-  const CommandResult result = cluster_script("start", folder_);
+  const CommandResult result = cluster_script("start", folder_.path());
   if (result.exit_code == 69) {
     why_ = result.output;
     return;
@@ -49,9 +46,7 @@ Cluster::Cluster() {
 }
 
 Cluster::~Cluster() {
-  if (is_there()) cluster_script("stop", folder_);
-  std::error_code ignored;
-  fs::remove_all(folder_, ignored);
+  if (is_there()) cluster_script("stop", folder_.path());
 }
 
 bool Cluster::say_if_skipped() const {
@@ -59,8 +54,8 @@ bool Cluster::say_if_skipped() const {
   return !is_there();
 }
 
-void Cluster::kill_daemons() const { REQUIRE(cluster_script("kill", folder_).good()); }
-void Cluster::start() const { REQUIRE(cluster_script("start", folder_).good()); }
+void Cluster::kill_daemons() const { REQUIRE(cluster_script("kill", folder_.path()).good()); }
+void Cluster::start() const { REQUIRE(cluster_script("start", folder_.path()).good()); }
 
 std::string output_of(const std::vector<std::string>& words) {
   const CommandResult result = run_command(words);
@@ -173,16 +168,22 @@ std::string SlurmSweep::job_of(const std::string& id) const {
   return status().at(id).at("job").get<std::string>();
 }
 
-void SlurmSweep::expect_undisturbed(const std::vector<std::string>& runs) const {
-  const std::string elsewhere = (runs_.path() / "undisturbed").string();
+fs::path SlurmSweep::run_here(const std::string& name, const std::string& resources) const {
+  const std::string elsewhere = (runs_.path() / name).string();
   Words local{"run",        (runs_.path() / "sweep.yaml").string(),
               "--set",      "launch={local: {threads: 1}}",
               "--results",  elsewhere,
               "--no-report"};
+  if (!resources.empty()) local.insert(local.end(), {"--set", "resources=" + resources});
   call_program(runs_.path(), local);  // runs that are to fail do so here, too
+  return fs::path(elsewhere) / "tiny/runs";
+}
+
+void SlurmSweep::expect_undisturbed(const std::vector<std::string>& runs) const {
+  const fs::path elsewhere = run_here("undisturbed");
   for (const std::string& id : runs) {
     INFO(id);
-    const fs::path alone = fs::path(elsewhere) / "tiny/runs" / id;
+    const fs::path alone = elsewhere / id;
     REQUIRE(fs::exists(alone / "DONE"));
     REQUIRE(fs::exists(run(id) / "DONE"));
     expect_equal_bits(outcome_of(alone), outcome_of(run(id)));

@@ -26,7 +26,7 @@ class Cluster {
   void start() const;         // what does not run
 
  private:
-  std::filesystem::path folder_;
+  TemporaryFolder folder_;
   std::string why_;  // there is none
 };
 
@@ -63,6 +63,9 @@ class SlurmSweep {
   std::filesystem::path folder() const { return results() / "tiny"; }
   std::filesystem::path run(const std::string& id) const { return folder() / "runs" / id; }
 
+  // Runs the sweep without Slurm, in a folder of this name. Returns the folder of its runs.
+  // resources: instead of the sweep's own.
+  std::filesystem::path run_here(const std::string& name, const std::string& resources = "") const;
   // Each of these runs left what it leaves where nothing happens to it, bit for bit.
   void expect_undisturbed(const std::vector<std::string>& runs) const;
   // Nothing took a name for a command.

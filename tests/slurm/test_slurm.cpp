@@ -182,5 +182,56 @@ TEST_CASE("runs that share a job are cancelled one by one, and tried again") {
   sweep.expect_undisturbed(sweep.in_state("done"));
 }
 
+TEST_CASE("a job of a partition that goes first stops runs, which go on after it") {
+  const Cluster cluster;
+  if (cluster.say_if_skipped()) return;
+  const SlurmSweep sweep({.seeds = "1", .slurm = "partition: main"});
+  sweep.submit();
+  sweep.wait_for_state("running", 2);
+  const Ids runs = sweep.in_state("running");
+  REQUIRE(runs.size() == 2);
+  for (const std::string& run : runs) sweep.wait_for_attempt(run, 1);
+  output_of({"sbatch", "--partition=urgent", "--cpus-per-task=8", "--output=/dev/null",
+             "--wrap=sleep 2"});  // the whole node
+  for (const std::string& run : runs) sweep.wait_for_attempt(run, 2);
+  sweep.release("");
+  sweep.wait_for_state("done", 2);
+  for (const std::string& run : runs) {
+    const auto attempts = read_attempts(sweep.run(run));
+    REQUIRE(attempts.size() == 2);
+    CHECK(attempts[0].end == AttemptEnd::saved);
+    CHECK(attempts[0].exit_code == int(ExitCode::saved));
+    CHECK(stalled_timeouts(attempts) == 0);  // a preemption is no time-out
+  }
+  sweep.expect_undisturbed(runs);
+}
+
+TEST_CASE("a run of two ranks under srun has the bits of two ranks here, and one rank's losses") {
+  const Cluster cluster;
+  if (cluster.say_if_skipped()) return;
+  const SlurmSweep sweep({.lengths = "12800 tokens",  // 50 steps
+                          .seeds = "1",
+                          .resources = "{default: {ranks: 2}}",
+                          .slurm = "srun: ['--mpi=pmix']"});
+  sweep.release("");  // nothing holds the ranks
+  sweep.submit();
+  sweep.wait_for_state("done", 2);
+  const Ids runs = sweep.in_state("done");
+  const fs::path alone = sweep.run_here("alone", "{default: {ranks: 1}}");
+  for (const std::string& run : runs) {
+    INFO(run);
+    const RunLog two = testing::outcome_of(sweep.run(run)).log,
+                 one = testing::outcome_of(alone / run).log;
+    CHECK(two.facts.at("ranks") == "2");
+    REQUIRE(two.steps.size() == 50);
+    REQUIRE(one.steps.size() == 50);
+    for (std::size_t i = 0; i < one.steps.size(); ++i) {
+      CHECK(two.steps[i].digest == one.steps[i].digest);
+      CHECK(two.steps[i].loss == Approx(one.steps[i].loss).epsilon(1e-5));
+    }
+  }
+  sweep.expect_undisturbed(runs);  // by our own launcher
+}
+
 }  // namespace
 }  // namespace metascale

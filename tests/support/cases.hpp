@@ -24,6 +24,11 @@ inline constexpr double f32 = 4e-5;   // a few hundred summands, each with 6e-8
 inline constexpr double bf16 = 2e-2;  // operands with 8 bits
 }  // namespace tolerance
 
+// The memory of a case, made before its operators [kernels/cases/].
+struct OwnMemory {
+  Memory memory;
+};
+
 struct Named {
   std::string name;
   Tensor tensor;

@@ -31,8 +31,7 @@ ModelConfig parse(const nlohmann::json& json) {
   config.rank_gate = json.at("ranks").at("g");
   if (arch != "metastate") return config;
   config.rho = json.at("rho");
-  config.read_state =
-      json.at("read_state") == "current" ? ReadState::current : ReadState::previous;
+  config.read_state = json.at("read_state") == "current" ? ReadState::current : ReadState::previous;
   config.read_out = json.at("read_out") == "time_mix" ? ReadOut::time_mix : ReadOut::state;
   return config;
 }

@@ -1,8 +1,6 @@
 #include "tests/support/tiny_run.hpp"
 
 #include <fmt/format.h>
-#include <stdlib.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <catch2/catch.hpp>
@@ -15,16 +13,8 @@
 #include "data/prepare.hpp"
 
 namespace metascale::testing {
-namespace {
 
 namespace fs = std::filesystem;
-
-fs::path folder_in_memory() {
-  const fs::path memory = "/dev/shm";
-  return ::access(memory.c_str(), W_OK) == 0 ? memory : fs::temp_directory_path();
-}
-
-}  // namespace
 
 std::string tiny_documents(std::size_t bytes, unsigned seed) {
   static constexpr const char* words[] = {"state", "time",  "mix", "the",
@@ -42,20 +32,12 @@ std::string tiny_documents(std::size_t bytes, unsigned seed) {
 }
 
 RunsFolder::RunsFolder() {
-  std::string name = folder_in_memory() / "metascale-runs-XXXXXX";
-  REQUIRE(::mkdtemp(name.data()) != nullptr);
-  path_ = name;
-  const fs::path text = path_ / "text";
+  const fs::path text = path() / "text";
   fs::create_directories(text);
   std::ofstream(text / "train.jsonl") << tiny_documents(40'000, 1);
   std::ofstream(text / "val.jsonl") << tiny_documents(3'000, 2);
   std::ofstream(text / "test.jsonl") << tiny_documents(3'000, 3);
-  prepare({.source = text, .out = path_ / "tokens"}, *make_tokenizer("bytes"));
-}
-
-RunsFolder::~RunsFolder() {
-  std::error_code ignored;
-  fs::remove_all(path_, ignored);
+  prepare({.source = text, .out = path() / "tokens"}, *make_tokenizer("bytes"));
 }
 
 RunConfig RunsFolder::config(const std::string& id, Architecture architecture) const {

@@ -6,21 +6,19 @@
 
 #include "core/run_file.hpp"
 #include "experiments/config.hpp"
+#include "tests/support/temporary_folder.hpp"
 
 namespace metascale::testing {
 
 // A folder of run folders with its own corpus (byte tokens; 40 kB train, 3 kB validation and test,
-// two domains), removed with all in it. In memory where the system offers that: runs sync often.
+// two domains), removed with all in it.
 class RunsFolder {
  public:
   RunsFolder();
-  ~RunsFolder();
-  RunsFolder(const RunsFolder&) = delete;
-  RunsFolder& operator=(const RunsFolder&) = delete;
 
-  const std::filesystem::path& path() const { return path_; }
-  std::filesystem::path tokens(const std::string& part) const { return path_ / "tokens" / part; }
-  std::filesystem::path run(const std::string& id) const { return path_ / "runs" / id; }
+  const std::filesystem::path& path() const { return folder_.path(); }
+  std::filesystem::path tokens(const std::string& part) const { return path() / "tokens" / part; }
+  std::filesystem::path run(const std::string& id) const { return path() / "runs" / id; }
 
   // Two layers of width 32, 24 steps of 256 tokens in windows of 32, one thread.
   RunConfig config(const std::string& id, Architecture architecture = Architecture::rwkv7) const;
@@ -28,7 +26,7 @@ class RunsFolder {
   std::filesystem::path write(const RunConfig& config) const;
 
  private:
-  std::filesystem::path path_;
+  TemporaryFolder folder_;
 };
 
 // JSON lines of documents whose words are few enough to be learnt in some dozen steps.

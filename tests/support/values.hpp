@@ -93,7 +93,10 @@ class Memory {
   explicit Memory(Dtype dtype) : dtype_(dtype) {}
 
   Tensor random(Shape shape, double scale = 1, double shift = 0) {  // what an operator reads
-    const Tensor result = allocate(shape, dtype_);
+    return random(shape, scale, shift, dtype_);
+  }
+  Tensor random(Shape shape, double scale, double shift, Dtype dtype) {
+    const Tensor result = allocate(shape, dtype);
     Values values = random_values(shape.size(), seed_++);
     for (double& value : values) value = double(float(shift + scale * value));
     assign(result, values);
@@ -126,7 +129,27 @@ class Memory {
   }
   Dtype dtype() const { return dtype_; }
 
+  // What stays f32 where activations are stored in bf16: vectors of parameters and their gradients,
+  // statistics, states.
+  Tensor parameter(Shape shape, double scale = 1, double shift = 0) {
+    return random(shape, scale, shift, wide_dtype());
+  }
+  Tensor positive(Shape shape) {
+    const Tensor result = parameter(shape);
+    Values values = values_of(result);
+    for (double& value : values) value = double(float(value * value));
+    assign(result, values);
+    return result;
+  }
+  Tensor statistic(Shape shape) { return output(shape, wide_dtype()); }
+  Tensor parameter_gradient(Shape shape) {
+    Tensor result = statistic(shape);
+    result.fresh = true;
+    return result;
+  }
+
  private:
+  Dtype wide_dtype() const { return dtype_ == Dtype::bf16 ? Dtype::f32 : dtype_; }
   Tensor allocate(Shape shape, Dtype dtype) {
     const std::size_t bytes = std::size_t(shape.size()) * size_of(dtype);
     blocks_.emplace_back((bytes + sizeof(std::max_align_t) - 1) / sizeof(std::max_align_t));

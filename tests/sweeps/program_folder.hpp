@@ -1,7 +1,6 @@
 // A folder with a shell script that stands for `metascale train`.
 #pragma once
 
-#include <stdlib.h>
 #include <sys/stat.h>
 
 #include <filesystem>
@@ -9,16 +8,13 @@
 #include <string>
 
 #include "sweeps/executor.hpp"
+#include "tests/support/temporary_folder.hpp"
 
 namespace metascale {
 
 struct Folder {
-  std::filesystem::path path;
-  Folder() {
-    std::string name = std::filesystem::temp_directory_path() / "metascale-sweep-XXXXXX";
-    path = mkdtemp(name.data());
-  }
-  ~Folder() { std::filesystem::remove_all(path); }
+  testing::TemporaryFolder own;
+  std::filesystem::path path = own.path();
 
   // A program that is started as `<program> train <run folder>`; $run is the folder in `script`.
   std::filesystem::path program(const std::string& script) const {

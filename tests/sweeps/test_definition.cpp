@@ -147,9 +147,10 @@ TEST_CASE("sweep file: a mixture with another order than permuted is refused at 
   const auto data = [](const std::string& order) {
     return refusal("data: {", "data: {order: " + order + ", mixture: {weights: {a: 1}}, ");
   };
-  CHECK_THAT(data("neox"),
-             Catch::Contains("data.mixture: a mixture has no order 'neox'; write order: permuted") &&
-                 Catch::Matches("sweep.yaml:[0-9]+: .*"));
+  CHECK_THAT(
+      data("neox"),
+      Catch::Contains("data.mixture: a mixture has no order 'neox'; write order: permuted") &&
+          Catch::Matches("sweep.yaml:[0-9]+: .*"));
   CHECK(data("permuted") == "accepted");
 }
 
@@ -161,12 +162,14 @@ TEST_CASE("sweep file: a growth names its parent and what grows, or says what is
   };
   const std::string parent = "size: 200k, length: 100k tokens, seed: 1";
   CHECK(refusal_with(grown(parent, "parameter_tokens: 2x, heads: 16")) == "accepted");
-  CHECK_THAT(refusal_with(grown("size: 200k, length: 1xC, seed: 1", "heads: 2x")),
-             Catch::Equals("sweep.yaml:3: include[0].from: there is no run meta_state-200k-1xC-s1 to "
-                           "grow from; name arm, size, length and seed of a run of the axes, or of "
-                           "an include above this one"));
+  CHECK_THAT(
+      refusal_with(grown("size: 200k, length: 1xC, seed: 1", "heads: 2x")),
+      Catch::Equals("sweep.yaml:3: include[0].from: there is no run meta_state-200k-1xC-s1 to "
+                    "grow from; name arm, size, length and seed of a run of the axes, or of "
+                    "an include above this one"));
   CHECK_THAT(refusal_with(grown(parent, "")), Catch::Contains("nothing grows"));
-  CHECK_THAT(refusal_with(grown(parent, "heads: 1")), Catch::Contains("heads: 1 is no growth of 2"));
+  CHECK_THAT(refusal_with(grown(parent, "heads: 1")),
+             Catch::Contains("heads: 1 is no growth of 2"));
   CHECK_THAT(refusal_with(grown(parent, "width: 2x")), Catch::Contains("unknown key"));
   CHECK_THAT(refusal_with(grown(parent, "heads: 0.5x")), Catch::Contains("'0.5x' is no growth"));
   CHECK_THAT(refusal_with(grown(parent, "heads: 2x", ", name: 200k")),

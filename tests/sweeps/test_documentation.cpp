@@ -138,29 +138,30 @@ TEST_CASE("documentation: every row is shown by an example") {
 
 TEST_CASE("documentation: the id column is right") {
   // One changed value per key of which the page says yes or no, on the smallest file.
-  const auto [key, change] = GENERATE(
-      table<std::string, std::string>({{"training.context", "training.context=64"},
-                                       {"training.micro_batch", "training.micro_batch=2"},
-                                       {"training.precision", "training.precision=bf16"},
-                                       {"training.recompute", "training.recompute=block"},
-                                       {"training.wkv", "training.wkv=scan"},
-                                       {"training.schedule.kind", "training.schedule.kind=linear"},
-                                       {"training.schedule.warmup", "training.schedule.warmup=9%"},
-                                       {"training.learning_rate", "training.learning_rate=1e-3"},
-                                       {"training.beta1", "training.beta1=0.8"},
-                                       {"training.clip", "training.clip=2"},
-                                       {"data.name", "data.name=x"},
-                                       {"data.train", "data.train=x"},
-                                       {"data.order", "data.order=sequential"},
-                                       {"data.vocabulary", "data.vocabulary=300"},
-                                       {"evaluation.final", "evaluation.final=5 windows"},
-                                       {"evaluation.every", "evaluation.every=5 steps"},
-                                       {"log.keep", "log.keep=5"},
-                                       {"policy.non_finite", "policy.non_finite=skip"},
-                                       {"policy.spike.action", "policy.spike.action=skip"},
-                                       {"axes.seed", "axes.seed=[2]"},
-                                       {"name", "name=x"},
-                                       {"device", "device=cuda"}}));
+  const auto [key, change] = GENERATE(table<std::string, std::string>(
+      {{"training.context", "training.context=64"},
+       {"training.micro_batch", "training.micro_batch=2"},
+       {"training.precision", "training.precision=bf16"},
+       {"training.recompute", "training.recompute=block"},
+       {"training.wkv", "training.wkv=scan"},
+       {"training.stochastic_rounding", "training.stochastic_rounding=true"},
+       {"training.schedule.kind", "training.schedule.kind=linear"},
+       {"training.schedule.warmup", "training.schedule.warmup=9%"},
+       {"training.learning_rate", "training.learning_rate=1e-3"},
+       {"training.beta1", "training.beta1=0.8"},
+       {"training.clip", "training.clip=2"},
+       {"data.name", "data.name=x"},
+       {"data.train", "data.train=x"},
+       {"data.order", "data.order=sequential"},
+       {"data.vocabulary", "data.vocabulary=300"},
+       {"evaluation.final", "evaluation.final=5 windows"},
+       {"evaluation.every", "evaluation.every=5 steps"},
+       {"log.keep", "log.keep=5"},
+       {"policy.non_finite", "policy.non_finite=skip"},
+       {"policy.spike.action", "policy.spike.action=skip"},
+       {"axes.seed", "axes.seed=[2]"},
+       {"name", "name=x"},
+       {"device", "device=cuda"}}));
   CAPTURE(key);
   const std::string page = read_file(source + "/docs/sweep-file.md");
   std::smatch row;

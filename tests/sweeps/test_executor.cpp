@@ -7,10 +7,10 @@
 #include <thread>
 
 #include "core/atomic_file.hpp"
+#include "core/child.hpp"
+#include "sweeps/executor.hpp"
 #include "tests/sweeps/definitions.hpp"
 #include "tests/sweeps/program_folder.hpp"
-#include "sweeps/executor.hpp"
-#include "sweeps/executor/child.hpp"
 
 using namespace metascale;
 namespace fs = std::filesystem;

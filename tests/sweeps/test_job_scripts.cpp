@@ -4,7 +4,7 @@
 #include <fstream>
 
 #include "core/atomic_file.hpp"
-#include "sweeps/executor/command.hpp"
+#include "core/command.hpp"
 #include "sweeps/executor/job_script.hpp"
 #include "sweeps/executor/quote.hpp"
 #include "sweeps/scheduler.hpp"
@@ -61,19 +61,6 @@ TEST_CASE("scripts: a command is split at its blanks only, and no shell sees it"
         Words{"qsub", "-N", "two words", "it's", "a b", "$(x)", ""});
   CHECK(split_words(" \t ")->empty());
   CHECK_FALSE(split_words("an 'open one"));
-}
-
-TEST_CASE("scripts: commands end in time, and say what they said") {
-  const CommandResult good = run_command({"sh", "-c", "echo out; echo err >&2; exit 3"});
-  CHECK(good.exit_code == 3);
-  CHECK(good.output == "out\n");
-  CHECK(good.complaint() == "exit code 3: err");
-  const CommandResult late = run_command({"sleep", "60"}, {.folder = {}, .seconds = 0.1});
-  CHECK(late.timed_out);
-  CHECK_FALSE(late.good());
-  CHECK(run_command({"no-such-program-here"}).exit_code == 127);
-  const CommandResult large = run_command({"sh", "-c", "head -c 300000 /dev/zero"});
-  CHECK(large.output.size() == 300000);
 }
 
 TEST_CASE("scripts: an array of Slurm has its resources, its warning and its site's lines") {

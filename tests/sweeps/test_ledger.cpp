@@ -1,27 +1,18 @@
-#include <stdlib.h>
-
 #include <cmath>
 #include <fstream>
 
 #include "core/atomic_file.hpp"
 #include "core/journal.hpp"
-#include "tests/sweeps/definitions.hpp"
 #include "sweeps/ledger.hpp"
 #include "sweeps/run_sweep.hpp"
+#include "tests/support/temporary_folder.hpp"
+#include "tests/sweeps/definitions.hpp"
 
 using namespace metascale;
+using testing::TemporaryFolder;
 namespace fs = std::filesystem;
 
 namespace {
-
-struct Folder {
-  fs::path path;
-  Folder() {
-    std::string name = fs::temp_directory_path() / "metascale-ledger-XXXXXX";
-    path = mkdtemp(name.data());
-  }
-  ~Folder() { fs::remove_all(path); }
-};
 
 std::string id_of(const Resolution& resolution, std::size_t run) {
   return resolution.runs[run].config.id;
@@ -38,21 +29,21 @@ void write_tokens(const fs::path& stem, const std::string& digest, int vocabular
 }  // namespace
 
 TEST_CASE("ledger: a sweep's folder holds what was asked, what it became, and a folder per run") {
-  const Folder folder;
-  Ledger ledger(folder.path);
+  const TemporaryFolder folder;
+  Ledger ledger(folder.path());
   const Definition definition = small_definition();
   const Resolution resolution = resolve(definition);
   const LedgerChanges changes = ledger.update(definition, resolution);
   CHECK(changes.added == std::vector<std::string>{id_of(resolution, 0), id_of(resolution, 1)});
   for (const char* file : {"sweep.yaml", "sweep.lock.yaml", "plan.csv", "events.jsonl"})
-    CHECK(fs::exists(folder.path / file));
+    CHECK(fs::exists(folder.path() / file));
   const RunConfig config = read_run_config(ledger.run_folder(id_of(resolution, 0)) / "config.yaml");
   CHECK(config.id == id_of(resolution, 0));
   CHECK(config.data.train.is_absolute());
   CHECK(run_id(config) == config.id);
   // what was merged can be read again, and resolves to the same
-  CHECK(id_of(resolve(read_definition(folder.path / "sweep.yaml")), 1) == id_of(resolution, 1));
-  CHECK_NOTHROW(read_yaml(folder.path / "sweep.lock.yaml"));
+  CHECK(id_of(resolve(read_definition(folder.path() / "sweep.yaml")), 1) == id_of(resolution, 1));
+  CHECK_NOTHROW(read_yaml(folder.path() / "sweep.lock.yaml"));
 }
 
 TEST_CASE("ledger: the plan is a table with one line per run") {
@@ -62,8 +53,8 @@ TEST_CASE("ledger: the plan is a table with one line per run") {
 }
 
 TEST_CASE("ledger: only what is new is added, and nothing is deleted") {
-  const Folder folder;
-  Ledger ledger(folder.path);
+  const TemporaryFolder folder;
+  Ledger ledger(folder.path());
   const Definition two = small_definition({"axes.seed=[1, 2]"}),
                    other = small_definition({"axes.seed=[2, 3]"});
   ledger.update(two, resolve(two));
@@ -78,8 +69,8 @@ TEST_CASE("ledger: only what is new is added, and nothing is deleted") {
 }
 
 TEST_CASE("ledger: a setting outside of the identity reaches unfinished runs, not finished ones") {
-  const Folder folder;
-  Ledger ledger(folder.path);
+  const TemporaryFolder folder;
+  Ledger ledger(folder.path());
   const Definition first = small_definition(),
                    changed = small_definition({"log.checkpoint_every=7 steps"});
   const Resolution resolution = resolve(first);
@@ -94,8 +85,8 @@ TEST_CASE("ledger: a setting outside of the identity reaches unfinished runs, no
 }
 
 TEST_CASE("ledger: a trunk that has to go further is done no longer") {
-  const Folder folder;
-  Ledger ledger(folder.path);
+  const TemporaryFolder folder;
+  Ledger ledger(folder.path());
   const std::string wsd = "training.schedule={kind: wsd, warmup: 1%, decay: 10%}";
   const Definition two = small_definition({wsd, "axes.length=[1xC, 2xC]"}),
                    three = small_definition({wsd, "axes.length=[1xC, 2xC, 4xC]"});
@@ -110,15 +101,15 @@ TEST_CASE("ledger: a trunk that has to go further is done no longer") {
   CHECK_FALSE(fs::exists(ledger.run_folder(trunk) / "DONE"));
   CHECK(read_run_config(ledger.run_folder(trunk) / "config.yaml").training.steps ==
         resolve(three).runs[0].config.training.steps);
-  CHECK_THAT(read_file(folder.path / "events.jsonl"), Catch::Contains("\"continued\""));
+  CHECK_THAT(read_file(folder.path() / "events.jsonl"), Catch::Contains("\"continued\""));
   // a sweep that became shorter again leaves it alone
   std::ofstream(ledger.run_folder(trunk) / "DONE");
   CHECK(ledger.update(two, resolve(two)).longer.empty());
 }
 
 TEST_CASE("ledger: a finished run with other evaluation settings is told, and left alone") {
-  const Folder folder;
-  Ledger ledger(folder.path);
+  const TemporaryFolder folder;
+  Ledger ledger(folder.path());
   const Definition first = small_definition(),
                    changed = small_definition({"evaluation.final=5 windows"});
   const Resolution resolution = resolve(first);
@@ -131,11 +122,11 @@ TEST_CASE("ledger: a finished run with other evaluation settings is told, and le
 }
 
 TEST_CASE("ledger: other token files than those that the sweep began with are refused") {
-  const Folder folder;
-  const std::string train = (folder.path / "tokens/train").string();
+  const TemporaryFolder folder;
+  const std::string train = (folder.path() / "tokens/train").string();
   write_tokens(train, "aaaaaaaaaaaaaaaa");
   const Definition definition = small_definition({"data.train=" + train});
-  Ledger ledger(folder.path / "results");
+  Ledger ledger(folder.path() / "results");
   ledger.update(definition, resolve(definition));
   ledger.update(definition, resolve(definition));
   write_tokens(train, "bbbbbbbbbbbbbbbb");
@@ -145,8 +136,8 @@ TEST_CASE("ledger: other token files than those that the sweep began with are re
 }
 
 TEST_CASE("resolve: token files that are there must fit the vocabulary and the tokenizer") {
-  const Folder folder;
-  const std::string train = (folder.path / "train").string();
+  const TemporaryFolder folder;
+  const std::string train = (folder.path() / "train").string();
   write_tokens(train, "a", 300);
   CHECK_THAT(
       refusal_of([&] { small_resolution({"data.train=" + train}); }),
@@ -160,8 +151,8 @@ TEST_CASE("resolve: token files that are there must fit the vocabulary and the t
 }
 
 TEST_CASE("status: DONE and FAILED decide, state.json tells the rest") {
-  const Folder folder;
-  const fs::path run = folder.path / "a-run";
+  const TemporaryFolder folder;
+  const fs::path run = folder.path() / "a-run";
   fs::create_directories(run / "attempts/0001");
   CHECK(read_status(run).phase() == RunPhase::pending);
   write_heartbeat(run, {.phase = RunPhase::running,
@@ -184,19 +175,19 @@ TEST_CASE("status: DONE and FAILED decide, state.json tells the rest") {
 }
 
 TEST_CASE("status: a run that says running and is silent is lost") {
-  const Folder folder;
-  write_heartbeat(folder.path, {.phase = RunPhase::running,
-                                .time = seconds_since_1970() - 10 * heartbeat_timeout});
-  CHECK(read_status(folder.path).presence == Presence::lost);
-  CHECK(std::string(read_status(folder.path).word()) == "lost");
-  write_heartbeat(folder.path, {.phase = RunPhase::saved, .time = 1});
-  CHECK(read_status(folder.path).presence == Presence::as_said);
+  const TemporaryFolder folder;
+  write_heartbeat(folder.path(), {.phase = RunPhase::running,
+                                  .time = seconds_since_1970() - 10 * heartbeat_timeout});
+  CHECK(read_status(folder.path()).presence == Presence::lost);
+  CHECK(std::string(read_status(folder.path()).word()) == "lost");
+  write_heartbeat(folder.path(), {.phase = RunPhase::saved, .time = 1});
+  CHECK(read_status(folder.path()).presence == Presence::as_said);
 }
 
 TEST_CASE("status: a damaged state.json counts as none") {
-  const Folder folder;
-  std::ofstream(folder.path / "state.json") << "{\"state\": \"runn";
-  CHECK(read_status(folder.path).phase() == RunPhase::pending);
+  const TemporaryFolder folder;
+  std::ofstream(folder.path() / "state.json") << "{\"state\": \"runn";
+  CHECK(read_status(folder.path()).phase() == RunPhase::pending);
 }
 
 TEST_CASE("status: totals count each state") {
@@ -207,8 +198,8 @@ TEST_CASE("status: totals count each state") {
 }
 
 TEST_CASE("tuning: the trials' validation losses choose, out of their own logs") {
-  const Folder folder;
-  Ledger ledger(folder.path);
+  const TemporaryFolder folder;
+  Ledger ledger(folder.path());
   const Definition definition =
       small_definition({"match.tuning={trials_per_arm: 2, over: {learning_rate: [1e-3, 2e-3]}}"});
   const Resolution trials = resolve(definition);

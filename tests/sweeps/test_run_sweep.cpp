@@ -7,10 +7,10 @@
 
 #include "core/atomic_file.hpp"
 #include "core/run_file.hpp"
-#include "tests/sweeps/definitions.hpp"
-#include "tests/sweeps/program_folder.hpp"
 #include "sweeps/hours.hpp"
 #include "sweeps/run_sweep.hpp"
+#include "tests/sweeps/definitions.hpp"
+#include "tests/sweeps/program_folder.hpp"
 
 using namespace metascale;
 namespace fs = std::filesystem;

@@ -57,7 +57,11 @@ void warp_barrier(unsigned mask, Where where);
 void warp_exchange(unsigned mask, const void* mine, void* theirs, std::size_t bytes, unsigned lane,
                    Where where);
 unsigned warp_ballot(unsigned mask, bool predicate, Where where);
-unsigned lane();  // of the calling thread, 0..31
+// Shows `mine`, of at most 32 bytes, to the warp and reads what all 32 lanes show.
+void warp_gather(const void* mine, void* all, std::size_t bytes, Where where);
+unsigned lane();          // of the calling thread, 0..31
+unsigned thread_index();  // of the calling thread in its block
+void forget_copies();     // what the block before had under way [ptx.cpp]
 
 // The dynamic shared memory that a kernel may ask for: 48 KiB, or what cudaFuncSetAttribute
 // allowed.
@@ -80,7 +84,9 @@ enum cudaError_t {
   cudaErrorNoDevice = 100,
   cudaErrorInvalidDevice = 101,
   cudaErrorNoKernelImageForDevice = 209,
-  cudaErrorLaunchFailure = 719
+  cudaErrorLaunchFailure = 719,
+  cudaErrorStreamCaptureUnsupported = 900,
+  cudaErrorStreamCaptureInvalidated = 901
 };
 enum cudaMemcpyKind { cudaMemcpyHostToDevice = 1, cudaMemcpyDeviceToHost = 2 };
 enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize = 8 };
@@ -117,8 +123,10 @@ cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config, void (*kernel)(
   if (config->dynamicSmemBytes >
       cuda_emulator::allowed_shared_bytes(reinterpret_cast<const void*>(kernel)))
     return cudaErrorInvalidValue;
-  cuda_emulator::run_grid(config->gridDim, config->blockDim, config->dynamicSmemBytes,
-                          [&] { kernel(arguments...); });
+  cuda_emulator::send(config->stream, [launch = *config, kernel, arguments...] {
+    cuda_emulator::run_grid(launch.gridDim, launch.blockDim, launch.dynamicSmemBytes,
+                            [&] { kernel(arguments...); });
+  });
   return cudaSuccess;
 }
 
@@ -158,3 +166,4 @@ inline unsigned __ballot_sync(unsigned mask, int predicate, const char* file = _
 }
 
 inline int __ffs(int bits) { return __builtin_ffs(bits); }
+inline int __clz(int bits) { return bits == 0 ? 32 : __builtin_clz(unsigned(bits)); }

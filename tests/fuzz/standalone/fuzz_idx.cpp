@@ -11,8 +11,8 @@ using namespace metascale;
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size < 2) return 0;
   const std::vector<std::uint8_t> bin(std::size_t(data[0]) | std::size_t(data[1]) << 8, 1);
-  fuzz::folder().write("set.bin", bin);
-  const auto path = fuzz::folder().write("set.idx", {data + 2, size - 2});
+  fuzz::write("set.bin", bin);
+  const auto path = fuzz::write("set.idx", {data + 2, size - 2});
   try {
     const TokenFile file(path);
     std::vector<std::int32_t> ids(std::size_t(file.tokens()));

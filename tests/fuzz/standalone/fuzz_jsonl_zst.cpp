@@ -19,7 +19,7 @@ static void read_all(const std::filesystem::path& path) {
 }
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  read_all(fuzz::folder().write("text.jsonl.zst", {data, size}));
-  read_all(fuzz::folder().write("text.jsonl", {data, size}));
+  read_all(fuzz::write("text.jsonl.zst", {data, size}));
+  read_all(fuzz::write("text.jsonl", {data, size}));
   return 0;
 }

@@ -9,7 +9,7 @@
 using namespace metascale;
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  const auto path = fuzz::folder().write("tokenizer.json", {data, size});
+  const auto path = fuzz::write("tokenizer.json", {data, size});
   try {
     const auto tokenizer = read_bpe_tokenizer(path);
     const std::string text = "Hello  world's 12\nab cd\t<|endoftext|>  e\xc3\xa9";

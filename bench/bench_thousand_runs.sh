@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# A sweep of a thousand tiny runs on this machine: how long plan, submit --print, run and status take,
+# and how much memory. Prints a table in Markdown.
+# usage: bench_thousand_runs.sh PROGRAM [SEEDS]
+#   PROGRAM  the metascale to measure
+#   SEEDS    half the number of runs [500]
+set -euo pipefail
+[ $# -ge 1 ] || { sed -n '4,6p' "$0" | sed 's/^# //'; exit 2; }
+program=$(realpath "$1") seeds=${2:-500}
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+cd "$folder"
+
+mkdir text
+for part in train val test; do
+  for line in $(seq 200); do
+    echo "{\"text\": \"$part $line: state time mix the reads value of key, $((line * line))\"}"
+  done >"text/$part.jsonl"
+done
+"$program" data prepare text --out tokens --tokenizer bytes >prepare.log
+cat >sweep.yaml <<END
+schema: 1
+name: thousand
+arms:
+  rwkv7: {architecture: rwkv7, rank_decay: 8, rank_rate: 8, rank_value: 8, rank_gate: 8}
+  transformer: {architecture: transformer}
+match: {on: non_embedding_parameters, tolerance: 2%}
+axes:
+  size: [{name: 30k, layers: 2, width: 32, head_size: 16, target: 30k}]
+  length: [2560 tokens]
+  seed: [$(seq -s ', ' "$seeds")]
+training: {batch_tokens: 256, context: 32}
+data: {name: tiny, train: tokens/train, validation: tokens/validation, test: tokens/test}
+END
+slurm=(--set 'launch={slurm: {array_cap: 100}}')
+
+# measure NAME WORD...: wall seconds and the largest process's memory
+measure() {
+  local name=$1
+  shift
+  python3 - "$name" "$@" <<'END'
+import resource, subprocess, sys, time
+begin = time.monotonic()
+subprocess.run(sys.argv[2:], check=True, stdout=subprocess.DEVNULL)
+seconds = time.monotonic() - begin
+memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+print(f"| {sys.argv[1]} | {seconds:.2f} s | {memory:.0f} MB |", flush=True)
+END
+}
+echo "| $((2 * seeds)) runs | wall time | memory |"
+echo "|---|---|---|"
+measure plan "$program" plan sweep.yaml
+measure "submit --print, Slurm's arrays" "$program" submit sweep.yaml --print "${slurm[@]}"
+measure "run, $(nproc) cores" "$program" run sweep.yaml --no-report
+measure status "$program" status results/thousand
+measure "plan, all done" "$program" plan sweep.yaml

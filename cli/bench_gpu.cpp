@@ -1,0 +1,206 @@
+// metascale bench gpu: every operator, and whole training steps, on this machine's GPU.
+#include "cli/bench_gpu.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "experiments/benchmark.hpp"
+#include "experiments/matching.hpp"
+#include "experiments/plan.hpp"
+#include "kernels/operator_bench.hpp"
+#include "sweeps/presets.hpp"
+
+namespace metascale {
+namespace {
+
+using nlohmann::json;
+
+constexpr Architecture architectures[] = {Architecture::transformer, Architecture::transformer_pp,
+                                          Architecture::rwkv7, Architecture::meta_state};
+constexpr std::int64_t vocabulary = 50304;
+constexpr double gib = double(std::int64_t(1) << 30);
+
+enum class Table { both, operators, steps };
+
+struct GpuVerb {
+  bool json = false, check = false, f32 = false, cuda_graph = false;
+  Table table = Table::both;
+  std::string family;
+  std::vector<std::string> sizes, architectures;  // empty: all
+  std::int64_t batch = 16, context = 2048;
+  int steps = 20;
+  double peak_teraflops = 989;
+
+  bool wants(Table one) const { return table == Table::both || table == one; }
+};
+
+bool wanted(const std::vector<std::string>& names, const std::string& name) {
+  return names.empty() || std::find(names.begin(), names.end(), name) != names.end();
+}
+
+json json_of(const OperatorResult& row) {
+  json result{{"operator", row.name}, {"error", row.error}, {"close", row.close}};
+  if (row.seconds == 0) return result;
+  result["seconds"] = row.seconds;
+  result["bytes_per_second"] = row.bytes_per_second;
+  result["flops_per_second"] = row.flops_per_second;
+  result["share_of_bound"] = row.share_of_bound;
+  return result;
+}
+
+void print(const OperatorResult& row) {
+  fmt::print("{:<28} {:>10.1e} {:<4}", row.name, row.error, row.close ? "" : "FAR");
+  if (row.seconds > 0)
+    fmt::print(" {:>10.1f} {:>9.0f} {:>9.1f} {:>8.0f}%", 1e6 * row.seconds,
+               1e-9 * row.bytes_per_second, 1e-12 * row.flops_per_second, 100 * row.share_of_bound);
+  fmt::print("\n");
+  std::fflush(stdout);
+}
+
+// Returns how many operators are further from the CPU than rounding explains.
+int bench_operators(const GpuVerb& verb, const Gpu& gpu, json& result) {
+  const Dtype storage = verb.f32 ? Dtype::f32 : Dtype::bf16;
+  DeviceRates rates;
+  if (!verb.check) {
+    rates = measure_rates(gpu, storage);
+    result["copy_bytes_per_second"] = rates.copy_bytes_per_second;
+    result["product_flops_per_second"] = rates.product_flops_per_second;
+  }
+  if (!verb.json && !verb.check)
+    fmt::print("copy {:.0f} GB/s, product {:.1f} TFLOP/s\n", 1e-9 * rates.copy_bytes_per_second,
+               1e-12 * rates.product_flops_per_second);
+  if (!verb.json)
+    fmt::print("{:<28} {:>10} {:<4} {:>10} {:>9} {:>9} {:>9}\n", "operator", "error", "",
+               verb.check ? "" : "us", verb.check ? "" : "GB/s", verb.check ? "" : "TFLOP/s",
+               verb.check ? "" : "of bound");
+  int far = 0;
+  result["operators"] = json::array();
+  measure_operators(gpu, {.only_distances = verb.check, .storage = storage, .part = verb.family},
+                    rates, [&](const OperatorResult& row) {
+                      far += row.close ? 0 : 1;
+                      result["operators"].push_back(json_of(row));
+                      if (!verb.json) print(row);
+                    });
+  return far;
+}
+
+// The architectures of a size, matched in parameters.
+std::vector<ModelConfig> models_of(const SizeDefinition& size, std::int64_t context) {
+  std::vector<MatchArm> arms;
+  for (const Architecture architecture : architectures)
+    arms.push_back({name_of(architecture),
+                    {.architecture = architecture,
+                     .layers = size.layers,
+                     .width = size.width,
+                     .vocabulary = vocabulary,
+                     .head_size = size.head_size,
+                     .heads = size.width / size.head_size}});
+  return match_arms(arms, {.target = size.target, .context = context}).models;
+}
+
+void bench_model(const GpuVerb& verb, const Gpu& gpu, const std::string& size,
+                 const ModelConfig& model, json& rows) {
+  const TrainingConfig training{.batch_tokens = verb.batch * verb.context,
+                                .context = verb.context,
+                                .precision = verb.f32 ? Precision::f32 : Precision::bf16,
+                                .cuda_graph = verb.cuda_graph};
+  json row{{"size", size},
+           {"architecture", name_of(model.architecture)},
+           {"parameters", count_model(model, verb.context).parameters}};
+  try {
+    const StepTiming timing =
+        measure_step({.model = model, .training = training, .gpu = &gpu, .counted = verb.steps});
+    row["tokens_per_second"] = timing.tokens_per_second;
+    row["model_flops_per_second"] = timing.model_flops_per_second;
+    row["mfu"] = timing.model_flops_per_second / (1e12 * verb.peak_teraflops);
+    row["memory_bytes"] = timing.memory_bytes;
+    if (!verb.json)
+      fmt::print("{:<6} {:<15} {:>14} {:>12.0f} {:>9.1f} {:>6.1f}% {:>9.1f}\n", size,
+                 name_of(model.architecture), row["parameters"].get<std::int64_t>(),
+                 timing.tokens_per_second, 1e-12 * timing.model_flops_per_second,
+                 100 * row["mfu"].get<double>(), double(timing.memory_bytes) / gib);
+  } catch (const Error& error) {
+    gpu.wait();  // throws where it is the GPU that failed, and not its memory that was too little
+    row["not_measured"] = error.what();
+    if (!verb.json)
+      fmt::print("{:<6} {:<15} not measured: {}\n", size, name_of(model.architecture),
+                 error.what());
+  }
+  std::fflush(stdout);
+  rows.push_back(row);
+}
+
+void bench_steps(const GpuVerb& verb, const Gpu& gpu, json& result) {
+  const std::string rule = fmt::format(
+      "model FLOPs per token: 3 x forward, forward = 2 x entries of matrices with the head and "
+      "without "
+      "the embedding, plus attention or state (docs/model.md); MFU over {} TFLOP/s",
+      verb.peak_teraflops);
+  result["flop_rule"] = rule;
+  result["batch"] = verb.batch;
+  result["context"] = verb.context;
+  result["steps"] = json::array();
+  if (!verb.json)
+    fmt::print("\nsteps of {} x {} tokens; {}\n{:<6} {:<15} {:>14} {:>12} {:>9} {:>7} {:>9}\n",
+               verb.batch, verb.context, rule, "size", "architecture", "parameters", "tokens/s",
+               "TFLOP/s", "MFU", "GiB");
+  for (const SizeDefinition& size : size_presets()) {
+    if (!wanted(verb.sizes, size.name)) continue;
+    for (const ModelConfig& model : models_of(size, verb.context))
+      if (wanted(verb.architectures, name_of(model.architecture)))
+        bench_model(verb, gpu, size.name, model, result["steps"]);
+  }
+}
+
+ExitCode run_gpu(const GpuVerb& verb) {
+  const Gpu gpu;
+  const GpuInfo info = gpu.info();
+  const std::string storage = verb.f32 ? "f32" : "bf16";
+  json result{{"gpu", info.name},
+              {"architecture", fmt::format("sm_{}{}", info.major, info.minor)},
+              {"storage", storage}};
+  if (!verb.json)
+    fmt::print("{}, sm_{}{}, activations in {}\n", info.name, info.major, info.minor, storage);
+  const int far = verb.wants(Table::operators) ? bench_operators(verb, gpu, result) : 0;
+  if (verb.wants(Table::steps) && !verb.check) bench_steps(verb, gpu, result);
+  result["attention"] = gpu.attention();  // now known: cuDNN may have refused
+  if (verb.json)
+    fmt::print("{}\n", result.dump(2));
+  else
+    fmt::print("attention: {}\n", gpu.attention());
+  if (far > 0)
+    throw Error(fmt::format("{} operators are further from the CPU than rounding explains", far),
+                ExitCode::run_failed);
+  return ExitCode::good;
+}
+
+}  // namespace
+
+void add_bench_gpu(CLI::App& bench, Action& action) {
+  const auto gpu = std::make_shared<GpuVerb>();
+  CLI::App* verb =
+      add_verb(bench, action, "gpu", "every operator and whole training steps on a GPU",
+               "metascale bench gpu --size 150M", gpu, run_gpu);
+  const std::map<std::string, Table> tables{{"operators", Table::operators},
+                                            {"steps", Table::steps}};
+  verb->add_option("--only", gpu->table, "operators, steps [both]")
+      ->transform(CLI::CheckedTransformer(tables));
+  verb->add_flag("--check", gpu->check, "distances from the CPU alone: nothing is timed");
+  verb->add_flag("--f32", gpu->f32, "activations in f32 [bf16]");
+  verb->add_option("--family", gpu->family, "operators of families whose name holds this [all]");
+  verb->add_option("--size", gpu->sizes, "150M, 450M, 900M, 1.5B [all]");
+  verb->add_option("--architecture", gpu->architectures, "of them only [all]");
+  verb->add_option("--batch", gpu->batch, "windows of a step")->check(CLI::PositiveNumber);
+  verb->add_option("--context", gpu->context, "tokens of a window")->check(CLI::PositiveNumber);
+  verb->add_option("--steps", gpu->steps, "counted steps")->check(CLI::PositiveNumber);
+  verb->add_option("--peak", gpu->peak_teraflops,
+                   "TFLOP/s that MFU is quoted over [989: H100, H200]")
+      ->check(CLI::PositiveNumber);
+  verb->add_flag("--cuda-graph", gpu->cuda_graph, "replay each step's launches as one CUDA graph");
+  verb->add_flag("--json", gpu->json, "for machines");
+}
+
+}  // namespace metascale

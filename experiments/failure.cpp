@@ -1,0 +1,74 @@
+#include "experiments/failure.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <new>
+
+#include "core/atomic_file.hpp"
+#include "core/heartbeat.hpp"
+
+namespace metascale {
+namespace {
+
+namespace fs = std::filesystem;
+
+Heartbeat last_heartbeat(const fs::path& folder) {
+  try {
+    return read_heartbeat(folder).value_or(Heartbeat{});
+  } catch (const Error&) {
+    return {};  // a damaged one is written anew
+  }
+}
+
+// What was written before still stands, and the run can be started again.
+void mark_failed(const fs::path& folder, const std::string& why) {
+  try {
+    write_file_atomically(folder / "FAILED", why + "\n");
+    Heartbeat heartbeat = last_heartbeat(folder);
+    heartbeat.phase = RunPhase::failed;
+    heartbeat.message = why;
+    heartbeat.time = 0;  // now
+    write_heartbeat(folder, heartbeat);
+  } catch (const std::exception&) {  // a full disk: the first failure is the one to tell
+  }
+}
+
+bool has_last_word(const Communicator& ranks, const Error& failure) {
+  const auto* loss = dynamic_cast<const RankLost*>(&failure);
+  int first = 0;
+  while (loss && std::find(loss->ranks.begin(), loss->ranks.end(), first) != loss->ranks.end())
+    ++first;
+  return first == ranks.rank();
+}
+
+// body, which throws nothing but Error (and what is no std::exception).
+ExitCode or_error(const std::function<ExitCode()>& body) {
+  try {
+    return body();
+  } catch (const Error&) {
+    throw;
+  } catch (const std::bad_alloc&) {
+    throw Error("out of memory; lower training.micro_batch, or set training.recompute: block",
+                ExitCode::run_failed);
+  } catch (const fs::filesystem_error& error) {
+    throw Error(error.what(), ExitCode::io);
+  } catch (const std::exception& error) {
+    throw Error(fmt::format("internal error: {}", error.what()));
+  }
+}
+
+}  // namespace
+
+ExitCode or_failed(const fs::path& run_folder, const Communicator& ranks,
+                   const std::function<ExitCode()>& body) {
+  try {
+    return or_error(body);
+  } catch (const Error& failure) {
+    if (failure.code != ExitCode::unavailable && has_last_word(ranks, failure))
+      mark_failed(run_folder, failure.what());
+    throw;
+  }
+}
+
+}  // namespace metascale

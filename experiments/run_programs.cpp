@@ -1,0 +1,115 @@
+#include "experiments/run_programs.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "core/units.hpp"
+#include "experiments/precision.hpp"
+#include "experiments/probe_evaluation.hpp"
+
+namespace metascale {
+namespace {
+
+ProgramOptions options_of(const RunConfig& config, std::int64_t rows, std::int64_t context,
+                          bool training) {
+  return {.rows = rows,
+          .context = context,
+          .tape = tape_options(config.training, config.device, training),
+          .reset_at_documents = config.data.reset_at_documents,
+          .cuda_graph = training && config.training.cuda_graph};
+}
+
+std::vector<ProgramOptions> evaluations_of(const RunConfig& config, std::int64_t micro_batch) {
+  const std::int64_t context = config.training.context;
+  if (!config.data.probe.exists()) return {options_of(config, micro_batch, context, false)};
+  std::vector<ProgramOptions> all;
+  for (const ProbeTest& test : probe_tests(config)) {
+    all.push_back(options_of(config, test.rows, test.length, false));
+    all.back().logits = true;
+  }
+  return all;
+}
+
+std::string advice(const RunConfig& config, const Placement& place, std::size_t room_bytes) {
+  if (place.is_begun)
+    return "a run keeps the micro-batch that it began with: free memory there, or use another GPU";
+  const std::int64_t rows = config.training.batch_tokens / config.training.context;
+  const std::int64_t fitting =
+      largest_micro_batch(rows, place.ranks, place.micro_batch - 1, [&](std::int64_t each) {
+        return device_bytes(config, each, place.ranks).sum() <= usable(room_bytes);
+      });
+  if (fitting > 0) return fmt::format("micro_batch: {} fits", fitting);
+  return "no micro-batch fits: set training.recompute: block, start more ranks, or train a smaller "
+         "model";
+}
+
+}  // namespace
+
+RunPrograms::RunPrograms(const RunConfig& config, std::int64_t micro_batch, ParameterList& list)
+    : training_(std::make_unique<Program>(
+          config.model, options_of(config, micro_batch, config.training.context, true), list)) {
+  for (const ProgramOptions& options : evaluations_of(config, micro_batch))
+    evaluations_.push_back(std::make_unique<Program>(config.model, options, list));
+}
+
+std::size_t RunPrograms::planned_bytes() const {
+  std::size_t most = training_->tape().planned_bytes();
+  for (const auto& program : evaluations_) most = std::max(most, program->tape().planned_bytes());
+  return most;
+}
+
+std::size_t RunPrograms::bytes() const {
+  std::size_t sum = planned_bytes() + training_->input_bytes();
+  for (const auto& program : evaluations_) sum += program->input_bytes();
+  return sum;
+}
+
+void RunPrograms::allocate(Device device, const ParameterMemory& parameters) {
+  planned_ = Buffer(device, planned_bytes());
+  training_->allocate(device, parameters, planned_);
+  for (const auto& program : evaluations_) program->allocate(device, parameters, planned_);
+}
+
+Program& RunPrograms::evaluation(std::int64_t rows, std::int64_t context) const {
+  for (const auto& program : evaluations_)
+    if (program->options().rows == rows && program->options().context == context) return *program;
+  throw Error(concat("no evaluation of ", rows, " windows of ", context, " tokens was recorded"));
+}
+
+DeviceBytes device_bytes(const RunConfig& config, std::int64_t micro_batch, int ranks) {
+  ParameterList list;
+  const RunPrograms programs(config, micro_batch, list);
+  const TapeOptions& tape = programs.training().options().tape;
+  const auto elements = std::size_t(list.arena_elements());
+  const std::size_t moments = 2 * ((elements + std::size_t(ranks) - 1) / std::size_t(ranks));
+  const std::size_t copies = tape.bf16_storage ? elements * size_of(Dtype::bf16) : 0;
+  return {.parameters = (2 * elements + moments) * size_of(tape.dtype) + copies,
+          .programs = programs.bytes()};
+}
+
+std::int64_t largest_micro_batch(std::int64_t rows, int ranks, std::int64_t most,
+                                 const std::function<bool(std::int64_t)>& fits) {
+  for (std::int64_t each = std::min(most, rows / ranks); each > 0; --each) {
+    const bool is_even = rows % each == 0 && (rows / each) % ranks == 0;
+    if ((is_even || each == 1) && fits(each)) return each;
+  }
+  return 0;
+}
+
+std::size_t usable(std::size_t free_bytes) { return free_bytes / 10 * 9; }
+
+void expect_to_fit(const RunConfig& config, const Placement& place, std::size_t room_bytes,
+                   const std::string& device) {
+  const DeviceBytes wanted = device_bytes(config, place.micro_batch, place.ranks);
+  if (wanted.sum() <= room_bytes) return;
+  throw Error(
+      fmt::format("training.micro_batch: {} takes {} ({} for parameters, {} for "
+                  "activations), but {} has {} free; {}",
+                  place.micro_batch, format_bytes(double(wanted.sum())),
+                  format_bytes(double(wanted.parameters)), format_bytes(double(wanted.programs)),
+                  device, format_bytes(double(room_bytes)), advice(config, place, room_bytes)),
+      ExitCode::usage);
+}
+
+}  // namespace metascale

@@ -1,0 +1,163 @@
+// The operators of every family at given sizes: forward, then what their backward reads of it.
+#include "kernels/cases/attention.hpp"
+#include "kernels/cases/case.hpp"
+#include "kernels/cases/elements.hpp"
+#include "kernels/cases/heads.hpp"
+#include "kernels/cases/norms.hpp"
+#include "kernels/cases/parameters.hpp"
+#include "kernels/wkv7.hpp"
+
+namespace metascale::cases {
+namespace {
+
+void matmuls(Case& to, const Sizes& s) {
+  const std::int64_t R = s.R(), D = s.D(), F = 4 * s.D();
+  const Tensor x = to.random({R, D}), dy = to.random({R, F}), bias = to.parameter({F});
+  const Tensor weight = to.random({F, D}, 0.1);
+  const auto add = [&](const char* name, Matmul op) {
+    op.bf16 = to.bf16();
+    to.add(name, op);
+  };
+  add("matmul y", {.c = to.output({R, F}), .a = x, .b = weight, .transpose_b = true});
+  add("matmul y + bias",
+      {.c = to.output({R, F}), .a = x, .b = weight, .bias = bias, .transpose_b = true});
+  add("matmul dx", {.c = to.gradient({R, D}), .a = dy, .b = weight, .add = true});
+  add("matmul dW",
+      {.c = to.parameter_gradient({F, D}), .a = dy, .b = x, .transpose_a = true, .add = true});
+  to.add("column sum", ColumnSum{.dbias = to.parameter_gradient({F}), .dy = dy});
+}
+
+void classifiers(Case& to, const Sizes& s) {
+  const std::int64_t chunk = classifier_chunk(s.R(), s.V, to.device());
+  Classifier both(to, {s.R(), s.D(), s.V}, chunk, 0.1);
+  if (to.bf16()) both.use_bf16(to);
+  to.add("classifier loss", both.forward);
+  to.add("classifier loss, gradients", both.backward);
+}
+
+void attentions(Case& to, const Sizes& s) {
+  to.add_both("attention", Attention(to, {s.B, s.T, s.H, s.N}));
+}
+
+void wkv7s(Case& to, const Sizes& s) {
+  const Shape shape{s.B, s.T, s.H, s.N};
+  const Shape states{s.B, s.H, (s.T + wkv7_checkpoint - 1) / wkv7_checkpoint, s.N, s.N};
+  const auto x = [&](double scale = 1) { return to.random(shape, scale); };
+  const double small = 0.1;
+  const Wkv7Forward f{.y = to.output(shape),
+                      .u = to.output(shape),
+                      .checkpoints = to.statistic(states),
+                      .r = x(),
+                      .d = x(),
+                      .k = x(small),
+                      .v = x(),
+                      .a = x(small),
+                      .b = x(small)};
+  to.add("wkv7 forward", f);
+  const Tensor q = x(small), de = x();
+  to.add("wkv7 read-out", Wkv7ReadOut{.e = to.output(shape),
+                                      .q = q,
+                                      .d = f.d,
+                                      .k = f.k,
+                                      .v = f.v,
+                                      .b = f.b,
+                                      .u = f.u,
+                                      .checkpoints = f.checkpoints});
+  to.add("wkv7 query backward", Wkv7QueryBackward{.dq = to.gradient(shape),
+                                                  .de = de,
+                                                  .d = f.d,
+                                                  .k = f.k,
+                                                  .v = f.v,
+                                                  .b = f.b,
+                                                  .u = f.u,
+                                                  .checkpoints = f.checkpoints});
+  Wkv7Backward b{.dr = to.gradient(shape),
+                 .dd = to.gradient(shape),
+                 .dk = to.gradient(shape),
+                 .dv = to.gradient(shape),
+                 .da = to.gradient(shape),
+                 .db = to.gradient(shape),
+                 .dy = x(),
+                 .r = f.r,
+                 .d = f.d,
+                 .k = f.k,
+                 .v = f.v,
+                 .a = f.a,
+                 .b = f.b,
+                 .u = f.u,
+                 .checkpoints = f.checkpoints};
+  to.add("wkv7 backward", b);
+  b.q = q;
+  b.de = de;
+  to.add("wkv7 backward, both", b);
+}
+
+void norms(Case& to, const Sizes& s) {
+  to.add_both("layer norm", LayerNorm(to, s.R(), s.D()));
+  to.add_both("rms norm", RmsNorm(to, s.R(), s.D()));
+  to.add_both("head norm", HeadNorm(to, s.R(), s.H, s.N));
+}
+
+void chains(Case& to, const Sizes& s) {
+  to.add_both("time mix operands", TimeMixOperands(to, s.R(), s.H, s.N));
+  TimeMixOutput output(to, s.R(), s.H, s.N);
+  output.backward.dyhat = {};  // the model's default has no other reader of yhat
+  to.add_both("time mix output", output);
+}
+
+void self_states(Case& to, const Sizes& s) {
+  to.add_both("self-state query", SelfStateQuery(to, s.R(), s.H, s.H, s.N));
+  to.add_both("self-state mix", SelfStateMix(to, s.R(), s.H, s.H, s.H, s.N));
+}
+
+void token_shifts(Case& to, const Sizes& s) {
+  const TokenShift shift(to, {s.B, s.T, s.D()}, max_mixes, false);
+  to.add_both("token shift", shift);
+  to.add("last token", LastToken{.y = to.output({s.B, s.D()}), .x = shift.forward.x});
+}
+
+void elements(Case& to, const Sizes& s) {
+  const Shape shape{s.R(), 4 * s.D()};
+  to.add_both("relu^2", Activation(to, shape, ActivationKind::relu_squared));
+  to.add_both("gelu", Activation(to, shape, ActivationKind::gelu_tanh));
+  to.add_both("swiglu", Swiglu(to, shape));
+  const Add add(to, shape, 2);
+  to.add("add", add.forward);
+  to.add("accumulate", add.backward);
+  to.add("fill", Fill{.x = to.output(shape), .value = 0.5});
+  to.add("cast to f32", Cast{.y = to.statistic(shape), .x = add.forward.a});
+}
+
+void positions(Case& to, const Sizes& s) {
+  const Shape shape{s.B, s.T, s.H, s.N};
+  to.add_both("rotary", Rotary(to, shape, s.N / 2 * 2));
+  to.add_both("split heads", SplitHeads(to, shape));
+  to.add_both("embedding", Embedding(to, s.R(), s.V, s.D()));
+}
+
+void optimizers(Case& to, const Sizes& s) {
+  const std::int64_t n = s.V * s.D();
+  to.add("sum of squares", Squares(to, n).forward);
+  AdamStep step(to, n, 10);
+  step.forward.copy = to.output({n}, Dtype::bf16);
+  to.add("adamw", step.forward);
+}
+
+}  // namespace
+
+const std::vector<Family>& families() {
+  static const std::vector<Family> all{{"matmul", matmuls},
+                                       {"classifier", classifiers},
+                                       {"attention", attentions},
+                                       {"wkv7", wkv7s},
+                                       {"norm", norms},
+                                       {"time mix", chains},
+                                       {"self-state", self_states},
+                                       {"token shift", token_shifts},
+                                       {"elements", elements},
+                                       {"positions", positions},
+                                       {"optimizer", optimizers}};
+  return all;
+}
+
+}  // namespace metascale::cases

@@ -1,0 +1,66 @@
+// Norms with all that they read and write [attention.hpp: what a case is].
+#pragma once
+
+#include "kernels/norm.hpp"
+
+namespace metascale::cases {
+
+struct LayerNorm {
+  LayerNormForward forward;
+  LayerNormBackward backward;
+
+  template <typename Memory>
+  LayerNorm(Memory& memory, std::int64_t R, std::int64_t D) {
+    const Tensor x = memory.random({R, D}, 2, 3), weight = memory.parameter({D}, 0.5, 1);
+    forward = {.y = memory.output({R, D}),
+               .mean = memory.statistic({R}),
+               .scale = memory.statistic({R}),
+               .x = x,
+               .weight = weight,
+               .bias = memory.parameter({D})};
+    backward = {.dx = memory.gradient({R, D}),
+                .dweight = memory.parameter_gradient({D}),
+                .dbias = memory.parameter_gradient({D}),
+                .dy = memory.random({R, D}),
+                .x = x,
+                .weight = weight,
+                .mean = forward.mean,
+                .scale = forward.scale};
+  }
+};
+
+struct RmsNorm {
+  RmsNormForward forward;
+  RmsNormBackward backward;
+
+  template <typename Memory>
+  RmsNorm(Memory& memory, std::int64_t R, std::int64_t D) {
+    const Tensor x = memory.random({R, D}, 2, 0.5), weight = memory.parameter({D}, 0.5, 1);
+    forward = {
+        .y = memory.output({R, D}), .scale = memory.statistic({R}), .x = x, .weight = weight};
+    backward = {.dx = memory.gradient({R, D}),
+                .dweight = memory.parameter_gradient({D}),
+                .dy = memory.random({R, D}),
+                .x = x,
+                .weight = weight,
+                .scale = forward.scale};
+  }
+};
+
+struct HeadNorm {
+  HeadNormForward forward;
+  HeadNormBackward backward;
+
+  template <typename Memory>
+  HeadNorm(Memory& memory, std::int64_t R, std::int64_t H, std::int64_t N) {
+    forward = {.y = memory.output({R, H, N}),
+               .scale = memory.statistic({R, H}),
+               .x = memory.random({R, H, N}, 2, 1)};
+    backward = {.dx = memory.gradient({R, H, N}),
+                .dy = memory.random({R, H, N}),
+                .y = forward.y,
+                .scale = forward.scale};
+  }
+};
+
+}  // namespace metascale::cases

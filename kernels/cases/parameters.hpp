@@ -1,0 +1,96 @@
+// Operators on matrices of parameters with all that they read and write: products, the head,
+// embeddings, the optimizer [attention.hpp: what a case is].
+#pragma once
+
+#include <algorithm>
+
+#include "kernels/cross_entropy.hpp"
+#include "kernels/embedding.hpp"
+#include "kernels/matmul.hpp"
+#include "kernels/optimizer.hpp"
+
+namespace metascale::cases {
+
+struct ClassifierSizes {
+  std::int64_t R, D, V;
+};
+
+// `forward` is the loss alone, `backward` the loss and its gradients. chunk: rows of logits at a
+// time.
+struct Classifier {
+  ClassifierLoss forward;
+  ClassifierLossAndGradients backward;
+
+  template <typename Memory>
+  Classifier(Memory& memory, ClassifierSizes size, std::int64_t chunk, double weight_scale = 1) {
+    const auto [R, D, V] = size;
+    const Tensor x = memory.random({R, D}), weight = memory.random({V, D}, weight_scale);
+    const Tensor targets = memory.indices({R}, V), logits = memory.output({chunk, V});
+    forward = {.losses = memory.statistic({R}),
+               .x = x,
+               .weight = weight,
+               .targets = targets,
+               .logits = logits};
+    backward = {.losses = memory.statistic({R}),
+                .dx = memory.gradient({R, D}),
+                .dweight = memory.parameter_gradient({V, D}),
+                .x = x,
+                .weight = weight,
+                .targets = targets,
+                .scales = memory.parameter({R}, 0.25, 1.0),
+                .logits = logits};
+  }
+
+  // Products of bf16, with the room that rounded operands need.
+  template <typename Memory>
+  void use_bf16(Memory& memory) {
+    forward.bf16 = backward.bf16 = true;
+    const std::int64_t elements = std::max<std::int64_t>(backward.scratch_elements(), 1);
+    forward.scratch = backward.scratch = memory.output({elements}, Dtype::bf16);
+  }
+};
+
+struct Embedding {
+  EmbeddingForward forward;
+  EmbeddingBackward backward;
+
+  // R tokens of a vocabulary of V; where R > V some token is met twice.
+  template <typename Memory>
+  Embedding(Memory& memory, std::int64_t R, std::int64_t V, std::int64_t D) {
+    const Tensor tokens = memory.indices({R}, V);
+    forward = {.y = memory.output({R, D}), .tokens = tokens, .weight = memory.random({V, D})};
+    backward = {.dweight = memory.parameter_gradient({V, D}),
+                .dy = memory.random({R, D}),
+                .tokens = tokens};
+  }
+};
+
+struct AdamStep {
+  AdamW forward;
+
+  template <typename Memory>
+  AdamStep(Memory& memory, std::int64_t n, std::int64_t time) {
+    forward = {.parameters = memory.parameter({n}),
+               .m = memory.parameter({n}),
+               .v = memory.positive({n}),
+               .gradients = memory.parameter({n}),
+               .rate = 0.01,
+               .weight_decay = 0.1,
+               .gradient_scale = 0.5,
+               .time = time};
+  }
+};
+
+struct Squares {
+  SumOfSquares forward;
+
+  template <typename Memory>
+  Squares(Memory& memory, std::int64_t n) {
+    const std::int64_t blocks = (n + SumOfSquares::block - 1) / SumOfSquares::block;
+    forward = {.sum = memory.output({1}, Dtype::f64),
+               .x = memory.parameter({n}),
+               .partials = memory.output({blocks}, Dtype::f64)};
+  }
+};
+
+}  // namespace metascale::cases

@@ -1,0 +1,325 @@
+// The reverse scan of WKV7 over both read-outs on tensor cores. In the notation of wkv7_chunked.cu,
+// with D the gradient of the state behind the chunk, scaled by the decay of the second half, and
+// M_xy = tril(X Y^T):
+//   du = B D^T + M_rb^T dy + M_qb^T de;  dx = (I - M_ab)^{-T} du
+//   dv = K D^T + M_rk^T dy + M_qk^T de + M_ak^T dx
+//   dR = dy S + tril(dy v^T) K + tril(dy u^T) B, dA from dx and dQ from de likewise
+//   dK = v D + tril(dy v^T)^T R + tril(de v^T)^T Q + tril(dx v^T)^T A, dB from u likewise
+//   gradient of the state before: (D + dy^T R + de^T Q + dx^T A) scaled by the first half
+// dR, dA, dK, dB become gradients of r, a, k, b by the factors that scaled these. Of log w_t: the
+// gradient of a decay of the whole state before the chunk, less what reads (r, q, a) and adds (k,
+// b) before t no longer depend on.
+#include "kernels/cuda/wkv7_pieces.cuh"
+
+namespace metascale::cuda {
+namespace chunked {
+namespace {
+
+using Operands = BackwardOperands<bfloat16, float>;
+
+enum Vector { of_d, of_k, of_v, of_b, of_u, of_r, of_a, of_dy, of_q, of_de, vectors_of_chunk };
+enum Pairs { ak, rk, rb, qk, qb, ab, kinds_of_pairs };  // M_ab itself is kept as the inverse
+
+struct BackwardShared {
+  bfloat16 fetched[vectors_of_chunk][vectors];
+  bfloat16 R[vectors], K[vectors], A[vectors], B[vectors], Q[vectors], dx[vectors];
+  bfloat16 state[N * pitch], gradient[N * pitch];
+  bfloat16 M[ab][pairs], dM[kinds_of_pairs][pairs];
+  bfloat16 tile[warps][pairs];
+  float inverse[chunk * wide_pitch];
+  float decay[2 * N], x[(chunk + 1) * N];
+  float of_read[chunk * N], of_removal[chunk * N];   // d/dg_t and d/dg_{t-1}
+  float before[warps * N];                           // sums of state times gradient over rows
+  FragmentC kept[saved_chunks - 2][N / 8][threads];  // rebuilt states
+};
+
+struct ReverseScan {
+  const Operands& op;
+  BackwardShared& shared;
+  Walk walk, query_walk;
+  bool reads_twice;
+  State state, G;  // before the chunk; gradient behind it
+  int count;       // tokens of the chunk
+  Resets resets;
+
+  __device__ int shift() const { return op.current ? 0 : 1; }
+  __device__ void fetch_vectors(std::int64_t index, int kinds) {
+    const bfloat16* sources[] = {op.d, op.k, op.v, op.b, op.u, op.r, op.a, op.dy};
+    __syncthreads();  // the chunk before has been read
+    for (int i = 0; i < kinds && i < of_q; ++i)
+      walk.fetch_vectors(shared.fetched[i], sources[i], index);
+    if (kinds > of_q && reads_twice) {
+      query_walk.fetch_vectors(shared.fetched[of_q], op.q, index);
+      query_walk.fetch_vectors(shared.fetched[of_de], op.de, index);
+    }
+    commit_copies();
+    wait_for_copies<0>();
+    __syncthreads();
+    count = walk.tokens_of(index);
+    resets = resets_of(shared.fetched[of_d], count);
+  }
+
+  __device__ void keep(std::int64_t place) {
+#pragma unroll
+    for (int n = 0; n < N / 8; ++n) shared.kept[place][n][threadIdx.x] = state.columns[n];
+  }
+  __device__ void recall(std::int64_t place) {
+#pragma unroll
+    for (int n = 0; n < N / 8; ++n) state.columns[n] = shared.kept[place][n][threadIdx.x];
+  }
+
+  // The state before a chunk becomes that behind it.
+  __device__ void pass(std::int64_t index) {
+    fetch_vectors(index, of_r);
+    auto& now = shared.fetched;
+    for_decays(now[of_d], count, shared.decay, nullptr,
+               [&](int, int e, float, float, float shrunk) {
+                 shared.K[e] = stored<bfloat16>(float(now[of_k][e]) * shrunk);
+                 shared.B[e] = stored<bfloat16>(float(now[of_b][e]) * shrunk);
+               });
+    __syncthreads();
+    state.scale(shared.decay);
+    if (resets.at) state.clear();
+    state.add(own_columns(of_v, resets.seen()), shared.K);
+    state.add(own_columns(of_u, resets.seen()), shared.B);
+    state.scale(shared.decay + N);
+  }
+  // Vectors of the chunk as (own value channels, tokens), without the tokens left out.
+  __device__ FragmentA own_columns(Vector kind, unsigned tokens = 0xffffu) const {
+    return with_columns(left_transposed(shared.fetched[kind] + warp() * own, pitch), tokens);
+  }
+
+  __device__ void scale_vectors() {
+    auto& now = shared.fetched;
+    const bool current = op.current, twice = reads_twice;
+    for_decays(now[of_d], count, shared.decay, shared.x,
+               [&](int, int e, float grown, float grown_before, float shrunk) {
+                 shared.R[e] = stored<bfloat16>(float(now[of_r][e]) * grown);
+                 shared.A[e] = stored<bfloat16>(float(now[of_a][e]) * grown_before);
+                 shared.K[e] = stored<bfloat16>(float(now[of_k][e]) * shrunk);
+                 shared.B[e] = stored<bfloat16>(float(now[of_b][e]) * shrunk);
+                 if (twice)
+                   shared.Q[e] =
+                       stored<bfloat16>(float(now[of_q][e]) * (current ? grown : grown_before));
+               });
+  }
+
+  __device__ void pair(bfloat16* to, const bfloat16* left, const bfloat16* right, int shift) {
+    Square c;
+    add_channel_sums(c, left, right);
+    store_kept(to, c, resets, shift);
+  }
+  __device__ void pair_keys() {
+    if (warp() == 0) {
+      Square c;
+      add_channel_sums(c, shared.A, shared.B);
+      invert(shared.inverse, c, resets);
+    }
+    if (warp() == 1) pair(shared.M[ak], shared.A, shared.K, 1);
+    if (warp() == 2) pair(shared.M[rk], shared.R, shared.K, 0);
+    if (warp() == 3) pair(shared.M[rb], shared.R, shared.B, 0);
+    if (!reads_twice) return;
+    if (warp() == 2) pair(shared.M[qk], shared.Q, shared.K, shift());
+    if (warp() == 3) pair(shared.M[qb], shared.Q, shared.B, shift());
+  }
+  __device__ void pair_values() {
+    const auto& now = shared.fetched;
+    if (warp() == 0) pair(shared.dM[ab], shared.dx, now[of_u], 1);
+    if (warp() == 1) pair(shared.dM[ak], shared.dx, now[of_v], 1);
+    if (warp() == 2) pair(shared.dM[rk], now[of_dy], now[of_v], 0);
+    if (warp() == 3) pair(shared.dM[rb], now[of_dy], now[of_u], 0);
+    if (!reads_twice) return;
+    if (warp() == 0) pair(shared.dM[qk], now[of_de], now[of_v], shift());
+    if (warp() == 1) pair(shared.dM[qb], now[of_de], now[of_u], shift());
+  }
+
+  // du, dx, dv of the own value channels, and the gradient of the state before the chunk.
+  __device__ void differentiate_values(std::int64_t index) {
+    Square du, dv;  // (own value channels, tokens)
+    G.add_read_to(du, shared.B);
+    G.add_read_to(dv, shared.K);
+    if (resets.at) keep_columns(du, resets.seen()), keep_columns(dv, resets.seen());
+    const FragmentA dy = own_columns(of_dy);
+    multiply_add(du, dy, right(shared.M[rb], pair_pitch));
+    multiply_add(dv, dy, right(shared.M[rk], pair_pitch));
+    FragmentA de = {};
+    if (reads_twice) {
+      de = own_columns(of_de);
+      multiply_add(du, de, right(shared.M[qb], pair_pitch));
+      multiply_add(dv, de, right(shared.M[qk], pair_pitch));
+    }
+    Square dx;
+    multiply_add_wide(dx, du, shared.inverse, 1, wide_pitch);
+    transpose(shared.dx + warp() * own, pitch, dx);
+    const FragmentA through = as_left(dx);
+    multiply_add(dv, through, right(shared.M[ak], pair_pitch));
+    add_own(op.dv + walk.place(index), dv, op.fresh_v);
+    if (resets.at) G.clear();
+    G.add(with_columns(dy, resets.seeing(0)), shared.R);
+    G.add(with_columns(through, resets.seeing(1)), shared.A);
+    if (reads_twice) G.add(with_columns(de, resets.seeing(shift())), shared.Q);
+    G.scale(shared.decay);
+  }
+  __device__ void add_own(bfloat16* to, const Square& c, bool fresh) {
+    bfloat16* tile = shared.tile[warp()];
+    if (fresh) return store_own(to, op.extent.stride(), count, c, tile);
+#pragma unroll
+    for (int n = 0; n < 2; ++n)
+#pragma unroll
+      for (int i = 0; i < 4; ++i)
+        if (column_of(n, i) < count)
+          add_to(to[column_of(n, i) * op.extent.stride() + warp() * own + row_of(i)], c.n[n].x[i],
+                 false);
+  }
+
+  __device__ void share_scaled_state() {
+    State scaled = state;  // which itself stays as it is, for sum_products
+    scaled.scale(shared.decay);
+    scaled.share(shared.state);
+  }
+
+  // Of each key channel, sum over the own rows of state times its gradient.
+  __device__ void sum_products() {
+#pragma unroll
+    for (int n = 0; n < N / 8; ++n)
+#pragma unroll
+      for (int i = 0; i < 2; ++i) {
+        float sum = state.columns[n].x[i] * G.columns[n].x[i] +
+                    state.columns[n].x[i + 2] * G.columns[n].x[i + 2];
+        for (int offset = 4; offset < warp_size; offset *= 2)
+          sum += __shfl_xor_sync(0xffffffffu, sum, offset);
+        if (group() == 0) shared.before[warp() * N + column_of(n, i)] = sum;
+      }
+  }
+
+  // c becomes the gradient of scaled reads: dy S + dM_k K + dM_b B, of the own key channels.
+  __device__ void differentiate_reads(Square& c, const bfloat16* of_result, unsigned seeing,
+                                      Pairs with_key, Pairs with_insert) {
+    add_state_read(c, of_result, shared.state);
+    if (resets.at) keep_rows(c, seeing);
+    add_pairs(c, shared.dM[with_key], shared.K);
+    add_pairs(c, shared.dM[with_insert], shared.B);
+  }
+  __device__ void differentiate_adds(Square& c, const bfloat16* added, Pairs by_r, Pairs by_a,
+                                     Pairs by_q) {
+    add_state_read(c, added, shared.gradient);
+    if (resets.at) keep_rows(c, resets.seen());
+    add_transposed_pairs(c, shared.dM[by_r], shared.R);
+    add_transposed_pairs(c, shared.dM[by_a], shared.A);
+    if (reads_twice) add_transposed_pairs(c, shared.dM[by_q], shared.Q);
+  }
+
+  // Gradients of r, a, k, b, and what they mean for the decays, of the own key channels.
+  __device__ void differentiate_keys(std::int64_t index) {
+    Square dr, da, dk, db, dq;  // (tokens, own key channels)
+    differentiate_reads(dr, shared.fetched[of_dy], resets.seeing(0), rk, rb);
+    differentiate_reads(da, shared.dx, resets.seeing(1), ak, ab);
+    if (reads_twice) differentiate_reads(dq, shared.fetched[of_de], resets.seeing(shift()), qk, qb);
+    differentiate_adds(dk, shared.fetched[of_v], rk, ak, qk);
+    differentiate_adds(db, shared.fetched[of_u], rb, ab, qb);
+#pragma unroll
+    for (int n = 0; n < 2; ++n)
+#pragma unroll
+      for (int i = 0; i < 4; ++i) {
+        const int t = row_of(i), j = warp() * own + column_of(n, i), e = t * pitch + j;
+        const float query = reads_twice ? float(shared.Q[e]) * dq.n[n].x[i] : 0;
+        shared.of_read[t * N + j] = float(shared.R[e]) * dr.n[n].x[i] -
+                                    float(shared.K[e]) * dk.n[n].x[i] -
+                                    float(shared.B[e]) * db.n[n].x[i] + (op.current ? query : 0);
+        shared.of_removal[t * N + j] = float(shared.A[e]) * da.n[n].x[i] + (op.current ? 0 : query);
+        if (t >= count) continue;
+        const std::int64_t at = walk.place(index) + t * op.extent.stride() + j;
+        const float x = shared.x[(t + 1) * N + j], x_before = shared.x[t * N + j];
+        add_to(op.dr[at], dr.n[n].x[i] * std::exp(x), op.fresh_r);
+        add_to(op.da[at], da.n[n].x[i] * std::exp(x_before), op.fresh_a);
+        add_to(op.dk[at], dk.n[n].x[i] * std::exp(-x), op.fresh_k);
+        add_to(op.db[at], db.n[n].x[i] * std::exp(-x), op.fresh_b);
+      }
+  }
+  // Two threads per key channel, each half of the tokens.
+  __device__ void differentiate_decays(std::int64_t index) {
+    const int j = int(threadIdx.x) % N, half = int(threadIdx.x) / N;
+    float sum = 0;
+    for (int w = 0; w < warps; ++w) sum += shared.before[w * N + j];
+    for (int t = 0; t < (half + 1) * chunk / 2; ++t) {
+      sum -= shared.of_removal[t * N + j];
+      if (t / (chunk / 2) == half && t < count) {
+        const float logit = float(shared.fetched[of_d][t * pitch + j]);
+        const float slope = -wkv_decay_rate<float> * wkv_sigmoid(logit) * wkv_sigmoid(-logit);
+        add_to(op.dd[walk.place(index) + t * op.extent.stride() + j], sum * slope, op.fresh_d);
+      }
+      sum -= shared.of_read[t * N + j];
+    }
+  }
+
+  __device__ void run_chunk(std::int64_t index) {
+    fetch_vectors(index, vectors_of_chunk);
+    scale_vectors();
+    __syncthreads();
+    share_scaled_state();
+    G.scale(shared.decay + N);
+    G.share(shared.gradient);
+    pair_keys();
+    __syncthreads();
+    differentiate_values(index);
+    sum_products();
+    __syncthreads();
+    pair_values();
+    __syncthreads();
+    differentiate_keys(index);
+    __syncthreads();
+    differentiate_decays(index);
+  }
+  // The chunks behind a saved state, from the last to the first.
+  __device__ void run_group(std::int64_t group, std::int64_t end) {
+    const std::int64_t first = group * saved_chunks;
+    const float* saved = walk.saved_state(op.checkpoints, group);
+    state.load(saved);
+#pragma unroll 1
+    for (std::int64_t index = first; index + 1 < end; ++index) {
+      if (index > first) keep(index - first - 1);
+      pass(index);
+    }
+#pragma unroll 1
+    for (std::int64_t index = end - 1; index >= first; --index) {
+      if (index == first)
+        state.load(saved);
+      else if (index + 1 < end)
+        recall(index - first - 1);
+      run_chunk(index);
+    }
+  }
+};
+
+// One block per head of a sequence, from its last chunk to its first.
+__global__ void __launch_bounds__(threads) wkv7_backward_chunked(Operands op) {
+  const std::int64_t sequence = blockIdx.x / op.extent.heads, head = blockIdx.x % op.extent.heads;
+  ReverseScan scan{op,
+                   *dynamic_shared<BackwardShared>(),
+                   {op.extent, sequence, head},
+                   {op.query_extent, sequence, head},
+                   op.q && head < op.query_extent.heads};
+  const std::int64_t at = std::int64_t(blockIdx.x) * N * N, chunks = op.extent.chunks();
+  scan.G.load(op.dfinal_state ? op.dfinal_state + at : nullptr);
+#pragma unroll 1
+  for (std::int64_t group = saved_states(op.extent) - 1; group >= 0; --group) {
+    const std::int64_t end = (group + 1) * saved_chunks;
+    scan.run_group(group, end < chunks ? end : chunks);
+  }
+  if (op.dinitial_state)
+    scan.G.each_pair([&](const float* x, int offset) {
+      add_to(op.dinitial_state[at + offset], x[0], op.fresh_initial);
+      add_to(op.dinitial_state[at + offset + 1], x[1], op.fresh_initial);
+    });
+}
+
+}  // namespace
+}  // namespace chunked
+
+void wkv7_backward_chunked(const Wkv7Backward& op, CudaQueue& queue) {
+  launch("wkv7_backward_chunked", chunked::wkv7_backward_chunked,
+         chunked::grid_of<chunked::BackwardShared>(heads_of(op.d)), queue.stream,
+         operands_of<bfloat16, float>(op));
+}
+
+}  // namespace metascale::cuda

@@ -1,0 +1,39 @@
+// Every operator on a GPU: its distance from the CPU at small sizes, its time at those of a 150M
+// model, and its share of the bound that the rates of a copy and of a large product set, measured
+// in the same run.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "kernels/gpu.hpp"
+
+namespace metascale {
+
+struct OperatorBenchmark {
+  bool only_distances = false;
+  Dtype storage = Dtype::bf16;  // of activations: bf16 or f32
+  std::string part;             // of the families' names; "": all
+};
+
+struct OperatorResult {
+  std::string name;
+  double error =
+      0;  // max |GPU - CPU| / max |CPU| over its outputs; not finite where one of them is not
+  bool close = false;  // no further than rounding explains
+  double seconds = 0;  // of one execution, the median; 0 with only_distances, and what follows
+  double bytes_per_second = 0, flops_per_second = 0, share_of_bound = 0;
+};
+
+struct DeviceRates {
+  double copy_bytes_per_second = 0;
+  double product_flops_per_second = 0;  // 8192^3, in the storage
+};
+DeviceRates measure_rates(const Gpu& gpu, Dtype storage);
+
+// A row per operator, each given to on_row as soon as it is there.
+void measure_operators(const Gpu& gpu, const OperatorBenchmark& benchmark, const DeviceRates& rates,
+                       const std::function<void(const OperatorResult&)>& on_row);
+
+}  // namespace metascale

@@ -1,0 +1,240 @@
+// Faults in the verbs around the runs: prepare, report, submit, status. Called again, each leaves
+// what it leaves undisturbed, and none harms a run.
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <catch2/catch.hpp>
+#include <fstream>
+#include <iostream>
+#include <map>
+#include <random>
+#include <span>
+
+#include "core/atomic_file.hpp"
+#include "tests/campaign/faults.hpp"
+#include "tests/campaign/outcome_table.hpp"
+
+namespace metascale {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::call_program, testing::call_with_fault, testing::Ended, testing::Fault,
+    testing::Faulted, testing::OutcomeTable, testing::Place, testing::RunsFolder, testing::Words;
+
+const Fault faults[] = {{"kill -9", "write", "kill"},
+                        {"kill -9 before a rename", "rename", "kill"},
+                        {"half a write, kill -9", "write", "torn"},
+                        {"short writes", "write", "short"},
+                        {"EIO", "write", "5"},
+                        {"EIO of fsync", "sync", "5"},
+                        {"full disk", "write", "28"},
+                        {"quota (EDQUOT)", "write", "122"},
+                        {"limit of file sizes", "write", "size"}};
+
+// It writes nothing but its words.
+const Fault status_faults[] = {{"kill -9", "clock", "kill"},
+                               {"STOP, CONT", "clock", "stop"},
+                               {"clock a day ahead", "clock", "86400"},
+                               {"clock a day back", "clock", "-86400"}};
+
+// path below the folder -> bytes; without what a process that was killed had not finished: nobody
+// reads such files.
+using Files = std::map<std::string, std::string>;
+Files files_of(const fs::path& folder) {
+  Files files;
+  for (const auto& entry : fs::recursive_directory_iterator(folder))
+    if (entry.is_regular_file() &&
+        entry.path().filename().string().find(".unfinished-") == std::string::npos)
+      files[fs::relative(entry.path(), folder).string()] = read_file(entry.path());
+  return files;
+}
+
+// One verb that writes below one folder, in a folder of its own.
+class VerbCampaign {
+ public:
+  // prepare: makes what the verb needs; called before each fault. result: what must be equal.
+  VerbCampaign(std::string name, const fs::path& here, Words words, std::string part,
+               std::function<void()> prepare, std::function<Files()> result)
+      : name_(std::move(name)),
+        here_(here),
+        words_(std::move(words)),
+        part_(std::move(part)),
+        prepare_(std::move(prepare)),
+        result_(std::move(result)) {
+    prepare_();
+    const Ended ended = call_program(here_, words_);
+    INFO(ended.text);
+    REQUIRE(ended.code == 0);
+    undisturbed_ = result_();
+    REQUIRE_FALSE(undisturbed_.empty());
+  }
+
+  // rounds: how often each fault.
+  void disturb(std::span<const Fault> faults_here, int rounds, OutcomeTable& table) const {
+    std::mt19937 random(3);
+    for (const Fault& fault : faults_here)
+      for (int round = 0; round < rounds; ++round) {
+        bool was_hit = false;
+        for (int most = 16; most > 0 && !was_hit; most /= 4)
+          was_hit = disturb_once(fault, 1 + int(random() % unsigned(most)), table);
+        CAPTURE(name_, fault.name);
+        CHECK(was_hit);
+      }
+  }
+
+ private:
+  bool disturb_once(const Fault& fault, int number, OutcomeTable& table) const {
+    prepare_();
+    const Faulted faulted =
+        call_with_fault(here_, words_, fault, {name_.c_str(), part_.c_str()}, number);
+    if (!faulted.was_hit) return false;
+    CAPTURE(name_, fault.name, number, faulted.ended.text);
+    const Ended again = call_program(here_, words_);
+    INFO(again.text);
+    REQUIRE(again.code == 0);
+    const Files found = result_();
+    for (const auto& [path, bytes] : undisturbed_) {
+      INFO(path);
+      REQUIRE(found.contains(path));
+      REQUIRE((found.at(path) == bytes));
+    }
+    REQUIRE(found.size() == undisturbed_.size());
+    table.add(fault.name, name_, testing::outcome_name(faulted.ended.code));
+    return true;
+  }
+
+  std::string name_;
+  fs::path here_;
+  Words words_;
+  std::string part_;
+  std::function<void()> prepare_;
+  std::function<Files()> result_;
+  Files undisturbed_;
+};
+
+// A sweep of two runs that are done, and what stands beside them.
+class DoneSweep {
+ public:
+  DoneSweep() {
+    std::ofstream(file()) << fmt::format(
+        R"(schema: 1
+name: tiny
+arms:
+  rwkv7: {{architecture: rwkv7, rank_decay: 8, rank_rate: 8, rank_value: 8, rank_gate: 8}}
+  transformer: {{architecture: transformer}}
+match: {{on: non_embedding_parameters, tolerance: 2%}}
+axes:
+  size: [{{name: 30k, layers: 2, width: 32, head_size: 16, target: 30k}}]
+  length: [2560 tokens]
+  seed: [1]
+training: {{batch_tokens: 256, context: 32}}
+data: {{name: tiny, train: {}, validation: {}, test: {}}}
+analysis: {{bootstrap: 100}}
+)",
+        runs_.tokens("train").string(), runs_.tokens("validation").string(),
+        runs_.tokens("test").string());
+    const Ended ended = call_program(
+        runs_.path(), {"run", file().string(), "--results", results().string(), "--no-report"});
+    INFO(ended.text);
+    REQUIRE(ended.code == 0);
+    done_ = files_of(folder() / "runs");
+  }
+  // Each file of each run is what it was.
+  void expect_untouched() const { CHECK((files_of(folder() / "runs") == done_)); }
+  fs::path here() const { return runs_.path(); }
+  fs::path file() const { return runs_.path() / "sweep.yaml"; }
+  fs::path results() const { return runs_.path() / "results"; }
+  fs::path folder() const { return results() / "tiny"; }
+
+ private:
+  RunsFolder runs_;
+  Files done_;
+};
+
+void disturb_prepare(int rounds, OutcomeTable& table) {
+  const RunsFolder runs;
+  const fs::path out = runs.path() / "again";
+  VerbCampaign(
+      "prepare", runs.path(),
+      {"data", "prepare", (runs.path() / "text").string(), "--out", out.string(), "--tokenizer",
+       "bytes"},
+      "/again/", [&] { fs::remove_all(out); }, [&] { return files_of(out); })
+      .disturb(faults, rounds, table);
+}
+
+void disturb_report(int rounds, OutcomeTable& table) {
+  const DoneSweep sweep;
+  const fs::path report = sweep.folder() / "report";
+  const auto tables = [&] { return files_of(report / "tables"); };
+  VerbCampaign(
+      "report", sweep.here(), {"report", sweep.folder().string(), "--no-figures"}, "/report/",
+      [&] { fs::remove_all(report); }, tables)
+      .disturb(faults, rounds, table);
+  sweep.expect_untouched();
+}
+
+void disturb_status(int rounds, OutcomeTable& table) {
+  const DoneSweep sweep;
+  VerbCampaign(
+      "status", sweep.here(), {"status", sweep.folder().string()}, "", [] {},
+      [&] { return files_of(sweep.folder() / "runs"); })
+      .disturb(status_faults, rounds, table);
+  sweep.expect_untouched();
+}
+
+// A queue that takes jobs and never starts them: submit's own part is what is looked at.
+void disturb_submit(int rounds, OutcomeTable& table) {
+  const DoneSweep sweep;
+  const fs::path queue = sweep.here() / "queue", results = sweep.here() / "handed";
+  fs::create_directories(queue);
+  const auto script = [&](const char* name, const std::string& text) {
+    std::ofstream(queue / name) << "#!/bin/sh\nexport LD_PRELOAD=\n" << text;
+    ::chmod((queue / name).c_str(), 0755);
+    return fmt::format("\"{}\"", (queue / name).string());
+  };
+  const std::string jobs = (queue / "jobs").string();
+  const std::string launch = fmt::format(
+      "launch={{template: {{submit: [{}, '{{script}}'], state: [{}, '{{job}}'], cancel: "
+      "['false']}}}}",
+      script("put", fmt::format("echo \"$1\" >>'{0}'\nwc -l <'{0}'\n", jobs)),
+      script("look", fmt::format("[ \"$1\" -le \"$(wc -l <'{}')\" ] && echo there\n", jobs)));
+  const Words words{"submit", sweep.file().string(), "--set",
+                    launch,   "--results",           results.string()};
+  const auto handed_over = [&] {  // runs, whatever the number of tries
+    Files files;
+    for (const auto& entry : fs::directory_iterator(results / "tiny/runs"))
+      files[entry.path().filename().string()] = read_file(entry.path() / "config.yaml");
+    const Ended status =
+        call_program(sweep.here(), {"status", (results / "tiny").string(), "--json"});
+    CHECK(status.code == 0);
+    CHECK_THAT(status.text, Catch::Contains("\"queued\": 2"));
+    return files;
+  };
+  VerbCampaign(
+      "submit", sweep.here(), words, "/handed/",
+      [&] { fs::remove_all(results), fs::remove(jobs), std::ofstream(jobs); }, handed_over)
+      .disturb(faults, rounds, table);
+  sweep.expect_untouched();
+}
+
+void disturb_all(int rounds) {
+  OutcomeTable table;
+  disturb_prepare(rounds, table);
+  disturb_report(rounds, table);
+  disturb_status(rounds, table);
+  disturb_submit(rounds, table);
+  CHECK(table.faults() == int(3 * std::size(faults) + std::size(status_faults)) * rounds);
+  std::cout << table.text();
+}
+
+TEST_CASE("faults in prepare, report, status and submit lose nothing: each of them once") {
+  disturb_all(1);
+}
+
+TEST_CASE("faults in prepare, report, status and submit lose nothing: each of them ten times",
+          "[.slow]") {
+  disturb_all(10);
+}
+
+}  // namespace
+}  // namespace metascale

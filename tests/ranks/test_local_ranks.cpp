@@ -1,0 +1,129 @@
+// `metascale train --ranks`: the ranks of one run as processes that the program starts itself.
+#include <fmt/format.h>
+#include <signal.h>
+
+#include <catch2/catch.hpp>
+#include <chrono>
+#include <fstream>
+
+#include "core/atomic_file.hpp"
+#include "tests/cli/program.hpp"
+
+namespace metascale {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::call_program, testing::Ended, testing::expect_equal_bits, testing::has_event,
+    testing::journal_lines, testing::Outcome, testing::outcome_of, testing::Program,
+    testing::RunsFolder, testing::Words;
+
+RunConfig steps_of(const RunsFolder& runs, const std::string& id, std::int64_t steps) {
+  RunConfig config = runs.config(id, Architecture::meta_state);
+  config.training.steps = steps;
+  config.training.micro_batch = 2;
+  config.training.optimizer.learning_rate =
+      3e-3;  // what rounding leaves would grow with a larger one
+  config.training.optimizer.final_learning_rate = 3e-4;
+  config.evaluation = {.every_steps = 20, .windows = 11};
+  config.log = {.checkpoint_every = 10, .keep = 2};
+  return config;
+}
+
+Words train_on(int ranks, const fs::path& folder, double timeout = 20) {
+  return {"train",          folder.string(),           "--ranks", std::to_string(ranks),
+          "--rank-timeout", fmt::format("{}", timeout)};
+}
+
+Outcome trained_on(int ranks, const RunsFolder& runs, const RunConfig& config) {
+  const fs::path folder = runs.write(config);
+  const Ended ended = call_program(runs.path(), train_on(ranks, folder));
+  INFO(ended.text);
+  REQUIRE(ended.code == 0);
+  return outcome_of(folder);
+}
+
+// Processes that `parent` started, in the order in which it did.
+std::vector<pid_t> children_of(pid_t parent) {
+  std::ifstream file(fmt::format("/proc/{0}/task/{0}/children", parent));
+  std::vector<pid_t> children;
+  for (pid_t child; file >> child;) children.push_back(child);
+  return children;
+}
+
+struct Fault {
+  Ended ended;
+  double seconds = 0;  // from the fault to the end
+};
+
+// A run on three ranks of which one gets the signal after some steps.
+Fault disturbed(const RunsFolder& runs, const RunConfig& config, int rank, int signal,
+                double timeout) {
+  const fs::path folder = runs.write(config);
+  Program program(runs.path(), train_on(3, folder, timeout));
+  testing::wait_until([&] { return journal_lines(folder) >= 15; });
+  const std::vector<pid_t> ranks = children_of(program.process());
+  REQUIRE(ranks.size() == 3);
+  REQUIRE(::kill(ranks[std::size_t(rank)], signal) == 0);
+  const auto start = std::chrono::steady_clock::now();
+  Fault fault{.ended = program.wait()};
+  fault.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  for (const pid_t process : ranks) CHECK(::kill(process, 0) != 0);  // nobody is left
+  return fault;
+}
+
+TEST_CASE(
+    "ranks that the program starts train to the losses of one rank, and every time to the "
+    "same bits") {
+  const RunsFolder runs;
+  const Outcome one = trained_on(1, runs, steps_of(runs, "one", 50));
+  for (const int ranks : {2, 4}) {
+    CAPTURE(ranks);
+    const Outcome several = trained_on(ranks, runs, steps_of(runs, fmt::format("r{}", ranks), 50));
+    CHECK(several.log.facts.at("ranks") == std::to_string(ranks));
+    REQUIRE(several.log.steps.size() == 50);
+    for (std::size_t i = 0; i < 50; ++i) {
+      CHECK(several.log.steps[i].digest == one.log.steps[i].digest);
+      CHECK(several.log.steps[i].loss == Approx(one.log.steps[i].loss).epsilon(1e-5));
+    }
+  }
+  expect_equal_bits(outcome_of(runs.run("r2")), trained_on(2, runs, steps_of(runs, "again", 50)));
+}
+
+TEST_CASE("TERM saves on every rank, and the run goes on to the same bits") {
+  const RunsFolder runs;
+  const Outcome undisturbed = trained_on(2, runs, steps_of(runs, "undisturbed", 60));
+  const fs::path folder = runs.write(steps_of(runs, "saved", 60));
+  Program program(runs.path(), train_on(2, folder));
+  testing::wait_until([&] { return journal_lines(folder) >= 15; });
+  program.send(SIGTERM);
+  CHECK(program.wait().code == int(ExitCode::saved));
+  CHECK_FALSE(fs::exists(folder / "DONE"));
+  expect_equal_bits(undisturbed, trained_on(2, runs, steps_of(runs, "saved", 60)));
+}
+
+TEST_CASE("a rank of our own launcher that is killed is named, and costs no bit") {
+  const RunsFolder runs;
+  const int rank = GENERATE(0, 2);
+  CAPTURE(rank);
+  const Outcome undisturbed = trained_on(3, runs, steps_of(runs, "undisturbed", 200));
+  const Fault fault = disturbed(runs, steps_of(runs, "killed", 200), rank, SIGKILL, 20);
+  INFO(fault.ended.text);
+  CHECK(fault.ended.code == int(ExitCode::run_failed));
+  CHECK(fault.seconds < 15);  // it is found by its process, not by the time-out
+  CHECK_THAT(read_file(runs.run("killed") / "FAILED"),
+             Catch::StartsWith(fmt::format("rank {} (process", rank)));
+  expect_equal_bits(undisturbed, trained_on(3, runs, steps_of(runs, "killed", 200)));
+}
+
+TEST_CASE("a rank of our own launcher that hangs is named after the time-out, and ended") {
+  const RunsFolder runs;
+  const Fault fault = disturbed(runs, steps_of(runs, "hung", 4000), 1, SIGSTOP, 3);
+  INFO(fault.ended.text);
+  CHECK(fault.ended.code == int(ExitCode::run_failed));
+  CHECK_THAT(fault.ended.text, Catch::Contains("did not answer for 3 s"));
+  CHECK(fault.seconds >= 2.9);
+  CHECK(fault.seconds < 30);
+}
+
+}  // namespace
+}  // namespace metascale
