@@ -125,6 +125,7 @@ void add_eval_verb(CLI::App& app, Action& action) {
       ->check(CLI::IsMember({"packed", "rolling"}));
   verb->add_option("--context", eval->evaluation.context, "tokens of a window [that of training]")
       ->check(CLI::Range(1, 1 << 24));
+  verb->add_option("--domain", eval->evaluation.domains, "only what is of these [all]");
   verb->add_option("--windows", eval->evaluation.windows, "so many, spread evenly [0: all]")
       ->check(CLI::NonNegativeNumber);
   verb->add_option("--rows", eval->evaluation.rows, "windows of one forward")

@@ -72,6 +72,11 @@ class SegmentBuilder {
   std::vector<std::int32_t> ids_;
 };
 
+// Of the i-th of k equal parts of `total`.
+std::int64_t middle_of(std::int64_t i, std::int64_t k, std::int64_t total) {
+  return std::int64_t(static_cast<__int128>(2 * i + 1) * total / (2 * k));
+}
+
 }  // namespace
 
 EvaluationProtocol parse_evaluation_protocol(const std::string& name) {
@@ -93,8 +98,12 @@ const char* name_of(EvaluationProtocol protocol) {
 
 EvaluationWindows::EvaluationWindows(const TokenFile& file, const Tokenizer& tokenizer,
                                      std::int64_t context, std::int64_t count,
-                                     EvaluationProtocol protocol)
-    : file_(file), protocol_(protocol), context_(context), padding_(tokenizer.end_of_document()) {
+                                     EvaluationProtocol protocol, std::vector<std::string> only)
+    : file_(file),
+      protocol_(protocol),
+      only_(std::move(only)),
+      context_(context),
+      padding_(tokenizer.end_of_document()) {
   if (context < 1 || count < 0)
     throw Error(
         concat("evaluation needs a context of at least 1 and no negative number of windows, "
@@ -108,17 +117,60 @@ EvaluationWindows::EvaluationWindows(const TokenFile& file, const Tokenizer& tok
   check_tokenizer(file, tokenizer);
   const bool packed = protocol == EvaluationProtocol::packed_windows;
   total_ = packed ? (file.tokens() - 1 + context - 1) / context : count_rolling();
-  choose(count);
+  choose(only_.empty() ? count : 0);
   packed ? place_packed() : place_rolling();
   build_segments(tokenizer);
+  if (!only_.empty()) keep_only(only_, count);
+  count_scored();
   digest_ = compute_digest();
 }
 
 // Chosen window i of k is the one in the middle of the i-th of k equal parts of the set.
 void EvaluationWindows::choose(std::int64_t count) {
   const std::int64_t chosen = count == 0 ? total_ : std::min(count, total_);
+  for (std::int64_t i = 0; i < chosen; ++i) windows_.push_back({middle_of(i, chosen, total_)});
+}
+
+// Chosen are the windows of which something is left.
+void EvaluationWindows::keep(
+    const std::function<bool(std::size_t window, const EvaluationSegment&)>& is_kept) {
+  std::vector<Window> windows;
+  std::vector<std::size_t> begins;
+  std::vector<EvaluationSegment> segments;
+  for (std::size_t i = 0; i < windows_.size(); ++i) {
+    const std::size_t begin = segments.size();
+    for (const EvaluationSegment& segment : segments_of(std::int64_t(i)))
+      if (is_kept(i, segment)) segments.push_back(segment);
+    if (segments.size() == begin) continue;
+    windows.push_back(windows_[i]);
+    begins.push_back(begin);
+  }
+  begins.push_back(segments.size());
+  windows_ = std::move(windows);
+  segment_begins_ = std::move(begins);
+  segments_ = std::move(segments);
+}
+
+void EvaluationWindows::keep_only(const std::vector<std::string>& names, std::int64_t count) {
+  const auto is_in = [](const std::vector<std::string>& list, const std::string& name) {
+    return std::find(list.begin(), list.end(), name) != list.end();
+  };
+  std::string there;
+  for (const std::string& name : domains()) there += (there.empty() ? "" : ", ") + name;
+  for (const std::string& name : names)
+    if (!is_in(domains(), name))
+      throw Error(concat(file_.path().string(), ": has no domain '", name, "', only ", there,
+                         "; mend evaluation.domains"),
+                  ExitCode::usage);
+  keep([&](std::size_t, const EvaluationSegment& segment) {
+    return is_in(names, domains()[std::size_t(segment.domain)]);
+  });
+  total_ = size();
+  std::vector<bool> is_chosen(windows_.size());
+  const std::int64_t chosen = count == 0 ? total_ : std::min(count, total_);
   for (std::int64_t i = 0; i < chosen; ++i)
-    windows_.push_back({std::int64_t(static_cast<__int128>(2 * i + 1) * total_ / (2 * chosen))});
+    is_chosen[std::size_t(middle_of(i, chosen, total_))] = true;
+  keep([&](std::size_t window, const EvaluationSegment&) { return is_chosen[window]; });
 }
 
 void EvaluationWindows::place_packed() {
@@ -170,6 +222,9 @@ void EvaluationWindows::build_segments(const Tokenizer& tokenizer) {
     builder.add(window.number, window.scored, window.first + window.scored, targets, segments_);
   }
   segment_begins_.push_back(segments_.size());
+}
+
+void EvaluationWindows::count_scored() {
   for (const EvaluationSegment& segment : segments_) {
     tokens_ += segment.tokens;
     bytes_ += segment.bytes;
@@ -181,7 +236,9 @@ void EvaluationWindows::build_segments(const Tokenizer& tokenizer) {
 }
 
 std::string EvaluationWindows::coverage() const {
-  return size() == total_ ? "all" : concat(size(), " of ", total_, " windows");
+  std::string text = size() == total_ ? "all" : concat(size(), " of ", total_, " windows");
+  for (const std::string& name : only_) text += (&name == &only_.front() ? ", only " : ", ") + name;
+  return text;
 }
 
 std::uint64_t EvaluationWindows::digest_ids(std::uint64_t digest) const {

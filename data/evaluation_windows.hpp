@@ -17,6 +17,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -43,19 +44,23 @@ struct EvaluationSegment {
 
 class EvaluationWindows {
  public:
-  // count: how many windows, spread evenly over the set; 0: all. file must outlive this.
-  // Throws Error{bad_input} if file was made by another tokenizer, or holds fewer than two tokens.
+  // count: how many windows, spread evenly over the set; 0: all. only: names of domains; the others
+  // are not scored, and windows without a scored token are no part of the set; empty: all domains.
+  // file must outlive this. Throws Error{bad_input} if file was made by another tokenizer, or holds
+  // fewer than two tokens, Error{usage} if it has no such domain.
   EvaluationWindows(const TokenFile& file, const Tokenizer& tokenizer, std::int64_t context,
                     std::int64_t count = 0,
-                    EvaluationProtocol protocol = EvaluationProtocol::packed_windows);
+                    EvaluationProtocol protocol = EvaluationProtocol::packed_windows,
+                    std::vector<std::string> only = {});
   EvaluationWindows(TokenFile&&, const Tokenizer&, std::int64_t, std::int64_t = 0,
-                    EvaluationProtocol = EvaluationProtocol::packed_windows) = delete;
+                    EvaluationProtocol = EvaluationProtocol::packed_windows,
+                    std::vector<std::string> = {}) = delete;
 
   std::int64_t size() const { return std::int64_t(windows_.size()); }  // chosen windows
   std::int64_t total() const { return total_; }                        // windows of the whole set
   std::int64_t context() const { return context_; }
   EvaluationProtocol protocol() const { return protocol_; }
-  std::string coverage() const;  // "all", or "64 of 812 windows"
+  std::string coverage() const;  // "all", or "64 of 812 windows"; "all, only Books, ArXiv"
   // Of the chosen windows' ids, weights, domains and bytes: equal digests, equal evaluation sets.
   std::uint64_t digest() const { return digest_; }
   std::int64_t tokens() const { return tokens_; }  // scored
@@ -79,17 +84,21 @@ class EvaluationWindows {
     bool after_end = false;   // its first input is an end of document, not the token before first
   };
   void choose(std::int64_t count);
+  void keep(const std::function<bool(std::size_t window, const EvaluationSegment&)>& is_kept);
+  void keep_only(const std::vector<std::string>& names, std::int64_t count);
   void place_packed();
   void place_rolling();
   std::int64_t count_rolling() const;
   std::int64_t scored_tokens(std::int64_t document) const;  // without an end of document
   void build_segments(const Tokenizer& tokenizer);
+  void count_scored();
   void fill_beginning(const Window& window, const Batch& batch, std::int64_t row) const;
   std::uint64_t digest_ids(std::uint64_t digest) const;
   std::uint64_t compute_digest() const;
 
   const TokenFile& file_;
   EvaluationProtocol protocol_;
+  std::vector<std::string> only_;  // domains that are scored; empty: all
   std::int64_t context_ = 0, total_ = 0, tokens_ = 0, bytes_ = 0;
   std::int32_t padding_ = 0;
   std::uint64_t digest_ = 0;

@@ -111,6 +111,7 @@ struct EvaluationConfig {
   std::int64_t windows = 0;        // of a periodic evaluation; 0: all
   std::int64_t final_windows = 0;  // of the final one on test; 0: all
   std::string protocol = "packed_windows";
+  std::vector<std::string> domains;  // that are scored; empty: all
 };
 
 struct LogConfig {

@@ -126,6 +126,7 @@ void fields(auto& as, Of<RunConfig> auto& run) {
     in.integer("windows", run.evaluation.windows);
     in.integer("final_windows", run.evaluation.final_windows);
     in.word("protocol", run.evaluation.protocol, protocol_names);
+    in.late_texts("domains", run.evaluation.domains);
   });
   as.group("log", [&](auto& in) {
     in.integer("checkpoint_every", run.log.checkpoint_every);

@@ -49,6 +49,9 @@ class Reader {
                           [least](const YamlNode& item) { return read_integer(item, least); });
     });
   }
+  void late_texts(const char* key, std::vector<std::string>& value) {
+    map_.read(key, value, [](const YamlNode& node) { return read_list_of(node, read_string); });
+  }
   void mixture(const char* key, std::string& value) { map_.read(key, value, read_mixture); }
   void words(const char* key, std::map<std::string, std::string>& value) {
     const YamlNode* node = map_.find(key);

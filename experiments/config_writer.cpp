@@ -43,6 +43,11 @@ class Writer {
   void integers(const char* key, const std::vector<std::int64_t>& value, std::int64_t) {
     line(key, fmt::format("[{}]", fmt::join(value, ", ")));
   }
+  void late_texts(const char* key, const std::vector<std::string>& value) {
+    std::string list;
+    for (const std::string& text : value) list += (list.empty() ? "" : ", ") + yaml_string(text);
+    if (!value.empty()) line(key, "[" + list + "]");
+  }
   void mixture(const char* key, const std::string& value) { text(key, value); }
   void words(const char* key, const std::map<std::string, std::string>& value) {
     line(key, value.empty() ? "{}" : "");

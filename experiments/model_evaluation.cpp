@@ -32,7 +32,8 @@ Evaluation evaluate_model(const StoredModel& stored, const ModelEvaluationOption
   const auto tokenizer = make_tokenizer(stored.run.data.tokenizer);
   const TokenFile file = open_for(stored, options, *tokenizer);
   const std::int64_t context = options.context > 0 ? options.context : stored.run.training.context;
-  const EvaluationWindows windows(file, *tokenizer, context, options.windows, options.protocol);
+  const EvaluationWindows windows(file, *tokenizer, context, options.windows, options.protocol,
+                                  options.domains);
   const Dtype dtype = stored.run.training.precision == Precision::f64 ? Dtype::f64 : Dtype::f32;
   LoadedModel model = load_model(stored, dtype);
   const std::int64_t rows = std::clamp<std::int64_t>(options.rows, 1, windows.size());

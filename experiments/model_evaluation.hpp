@@ -15,6 +15,7 @@ struct ModelEvaluationOptions {
   std::filesystem::path data;  // a token file of the tokenizer that the model was trained with
   EvaluationProtocol protocol = EvaluationProtocol::packed_windows;
   std::optional<TokenLayout> layout;  // of data; nothing: that of the run's token files
+  std::vector<std::string> domains;   // that are scored; empty: all
   std::int64_t context = 0;           // 0: that of its training
   std::int64_t windows = 0;           // 0: all
   std::int64_t rows = 8;              // windows of one forward

@@ -1,6 +1,8 @@
 // A run on token files.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "data/evaluation_windows.hpp"
 #include "data/tokenizer.hpp"
 #include "experiments/evaluation.hpp"
@@ -55,6 +57,7 @@ class TokenData final : public RunData {
           fmt::format("data.vocabulary: {} ids are too few: {} was made with {}",
                       config.model.vocabulary, config.data.train.string(), train_.vocabulary()),
           ExitCode::usage);
+    check_evaluation_domains();
   }
 
   std::int64_t rows() const override { return batches_.rows(); }
@@ -82,7 +85,7 @@ class TokenData final : public RunData {
                                (config_.evaluation.final_windows > 0
                                     ? fmt::format("{} windows", config_.evaluation.final_windows)
                                     : std::string("all windows")) +
-                               reset}};
+                               only_words() + reset}};
   }
 
   std::optional<Evaluation> evaluate(const std::string& split, bool is_final,
@@ -92,12 +95,26 @@ class TokenData final : public RunData {
     const EvaluationWindows windows(
         file, *tokenizer_, config_.training.context,
         is_final ? config_.evaluation.final_windows : config_.evaluation.windows,
-        parse_evaluation_protocol(config_.evaluation.protocol));
+        parse_evaluation_protocol(config_.evaluation.protocol), config_.evaluation.domains);
     Program& program = with.programs.evaluation(with.micro_batch, config_.training.context);
     return metascale::evaluate(program, with.queue, windows, with.go_on, &with.ranks);
   }
 
  private:
+  // Before the first step, and without a look at test.
+  void check_evaluation_domains() const {
+    const auto& there = train_.domains();
+    for (const std::string& name : config_.evaluation.domains)
+      if (std::find(there.begin(), there.end(), name) == there.end())
+        throw Error(fmt::format("evaluation.domains: '{}' is no domain of {}; there are {}", name,
+                                config_.data.train.string(), fmt::join(there, ", ")),
+                    ExitCode::usage);
+  }
+  std::string only_words() const {
+    const auto& domains = config_.evaluation.domains;
+    return domains.empty() ? "" : fmt::format(", only {}", fmt::join(domains, ", "));
+  }
+
   const RunConfig& config_;
   std::unique_ptr<Tokenizer> tokenizer_;
   TokenFile train_;

@@ -44,7 +44,7 @@ bool is_done(const fs::path& run) { return fs::exists(run / "DONE"); }
 
 bool is_same(const EvaluationConfig& a, const EvaluationConfig& b) {
   return a.every_steps == b.every_steps && a.windows == b.windows &&
-         a.final_windows == b.final_windows && a.protocol == b.protocol;
+         a.final_windows == b.final_windows && a.protocol == b.protocol && a.domains == b.domains;
 }
 
 // It stopped at a loss or a gradient that is no number, and would do so again.

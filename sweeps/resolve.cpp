@@ -35,8 +35,6 @@ void refuse_what_is_not_built(const Definition& definition) {
   const auto refuse = [](const Place& place, const char* what, const char* instead) {
     throw error_at(place, fmt::format("{}: not built yet", what), instead);
   };
-  if (!definition.evaluation.domains.empty())
-    refuse(definition.evaluation.place, "evaluation of some domains only", "write domains: all");
   if (definition.log.every.steps != 1)
     refuse(definition.log.place, "a log of every other step", "write every: 1 step");
   const auto& fits = definition.analysis.fits;

@@ -54,6 +54,10 @@ std::string scientific(double value) {
   return fmt::format("{:.2f}e{}", value / std::pow(10, power), power);
 }
 
+std::string factor(double value) {
+  return value >= 0.01 && value < 1e4 ? fixed(value, 2) : scientific(value);
+}
+
 std::string percent(double share, int digits) {
   return std::isfinite(share) ? fmt::format("{:+.{}f} %", 100 * share, digits) : "-";
 }

@@ -12,6 +12,7 @@ std::string fixed(double value, int digits);  // "-" if not finite
 std::string with_sign(double value, int digits);
 std::string short_count(double value);              // 151.9M, 3.20B, 812
 std::string scientific(double value);               // 3.20e18
+std::string factor(double value);                   // 1.25; 5.30e75
 std::string percent(double share, int digits = 2);  // with sign: -1.24 %
 std::string interval_text(const Interval& interval, int digits, double scale = 1);  // [a, b]
 std::string duration_text(double hours);  // 12 s, 3.4 min, 5.1 h

@@ -173,13 +173,13 @@ Table gains_table(const Report& report) {
          {short_words(entry.axis), name_of(entry.axis)},
          {scientific(gain.x), exact(gain.x)},
          {scientific(gain.baseline_x), exact(gain.baseline_x)},
-         {std::isfinite(gain.gain) ? fmt::format("{:.2f} x", gain.gain) : "-", exact(gain.gain),
+         {std::isfinite(gain.gain) ? factor(gain.gain) + " x" : "-", exact(gain.gain),
           above                  ? "good"
           : below                ? "bad"
           : gain.problem.empty() ? ""
                                  : "quiet"},
          {gain.interval.known()
-              ? fmt::format("[{:.2f}, {:.2f}]", gain.interval.low, gain.interval.high)
+              ? fmt::format("[{}, {}]", factor(gain.interval.low), factor(gain.interval.high))
               : "-",
           exact(gain.interval.low) + " " + exact(gain.interval.high)},
          {std::isfinite(gain.at_equal.share) ? percent(gain.at_equal.share) : "-",

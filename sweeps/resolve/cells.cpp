@@ -165,7 +165,8 @@ CellRun run_with(const Definition& definition, const Sizes& sizes, const GridCel
   config.evaluation = {.every_steps = interval_steps(definition.evaluation.every, batch_tokens),
                        .windows = definition.evaluation.windows,
                        .final_windows = definition.evaluation.final_windows,
-                       .protocol = definition.evaluation.protocol};
+                       .protocol = definition.evaluation.protocol,
+                       .domains = definition.evaluation.domains};
   config.log = {.checkpoint_every = interval_steps(definition.log.checkpoint_every, batch_tokens),
                 .keep = definition.log.keep};
   config.match = match_entries(definition, matched, config, cell.arm);

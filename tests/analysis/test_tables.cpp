@@ -72,6 +72,9 @@ TEST_CASE("numbers are written as people read them") {
   CHECK(short_count(3.2e9) == "3.20B");
   CHECK(short_count(999.9e6) == "1.00B");
   CHECK(scientific(3.2e18) == "3.20e18");
+  CHECK(factor(1.254) == "1.25");
+  CHECK(factor(5.3e75) == "5.30e75");
+  CHECK(factor(0.00012) == "1.20e-4");
   CHECK(percent(-0.0124) == "-1.24 %");
   CHECK(duration_text(0.5) == "30.0 min");
   CHECK(fixed(std::nan(""), 3) == "-");

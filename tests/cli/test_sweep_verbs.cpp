@@ -83,7 +83,7 @@ TEST_CASE("a budget refuses plan and run with 2 once bench sweep has measured th
 
 TEST_CASE("check --json says what is wrong, with the same exit code") {
   const Sweep sweep;
-  const Ended bad = sweep.call({"check"}, {"--json", "--set", "evaluation.domains=[Books]"});
+  const Ended bad = sweep.call({"check"}, {"--json", "--set", "analysis={fits: [isoflop]}"});
   CHECK(bad.code == 2);
   CHECK(json::parse(bad.text).at("good") == false);
   CHECK_THAT(json::parse(bad.text).at("error").get<std::string>(), Contains("not built yet"));

@@ -158,6 +158,40 @@ TEST_CASE("a file of another tokenizer is refused with both") {
              Catch::Contains("bytes v1") && Catch::Contains("'counted'"));
 }
 
+TEST_CASE("of some domains only their tokens are scored, in windows that hold any") {
+  const auto protocol =
+      GENERATE(EvaluationProtocol::packed_windows, EvaluationProtocol::rolling_documents);
+  const TemporaryFolder folder;
+  const TokenFile file(testing::write_token_set(
+      folder, "test",
+      {{"a", "abcdefghijklmnop"}, {"b", "0123456789"}, {"a", "qr"}, {"c", std::string(40, 'z')}}));
+  const EvaluationWindows all(file, *bytes, 4, 0, protocol),
+      some(file, *bytes, 4, 0, protocol, {"b"});
+  CHECK(some.tokens() == 10);
+  CHECK(some.bytes() == 10);
+  CHECK(some.coverage() == "all, only b");
+  CHECK(some.digest() != all.digest());
+  REQUIRE(some.size() >= 3);
+  CHECK(some.size() < all.size());
+  std::vector<std::int32_t> targets(4);
+  std::vector<float> weights(4);
+  std::string scored;
+  for (std::int64_t i = 0; i < some.size(); ++i) {
+    some.fill(i, {.rows = 1, .context = 4, .targets = targets.data(), .weights = weights.data()});
+    for (std::size_t t = 0; t < 4; ++t)
+      if (weights[t] > 0) scored += char(targets[t]);
+  }
+  CHECK(scored == "0123456789");
+
+  const EvaluationWindows thin(file, *bytes, 4, 2, protocol, {"b", "c"});
+  CHECK(thin.size() == 2);
+  CHECK_THAT(thin.coverage(), Catch::StartsWith("2 of ") && Catch::EndsWith("windows, only b, c"));
+  CHECK(EvaluationWindows(file, *bytes, 4, 0, protocol, {"a", "b", "c"}).tokens() == all.tokens());
+  CHECK_THAT(
+      error_of(ExitCode::usage, [&] { EvaluationWindows(file, *bytes, 4, 0, protocol, {"d"}); }),
+      Catch::Contains("has no domain 'd', only a, b, c"));
+}
+
 TEST_CASE("a set without a token to score is refused") {
   const TokenFile file(std::filesystem::path(METASCALE_GOLDEN) / "formats" / "megatron_empty_u16");
   CHECK_THAT(error_of(ExitCode::bad_input, [&] { EvaluationWindows(file, *bytes, 4); }),

@@ -69,8 +69,11 @@ RunConfig full_config() {
               .order_seed = 5,
               .mixture = "pile",
               .reset_at_documents = true};
-  run.evaluation = {
-      .every_steps = 5, .windows = 6, .final_windows = 7, .protocol = "rolling_documents"};
+  run.evaluation = {.every_steps = 5,
+                    .windows = 6,
+                    .final_windows = 7,
+                    .protocol = "rolling_documents",
+                    .domains = {"Books", "a \"b\", c"}};
   run.log = {.checkpoint_every = 8, .keep = 9, .checkpoint_at = {10, 20}};
   run.parent = {.run = "another-run", .step = 11};
   run.lineage = {{.run = "first-run", .step = 5, .layers = 8, .heads = 12, .feed_forward = 1024},
@@ -106,6 +109,7 @@ TEST_CASE("config: what is written is read back, bit for bit") {
   CHECK(again.training.schedule.kind == ScheduleKind::wsd);
   CHECK(again.data.train == run.data.train);
   CHECK(again.log.checkpoint_at == run.log.checkpoint_at);
+  CHECK(again.evaluation.domains == run.evaluation.domains);
   CHECK(again.match == run.match);
   REQUIRE(again.lineage.size() == 2);
   CHECK(again.lineage[1].insert_after == run.lineage[1].insert_after);

@@ -353,8 +353,7 @@ TEST_CASE("resolve: a pattern that matches no run is refused") {
 
 TEST_CASE("resolve: what is not built is refused at the line that asks for it") {
   const auto [change, words] = GENERATE(table<std::string, std::string>(
-      {{"evaluation.domains=[Books]", "evaluation of some domains only: not built yet"},
-       {"analysis={fits: [power, isoflop]}", "analysis: isoflop fits in a report: not built yet"},
+      {{"analysis={fits: [power, isoflop]}", "analysis: isoflop fits in a report: not built yet"},
        {"training.wkv=chunked", "training.wkv: chunked is a form of the GPU kernels"}}));
   CAPTURE(change);
   const std::string message = refusal_of([&, change = change] { small_resolution({change}); });
