@@ -53,7 +53,8 @@ LaunchedRanks::LaunchedRanks(const fs::path& run_folder, const Words& arguments)
       output_(run_folder.string() + ".output.txt"),
       child_({.program = METASCALE_MPIRUN,
               .arguments = arguments,
-              .environment = {"OMP_NUM_THREADS=1", "OMPI_ALLOW_RUN_AS_ROOT=1",
+              .environment = {"ASAN_OPTIONS=detect_leaks=0",  // MPI's libraries do not free all
+                              "OMP_NUM_THREADS=1", "OMPI_ALLOW_RUN_AS_ROOT=1",
                               "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1",
                               "OMPI_MCA_rmaps_base_oversubscribe=1"},
               .output = output_,
