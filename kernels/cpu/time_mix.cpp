@@ -16,17 +16,17 @@ constexpr double least_norm = 1e-12;          // of u; shorter ones are not scal
 constexpr double epsilon_per_channel = 1e-5;  // of the norm of y: N times this
 constexpr std::int64_t max_head = wkv7_max_head;
 
-// A gradient's row; accumulate() with the choice after the load, so that loops become vector code.
 template <typename T>
 struct Gradient {
   T* data;
   bool fresh;
 
-  [[gnu::always_inline]] void add(std::int64_t i, T value) const {
-    const T before = data[i];
-    data[i] = value + (fresh ? T(0) : before);
+  // Where the gradient of these elements can be added to. A fresh one holds nothing yet and is made
+  // zero: a choice within the loop would keep it from becoming vector code.
+  T* begin(std::int64_t first, std::int64_t count) const {
+    if (fresh) std::fill_n(data + first, count, T(0));
+    return data + first;
   }
-  Gradient at(std::int64_t offset) const { return {data + offset, fresh}; }
 };
 
 template <typename T>
@@ -86,13 +86,17 @@ struct ValueGradients {
 template <typename T>
 METASCALE_MULTIVERSION void mix_values_backward(const ValueGradients<T>& p, std::int64_t begin,
                                                 std::int64_t end) {
-  const auto [dv_raw, dv_first, dvalue_logit, dv, v_raw, v_first, value_logit] = p;
+  const std::int64_t count = end - begin;
+  T *dv_raw = p.dv_raw.begin(begin, count), *dv_first = p.dv_first.begin(begin, count),
+    *dvalue_logit = p.dvalue_logit.begin(begin, count);
+  const T *dv = p.dv + begin, *v_raw = p.v_raw + begin, *v_first = p.v_first + begin,
+          *value_logit = p.value_logit + begin;
 #pragma omp simd
-  for (std::int64_t i = begin; i < end; ++i) {
+  for (std::int64_t i = 0; i < count; ++i) {
     const T nu = vector_sigmoid(value_logit[i]);
-    dv_raw.add(i, dv[i] * (1 - nu));
-    dv_first.add(i, dv[i] * nu);
-    dvalue_logit.add(i, dv[i] * (v_first[i] - v_raw[i]) * nu * (1 - nu));
+    dv_raw[i] += dv[i] * (1 - nu);
+    dv_first[i] += dv[i] * nu;
+    dvalue_logit[i] += dv[i] * (v_first[i] - v_raw[i]) * nu * (1 - nu);
   }
 }
 
@@ -109,7 +113,7 @@ METASCALE_MULTIVERSION void key_operands_backward(const KeyGradients<T>& p, std:
                                                   T* dk_k, T* dk_a) {
   const T *k_raw = p.k_raw + at, *rate_logit = p.rate_logit + at, *dk = p.dk + at, *da = p.da + at,
           *db = p.db + at, *k_k = p.k_k + channel, *k_a = p.k_a + channel;
-  const Gradient<T> dk_raw = p.dk_raw.at(at), drate_logit = p.drate_logit.at(at);
+  T *dk_raw = p.dk_raw.begin(at, N), *drate_logit = p.drate_logit.begin(at, N);
   T rate[max_head], dkap[max_head], along = 0;
 #pragma omp simd reduction(+ : along)
   for (std::int64_t n = 0; n < N; ++n) {
@@ -124,8 +128,8 @@ METASCALE_MULTIVERSION void key_operands_backward(const KeyGradients<T>& p, std:
     const T kap = k_raw[n] * k_k[n] * inverse, rate_n = rate[n];
     const T drate = db[n] * kap + dk[n] * k_raw[n] * k_a[n];
     const T du = (dkap[n] - kap * along) * inverse;
-    dk_raw.add(n, dk[n] * (1 + (rate_n - 1) * k_a[n]) + du * k_k[n]);
-    drate_logit.add(n, drate * rate_n * (1 - rate_n));
+    dk_raw[n] += dk[n] * (1 + (rate_n - 1) * k_a[n]) + du * k_k[n];
+    drate_logit[n] += drate * rate_n * (1 - rate_n);
     dk_k[n] += du * k_raw[n];
     dk_a[n] += dk[n] * k_raw[n] * (rate_n - 1);
   }
@@ -178,7 +182,8 @@ METASCALE_MULTIVERSION void bonus_backward(const OutputGradients<T>& p, std::int
   const T *dout = p.dout + at, *gate = p.gate + at, *yhat = p.yhat + at, *r = p.r + at,
           *k = p.k + at, *v = p.v + at;
   const T *weight = p.weight + channel, *bias = p.bias + channel, *bonus = p.bonus + channel;
-  const Gradient<T> dr = p.dr.at(at), dk = p.dk.at(at), dv = p.dv.at(at), dgate = p.dgate.at(at);
+  T *dr = p.dr.begin(at, N), *dk = p.dk.begin(at, N), *dv = p.dv.begin(at, N),
+    *dgate = p.dgate.begin(at, N);
   T s = 0, ds = 0;
 #pragma omp simd reduction(+ : s, ds)
   for (std::int64_t n = 0; n < N; ++n) {
@@ -187,10 +192,10 @@ METASCALE_MULTIVERSION void bonus_backward(const OutputGradients<T>& p, std::int
   }
 #pragma omp simd
   for (std::int64_t n = 0; n < N; ++n) {
-    dgate.add(n, dout[n] * (yhat[n] * weight[n] + bias[n] + s * v[n]));
-    dv.add(n, s * (dout[n] * gate[n]));
-    dr.add(n, ds * k[n] * bonus[n]);
-    dk.add(n, ds * r[n] * bonus[n]);
+    dgate[n] += dout[n] * (yhat[n] * weight[n] + bias[n] + s * v[n]);
+    dv[n] += s * (dout[n] * gate[n]);
+    dr[n] += ds * k[n] * bonus[n];
+    dk[n] += ds * r[n] * bonus[n];
     dbonus[n] += ds * r[n] * k[n];
   }
 }
@@ -202,7 +207,7 @@ METASCALE_MULTIVERSION void head_norm_backward(const OutputGradients<T>& p, std:
                                                T* dweight, T* dbias) {
   const T *dout = p.dout + at, *gate = p.gate + at, *yhat = p.yhat + at;
   const T *weight = p.weight + channel, *more = p.dyhat ? p.dyhat + at : nullptr;
-  const Gradient<T> dy = p.dy.at(at);
+  T* dy = p.dy.begin(at, N);
   T g[max_head], sum = 0, product = 0;
   for (std::int64_t n = 0; n < N; ++n) g[n] = more ? more[n] : T(0);
 #pragma omp simd reduction(+ : sum, product)
@@ -216,7 +221,7 @@ METASCALE_MULTIVERSION void head_norm_backward(const OutputGradients<T>& p, std:
   }
   const T mean = sum / T(N), mean_product = product / T(N);
 #pragma omp simd
-  for (std::int64_t n = 0; n < N; ++n) dy.add(n, scale * (g[n] - mean - yhat[n] * mean_product));
+  for (std::int64_t n = 0; n < N; ++n) dy[n] += scale * (g[n] - mean - yhat[n] * mean_product);
 }
 
 }  // namespace
