@@ -28,6 +28,7 @@ constexpr Remedy remedies[] = {
     {ENOENT, "check the path; its folder must exist"},
     {ENOTDIR, "a part of the path is a file, not a folder: check the path"},
     {EISDIR, "this is a folder: name a file"},
+    {ELOOP, "a symbolic link is not followed here: put the file itself in its place"},
     {EMFILE, "too many files are open: raise the limit (ulimit -n)"},
     {EIO, "the disk reports an error: check it, and read from a copy"},
 };
@@ -45,7 +46,7 @@ void throw_io_error(std::string_view action, const std::filesystem::path& path, 
 
 File::File(const std::filesystem::path& path, int flags, mode_t mode) : path_(path) {
   do {
-    descriptor_ = ::open(path.c_str(), flags | O_CLOEXEC, mode);
+    descriptor_ = ::open(path.c_str(), flags | O_CLOEXEC | O_NONBLOCK, mode);
   } while (descriptor_ < 0 && errno == EINTR);
   if (descriptor_ < 0) throw_io_error((flags & O_CREAT) ? "create" : "open", path, errno);
 }

@@ -17,7 +17,7 @@ namespace metascale {
 class File {
  public:
   File() = default;
-  // flags and mode as open(2) takes them; O_CLOEXEC is added. Throws Error{io}.
+  // As open(2) takes them, with O_CLOEXEC and O_NONBLOCK: no FIFO hangs us. Throws Error{io}.
   File(const std::filesystem::path& path, int flags, mode_t mode = 0666);
   ~File();
   File(File&& other) noexcept;

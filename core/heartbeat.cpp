@@ -76,13 +76,10 @@ void write_heartbeat(const std::filesystem::path& folder, Heartbeat heartbeat) {
 std::optional<Heartbeat> read_heartbeat(const std::filesystem::path& folder) {
   const std::filesystem::path path = folder / "state.json";
   if (!std::filesystem::exists(path)) return std::nullopt;
-  const std::string text = read_file(path, 1 << 20);
   try {
-    return from_json(nlohmann::json::parse(text));
-  } catch (const std::exception& error) {
-    throw Error(concat(path.string(), ": ", error.what(),
-                       "; remove it: the run's next start writes it anew"),
-                ExitCode::bad_input);
+    return from_json(nlohmann::json::parse(read_file(path, 1 << 20)));
+  } catch (const std::exception&) {
+    return std::nullopt;
   }
 }
 

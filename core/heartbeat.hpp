@@ -26,7 +26,8 @@ struct Heartbeat {
 
 // Writes folder/state.json. Throws Error{io}.
 void write_heartbeat(const std::filesystem::path& folder, Heartbeat heartbeat);
-// Nothing if there is no state.json. Throws Error{bad_input} if it is damaged.
+// Nothing where there is no state.json, or a damaged one: the run's next word writes it anew, and
+// its other files tell how it stands.
 std::optional<Heartbeat> read_heartbeat(const std::filesystem::path& folder);
 
 // The first words of a run's FAILED or CANCELLED, which say why; empty where there is no such file.

@@ -62,7 +62,7 @@ void read_segments_of(const nlohmann::json& row, const std::filesystem::path& fo
   const std::filesystem::path path = below(folder, read_text(row, "segments"));
   if (digest_of(path) != read_text(row, "segments_digest"))
     throw std::invalid_argument(concat(path.string(), " is not the file that was logged here"));
-  evaluation.segments = read_segments(path);
+  evaluation.segments = read_segments(path).segments;
   for (const SegmentRow& segment : evaluation.segments)
     if (segment.domain < 0 || std::size_t(segment.domain) >= evaluation.domains.size())
       throw std::invalid_argument(concat(path.string(), " names domain ", segment.domain, " of ",
@@ -132,14 +132,16 @@ class Rebuild {
 
   std::filesystem::path folder_;
   RunLog log_;
-  std::vector<nlohmann::json>
-      evaluation_rows_;  // what names their segments, beside log_.evaluations
+  // What names their segments, beside log_.evaluations.
+  std::vector<nlohmann::json> evaluation_rows_;
   bool has_header_ = false;
 };
 
 }  // namespace
 
-Journal::Journal(const std::filesystem::path& path) : file_(path, O_WRONLY | O_APPEND | O_CREAT) {
+// Not through a symbolic link: cutting a torn line would cut a file that is no journal of ours.
+Journal::Journal(const std::filesystem::path& path)
+    : file_(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW) {
   if (file_.size() == 0) {
     const std::filesystem::path folder = path.parent_path();
     sync_folder(folder.empty() ? "." : folder);

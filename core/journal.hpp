@@ -53,7 +53,13 @@ RunLog read_run_folder(const std::filesystem::path& folder, std::string* source 
 bool repair_run_folder(const std::filesystem::path& folder);
 
 // Segments of an evaluation: evaluations/<split>-step-<N>.bin, with a digest at its end.
+struct SegmentsFile {
+  std::int64_t step = 0;
+  std::uint64_t digest = 0;  // Evaluation::digest
+  std::vector<SegmentRow> segments;
+};
 void write_segments(const std::filesystem::path& path, const Evaluation& evaluation);
-std::vector<SegmentRow> read_segments(const std::filesystem::path& path);
+// Throws Error{bad_input} where it is damaged or no such file.
+SegmentsFile read_segments(const std::filesystem::path& path);
 
 }  // namespace metascale

@@ -60,7 +60,7 @@ class Links {
     for (int peer = 0; peer < count_; ++peer) {
       if (peer == rank) continue;
       const int low = std::min(rank, peer), high = std::max(rank, peer);
-      const Pair& pair = *pairs_[std::size_t(low * count_ + high)];
+      const Pair& pair = *pairs_[std::size_t(low) * std::size_t(count_) + std::size_t(high)];
       all.push_back(pair.data.end(rank == high));
       all.push_back(pair.control.end(rank == high));
     }

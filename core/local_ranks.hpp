@@ -18,10 +18,9 @@ struct LocalRanks {
   double grace_seconds = 15;       // for the others once a rank has failed; then they are killed
 };
 
-// Starts them and waits for all. They end (TERM) with this process. Returns what the
-// first rank that failed by itself ended with; else 128 + the signal that ended one; else what
-// rank 0 ended with. Throws
-// Error{unavailable} where they cannot be started. Call it before any thread is made.
+// Starts them and waits for all. They end (TERM) with this process. Returns what the first rank
+// that failed by itself ended with; else 128 + the signal that ended one; else what rank 0 ended
+// with. Throws Error{unavailable} where they cannot be started. Call it before any thread is made.
 int run_local_ranks(const LocalRanks& ranks);
 
 }  // namespace metascale

@@ -167,7 +167,10 @@ RunLease::RunLease(const std::filesystem::path& run_folder, double stale_seconds
 }
 
 RunLease::~RunLease() {
-  if (is_ours()) ::unlink(path_.c_str());
+  try {
+    if (is_ours()) ::unlink(path_.c_str());
+  } catch (const std::exception&) {  // it cannot be read: it stays, and is a dead process's soon
+  }
 }
 
 std::string RunLease::text() const {

@@ -55,20 +55,23 @@ void write_segments(const std::filesystem::path& path, const Evaluation& evaluat
   write_file_atomically(path, bytes);
 }
 
-std::vector<SegmentRow> read_segments(const std::filesystem::path& path) {
+SegmentsFile read_segments(const std::filesystem::path& path) {
   const std::string bytes = read_file(path, max_segments_bytes);
   std::string_view content = bytes;
   if (take_seal(content, path) != Seal::good) refuse(path, "the digest at its end is missing");
   if (content.size() < head_bytes || content.substr(0, magic.size()) != magic)
     refuse(path, "this is no file of evaluation segments");
+  SegmentsFile file;
   std::uint64_t rows = 0;
-  std::memcpy(&rows, content.data() + head_bytes - sizeof rows, sizeof rows);
+  const char* next = content.data() + magic.size();
+  take(next, file.step);
+  take(next, file.digest);
+  take(next, rows);
   const std::size_t space = content.size() - head_bytes;
   if (space % row_bytes != 0 || rows != space / row_bytes)
     refuse(path, concat("it claims ", rows, " segments, but has ", space, " bytes of them"));
-  std::vector<SegmentRow> segments(rows);
-  const char* next = content.data() + head_bytes;
-  for (SegmentRow& row : segments) {
+  file.segments.resize(rows);
+  for (SegmentRow& row : file.segments) {
     take(next, row.window);
     take(next, row.document);
     take(next, row.domain);
@@ -76,7 +79,7 @@ std::vector<SegmentRow> read_segments(const std::filesystem::path& path) {
     take(next, row.bytes);
     take(next, row.nats);
   }
-  return segments;
+  return file;
 }
 
 }  // namespace metascale

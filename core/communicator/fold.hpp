@@ -25,7 +25,7 @@ T rounded(FoldSum<T> sum) {
 template <typename Sum>
 Sum folded(Sum sum, Sum term, Reduction reduction) {
   if (reduction == Reduction::sum) return sum + term;
-  return term > sum || term != term ? term : sum;
+  return term > sum || term != term ? term : sum;  // NOLINT(misc-redundant-expression): a NaN
 }
 
 // out[i] of terms[rank][i]; out may be one of the terms.

@@ -1,5 +1,5 @@
-// Messages over sockets that start_ranks() made: for each pair of ranks a stream of data, and one
-// of short messages beside it. A peer that died is left as not done; the mesh finds it by its
+// Messages over sockets that run_local_ranks() made: for each pair of ranks a stream of data, and
+// one of short messages beside it. A peer that died is left as not done; the mesh finds it by its
 // process.
 #include <fcntl.h>
 #include <sys/socket.h>

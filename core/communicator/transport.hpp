@@ -47,7 +47,7 @@ class Transport {
 
 // The ranks of mpirun or srun. Throws Error{unavailable} in a program that was built without MPI.
 std::unique_ptr<Transport> connect_mpi();
-// The ranks of start_ranks() [core/local_ranks.hpp]; none where it did not start this process.
+// The ranks of run_local_ranks() [core/local_ranks.hpp]; none where it did not start this process.
 std::unique_ptr<Transport> connect_sockets();
 
 }  // namespace metascale

@@ -1,13 +1,12 @@
-#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <atomic>
 #include <catch2/catch.hpp>
-#include <csignal>
 #include <thread>
 
 #include "core/atomic_file.hpp"
 #include "tests/core/samples.hpp"
+#include "tests/support/file_size_limit.hpp"
 
 using namespace metascale;
 
@@ -18,24 +17,6 @@ std::size_t files_in(const std::filesystem::path& folder) {
   for (const auto& entry : std::filesystem::directory_iterator(folder)) count += entry.exists();
   return count;
 }
-
-// Files of this process may not grow beyond so many bytes while it lives; writes fail with EFBIG.
-class SizeLimit {
- public:
-  explicit SizeLimit(rlim_t bytes) : handler_(std::signal(SIGXFSZ, SIG_IGN)) {
-    getrlimit(RLIMIT_FSIZE, &before_);
-    const rlimit limit{bytes, before_.rlim_max};
-    setrlimit(RLIMIT_FSIZE, &limit);
-  }
-  ~SizeLimit() {
-    setrlimit(RLIMIT_FSIZE, &before_);
-    std::signal(SIGXFSZ, handler_);
-  }
-
- private:
-  rlimit before_{};
-  void (*handler_)(int);
-};
 
 }  // namespace
 
@@ -54,7 +35,7 @@ TEST_CASE("a failed atomic write keeps the old file, and says what to do") {
   write_file_atomically(path, "old");
   std::string message;
   {
-    const SizeLimit limit(1000);
+    const testing::FileSizeLimit limit(1000);
     message = error_of(ExitCode::io, [&] { write_file_atomically(path, std::string(5000, 'x')); });
   }
   CHECK_THAT(message, Catch::Contains("run.h5.unfinished-") && Catch::Contains("cannot write") &&
@@ -75,14 +56,13 @@ TEST_CASE("a reader never sees half of a file that is being replaced") {
   const TemporaryFolder folder;
   const auto path = folder / "state.json";
   write_file_atomically(path, std::string(100000, 'a'));
-  std::atomic<bool> stop = false;
+  std::atomic<int> reads = 0, writes = 0;  // each goes on until the other has done some
   std::thread writer([&] {
-    for (int i = 0; i < 50; ++i)
-      write_file_atomically(path, std::string(100000, char('a' + i % 26)));
-    stop = true;
+    for (; writes < 50 || reads < 50; ++writes)
+      write_file_atomically(path, std::string(100000, char('a' + writes % 26)));
   });
   bool whole = true;
-  while (!stop) {
+  for (; reads < 50 || writes < 50; ++reads) {
     const std::string bytes = read_file(path);
     whole = whole && bytes == std::string(100000, bytes.at(0));
   }

@@ -9,6 +9,8 @@
 
 #include "core/hdf5.hpp"
 #include "core/journal.hpp"
+#include "core/journal/lines.hpp"
+#include "core/journal/rows.hpp"
 #include "core/log_differences.hpp"
 #include "tests/core/samples.hpp"
 
@@ -63,11 +65,13 @@ TEST_CASE("each line of a journal is JSON that ends with its CRC") {
   write_journal(folder.path(), sample_log());
   std::ifstream file(folder / "journal.jsonl");
   std::string line;
-  while (std::getline(file, line)) {
+  std::size_t lines = 0;
+  for (; std::getline(file, line); ++lines) {
     const nlohmann::json row = nlohmann::json::parse(line);
     CHECK(row.contains("row"));
     CHECK(line.substr(line.size() - 18, 8) == ",\"crc\":\"");
   }
+  CHECK(lines == 1 + 5 + 2 + 2);  // header, steps, evaluations, events
 }
 
 TEST_CASE("text that is not UTF-8 does not lose the row") {
@@ -88,6 +92,8 @@ TEST_CASE(
   const std::string bytes = read_bytes(folder / "journal.jsonl");
   const std::size_t header = bytes.find('\n') + 1;
   for (std::size_t size = header; size <= bytes.size(); ++size) {
+    const bool is_near_line_end = bytes.find('\n', size - 2) <= size + 1;
+    if (size % 4 != 0 && !is_near_line_end) continue;
     const auto cut = folder / "cut.jsonl";
     write_bytes(cut, bytes.substr(0, size));
     const std::size_t whole = lines_in(bytes.substr(0, size));
@@ -222,15 +228,21 @@ TEST_CASE("segments come back, and damage to them is found") {
   write_segments(path, evaluation);
   const std::string bytes = read_bytes(path);
   CHECK(bytes.size() == 32 + 2 * 44 + 32);
-  CHECK(read_segments(path).size() == 2);
-  CHECK(read_segments(path)[1].nats == 250.0);
+  const SegmentsFile file = read_segments(path);
+  CHECK(file.step == 7);
+  CHECK(file.digest == evaluation.digest);
+  REQUIRE(file.segments.size() == 2);
+  CHECK(file.segments[1].nats == 250.0);
   for (std::size_t at = 0; at < bytes.size(); ++at) {
     std::string damaged = bytes;
     damaged[at] ^= 16;
+    const auto refusal = [&] {
+      return error_of(ExitCode::bad_input, [&] { read_segments(path); });
+    };
     write_bytes(path, damaged);
-    REQUIRE(error_of(ExitCode::bad_input, [&] { read_segments(path); }) != "");
+    REQUIRE_THAT(refusal(), Catch::StartsWith(path.string() + ": "));
     write_bytes(path, bytes.substr(0, at));
-    REQUIRE(error_of(ExitCode::bad_input, [&] { read_segments(path); }) != "");
+    REQUIRE_THAT(refusal(), Catch::StartsWith(path.string() + ": "));
   }
 }
 
@@ -250,6 +262,40 @@ TEST_CASE("a journal leads to no file outside its folder") {
   Journal journal(folder / "run/journal.jsonl");
   CHECK_THROWS_AS(journal.append(sample_evaluation(5, "test", true), "../outside.bin"),
                   std::invalid_argument);
+}
+
+TEST_CASE("a journal that names a file outside its folder is refused, whatever that file holds") {
+  const TemporaryFolder folder;
+  std::filesystem::create_directory(folder / "run");
+  write_journal(folder / "run", sample_log());
+  const auto path = folder / "run/journal.jsonl";
+  // What the digest in the journal is of: the path alone must be reason enough.
+  std::filesystem::copy_file(folder / "run/evaluations/test-step-5.bin", folder / "outside.bin");
+  const std::string name =
+      GENERATE("../outside.bin", "evaluations/../../outside.bin", "", "/etc/passwd");
+  CAPTURE(name);
+  std::istringstream lines(read_bytes(path));
+  std::string hostile;
+  for (std::string line; std::getline(lines, line);) {
+    auto row = nlohmann::ordered_json::parse(line);
+    row.erase("crc");
+    if (row.contains("segments")) row["segments"] = name;
+    hostile += journal_line(row);
+  }
+  write_bytes(path, hostile);
+  CHECK_THAT(refusal(path), Catch::Contains("outside the run's folder"));
+}
+
+TEST_CASE("a journal is not opened through a link, nor where it is no file") {
+  const TemporaryFolder folder;
+  write_bytes(folder / "precious", "the only copy");
+  std::filesystem::create_symlink(folder / "precious", folder / "journal.jsonl");
+  CHECK_THAT(error_of(ExitCode::io, [&] { Journal journal(folder / "journal.jsonl"); }),
+             Catch::Contains("a symbolic link is not followed here"));
+  CHECK(read_bytes(folder / "precious") == "the only copy");
+  std::filesystem::create_symlink("nowhere", folder / "dangling.jsonl");
+  CHECK(error_of(ExitCode::io, [&] { Journal journal(folder / "dangling.jsonl"); }) != "");
+  CHECK_FALSE(std::filesystem::exists(folder / "nowhere"));
 }
 
 TEST_CASE("a run folder is read from run.h5 while it holds the journal's last row") {

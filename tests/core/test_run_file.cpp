@@ -57,7 +57,7 @@ TEST_CASE("run.h5 gives back every row of the log, bit for bit") {
 }
 
 TEST_CASE(
-    "a probe's rows come back from run.h5 and from the journal; logs of texts have no place for "
+    "a probe's rows come back from run.h5 and from the journal, and logs of texts have no place for "
     "them") {
   const TemporaryFolder folder;
   RunLog log = sample_log();
@@ -121,6 +121,31 @@ TEST_CASE("a log of 20,000 steps takes less than 60 bytes a row") {
   write_run_file(folder / "run.h5", log);
   CHECK(std::filesystem::file_size(folder / "run.h5") < 60 * 20000);
   CHECK(all_differences(log, read_run_file(folder / "run.h5")).empty());
+}
+
+// 10^7 steps are the 300 billion tokens of a run of batches of 30,000; the journal is read in
+// bounded pieces, and what both take is of the order of the rows themselves (80 bytes each).
+TEST_CASE("a log of ten million steps is written and read back, by its journal and by run.h5",
+          "[.slow]") {
+  const TemporaryFolder folder;
+  const std::int64_t steps = 10'000'000;
+  const RunLog log = sample_log(steps);
+  {
+    Journal journal(folder / "journal.jsonl");
+    journal.header(log);
+    for (const StepRow& row : log.steps) journal.append(row);
+  }
+  const auto same_steps = [&](const RunLog& other) {
+    return std::int64_t(other.steps.size()) == steps &&
+           std::equal(log.steps.begin(), log.steps.end(), other.steps.begin(),
+                      [](const StepRow& a, const StepRow& b) {
+                        return a.step == b.step && a.loss == b.loss && a.digest == b.digest &&
+                               a.tokens == b.tokens && a.gradient_norm == b.gradient_norm;
+                      });
+  };
+  CHECK(same_steps(read_journal(folder / "journal.jsonl")));
+  write_run_file(folder / "run.h5", log);
+  CHECK(same_steps(read_run_file(folder / "run.h5")));
 }
 
 TEST_CASE("every truncation of run.h5 is an Error") {
@@ -201,14 +226,13 @@ TEST_CASE("a reader sees a whole log while it is being rewritten") {
   const TemporaryFolder folder;
   const auto path = folder / "run.h5";
   write_run_file(path, sample_log(1));
-  std::atomic<bool> stop = false;
+  std::atomic<int> reads = 0, steps = 1;  // each goes on until the other has done some
   std::thread writer([&] {
-    for (int steps = 2; steps < 15; ++steps) write_run_file(path, sample_log(steps));
-    stop = true;
+    for (; steps < 15 || reads < 15; ++steps) write_run_file(path, sample_log(steps));
   });
   bool whole = true;
   std::size_t rows = 0;
-  while (!stop) {
+  for (; reads < 15 || steps < 15; ++reads) {
     const RunLog log = read_run_file(path);
     whole = whole && log.steps.size() >= rows && log.events.back().step == log.steps.back().step;
     rows = log.steps.size();

@@ -16,7 +16,7 @@ using namespace metascale;
 
 namespace {
 
-// A process that holds the folder's lease until it is killed; -1 where it could not take it.
+// A process that holds the folder's lease until it is killed.
 class Holder {
  public:
   explicit Holder(const std::filesystem::path& folder) {
@@ -24,9 +24,13 @@ class Holder {
     REQUIRE(pipe(ends) == 0);
     pid_ = fork();
     if (pid_ == 0) {
-      const RunLease lease(folder);
-      if (write(ends[1], "x", 1) != 1) _exit(1);
-      for (;;) pause();
+      try {
+        const RunLease lease(folder);
+        if (write(ends[1], "x", 1) == 1)
+          for (;;) pause();
+      } catch (const Error&) {  // no byte comes, and the test says so
+      }
+      _exit(1);
     }
     close(ends[1]);
     char byte;
@@ -181,11 +185,10 @@ TEST_CASE("a heartbeat comes back, with a loss that is not known as well") {
   CHECK(std::isnan(read_heartbeat(folder.path())->loss));
 }
 
-TEST_CASE("a damaged state.json is refused with its path") {
+TEST_CASE("a damaged state.json counts as absent") {
   const TemporaryFolder folder;
   for (const char* text : {"", "{}", "[1]", R"({"state":"flying"})", R"({"state":1})"}) {
     write_bytes(folder / "state.json", text);
-    CHECK_THAT(error_of(ExitCode::bad_input, [&] { read_heartbeat(folder.path()); }),
-               Catch::Contains("state.json: "));
+    CHECK_FALSE(read_heartbeat(folder.path()));
   }
 }

@@ -1,5 +1,5 @@
 #include <catch2/catch.hpp>
-#include <chrono>
+#include <ctime>
 #include <filesystem>
 #include <fstream>
 
@@ -192,11 +192,11 @@ TEST_CASE("yaml: a hostile file ends with an error, and soon") {
       as<std::string>{}, bomb, many_keys, std::string(100000, '['), std::string(100000, '{'),
       std::string(1 << 21, 'x'), "a: " + std::string(5000, '[') + std::string(5000, ']'),
       repeated("- ", 50000), repeated("? ", 50000));
-  const auto start = std::chrono::steady_clock::now();
+  const std::clock_t start = std::clock();  // of this process: the machine may be busy
   const std::string message = parse_error(text);
   CHECK(message != "no error");
   CHECK(message.size() < 400);
-  CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(2));
+  CHECK(std::clock() - start < 2 * CLOCKS_PER_SEC);
 }
 
 TEST_CASE("yaml: a base lies underneath, key by key") {
