@@ -5,15 +5,13 @@
 #include <time.h>
 
 #include <algorithm>
-#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <random>
 #include <vector>
 
-#include "kernels/memory.hpp"
-#include "kernels/wkv7.hpp"
+#include "kernels/cases/case.hpp"
+#include "kernels/cases/wkv7.hpp"
 
 namespace metascale {
 namespace {
@@ -23,27 +21,6 @@ double thread_seconds() {
   clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
   return double(now.tv_sec) + 1e-9 * double(now.tv_nsec);
 }
-
-struct Operands {
-  std::vector<Buffer> buffers;
-  std::mt19937 generator{1};
-
-  Tensor tensor(Shape shape) {
-    buffers.emplace_back(Device::cpu, std::size_t(shape.size()) * sizeof(float));
-    return {buffers.back().data(), shape, Dtype::f32};
-  }
-  Tensor random(Shape shape, float scale) {
-    const Tensor result = tensor(shape);
-    std::normal_distribution<float> normal(0, scale);
-    std::generate_n(result.pointer<float>(), shape.size(), [&] { return normal(generator); });
-    return result;
-  }
-  Tensor gradient(Shape shape) {
-    Tensor result = tensor(shape);
-    result.fresh = true;
-    return result;
-  }
-};
 
 struct Seconds {
   double median, best;
@@ -72,58 +49,17 @@ Seconds report(Queue& queue, const char* name, const Op& op, double head_tokens)
 }
 
 void bench(Queue& queue, std::int64_t N, std::int64_t T, std::int64_t H) {
-  Operands memory;
-  const Shape vectors{1, T, H, N}, states{1, H, N, N};
-  const float unit = 1 / std::sqrt(float(N));
-  Wkv7Forward forward{.y = memory.tensor(vectors),
-                      .u = memory.tensor(vectors),
-                      .checkpoints = memory.tensor({1, H, (T + 15) / 16, N, N}),
-                      .r = memory.random(vectors, 1),
-                      .d = memory.random(vectors, 1),
-                      .k = memory.random(vectors, unit),
-                      .v = memory.random(vectors, 1),
-                      .a = memory.random(vectors, unit),
-                      .b = memory.random(vectors, 0.5f * unit)};
-  const Tensor q = memory.random(vectors, unit), de = memory.random(vectors, 1);
-  const Wkv7ReadOut read_out{.e = memory.tensor(vectors),
-                             .q = q,
-                             .d = forward.d,
-                             .k = forward.k,
-                             .v = forward.v,
-                             .b = forward.b,
-                             .u = forward.u,
-                             .checkpoints = forward.checkpoints};
-  const Wkv7QueryBackward query_backward{.dq = memory.gradient(vectors),
-                                         .de = de,
-                                         .d = forward.d,
-                                         .k = forward.k,
-                                         .v = forward.v,
-                                         .b = forward.b,
-                                         .u = forward.u,
-                                         .checkpoints = forward.checkpoints};
-  Wkv7Backward backward{.dr = memory.gradient(vectors),
-                        .dd = memory.gradient(vectors),
-                        .dk = memory.gradient(vectors),
-                        .dv = memory.gradient(vectors),
-                        .da = memory.gradient(vectors),
-                        .db = memory.gradient(vectors),
-                        .dy = memory.random(vectors, 1),
-                        .r = forward.r,
-                        .d = forward.d,
-                        .k = forward.k,
-                        .v = forward.v,
-                        .a = forward.a,
-                        .b = forward.b,
-                        .u = forward.u,
-                        .checkpoints = forward.checkpoints};
+  cases::Case memory(queue, Dtype::f32);
+  cases::Wkv7 all(memory, {.B = 1, .T = T, .H = H, .heads_read = H, .N = N});
+  all.leave_out_states();
+  Wkv7Backward of_one = all.backward;
+  of_one.q = of_one.de = {};
   const double head_tokens = double(T) * double(H);
-  const Seconds there = report(queue, "forward", forward, head_tokens);
-  report(queue, "read-out", read_out, head_tokens);
-  report(queue, "query backward", query_backward, head_tokens);
-  const Seconds back = report(queue, "backward", backward, head_tokens);
-  backward.q = q;
-  backward.de = de;
-  report(queue, "backward of both read-outs", backward, head_tokens);
+  const Seconds there = report(queue, "forward", all.forward, head_tokens);
+  report(queue, "read-out", all.read_out, head_tokens);
+  report(queue, "query backward", all.query_backward, head_tokens);
+  const Seconds back = report(queue, "backward", of_one, head_tokens);
+  report(queue, "backward of both read-outs", all.backward, head_tokens);
   std::printf("%-28s %8.3f (best %.3f) us per head-token\n", "forward + backward",
               1e6 * (there.median + back.median) / head_tokens,
               1e6 * (there.best + back.best) / head_tokens);

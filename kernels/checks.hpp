@@ -38,6 +38,11 @@ inline void expect_first_positions(const char* what, const Tensor& first, std::i
   expect_dtype(what, first, Dtype::i32, "positions are indices");
 }
 
+// Of bf16, for an operand of products in bf16 that is rounded first: none where it is stored so.
+inline std::int64_t rounded_elements(const Tensor& operand, std::int64_t elements) {
+  return operand.dtype == Dtype::bf16 ? 0 : elements;
+}
+
 // Throws unless every operand is f64, or every one is f32 or stored in bf16 (kernels/widen.hpp);
 // integers and operands left out do not count.
 template <typename Op>

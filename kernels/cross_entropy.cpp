@@ -17,10 +17,6 @@ Sizes sizes_of(const Tensor& x, const Tensor& weight, const Tensor& logits) {
   return {rows[0], rows[1], weight.shape[0], logits.shape[0]};
 }
 
-std::int64_t rounded_weight_elements(const Tensor& weight) {
-  return weight.dtype == Dtype::bf16 ? 0 : weight.size();
-}
-
 // "Op.field", not on the heap: operators are checked at every execution, which allocates nothing.
 struct FieldName {
   FieldName(const char* op, const char* field) {
@@ -48,11 +44,13 @@ void check_common(const Op& op, const char* name) {
     if (!tensor.exists() || tensor.dtype == Dtype::i32 || tensor.dtype == Dtype::bf16) return;
     expect_dtype(field(operand).c_str(), tensor, Dtype::f32, "products of bf16 are summed in f32");
   });
+  const std::int64_t wanted = op.scratch_elements();
+  if (wanted == 0) return;
   expect_dtype(field("scratch").c_str(), op.scratch, Dtype::bf16, "it holds rounded operands");
-  if (op.scratch.size() < op.scratch_elements())
+  if (op.scratch.size() < wanted)
     throw Error(concat(field("scratch").c_str(), " has ", op.scratch.size(),
-                       " elements but must have ", op.scratch_elements(),
-                       ": the rounded operands (", name, "::scratch_elements)"));
+                       " elements but must have ", wanted, ": the rounded operands (", name,
+                       "::scratch_elements)"));
 }
 
 }  // namespace
@@ -60,7 +58,7 @@ void check_common(const Op& op, const char* name) {
 std::int64_t ClassifierLoss::scratch_elements() const {
   if (!bf16) return 0;
   const auto [R, D, V, C] = sizes_of(x, weight, logits);
-  return rounded_weight_elements(weight) + C * D;
+  return rounded_elements(weight, weight.size()) + rounded_elements(x, C * D);
 }
 
 void ClassifierLoss::check() const { check_common(*this, "ClassifierLoss"); }
@@ -73,7 +71,8 @@ Cost ClassifierLoss::cost() const {
 std::int64_t ClassifierLossAndGradients::scratch_elements() const {
   if (!bf16) return 0;
   const auto [R, D, V, C] = sizes_of(x, weight, logits);
-  return rounded_weight_elements(weight) + C * D + C * V;
+  return rounded_elements(weight, weight.size()) + rounded_elements(x, C * D) +
+         rounded_elements(logits, C * V);
 }
 
 void ClassifierLossAndGradients::check() const {

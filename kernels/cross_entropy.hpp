@@ -9,7 +9,7 @@
 namespace metascale {
 
 // Rows of a chunk, at least 16: as many as keep the chunk of logits near 4 MiB, a CPU's cache; a
-// GPU needs far more rows to be busy, and gets 512 MiB.
+// GPU needs far more rows to be busy, and gets 512 MiB, half of them where logits are bf16.
 constexpr std::int64_t classifier_chunk(std::int64_t rows, std::int64_t vocabulary,
                                         Device device = Device::cpu) {
   const std::int64_t elements = std::int64_t(1) << (device == Device::cuda ? 27 : 20);
@@ -19,15 +19,17 @@ constexpr std::int64_t classifier_chunk(std::int64_t rows, std::int64_t vocabula
 }
 
 struct ClassifierLoss {
-  Tensor losses;   // (R)     nats; every row, whatever its weight
-  Tensor x;        // (R, D)
-  Tensor weight;   // (V, D)
-  Tensor targets;  // (R)     i32, in [0, V)
-  Tensor logits;   // (C, V)  scratch, of any C up to R: classifier_chunk
-  Tensor scratch;  // bf16 copies, as in Matmul; only where bf16
-  bool bf16 = false;
+  Tensor losses;      // (R)     nats; every row, whatever its weight
+  Tensor x;           // (R, D)
+  Tensor weight;      // (V, D)
+  Tensor targets;     // (R)     i32, in [0, V)
+  Tensor logits;      // (C, V)  scratch, of any C up to R: classifier_chunk
+  Tensor scratch;     // (scratch_elements())  of what is not stored in bf16; only where bf16
+  bool bf16 = false;  // needed where x, weight or logits are stored in bf16
 
-  static bool takes_bf16(std::string_view field) { return field == "weight" || field == "scratch"; }
+  static bool takes_bf16(std::string_view field) {
+    return field == "x" || field == "weight" || field == "logits" || field == "scratch";
+  }
   std::int64_t scratch_elements() const;
   void check() const;
   Cost cost() const;
@@ -51,12 +53,14 @@ struct ClassifierLossAndGradients {
   Tensor x;        // (R, D)
   Tensor weight;   // (V, D)
   Tensor targets;  // (R)     i32
-  Tensor scales;  // (R)     f32 (f64 where x is): weight of the row over the batch's sum of weights
-  Tensor logits;  // (C, V)  scratch
-  Tensor scratch;  // bf16 copies; only where bf16
+  Tensor scales;   // (R)     f32 (f64 where x is): the row's weight over the batch's sum of them
+  Tensor logits;   // (C, V)  scratch
+  Tensor scratch;  // as in ClassifierLoss
   bool bf16 = false;
 
-  static bool takes_bf16(std::string_view field) { return field == "weight" || field == "scratch"; }
+  static bool takes_bf16(std::string_view field) {
+    return field == "x" || field == "weight" || field == "logits" || field == "scratch";
+  }
   std::int64_t scratch_elements() const;
   void check() const;
   Cost cost() const;

@@ -24,8 +24,8 @@ struct GpuInfo {
 struct GpuOptions {
   int index = 0;  // of the GPUs that CUDA_VISIBLE_DEVICES leaves
   std::size_t workspace_bytes = std::size_t(64) << 20;  // of the matrix products, allocated once
-  std::string
-      algorithm_file;  // where timed choices of matrix products are kept; "": none are timed
+  // Where timed choices of matrix products are kept; "": none are timed.
+  std::string algorithm_file;
 };
 
 struct GpuMemory {

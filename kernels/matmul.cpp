@@ -5,10 +5,6 @@
 namespace metascale {
 namespace {
 
-std::int64_t rounded_elements(const Tensor& operand) {
-  return operand.dtype == Dtype::bf16 ? 0 : operand.size();
-}
-
 void check_bf16_dtypes(const Matmul& op) {
   const auto f32_or_bf16 = [](const char* what, const Tensor& operand) {
     if (operand.dtype != Dtype::f32 && operand.dtype != Dtype::bf16)
@@ -31,7 +27,7 @@ void check_bf16_dtypes(const Matmul& op) {
 }  // namespace
 
 std::int64_t Matmul::scratch_elements() const {
-  return bf16 ? rounded_elements(a) + rounded_elements(b) : 0;
+  return bf16 ? rounded_elements(a, a.size()) + rounded_elements(b, b.size()) : 0;
 }
 
 void Matmul::check() const {

@@ -37,8 +37,8 @@ Buffer::Buffer(Device device, std::size_t bytes) : device_(device), bytes_(bytes
     case Device::cuda: {
       if (bytes == 0) return;
       cuda::DeviceMemory memory(cuda::allocate(bytes));
-      cuda::clear(memory.get(), bytes, nullptr),
-          cuda::finish(nullptr);  // other streams do not wait
+      cuda::clear(memory.get(), bytes, nullptr);
+      cuda::finish(nullptr);  // other streams do not wait
       data_ = memory.release();
       return;
     }

@@ -2,8 +2,8 @@
 //
 // LayerNorm [Ba et al. 2016]      m = mean_d x_d,  s = 1/sqrt(mean_d (x_d - m)^2 + epsilon)
 //   y_d = (x_d - m) s w_d + b_d
-//   dx_d = s (g_d - mean(g) - h_d mean(g h)),  g = w dy,  h = (x - m) s;   dw = sum dy h;  db = sum
-//   dy
+//   dx_d = s (g_d - mean(g) - h_d mean(g h)),  g = w dy,  h = (x - m) s
+//   dw = sum dy h;   db = sum dy
 // RMSNorm [Zhang & Sennrich 2019, eq. 4]      s = 1/sqrt(mean_d x_d^2 + epsilon)
 //   y_d = x_d s w_d;   dx_d = s g_d - x_d s^3 mean(g x);   dw = sum dy x s
 // HeadNorm: LayerNorm of each head's N channels, without weight and bias.

@@ -19,8 +19,8 @@ struct OperatorBenchmark {
 
 struct OperatorResult {
   std::string name;
-  double error =
-      0;  // max |GPU - CPU| / max |CPU| over its outputs; not finite where one of them is not
+  // max |GPU - CPU| / max |CPU| over its outputs; not finite where one of them is not.
+  double error = 0;
   bool close = false;  // no further than rounding explains
   double seconds = 0;  // of one execution, the median; 0 with only_distances, and what follows
   double bytes_per_second = 0, flops_per_second = 0, share_of_bound = 0;

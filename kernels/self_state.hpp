@@ -1,8 +1,7 @@
 // The Self-State Encoder of the Meta-State layer, around the second read-out [model.md 3.1]; per
 // row of B*T. Head h reads and writes channel block beta(h) = h mod (D / N):
 //   query:  q^h = c[beta(h)] / sqrt(|c[beta(h)]|^2 + 1e-6)
-//   mix:    z = c;  z[beta(h)] += gamma_h * e^h          for h < H_s  (e is the normalised
-//   read-out)
+//   mix:    z = c;  z[beta(h)] += gamma_h * e^h   for h < H_s  (e is the normalised read-out)
 // Backward:  dc[beta(h)] += (dq - q <q, dq>) / sqrt(|c|^2 + 1e-6)
 //            dc += dz;  de^h = gamma_h * dz[beta(h)];  dgamma_h += sum_rows dz[beta(h)] * e^h
 #pragma once

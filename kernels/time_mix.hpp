@@ -1,8 +1,7 @@
 // The elementwise chains of the RWKV-7 time mix around the WKV7 scan [model.md 1.1, 1.4]; per row
 // of B*T, A = H N channels.
 //
-// Operands:   al = sigma(rate_logit)          u = k_raw k_k;  kap = u / max(|u|_2, 1e-12)     per
-// head
+// Operands:   al = sigma(rate_logit)          u = k_raw k_k;  kap = u / max(|u|_2, 1e-12)  per head
 //             k = k_raw (1 + (al - 1) k_a)    a = -kap;  b = kap al
 //             v = v_raw + (v_first - v_raw) nu,  nu = sigma(value_logit)   (layers after the first)
 // Output:     yhat = HeadNorm(y; epsilon N 1e-5);   s_h = sum_n r_n k_n bonus[h,n]

@@ -17,10 +17,11 @@ void check_rank(const char* what, const Tensor& x) {
 
 void check_each(const char* what, const Mixes& tensors, int count, Shape wanted,
                 const char* because) {
-  for (int m = 0; m < count; ++m)
-    if (tensors[std::size_t(m)].shape !=
-        wanted)  // the name is made for an error only: no allocation
-      expect_shape(concat(what, "[", m, "]").c_str(), tensors[std::size_t(m)], wanted, because);
+  for (int m = 0; m < count; ++m) {
+    const Tensor& tensor = tensors[std::size_t(m)];
+    if (tensor.shape == wanted) continue;  // the name is made for an error only: no allocation
+    expect_shape(concat(what, "[", m, "]").c_str(), tensor, wanted, because);
+  }
 }
 
 void check_previous(const char* what, const Tensor& previous, const Tensor& x) {

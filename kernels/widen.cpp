@@ -1,5 +1,7 @@
 #include "kernels/widen.hpp"
 
+#include <algorithm>
+
 #include "kernels/cpu/convert.hpp"
 #include "kernels/queue.hpp"
 
@@ -11,21 +13,23 @@ std::byte* WideMemory::take(std::size_t slot, std::size_t bytes) {
   return slots_[slot].data();
 }
 
+// One tensor in two places has one copy: an operator may write where it reads.
 void WideOperands::widen(Tensor& operand, Use use) {
-  const bool written = use == Use::write || use == Use::add;
-  for (Pair& pair : pairs_)
-    if (pair.stored.data == operand.data) {  // one tensor in two places has one copy
-      pair.written |= written;
-      operand.data = pair.wide.data, operand.dtype = Dtype::f32;
-      return;
-    }
-  Tensor wide = operand;
-  wide.dtype = Dtype::f32;
-  wide.data = memory_.take(pairs_.size(), wide.bytes());
-  if (use == Use::read || (use == Use::add && !operand.fresh))
-    convert(wide.pointer<float>(), operand.pointer<bfloat16>(), operand.size(), threads_);
-  pairs_.push_back({operand, wide, written});
-  operand = wide;
+  const auto has_copy = [&](const Pair& pair) { return pair.stored.data == operand.data; };
+  auto pair = std::find_if(pairs_.begin(), pairs_.end(), has_copy);
+  if (pair == pairs_.end()) {
+    Tensor wide = operand;
+    wide.dtype = Dtype::f32;
+    wide.data = memory_.take(pairs_.size(), wide.bytes());
+    pair = pairs_.insert(pair, {operand, wide, false, false});
+  }
+  const bool read = use == Use::read || (use == Use::add && !operand.fresh);
+  if (read && !pair->loaded)
+    convert(pair->wide.pointer<float>(), operand.pointer<bfloat16>(), operand.size(), threads_);
+  pair->loaded |= read;
+  pair->written |= use == Use::write || use == Use::add;
+  operand.data = pair->wide.data;
+  operand.dtype = Dtype::f32;
 }
 
 void WideOperands::store() const {

@@ -25,6 +25,9 @@ bool widened(const char* field, const Tensor& operand) {
 // Memory for the copies, a queue's own. It only grows, so that a step repeated allocates nothing.
 class WideMemory {
  public:
+  // Behind the slots of an operator's copies: its body's own, where it takes bf16 by itself.
+  static constexpr std::size_t body_slot = 32;
+
   std::byte* take(std::size_t slot, std::size_t bytes);
 
  private:
@@ -41,7 +44,7 @@ class WideOperands {
  private:
   struct Pair {
     Tensor stored, wide;
-    bool written;
+    bool loaded, written;
   };
   WideMemory& memory_;
   std::vector<Pair> pairs_;

@@ -3,9 +3,10 @@
 
 usage: torch_gpt.py --program build/release/metascale [--threads 1] [--rounds 5] [--seconds 4]
 
-Each round measures one after the other (A B A B ...), so that a drifting machine meets both; the table shows
-medians over the rounds with their spread. PyTorch runs eagerly: Debian 12 has 1.13, which knows no torch.compile on
-Python 3.11. Without torch the script says so and ends with exit code 69.
+Each round measures one after the other (A B C A B C ...), so that a drifting machine meets all; the table shows
+medians over the rounds with their spread. PyTorch runs eagerly and, from 2.0 on, by torch.compile; from 2.0 on its
+attention is the fused one. Debian 12 has 1.13; PyPI's wheel in a virtual environment is as good: call this script
+with its python. Without torch the script says so and ends with exit code 69.
 """
 import argparse
 import json
@@ -24,6 +25,7 @@ except ImportError:
     sys.exit(69)
 
 CONTEXT, ROWS, VOCABULARY = 256, 16, 260
+NEW = int(torch.__version__.split(".")[0]) >= 2
 SHAPES = {"1M": dict(layers=4, width=128, heads=4, feed_forward=512),
           "10M": dict(layers=6, width=384, heads=6, feed_forward=1536)}
 
@@ -43,10 +45,15 @@ class Block(nn.Module):
         qkv = self.qkv(self.norm_attention(x)).view(B, T, self.heads, 3, D // self.heads)
         q, k, v = (qkv[..., i, :].transpose(1, 2) for i in range(3))
         q, k = rotate(q, cos, sin), rotate(k, cos, sin)
-        scores = (q @ k.transpose(-2, -1)) / math.sqrt(D // self.heads)
-        weights = F.softmax(scores.masked_fill(mask, float("-inf")), -1)
-        attended = self.out((weights @ v).transpose(1, 2).reshape(B, T, D))
+        attended = self.out(attend(q, k, v, mask).transpose(1, 2).reshape(B, T, D))
         return x + attended + self.down(F.gelu(self.up(self.norm_mlp(x)), approximate="tanh"))
+
+
+def attend(q, k, v, mask):
+    if NEW:
+        return F.scaled_dot_product_attention(q, k, v, is_causal=True)
+    scores = (q @ k.transpose(-2, -1)) / math.sqrt(q.shape[-1])
+    return F.softmax(scores.masked_fill(mask, float("-inf")), -1) @ v
 
 
 def rotate(x, cos, sin):
@@ -76,10 +83,11 @@ class Gpt(nn.Module):
 
 
 class TorchTraining:
-    def __init__(self, shape, bf16):
+    def __init__(self, shape, bf16, compiled):
         torch.manual_seed(1)
-        self.model, self.bf16 = Gpt(**shape), bf16
-        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=1e-4, foreach=True)
+        model = Gpt(**shape)
+        self.optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, foreach=True)
+        self.model, self.bf16 = torch.compile(model) if compiled else model, bf16
         self.tokens = torch.randint(0, VOCABULARY, (ROWS, CONTEXT))
         self.targets = torch.randint(0, VOCABULARY, (ROWS, CONTEXT))
 
@@ -109,8 +117,8 @@ def ours(program, size, precision, threads, steps):
     return json.loads(out)["steps"][0]["tokens_per_second"]
 
 
-def spread(values):
-    return f"{statistics.median(values):9.0f} [{min(values):.0f}, {max(values):.0f}]"
+def spread(values, form=".0f"):
+    return f"{statistics.median(values):{form}} [{min(values):{form}}, {max(values):{form}}]"
 
 
 def main():
@@ -121,18 +129,18 @@ def main():
     parser.add_argument("--seconds", type=float, default=4)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
+    kinds = ["eager", "compiled"] if NEW else ["eager"]
     print(f"torch {torch.__version__}, {options.threads} thread(s), {ROWS} x {CONTEXT} tokens a step, tokens/s")
-    print(f"{'size':>5} {'type':>5}  {'metascale':<28} {'torch':<28} ratio")
+    print("| size | type | metascale |" + "".join(f" torch, {kind} | ratio |" for kind in kinds))
+    print("|---|---|---|" + "---|---|" * len(kinds))
     for size, shape in SHAPES.items():
         for precision in ("f32", "bf16"):
-            peer = TorchTraining(shape, precision == "bf16")
-            a, b = [], []
-            for _ in range(options.rounds):
-                a.append(ours(options.program, size, precision, options.threads, 5))
-                b.append(peer.tokens_per_second(options.seconds))
-            ratios = sorted(x / y for x, y in zip(a, b))
-            print(f"{size:>5} {precision:>5}  {spread(a):<28} {spread(b):<28} {statistics.median(ratios):.2f} "
-                  f"[{ratios[0]:.2f}, {ratios[-1]:.2f}]", flush=True)
+            peers = [TorchTraining(shape, precision == "bf16", kind == "compiled") for kind in kinds]
+            rounds = [[ours(options.program, size, precision, options.threads, 5)] +
+                      [peer.tokens_per_second(options.seconds) for peer in peers] for _ in range(options.rounds)]
+            mine, *theirs = zip(*rounds)
+            cells = [f"{spread(times)} | {spread([a / b for a, b in zip(mine, times)], '.2f')}" for times in theirs]
+            print(f"| {size} | {precision} | {spread(mine)} | {' | '.join(cells)} |", flush=True)
 
 
 if __name__ == "__main__":

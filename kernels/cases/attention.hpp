@@ -2,10 +2,12 @@
 //
 // A case is a struct of operators whose operands lie in a memory of the caller's: of the tests,
 // which gives every operand its own block, or of the benchmark [case.hpp]. Both have these words:
-//   random, output, gradient            activations: read, written, added to
-//   parameter, statistic, parameter_gradient   vectors of parameters; statistics of rows and
-//   states; gradients indices                             i32 below a bound output(shape, dtype)
-//   written, in that dtype
+//   random, output, gradient    activations: read, written, added to
+//   parameter, positive         vectors of parameters: read
+//   parameter_gradient          their gradients: added to
+//   statistic                   of rows, and states: written
+//   indices                     i32 below a bound: read
+//   output(shape, dtype)        written, in that dtype
 #pragma once
 
 #include <cmath>

@@ -5,7 +5,7 @@
 #include "kernels/cases/heads.hpp"
 #include "kernels/cases/norms.hpp"
 #include "kernels/cases/parameters.hpp"
-#include "kernels/wkv7.hpp"
+#include "kernels/cases/wkv7.hpp"
 
 namespace metascale::cases {
 namespace {
@@ -40,56 +40,15 @@ void attentions(Case& to, const Sizes& s) {
 }
 
 void wkv7s(Case& to, const Sizes& s) {
-  const Shape shape{s.B, s.T, s.H, s.N};
-  const Shape states{s.B, s.H, (s.T + wkv7_checkpoint - 1) / wkv7_checkpoint, s.N, s.N};
-  const auto x = [&](double scale = 1) { return to.random(shape, scale); };
-  const double small = 0.1;
-  const Wkv7Forward f{.y = to.output(shape),
-                      .u = to.output(shape),
-                      .checkpoints = to.statistic(states),
-                      .r = x(),
-                      .d = x(),
-                      .k = x(small),
-                      .v = x(),
-                      .a = x(small),
-                      .b = x(small)};
-  to.add("wkv7 forward", f);
-  const Tensor q = x(small), de = x();
-  to.add("wkv7 read-out", Wkv7ReadOut{.e = to.output(shape),
-                                      .q = q,
-                                      .d = f.d,
-                                      .k = f.k,
-                                      .v = f.v,
-                                      .b = f.b,
-                                      .u = f.u,
-                                      .checkpoints = f.checkpoints});
-  to.add("wkv7 query backward", Wkv7QueryBackward{.dq = to.gradient(shape),
-                                                  .de = de,
-                                                  .d = f.d,
-                                                  .k = f.k,
-                                                  .v = f.v,
-                                                  .b = f.b,
-                                                  .u = f.u,
-                                                  .checkpoints = f.checkpoints});
-  Wkv7Backward b{.dr = to.gradient(shape),
-                 .dd = to.gradient(shape),
-                 .dk = to.gradient(shape),
-                 .dv = to.gradient(shape),
-                 .da = to.gradient(shape),
-                 .db = to.gradient(shape),
-                 .dy = x(),
-                 .r = f.r,
-                 .d = f.d,
-                 .k = f.k,
-                 .v = f.v,
-                 .a = f.a,
-                 .b = f.b,
-                 .u = f.u,
-                 .checkpoints = f.checkpoints};
-  to.add("wkv7 backward", b);
-  b.q = q;
-  b.de = de;
-  to.add("wkv7 backward, both", b);
+  Wkv7 all(to, {.B = s.B, .T = s.T, .H = s.H, .heads_read = s.H, .N = s.N});
+  all.leave_out_states();
+  Wkv7Backward of_one = all.backward;
+  of_one.q = of_one.de = {};
+  to.add("wkv7 forward", all.forward);
+  to.add("wkv7 read-out", all.read_out);
+  to.add("wkv7 query backward", all.query_backward);
+  to.add("wkv7 backward", of_one);
+  to.add("wkv7 backward, both", all.backward);
 }
 
 void norms(Case& to, const Sizes& s) {

@@ -2,8 +2,6 @@
 // embeddings, the optimizer [attention.hpp: what a case is].
 #pragma once
 
-#include <algorithm>
-
 #include "kernels/cross_entropy.hpp"
 #include "kernels/embedding.hpp"
 #include "kernels/matmul.hpp"
@@ -45,8 +43,8 @@ struct Classifier {
   template <typename Memory>
   void use_bf16(Memory& memory) {
     forward.bf16 = backward.bf16 = true;
-    const std::int64_t elements = std::max<std::int64_t>(backward.scratch_elements(), 1);
-    forward.scratch = backward.scratch = memory.output({elements}, Dtype::bf16);
+    if (const std::int64_t elements = backward.scratch_elements(); elements > 0)
+      forward.scratch = backward.scratch = memory.output({elements}, Dtype::bf16);
   }
 };
 

@@ -53,4 +53,12 @@ void round_to_bf16(bfloat16* y, const float* x, std::int64_t count, const Roundi
   });
 }
 
+const bfloat16* rounded(const Tensor& operand, bfloat16*& free, int threads) {
+  if (operand.dtype == Dtype::bf16) return operand.pointer<bfloat16>();
+  bfloat16* copy = free;
+  convert(copy, operand.pointer<float>(), operand.size(), threads);
+  free += operand.size();
+  return copy;
+}
+
 }  // namespace metascale

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <memory>
 
 #include "core/parallel.hpp"
 #include "kernels/checks.hpp"
@@ -63,25 +64,39 @@ T loss_and_gradient_of_row(T* z, std::int64_t V, std::int32_t target, T scale) {
   return std::log(sum) - chosen;
 }
 
+// The logits in f32: where they are stored in bf16, which then gets their gradients, in memory of
+// the queue.
+template <typename T>
+T* wide_logits(const Tensor& logits, CpuQueue& queue) {
+  if (logits.dtype != Dtype::bf16) return logits.pointer<T>();
+  if (!queue.wide) queue.wide = std::make_shared<WideMemory>();
+  const std::size_t bytes = std::size_t(logits.size()) * sizeof(T);
+  return reinterpret_cast<T*>(queue.wide->take(WideMemory::body_slot, bytes));
+}
+
 // The products of one operator, a chunk of rows at a time, in the dtype that was asked for.
 template <typename T>
 class Chunks {
  public:
   template <typename Op>
-  Chunks(const Op& op, int threads)
-      : x_(op.x.template pointer<T>()),
-        logits_(op.logits.template pointer<T>()),
+  Chunks(const Op& op, CpuQueue& queue)
+      : logits_(wide_logits<T>(op.logits, queue)),
         rows_(merged(op.x.shape, 2)[0]),
         D_(op.weight.shape[1]),
         V_(op.weight.shape[0]),
         size_(op.logits.shape[0]),
-        threads_(threads),
+        threads_(queue.threads),
         bf16_(op.bf16) {
-    if (bf16_)
-      round_weight(op.weight, op.scratch);
-    else
+    if (bf16_) {
+      take_rounded(op.x, op.weight, op.logits, op.scratch);
+    } else {
+      x_ = op.x.template pointer<T>();
       weight_ = op.weight.template pointer<T>();
+    }
   }
+
+  T* logits() const { return logits_; }
+  std::int64_t V() const { return V_; }
 
   // Calls body(first row, number of rows) for every chunk.
   template <typename Body>
@@ -91,37 +106,47 @@ class Chunks {
   }
 
   // logits = x W^T
-  void forward(std::int64_t first, std::int64_t count) const {
+  void forward(std::int64_t first, std::int64_t count) {
     Product<T> product{.c = logits_, .stride = V_, .M = count, .N = V_, .K = D_};
-    if (bf16_) convert(x16_, x_ + first * D_, count * D_, threads_);
-    run(product, {x_ + first * D_, D_}, {weight_, D_, true}, {x16_, D_}, {weight16_, D_, true});
+    take_rows(first, count);
+    run(product, {x_of_chunk_, D_}, {weight_, D_, true}, {x16_of_chunk_, D_},
+        {weight16_, D_, true});
   }
 
   // dx (+)= dlogits W;   dW (+)= dlogits^T x, where the logits now hold their gradient
   void backward(std::int64_t first, std::int64_t count, const Tensor& dx,
                 const Tensor& dweight) const {
-    if (bf16_) convert(logits16_, logits_, count * V_, threads_);
+    if (bf16_) convert(gradients16_, logits_, count * V_, threads_);
     Product<T> product{
         .c = dx.pointer<T>() + first * D_, .stride = D_, .M = count, .N = D_, .K = V_};
     product.add = !dx.fresh;
-    run(product, {logits_, V_}, {weight_, D_}, {logits16_, V_}, {weight16_, D_});
+    run(product, {logits_, V_}, {weight_, D_}, {gradients16_, V_}, {weight16_, D_});
     product = {.c = dweight.pointer<T>(), .stride = D_, .M = V_, .N = D_, .K = count};
     product.add = !dweight.fresh || first > 0;
-    run(product, {logits_, V_, true}, {x_ + first * D_, D_}, {logits16_, V_, true}, {x16_, D_});
+    run(product, {logits_, V_, true}, {x_of_chunk_, D_}, {gradients16_, V_, true},
+        {x16_of_chunk_, D_});
   }
 
  private:
-  void round_weight(const Tensor& weight, const Tensor& scratch) {
+  // What is stored in bf16 as it is, and room in the scratch for what is not.
+  void take_rounded(const Tensor& x, const Tensor& weight, const Tensor& logits,
+                    const Tensor& scratch) {
     bfloat16* free = scratch.pointer<bfloat16>();
-    if (weight.dtype == Dtype::bf16) {
-      weight16_ = weight.pointer<bfloat16>();
+    weight16_ = rounded(weight, free, threads_);
+    if (x.dtype == Dtype::bf16) {
+      x16_ = x.pointer<bfloat16>();
     } else {
-      convert(free, weight.pointer<float>(), weight.size(), threads_);
-      weight16_ = free;
-      free += weight.size();
+      x_ = x.pointer<T>();
+      rounded_x_ = free;
+      free += size_ * D_;
     }
-    x16_ = free;
-    logits16_ = free + size_ * D_;
+    gradients16_ = logits.dtype == Dtype::bf16 ? logits.pointer<bfloat16>() : free;
+  }
+
+  void take_rows(std::int64_t first, std::int64_t count) {
+    if (x_) x_of_chunk_ = x_ + first * D_;
+    x16_of_chunk_ = x16_ ? x16_ + first * D_ : rounded_x_;
+    if (rounded_x_) convert(rounded_x_, x_of_chunk_, count * D_, threads_);
   }
 
   void run(Product<T> product, Operand<T> a, Operand<T> b, Operand<bfloat16> a16,
@@ -136,11 +161,13 @@ class Chunks {
     multiply(product, threads_);
   }
 
-  const T* x_;
+  const T *x_ = nullptr, *weight_ = nullptr;
+  const bfloat16 *x16_ = nullptr, *weight16_ = nullptr;
+  bfloat16* rounded_x_ = nullptr;  // of a chunk
+  const T* x_of_chunk_ = nullptr;
+  const bfloat16* x16_of_chunk_ = nullptr;
   T* logits_;
-  const T* weight_ = nullptr;
-  const bfloat16* weight16_ = nullptr;
-  bfloat16 *x16_ = nullptr, *logits16_ = nullptr;  // of one chunk
+  bfloat16* gradients16_ = nullptr;  // of the logits
   std::int64_t rows_, D_, V_, size_;
   int threads_;
   bool bf16_;
@@ -149,11 +176,11 @@ class Chunks {
 }  // namespace
 
 void ClassifierLoss::on(CpuQueue& queue) const {
-  with_float_type(x.dtype, [&]<typename T>() {
-    const Chunks<T> chunks(*this, queue.threads);
-    const std::int64_t V = weight.shape[0];
+  with_float_type(losses.dtype, [&]<typename T>() {
+    Chunks<T> chunks(*this, queue);
+    const std::int64_t V = chunks.V();
     const std::int32_t* target = targets.pointer<std::int32_t>();
-    T *loss = losses.pointer<T>(), *z = logits.pointer<T>();
+    T *loss = losses.pointer<T>(), *z = chunks.logits();
     chunks.for_each([&](std::int64_t first, std::int64_t count) {
       chunks.forward(first, count);
       parallel_for(queue.threads, count, [&](std::int64_t begin, std::int64_t end) {
@@ -165,12 +192,12 @@ void ClassifierLoss::on(CpuQueue& queue) const {
 }
 
 void ClassifierLossAndGradients::on(CpuQueue& queue) const {
-  with_float_type(x.dtype, [&]<typename T>() {
-    const Chunks<T> chunks(*this, queue.threads);
-    const std::int64_t V = weight.shape[0];
+  with_float_type(losses.dtype, [&]<typename T>() {
+    Chunks<T> chunks(*this, queue);
+    const std::int64_t V = chunks.V();
     const std::int32_t* target = targets.pointer<std::int32_t>();
     const T* scale = scales.pointer<T>();
-    T *loss = losses.pointer<T>(), *z = logits.pointer<T>();
+    T *loss = losses.pointer<T>(), *z = chunks.logits();
     chunks.for_each([&](std::int64_t first, std::int64_t count) {
       chunks.forward(first, count);
       parallel_for(queue.threads, count, [&](std::int64_t begin, std::int64_t end) {

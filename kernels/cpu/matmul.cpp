@@ -20,15 +20,6 @@ void repeat_row(const Tensor& c, const Tensor& row, int threads) {
   });
 }
 
-// The operand in bf16: itself, or a copy at `free`, which then moves behind the copy.
-const bfloat16* rounded(const Tensor& operand, bfloat16*& free, int threads) {
-  if (operand.dtype == Dtype::bf16) return operand.pointer<bfloat16>();
-  bfloat16* copy = free;
-  convert(copy, operand.pointer<float>(), operand.size(), threads);
-  free += operand.size();
-  return copy;
-}
-
 // What every dtype shares; a.data and b.data are the caller's.
 template <typename T, typename Sum>
 Product<T, Sum> product_of(const Matmul& op) {

@@ -263,8 +263,8 @@ __global__ void attention_backward_keys(BackwardOperands<S, T> op, std::int64_t 
   tile.load_keys(op, place, first);
   T dk[R][C] = {}, dv[R][C] = {};
   for (std::int64_t query = first; query < rows; query += Size) {
-    if (first_key(op.first, place.b, rows, query) >= first + Size)
-      break;          // nor do later ones see it
+    // Nor do later ones see it.
+    if (first_key(op.first, place.b, rows, query) >= first + Size) break;
     __syncthreads();  // the tile before has been read
     tile.load_queries(op, place, query);
     const Statistics<T, R> of_rows = statistics<S, T, R>(op, place, query);

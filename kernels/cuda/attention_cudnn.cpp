@@ -7,6 +7,7 @@
 #include <array>
 #include <bit>
 #include <map>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -109,8 +110,15 @@ void expect(cudnnStatus_t status, const char* what, ExitCode code) {
     throw Error(concat(what, ": ", cudnnGetErrorString(status)), code);
 }
 
-bool is_takable(const Tensor& q) {
-  return q.dtype == Dtype::bf16 && q.shape[3] % 8 == 0 && q.shape[3] <= 128 && q.size() > 0;
+// Activations all in bf16, heads of a width that cuDNN takes, no documents within a window.
+template <typename Op>
+bool is_takable(const Op& op) {
+  bool takable = op.q.shape[3] % 8 == 0 && op.q.shape[3] <= 128 && op.q.size() > 0;
+  Op::operands(op, [&](const char* field, const Tensor& tensor, Use) {
+    if (field == std::string_view("lse")) return;
+    if (tensor.exists() && tensor.dtype != Dtype::bf16) takable = false;  // `first` too: it is i32
+  });
+  return takable;
 }
 
 }  // namespace
@@ -184,7 +192,7 @@ CudnnAttentionPointer make_cudnn_attention() {
 const char* attention_body(const CudnnAttention* attention) { return attention->body.c_str(); }
 
 bool run_by_cudnn(const AttentionForward& op, CudaQueue& queue) {
-  if (!queue.context || !is_takable(op.q) || op.first.exists()) return false;
+  if (!queue.context || !is_takable(op)) return false;
   return context_of(queue).cudnn_attention()->run(shapes_of(op.q, op.k, op.scale, false),
                                                   {{name_q, op.q.data},
                                                    {name_k, op.k.data},
@@ -195,7 +203,7 @@ bool run_by_cudnn(const AttentionForward& op, CudaQueue& queue) {
 }
 
 bool run_by_cudnn(const AttentionBackward& op, CudaQueue& queue) {
-  if (!queue.context || !is_takable(op.q) || op.first.exists()) return false;
+  if (!queue.context || !is_takable(op)) return false;
   if (!op.dq.fresh || !op.dk.fresh || !op.dv.fresh) return false;
   return context_of(queue).cudnn_attention()->run(shapes_of(op.q, op.k, op.scale, true),
                                                   {{name_q, op.q.data},

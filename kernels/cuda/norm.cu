@@ -1,6 +1,8 @@
 // Sums within a row are in f32 (f64 for f64 operands), as on the CPU.
 #include "kernels/norm.hpp"
 
+#include <cmath>
+
 #include "kernels/cuda/block.cuh"
 #include "kernels/cuda/column_sum.cuh"
 #include "kernels/cuda/launch.cuh"
@@ -44,7 +46,7 @@ __global__ void layer_norm_forward(View<S, 2> y, View<T, 1> mean, View<T, 1> sca
   const T m = cuda::block_sum(sum) / T(D);
   T squares = 0;
   for (std::int64_t d = threadIdx.x; d < D; d += blockDim.x) squares += (row[d] - m) * (row[d] - m);
-  const T s = 1 / sqrt(cuda::block_sum(squares) / T(D) + epsilon);
+  const T s = 1 / std::sqrt(cuda::block_sum(squares) / T(D) + epsilon);
   for (std::int64_t d = threadIdx.x; d < D; d += blockDim.x)
     y(r, d) = stored<S>((row[d] - m) * s * w(d) + b(d));
   if (threadIdx.x == 0) {
@@ -95,7 +97,7 @@ __global__ void rms_norm_forward(View<S, 2> y, View<T, 1> scale, View<const S, 2
     row[d] = T(x(r, d));
     squares += row[d] * row[d];
   }
-  const T s = 1 / sqrt(cuda::block_sum(squares) / T(D) + epsilon);
+  const T s = 1 / std::sqrt(cuda::block_sum(squares) / T(D) + epsilon);
   for (std::int64_t d = threadIdx.x; d < D; d += blockDim.x) y(r, d) = stored<S>(row[d] * s * w(d));
   if (threadIdx.x == 0) scale(r) = s;
 }
@@ -141,7 +143,7 @@ __global__ void head_norm_forward(View<S, 2> y, View<T, 1> scale, View<const S, 
     const T centred = T(x(h, n)) - m;
     squares += centred * centred;
   }
-  const T s = 1 / sqrt(cuda::warp_sum(squares) / T(N) + epsilon);
+  const T s = 1 / std::sqrt(cuda::warp_sum(squares) / T(N) + epsilon);
   for (std::int64_t n = lane; n < N; n += cuda::warp_size)
     y(h, n) = stored<S>((T(x(h, n)) - m) * s);
   if (lane == 0) scale(h) = s;

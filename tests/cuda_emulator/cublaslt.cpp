@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <vector>
 
 // NVIDIA's handle is opaque too: there is nothing to keep.
 struct cublasLtContext {};
@@ -96,13 +97,24 @@ bool is_aligned(const void* data, std::uint64_t bytes) {
   return reinterpret_cast<std::uintptr_t>(data) % bytes == 0;
 }
 
+// Row after row, or column after column.
 template <typename Sum>
-Sum dot(const Matrix& a, const Matrix& b, std::int64_t i, std::int64_t j, std::int64_t first,
-        std::int64_t last) {
+std::vector<Sum> widened(const Matrix& m, bool by_columns) {
+  const auto lines = std::int64_t(by_columns ? m.columns() : m.rows());
+  const auto length = std::int64_t(by_columns ? m.rows() : m.columns());
+  std::vector<Sum> wide;
+  wide.reserve(std::size_t(lines * length));
+  for (std::int64_t line = 0; line < lines; ++line)
+    for (std::int64_t k = 0; k < length; ++k)
+      wide.push_back(
+          load<Sum>(m.data, m.layout.type, by_columns ? m.index(k, line) : m.index(line, k)));
+  return wide;
+}
+
+template <typename Sum>
+Sum dot(const Sum* x, const Sum* y, std::int64_t count) {
   Sum sum = 0;
-  for (std::int64_t k = first; k < last; ++k)
-    sum += load<Sum>(a.data, a.layout.type, a.index(i, k)) *
-           load<Sum>(b.data, b.layout.type, b.index(k, j));
+  for (std::int64_t k = 0; k < count; ++k) sum += x[k] * y[k];
   return sum;
 }
 
@@ -113,13 +125,16 @@ void multiply(const cublasLtMatmulDescOpaque_t& operation, const Matrix& a, cons
   const auto rows = std::int64_t(layout.rows), columns = std::int64_t(layout.columns);
   const auto inner = std::int64_t(a.columns());
   const std::int64_t middle = partial ? inner / 2 : inner;
+  const std::vector<Sum> left = widened<Sum>(a, false), right = widened<Sum>(b, true);
+  const auto sum_of = [&](std::int64_t i, std::int64_t j, std::int64_t first, std::int64_t last) {
+    return dot(left.data() + i * inner + first, right.data() + j * inner + first, last - first);
+  };
   if (partial)
     for (std::int64_t j = 0; j < columns; ++j)
-      for (std::int64_t i = 0; i < rows; ++i)
-        partial[j * rows + i] = dot<Sum>(a, b, i, j, middle, inner);
+      for (std::int64_t i = 0; i < rows; ++i) partial[j * rows + i] = sum_of(i, j, middle, inner);
   for (std::int64_t j = 0; j < columns; ++j)
     for (std::int64_t i = 0; i < rows; ++i) {
-      Sum sum = dot<Sum>(a, b, i, j, 0, middle);
+      Sum sum = sum_of(i, j, 0, middle);
       if (partial) sum += partial[j * rows + i];
       sum *= alpha;
       if (beta != 0) sum += beta * load<Sum>(c.data, c.layout.type, c.index(i, j));

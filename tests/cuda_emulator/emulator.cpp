@@ -1,7 +1,6 @@
 // The fibers behind include/cuda_runtime.h. One thread of the host runs them all; a fiber gives up
 // the processor only at a barrier, a shuffle or its end.
 #include <link.h>
-#include <setjmp.h>
 #include <ucontext.h>
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -12,6 +11,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <deque>
 #include <exception>
 #include <memory>
 #include <random>
@@ -36,12 +36,18 @@ constexpr unsigned warp_size = 32;
 
 enum class State { ready, at_block_barrier, at_warp_barrier, done };
 
-// Where a stack of calls goes on. Entered first by setcontext, later by _longjmp, which unlike
-// swapcontext needs no system call.
+// Where a stack of calls goes on. Entered first by setcontext, later by the compiler's own longjmp:
+// swapcontext makes a system call, and AddressSanitizer forgets the stack at it and at longjmp.
 struct Context {
   ucontext_t start = {};
-  jmp_buf place = {};
+  void* place[5] = {};
   bool has_place = false;
+};
+
+// What a lane shows to its warp in its exchange of this number.
+struct Shown {
+  alignas(16) unsigned char bytes[32];
+  unsigned exchange = 0;
 };
 
 struct Fiber {
@@ -50,12 +56,14 @@ struct Fiber {
   State state = State::done;
   uint3 thread = {};
   Where where = {};
-  alignas(16) unsigned char slot[32];  // what this lane shows to its warp
+  // Two in turn: a lane that is ahead shows its next while others read this one.
+  Shown shown[2];
+  unsigned exchanges = 0;  // in this block
 };
 
 Order order = Order::forward;
 std::mt19937 generator(1);
-std::vector<Fiber> fibers;
+std::deque<Fiber> fibers;  // which stay where they are when more come
 unsigned count = 0, current = 0;
 Context scheduler;
 const std::function<void()>* body = nullptr;
@@ -69,17 +77,22 @@ struct Stack {
 };
 Stack scheduler_stack;
 
+// AddressSanitizer, where it sees a call that does not return, forgets the stack too.
+[[noreturn, gnu::noinline, gnu::no_sanitize_address]] void go_on(Context& at) {
+  if (at.has_place) __builtin_longjmp(at.place, 1);
+  setcontext(&at.start);
+  std::terminate();  // it returns only where it fails
+}
+
 void switch_stacks(Context& from, Context& to, [[maybe_unused]] Stack stack) {
 #if defined(__SANITIZE_ADDRESS__)
   void* fake_stack = nullptr;
   __sanitizer_start_switch_fiber(&fake_stack, stack.bottom, stack.bytes);
-  swapcontext(&from.start, &to.start);
-  __sanitizer_finish_switch_fiber(fake_stack, nullptr, nullptr);
-#else
-  if (_setjmp(from.place) != 0) return;
+#endif
   from.has_place = true;
-  if (to.has_place) _longjmp(to.place, 1);
-  setcontext(&to.start);
+  if (__builtin_setjmp(from.place) == 0) go_on(to);
+#if defined(__SANITIZE_ADDRESS__)
+  __sanitizer_finish_switch_fiber(fake_stack, nullptr, nullptr);
 #endif
 }
 
@@ -104,10 +117,9 @@ void fiber_main() {
 }
 
 void make_fibers() {
-  if (fibers.size() >= count) return;
-  fibers = std::vector<Fiber>(count);
-  for (Fiber& fiber : fibers) {
-    fiber.stack = std::make_unique<std::byte[]>(stack_bytes);
+  while (fibers.size() < count) {
+    Fiber& fiber = fibers.emplace_back();
+    fiber.stack = std::make_unique_for_overwrite<std::byte[]>(stack_bytes);
     ucontext_t& start = fiber.context.start;
     getcontext(&start);
     start.uc_stack.ss_sp = fiber.stack.get();
@@ -136,7 +148,9 @@ std::string describe(unsigned f) {
   throw std::runtime_error(message);
 }
 
-bool same_place(Where a, Where b) { return a.line == b.line && !std::strcmp(a.file, b.file); }
+bool same_place(Where a, Where b) {
+  return a.line == b.line && (a.file == b.file || !std::strcmp(a.file, b.file));
+}
 
 // Wakes the fibers [begin, end) if all that still run wait at this kind of barrier.
 bool release(unsigned begin, unsigned end, State barrier) {
@@ -153,7 +167,7 @@ bool release(unsigned begin, unsigned end, State barrier) {
 }
 
 // Static and dynamic shared memory is what the program declares thread_local; nothing else of ours
-// is. All its bits are set: NaN, so that what is read before it is written shows.
+// is.
 std::span<std::byte> shared_memory() {
   std::span<std::byte> found;
   const auto visit = [](dl_phdr_info* object, std::size_t, void* result) {
@@ -165,6 +179,15 @@ std::span<std::byte> shared_memory() {
   };
   dl_iterate_phdr(visit, &found);
   return found;
+}
+
+// Sets all bits: NaN, so that what is read before it is written shows.
+void forget(std::byte* begin, std::byte* end) {
+  std::memset(begin, 0xff, std::size_t(end - begin));
+}
+
+std::byte* dynamic_memory() {
+  return reinterpret_cast<std::byte*>(metascale::cuda::dynamic_shared_memory);
 }
 
 // Runs the fibers of a warp until each has returned or waits for the whole block: a warp gets ahead
@@ -199,7 +222,10 @@ std::vector<std::vector<unsigned>> warps_in_order() {
 
 void run_block(const std::vector<std::vector<unsigned>>& warps) {
   const auto is_done = [](const Fiber& fiber) { return fiber.state == State::done; };
-  for (unsigned f = 0; f < count; ++f) fibers[f].state = State::ready;
+  for (unsigned f = 0; f < count; ++f) {
+    fibers[f].state = State::ready;
+    fibers[f].exchanges = fibers[f].shown[0].exchange = fibers[f].shown[1].exchange = 0;
+  }
   for (;;) {
     for (const auto& warp : warps) run_warp(warp);
     if (std::all_of(fibers.begin(), fibers.begin() + count, is_done)) return;
@@ -210,21 +236,42 @@ void run_block(const std::vector<std::vector<unsigned>>& warps) {
   }
 }
 
-// What a block did not ask for, it must not have written: all bits are still set.
+// What its blocks did not ask for, no grid may have written: all bits are still set.
 void expect_writes_inside_shared_memory(std::size_t asked) {
-  const unsigned char* memory = metascale::cuda::dynamic_shared_memory;
-  const bool untouched = std::all_of(memory + asked, memory + largest_shared_bytes,
-                                     [](unsigned char byte) { return byte == 0xff; });
-  if (!untouched)
-    throw std::runtime_error("block " + std::to_string(blockIdx.x) + " wrote behind its " +
-                             std::to_string(asked) + " bytes of dynamic shared memory");
+  const std::byte* behind = dynamic_memory() + asked;
+  const std::size_t bytes = largest_shared_bytes - asked;
+  if (bytes == 0 || (behind[0] == std::byte(0xff) && !std::memcmp(behind, behind + 1, bytes - 1)))
+    return;
+  throw std::runtime_error("a block wrote behind its " + std::to_string(asked) +
+                           " bytes of dynamic shared memory");
 }
 
-void expect_runs(unsigned source, unsigned lane, Where where) {
-  if (source >= count || fibers[source].state == State::done)
+// The calling lane's next exchange: when this returns, all lanes of the warp that run have shown
+// what they have.
+Shown& show(unsigned mask, const void* mine, std::size_t bytes, Where where) {
+  Fiber& self = fibers[current];
+  Shown& shown = self.shown[++self.exchanges % 2];
+  std::memcpy(shown.bytes, mine, bytes);
+  shown.exchange = self.exchanges;
+  warp_barrier(mask, where);
+  return shown;
+}
+
+// What thread `source` shows in the exchange that the calling lane is in; nullptr where it takes no
+// part.
+const Shown* shown_by(unsigned source, const Shown& mine) {
+  if (source >= count) return nullptr;
+  const Shown& shown = fibers[source].shown[mine.exchange % 2];
+  return shown.exchange == mine.exchange ? &shown : nullptr;
+}
+
+void read_shown(void* to, std::size_t bytes, unsigned lane, const Shown& mine, Where where) {
+  const Shown* shown = shown_by(current / warp_size * warp_size + lane, mine);
+  if (!shown)
     throw std::runtime_error("thread " + std::to_string(current) + " reads from lane " +
                              std::to_string(lane) + ", which does not run, at " + where.file + ":" +
                              std::to_string(where.line));
+  std::memcpy(to, shown->bytes, bytes);
 }
 
 uint3 position(unsigned index, dim3 extent) {
@@ -256,14 +303,19 @@ void run_grid(dim3 grid, dim3 block, std::size_t shared_bytes,
   gridDim = grid;
   blockDim = block;
   const std::span<std::byte> shared = shared_memory();
+  std::byte *const begin = shared.data(), *const end = begin + shared.size();
+  forget(begin, end);
   const unsigned blocks = unsigned(grid.count());
+  std::vector<std::vector<unsigned>> warps;
   for (unsigned i = 0; i < blocks; ++i) {
     blockIdx = position(order == Order::forward ? i : blocks - 1 - i, grid);
-    std::memset(shared.data(), 0xff, shared.size());
+    forget(begin, dynamic_memory() + shared_bytes);  // what is behind it nobody writes
+    forget(dynamic_memory() + largest_shared_bytes, end);
     forget_copies();
-    run_block(warps_in_order());
-    expect_writes_inside_shared_memory(shared_bytes);
+    if (i == 0 || order == Order::shuffled) warps = warps_in_order();
+    run_block(warps);
   }
+  expect_writes_inside_shared_memory(shared_bytes);
   expect_writes_inside_allocations();
 }
 
@@ -279,34 +331,23 @@ unsigned lane() { return current % warp_size; }
 unsigned thread_index() { return current; }
 
 void warp_gather(const void* mine, void* all, std::size_t bytes, Where where) {
-  std::memcpy(fibers[current].slot, mine, bytes);
-  warp_barrier(0xffffffffu, where);
-  const unsigned begin = current / warp_size * warp_size;
-  for (unsigned lane = 0; lane < warp_size; ++lane) {
-    expect_runs(begin + lane, lane, where);
-    std::memcpy(static_cast<std::byte*>(all) + lane * bytes, fibers[begin + lane].slot, bytes);
-  }
-  warp_barrier(0xffffffffu, where);
+  const Shown& shown = show(0xffffffffu, mine, bytes, where);
+  for (unsigned lane = 0; lane < warp_size; ++lane)
+    read_shown(static_cast<std::byte*>(all) + lane * bytes, bytes, lane, shown, where);
 }
 
 void warp_exchange(unsigned mask, const void* mine, void* theirs, std::size_t bytes, unsigned lane,
                    Where where) {
-  std::memcpy(fibers[current].slot, mine, bytes);
-  warp_barrier(mask, where);
-  const unsigned source = current / warp_size * warp_size + lane;
-  expect_runs(source, lane, where);
-  std::memcpy(theirs, fibers[source].slot, bytes);
-  warp_barrier(mask, where);
+  read_shown(theirs, bytes, lane, show(mask, mine, bytes, where), where);
 }
 
 unsigned warp_ballot(unsigned mask, bool predicate, Where where) {
-  std::memcpy(fibers[current].slot, &predicate, sizeof predicate);
-  warp_barrier(mask, where);
-  const unsigned begin = current / warp_size * warp_size;
+  const Shown& mine = show(mask, &predicate, sizeof predicate, where);
   unsigned votes = 0;
-  for (unsigned f = begin; f < std::min(begin + warp_size, count); ++f)
-    if (fibers[f].state != State::done && fibers[f].slot[0]) votes |= 1u << (f - begin);
-  warp_barrier(mask, where);
+  for (unsigned lane = 0; lane < warp_size; ++lane) {
+    const Shown* shown = shown_by(current / warp_size * warp_size + lane, mine);
+    if (shown && shown->bytes[0]) votes |= 1u << lane;
+  }
   return votes;
 }
 

@@ -164,29 +164,6 @@ Violations unlisted_sources(const File& cmake_lists, const std::vector<File>& fi
   return found;
 }
 
-Violations untested_operators(const std::vector<File>& files) {
-  static const std::regex header(R"(kernels/\w+\.hpp)");
-  static const std::regex opening(R"(^struct (\w+) \{)");
-  std::string tests;
-  for (const File& file : files) {
-    const bool is_case = starts_with(file.path, "kernels/cases/");
-    if (is_case || starts_with(file.path, "tests/kernels/")) tests += file.text;
-  }
-  Violations found;
-  for (const File& file : files) {
-    if (!std::regex_match(file.path, header)) continue;
-    std::string name;
-    each_line(file.text, [&](int number, const std::string& line) {
-      std::smatch parts;
-      if (std::regex_search(line, parts, opening)) name = parts[1];
-      if (line.find("void check() const;") == std::string::npos || name.empty()) return;
-      if (!std::regex_search(tests, std::regex("\\b" + name + "\\b")))
-        found.push_back(at(file, number, name + " is named by no test in tests/kernels"));
-    });
-  }
-  return found;
-}
-
 namespace {
 
 // Lines between ``` become empty: [&](int i) is no link.

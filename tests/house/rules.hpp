@@ -21,8 +21,10 @@ Violations wrong_style(const File& file);  // ASCII, machine paths
 Violations wrong_code(const File& file);   // length, <<<, thread_local, #ifdef of a backend
 Violations unlisted_sources(const File& cmake_lists, const std::vector<File>& files);
 
-// Operators of kernels/*.hpp (structs with a check()) that no file of tests/kernels names, nor its
-// cases in kernels/cases/.
+// Operators of kernels/*.hpp (structs with a check()) for which no test of tests/kernels compares
+// gradients with differences, or none expects the refusal of a wrong shape. A case of kernels/cases
+// counts for what it holds, where such a test runs it. GPU tests count for nothing: they compare
+// with the CPU.
 Violations untested_operators(const std::vector<File>& files);
 
 // Links and commands of a page of documentation.

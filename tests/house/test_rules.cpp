@@ -70,12 +70,38 @@ TEST_CASE("a source in no list of its room is found") {
         Sentences{"core/hash.cpp: is in no list of core/CMakeLists.txt"});
 }
 
-TEST_CASE("an operator that no test names is found") {
+TEST_CASE("an operator without a gradient test or a wrong-shape test is found") {
   const File header{"kernels/norm.hpp",
                     "struct Shape {\n};\nstruct NormForward {\n  void check() const;\n};\n"};
-  CHECK(untested_operators({header, {"tests/kernels/test_norm.cpp", "NormForwardX op;"}}) ==
-        Sentences{"kernels/norm.hpp:4: NormForward is named by no test in tests/kernels"});
-  CHECK(untested_operators({header, {"tests/kernels/test_norm.cpp", "NormForward op;"}}).empty());
+  const std::string gradients =
+                        "kernels/norm.hpp:3: NormForward: no test in tests/kernels compares its "
+                        "gradients with differences",
+                    shapes =
+                        "kernels/norm.hpp:3: NormForward: no test in tests/kernels gives it an "
+                        "operand of a wrong shape";
+  const std::string wrong_shape = "\"NormForward.x has shape (3)\"",
+                    differences = "  expect_gradients_of_differences(item, {});\n}\n";
+  const auto found_in = [&](const std::string& text, const std::string& name = "test_norm.cpp") {
+    return untested_operators(
+        {header,
+         {"kernels/cases/norms.hpp", "struct Norm {\n  NormForward forward;\n};\n"},
+         {"tests/kernels/norm_cases.hpp", "struct NormCase : cases::Norm {\n};\n"},
+         {"tests/kernels/" + name, text}});
+  };
+  CHECK(found_in("") == Sentences{gradients, shapes});  // the cases alone are no tests
+  CHECK(found_in("TEST_CASE(\"a\") {\n  NormForward op;\n  run(queue, op);\n}\n") ==
+        Sentences{gradients, shapes});
+  CHECK(found_in(wrong_shape) == Sentences{gradients});
+  CHECK(found_in("\"NormForward.x is f32 but\"") == Sentences{gradients, shapes});
+  const std::string test = "TEST_CASE(\"a\") {\n  NormCase item;\n" + differences;
+  CHECK(found_in(test) == Sentences{shapes});
+  CHECK(found_in(test + wrong_shape).empty());
+  CHECK(found_in(test + wrong_shape, "test_cuda_norm.cpp") == Sentences{gradients, shapes});
+  // Another test's case, and a name that only begins the same.
+  CHECK(found_in("TEST_CASE(\"a\") {\n  NormCase item;\n}\n\nTEST_CASE(\"b\") {\n" + differences +
+                 wrong_shape) == Sentences{gradients});
+  CHECK(found_in("TEST_CASE(\"a\") {\n  NormCases item;\n" + differences + wrong_shape) ==
+        Sentences{gradients});
 }
 
 TEST_CASE("links, scripts and verbs of a page are found") {

@@ -8,19 +8,8 @@
 
 #include "kernels/cuda/memory.hpp"
 #include "kernels/gpu.hpp"
+#include "tests/kernels/orders.hpp"
 #include "tests/support/cases.hpp"
-
-#ifdef METASCALE_CUDA_IS_EMULATED
-#include "tests/cuda_emulator/orders.hpp"
-#else
-namespace metascale::testing {
-// A GPU has one order of its own, and maybe another one each time.
-template <typename Action>
-void for_other_orders(Action&& action) {
-  action();
-}
-}  // namespace metascale::testing
-#endif
 
 namespace metascale::testing {
 

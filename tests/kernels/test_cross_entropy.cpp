@@ -114,6 +114,25 @@ TEST_CASE("a weight that is bf16 already is used as it is") {
   CHECK(same_bits(direct.backward.losses, item.backward.losses));
 }
 
+TEST_CASE("a classifier stored in bf16 needs no scratch and gives what rounded operands give") {
+  Queue queue;
+  Bf16ClassifierCase stored({20, 6, 30}, 7, Dtype::bf16), rounds({20, 6, 30}, 7);
+  CHECK(stored.forward.scratch_elements() == 0);
+  CHECK(stored.backward.scratch_elements() == 0);
+  CHECK_FALSE(stored.backward.scratch.exists());
+  for (const auto& [to, from] : {std::pair{rounds.forward.x, stored.forward.x},
+                                 std::pair{rounds.forward.weight, stored.forward.weight}})
+    assign(to, values_of(from));
+  run_case(queue, stored);
+  run_case(queue, rounds);
+  CHECK(same_bits(stored.forward.losses, rounds.forward.losses));
+  CHECK(same_bits(stored.backward.losses, rounds.backward.losses));
+  CHECK(same_bits(stored.backward.dweight, rounds.backward.dweight));
+  const Values dx = values_of(stored.backward.dx), exact = values_of(rounds.backward.dx);
+  for (std::size_t i = 0; i < dx.size(); ++i)
+    REQUIRE(dx[i] == double(float(bfloat16(float(exact[i])))));
+}
+
 TEST_CASE("the classifier names the operand that is wrong") {
   Queue queue;
   ClassifierCase item(Dtype::f32, {9, 5, 23});

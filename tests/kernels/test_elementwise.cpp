@@ -95,6 +95,14 @@ TEST_CASE("a sum adds two or three summands") {
   CHECK(values_of(item.forward.y) == (item.forward.c.exists() ? Values{111, 222} : Values{11, 22}));
 }
 
+TEST_CASE("a sum has the gradients of finite differences") {
+  AddCase item(Dtype::f64, {3, 17}, GENERATE(2, 3));
+  for (const Tensor& summand : {item.forward.a, item.forward.b, item.forward.c})
+    if (summand.exists())
+      expect_gradients_of_differences(item, {{item.forward.y, item.backward.dy}},
+                                      {{"a summand", summand, item.backward.dx}});
+}
+
 TEST_CASE("a sum may write where it reads") {
   AddCase item(Dtype::f32, {2}, 2);
   assign(item.forward.a, {1, 2});
@@ -154,7 +162,13 @@ TEST_CASE("elementwise operators name the operand that is wrong") {
   item.forward.x.shape = {3, 2};
   CHECK(message_of_error([&] { run(queue, item.forward); }) ==
         "ActivationForward.x has shape (3, 2) but must have (2, 3): the shape of y");
+  item.backward.dy.shape = {6};
+  CHECK(message_of_error([&] { run(queue, item.backward); }) ==
+        "ActivationBackward.dy has shape (6) but must have (2, 3): the shape of dx");
   SwigluCase swiglu(Dtype::f32, {2, 3});
+  swiglu.forward.up.shape = {2, 2};
+  CHECK(message_of_error([&] { run(queue, swiglu.forward); }) ==
+        "SwigluForward.up has shape (2, 2) but must have (2, 3): the shape of y");
   swiglu.backward.dup.shape = {3};
   CHECK(message_of_error([&] { run(queue, swiglu.backward); }) ==
         "SwigluBackward.dup has shape (3) but must have (2, 3): the shape of dy");
@@ -162,12 +176,18 @@ TEST_CASE("elementwise operators name the operand that is wrong") {
   sum.forward.c.shape = {6};
   CHECK(message_of_error([&] { run(queue, sum.forward); }) ==
         "AddForward.c has shape (6) but must have (2, 3): the shape of y");
+  Accumulate accumulate = sum.backward;
+  accumulate.dy.shape = {3, 2};
+  CHECK(message_of_error([&] { run(queue, accumulate); }) ==
+        "Accumulate.dy has shape (3, 2) but must have (2, 3): the shape of dx");
   sum.backward.dy.dtype = Dtype::f64;
   CHECK(message_of_error([&] { run(queue, sum.backward); }) ==
         "Accumulate.dy is f64 but must be f32 or bf16: Accumulate.dx is f32");
   const Tensor tokens = sum.memory.indices({3}, 9), numbers = sum.memory.output({3});
   CHECK(message_of_error([&] { run(queue, Cast{.y = numbers, .x = tokens}); }) ==
         "Cast.x is i32 but must be f32, f64 or bf16: tokens are not converted");
+  CHECK(message_of_error([&] { run(queue, Cast{.y = numbers, .x = sum.forward.a}); }) ==
+        "Cast.x has shape (2, 3) but must have (3): the shape of y");
 }
 
 }  // namespace metascale

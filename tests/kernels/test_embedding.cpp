@@ -44,6 +44,10 @@ TEST_CASE("an embedding names the operand that is wrong") {
   item.forward.y.shape = {3, 4};
   CHECK(message_of_error([&] { run(queue, item.forward); }) ==
         "EmbeddingForward.y has shape (3, 4) but must have (3, 2): one row of weight per token");
+  EmbeddingBackward backward = item.backward;
+  backward.dy.shape = {2, 3};
+  CHECK(message_of_error([&] { run(queue, backward); }) ==
+        "EmbeddingBackward.dy has shape (2, 3) but must have (3, 2): one row of dweight per token");
   item.backward.tokens.dtype = Dtype::f32;
   CHECK(message_of_error([&] { run(queue, item.backward); }) ==
         "EmbeddingBackward.tokens is f32 but must be i32: tokens are indices");

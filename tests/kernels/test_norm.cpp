@@ -138,10 +138,17 @@ TEST_CASE("norms name the operand that is wrong") {
   layer.forward.weight.shape = {31};
   CHECK(message_of_error([&] { run(queue, layer.forward); }) ==
         "LayerNormForward.weight has shape (31) but must have (32): one factor per column of x");
+  LayerNormBackward backward = layer.backward;
+  backward.dbias.shape = {2};
+  CHECK(message_of_error([&] { run(queue, backward); }) ==
+        "LayerNormBackward.dbias has shape (2) but must have (32): the shape of bias");
   layer.backward.dy.dtype = Dtype::f32;
   CHECK(message_of_error([&] { run(queue, layer.backward); }) ==
         "LayerNormBackward.dy is f32 but must be f64: LayerNormBackward.dx is f64");
   RmsNormCase rms(Dtype::f64, 2, 32);
+  rms.forward.y.shape = {2, 31};
+  CHECK(message_of_error([&] { run(queue, rms.forward); }) ==
+        "RmsNormForward.y has shape (2, 31) but must have (2, 32): the shape of x");
   rms.backward.scale.shape = {3};
   CHECK(message_of_error([&] { run(queue, rms.backward); }) ==
         "RmsNormBackward.scale has shape (3) but must have (2): one scale per row of x");
@@ -150,6 +157,9 @@ TEST_CASE("norms name the operand that is wrong") {
   CHECK(message_of_error([&] { run(queue, head.forward); }) ==
         "HeadNormForward.scale has shape (6) but must have (2, 3): one scale per row and head of "
         "x");
+  head.backward.y.shape = {2, 12};
+  CHECK(message_of_error([&] { run(queue, head.backward); }) ==
+        "HeadNormBackward.y has shape (2, 12) but must have (2, 3, 4): the shape of dy");
 }
 
 TEST_CASE("the plan counts the cost of a norm without running it") {

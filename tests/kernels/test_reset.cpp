@@ -1,5 +1,6 @@
 // What happens at documents' first tokens, in every operator that carries something from token to
 // token.
+#include "kernels/instructions.hpp"
 #include "tests/kernels/reset_cases.hpp"
 #include "tests/kernels/wkv7_case.hpp"
 
@@ -165,7 +166,7 @@ TEST_CASE("a reset names the operand that is wrong") {
 TEST_CASE("WKV7 forgets its state where the decay logit is infinite and a is 0") {
   const Dtype dtype = GENERATE(Dtype::f32, Dtype::f64);
   const Simd simd = GENERATE(Simd::scalar, Simd::avx2, Simd::avx512);
-  if (!simd_is_available(simd)) return;
+  if (!processor_has(simd)) return;
   // 19 tokens of which the second document begins at 7, within a chunk; heads with a vector scan.
   constexpr std::int64_t border = 7;
   const Wkv7Sizes sizes{.B = 1, .T = 19, .H = 2, .heads_read = 2, .N = 16};

@@ -91,6 +91,10 @@ TEST_CASE("rotary names the operand that is wrong") {
   CHECK(message_of_error([&] { run(queue, forward); }) ==
         "RotaryForward.rotated is 7 but must be even and at most 10: channels of a head are turned "
         "in pairs");
+  forward = item.forward;
+  forward.y.shape = {2, 5, 30};
+  CHECK(message_of_error([&] { run(queue, forward); }) ==
+        "RotaryForward.y has shape (2, 5, 30) but must have (2, 5, 3, 10): the shape of x");
   item.backward.dx.shape = {2, 5, 30};
   CHECK(message_of_error([&] { run(queue, item.backward); }) ==
         "RotaryBackward.dx has shape (2, 5, 30) but must have (2, 5, 3, 10): the shape of dy");

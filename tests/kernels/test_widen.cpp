@@ -79,6 +79,15 @@ TEST_CASE("a gradient in bf16 is added to what it holds") {
   expect_rounded_once(item.backward);
 }
 
+TEST_CASE("an operator in bf16 may write where it reads") {
+  AddCase item(Dtype::bf16, {3, 11}, 2), apart(Dtype::bf16, {3, 11}, 2);
+  item.forward.y = item.forward.a;
+  Queue queue;
+  run(queue, apart.forward);
+  run(queue, item.forward);
+  CHECK(same_bits(item.forward.y, apart.forward.y));
+}
+
 TEST_CASE("a product stores bf16 and reads it without a copy") {
   MatmulCase item(Dtype::bf16, {9, 21, 34}, true, false);
   item.forward.bf16 = true;

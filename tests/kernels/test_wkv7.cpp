@@ -2,6 +2,7 @@
 // test_wkv7_golden.cpp.
 #include <limits>
 
+#include "kernels/instructions.hpp"
 #include "kernels/wkv7.hpp"
 #include "tests/kernels/wkv7_case.hpp"
 
@@ -58,7 +59,7 @@ TEST_CASE("every instruction set agrees with the f64 truth") {
   const WkvRead read = GENERATE(WkvRead::previous, WkvRead::current);
   Queue queue, truth;
   queue.cpu.simd =
-      GENERATE(filter(simd_is_available, values({Simd::scalar, Simd::avx2, Simd::avx512})));
+      GENERATE(filter(processor_has, values({Simd::scalar, Simd::avx2, Simd::avx512})));
   const Wkv7Case narrow(Dtype::f32, sizes, read), wide(Dtype::f64, sizes, read);
   narrow.run(queue);
   wide.run(truth);
@@ -71,7 +72,7 @@ TEST_CASE("repeated keys at the fastest decay keep the precision of f32") {
   const Wkv7Sizes sizes{.B = 1, .T = 64, .H = 1, .heads_read = 1, .N = 64};
   Queue queue;
   queue.cpu.simd =
-      GENERATE(filter(simd_is_available, values({Simd::scalar, Simd::avx2, Simd::avx512})));
+      GENERATE(filter(processor_has, values({Simd::scalar, Simd::avx2, Simd::avx512})));
   Wkv7Case narrow(Dtype::f32, sizes, WkvRead::previous), wide(Dtype::f64, sizes, WkvRead::previous);
   for (const Wkv7Case* item : {&narrow, &wide}) {
     Values a = random_values(item->forward.a.size(), 5), b = a;

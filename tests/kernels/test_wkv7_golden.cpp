@@ -1,6 +1,7 @@
 // WKV7 against the recurrence and its gradients by automatic differentiation in float64
 // [tests/golden/model/README.md]: both read-outs, both head sizes, every instruction set.
 #include "core/hdf5.hpp"
+#include "kernels/instructions.hpp"
 #include "tests/kernels/wkv7_case.hpp"
 
 namespace metascale {
@@ -90,7 +91,7 @@ TEST_CASE("WKV7 agrees with the golden vectors in f32 with every instruction set
   const WkvRead read = GENERATE(WkvRead::previous, WkvRead::current);
   Queue queue;
   queue.cpu.simd =
-      GENERATE(filter(simd_is_available, values({Simd::scalar, Simd::avx2, Simd::avx512})));
+      GENERATE(filter(processor_has, values({Simd::scalar, Simd::avx2, Simd::avx512})));
   const Golden golden("wkv7_n" + std::to_string(N));
   const Wkv7Case item = golden_case(golden, Dtype::f32, N, read);
   item.run(queue);

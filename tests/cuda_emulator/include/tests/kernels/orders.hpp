@@ -1,4 +1,4 @@
-// The orders in which the emulator runs threads and blocks.
+// The words of the file of this name in tests/kernels, emulated: every order that the emulator has.
 #pragma once
 
 #include <cuda_runtime.h>
