@@ -13,8 +13,6 @@
 namespace metascale {
 namespace {
 
-constexpr std::size_t long_buffer = std::size_t(16) << 20;  // bytes
-
 enum class SourceKind { lines, text };
 
 struct Ending {
@@ -93,7 +91,8 @@ struct DocumentReader::OpenFile {
   // at the end of the file. A line longer than most is not kept: too_long is set.
   bool take_line(std::int64_t most, std::string_view& out, bool& too_long) {
     too_long = false;
-    if (buffer.capacity() > long_buffer && rest().size() < long_buffer / 2) {
+    constexpr std::size_t long_line = DocumentLineParser::long_line;
+    if (buffer.capacity() > long_line && rest().size() < long_line / 2) {
       buffer = std::string(rest());  // of the memory of a long line nothing is kept
       used = 0;
     }
@@ -118,6 +117,19 @@ struct DocumentReader::OpenFile {
     used = std::min(buffer.size(), used + length + 1);
     ++line;
     return true;
+  }
+
+  // What is wrong with the line that take_line gave. A long one leaves the buffer, so that it can
+  // be freed halfway.
+  std::string parse(std::string_view taken, std::int64_t most, Document& document) {
+    if (taken.size() <= DocumentLineParser::long_line) return parser.parse(taken, document);
+    std::string behind(rest());
+    const auto begin = std::size_t(taken.data() - buffer.data());
+    buffer.resize(begin + taken.size());
+    buffer.erase(0, begin);
+    std::string own = std::exchange(buffer, std::move(behind));
+    used = 0;
+    return parser.parse(std::move(own), most, document);
   }
 };
 
@@ -182,7 +194,7 @@ bool DocumentReader::next_line(Document& document) {
     const std::string fault = too_long
                                   ? concat("the line is longer than ", options_.longest_line,
                                            " bytes, which reading would have to hold in memory")
-                                  : open_->parser.parse(line, document);
+                                  : open_->parse(line, options_.longest_line, document);
     if (!fault.empty()) {
       if (options_.bad_lines == BadLines::refuse)
         throw Error(concat(open_->path.string(), ":", open_->line, ": ", fault,

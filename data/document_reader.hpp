@@ -29,8 +29,8 @@ enum class BadLines { refuse, skip };
 
 struct ReaderOptions {
   BadLines bad_lines = BadLines::refuse;
-  // Bytes; a longer one is a bad line. Reading a line takes three times its bytes of memory, so
-  // this keeps a program below 1 GiB.
+  // Bytes, also of the line with U+FFFD for what is not UTF-8; a longer one is a bad line. Reading
+  // a line takes twice its bytes of memory, so this keeps a program below 1 GiB.
   std::int64_t longest_line = 320'000'000;
   std::int64_t longest_text = 200'000;  // bytes of a document out of a plain text file
 };

@@ -1,5 +1,6 @@
 #include "data/encoded_line.hpp"
 
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "core/error.hpp"
@@ -29,7 +30,8 @@ std::vector<std::int32_t> read_ids(const std::string& line) {
 std::string encode_line(const std::string& line, const Tokenizer& tokenizer) {
   DocumentLineParser parser;
   Document document;
-  const std::string fault = parser.parse(line, document);
+  const std::string fault =
+      parser.parse(std::string(line), std::numeric_limits<std::int64_t>::max(), document);
   if (!fault.empty()) throw Error(fault, ExitCode::bad_input);
   std::vector<std::int32_t> ids;
   tokenizer.encode(document.text, ids);

@@ -72,6 +72,12 @@ class SegmentBuilder {
   std::vector<std::int32_t> ids_;
 };
 
+std::string joined(const std::vector<std::string>& names) {
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
+  return text;
+}
+
 // Of the i-th of k equal parts of `total`.
 std::int64_t middle_of(std::int64_t i, std::int64_t k, std::int64_t total) {
   return std::int64_t(static_cast<__int128>(2 * i + 1) * total / (2 * k));
@@ -155,12 +161,10 @@ void EvaluationWindows::keep_only(const std::vector<std::string>& names, std::in
   const auto is_in = [](const std::vector<std::string>& list, const std::string& name) {
     return std::find(list.begin(), list.end(), name) != list.end();
   };
-  std::string there;
-  for (const std::string& name : domains()) there += (there.empty() ? "" : ", ") + name;
   for (const std::string& name : names)
     if (!is_in(domains(), name))
-      throw Error(concat(file_.path().string(), ": has no domain '", name, "', only ", there,
-                         "; mend evaluation.domains"),
+      throw Error(concat(file_.path().string(), ": has no domain '", name, "', only ",
+                         joined(domains()), "; name some of these"),
                   ExitCode::usage);
   keep([&](std::size_t, const EvaluationSegment& segment) {
     return is_in(names, domains()[std::size_t(segment.domain)]);
@@ -236,9 +240,8 @@ void EvaluationWindows::count_scored() {
 }
 
 std::string EvaluationWindows::coverage() const {
-  std::string text = size() == total_ ? "all" : concat(size(), " of ", total_, " windows");
-  for (const std::string& name : only_) text += (&name == &only_.front() ? ", only " : ", ") + name;
-  return text;
+  const std::string text = size() == total_ ? "all" : concat(size(), " of ", total_, " windows");
+  return only_.empty() ? text : text + ", only " + joined(only_);
 }
 
 std::uint64_t EvaluationWindows::digest_ids(std::uint64_t digest) const {

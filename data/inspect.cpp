@@ -22,14 +22,6 @@ std::int64_t length_of(const TokenFile& file, std::int64_t document) {
   return file.document_begin(document + 1) - file.document_begin(document);
 }
 
-TokenFile open_foreign(const std::filesystem::path& path, const ForeignTokens& foreign) {
-  if (foreign.tokenizer.empty()) return TokenFile(path, {.layout = foreign.layout});
-  const auto tokenizer = make_tokenizer(foreign.tokenizer);
-  return TokenFile(path, {.vocabulary = tokenizer->vocabulary(),
-                          .end_of_document = tokenizer->end_of_document(),
-                          .layout = foreign.layout});
-}
-
 std::vector<DomainCount> count_domains(const TokenFile& file) {
   std::vector<DomainCount> domains;
   for (const std::string& name : file.domains())
@@ -154,6 +146,14 @@ std::string compare_domains(const TokenFile& file) {
 }
 
 }  // namespace
+
+TokenFile open_foreign(const std::filesystem::path& path, const ForeignTokens& foreign) {
+  if (foreign.tokenizer.empty()) return TokenFile(path, {.layout = foreign.layout});
+  const auto tokenizer = make_tokenizer(foreign.tokenizer);
+  return TokenFile(path, {.vocabulary = tokenizer->vocabulary(),
+                          .end_of_document = tokenizer->end_of_document(),
+                          .layout = foreign.layout});
+}
 
 Inspection inspect_token_file(const std::filesystem::path& path, const InspectOptions& options) {
   const TokenFile file = open_foreign(path, {options.layout, options.tokenizer});

@@ -24,8 +24,8 @@ struct Inspection {
   TokenFileInfo info;  // empty where there is no .json
   bool has_info = false;
   std::int64_t tokens = 0, documents = 0;
-  std::vector<DomainCount>
-      domains;  // counted in the files, not read from the .json; bytes -1: unknown
+  // Counted in the files, not read from the .json; bytes -1: unknown.
+  std::vector<DomainCount> domains;
   std::vector<LengthBin> lengths;  // 0, 1, 2..3, 4..7, ... up to the longest
   std::vector<DocumentSample> samples;
 };
@@ -36,6 +36,7 @@ struct ForeignTokens {
   TokenLayout layout = TokenLayout::megatron;
   std::string tokenizer;  // as make_tokenizer takes it; empty: unknown
 };
+TokenFile open_foreign(const std::filesystem::path& path, const ForeignTokens& foreign);
 
 struct InspectOptions {
   std::int64_t samples = 3;         // documents, spread evenly

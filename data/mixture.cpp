@@ -1,11 +1,11 @@
 #include "data/mixture.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <numeric>
 
+#include "core/domain_means.hpp"
 #include "core/error.hpp"
 #include "core/hash.hpp"
 
@@ -13,33 +13,6 @@ namespace metascale {
 namespace {
 
 using Json = nlohmann::json;
-
-struct PileRow {
-  const char* name;
-  double weight;  // percent of bytes
-};
-constexpr std::array<PileRow, 22> pile{{{"Pile-CC", 18.11},
-                                        {"PubMed Central", 14.40},
-                                        {"Books3", 12.07},
-                                        {"OpenWebText2", 10.01},
-                                        {"ArXiv", 8.96},
-                                        {"Github", 7.59},
-                                        {"FreeLaw", 6.12},
-                                        {"StackExchange", 5.13},
-                                        {"USPTO Backgrounds", 3.65},
-                                        {"PubMed Abstracts", 3.07},
-                                        {"Gutenberg (PG-19)", 2.17},
-                                        {"OpenSubtitles", 1.55},
-                                        {"Wikipedia (en)", 1.53},
-                                        {"DM Mathematics", 1.24},
-                                        {"Ubuntu IRC", 0.88},
-                                        {"BookCorpus2", 0.75},
-                                        {"EuroParl", 0.73},
-                                        {"HackerNews", 0.62},
-                                        {"YoutubeSubtitles", 0.60},
-                                        {"PhilPapers", 0.38},
-                                        {"NIH ExPorter", 0.30},
-                                        {"Enron Emails", 0.14}}};
 
 [[noreturn]] void refuse(const std::string& what) {
   throw Error(concat("data.mixture: ", what), ExitCode::usage);
@@ -80,12 +53,6 @@ std::uint32_t reverse_bits(std::uint32_t value) {  // of 16
 }
 
 }  // namespace
-
-double pile_weight(const std::string& domain) {
-  for (const PileRow& row : pile)
-    if (domain == row.name) return row.weight;
-  return 0;
-}
 
 Mixture parse_mixture(const std::string& text) {
   if (text == "as_stored") return {};

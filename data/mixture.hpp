@@ -31,9 +31,6 @@ std::string to_text(const Mixture& mixture);
 // name be a domain. Throws Error{usage}.
 std::vector<double> shares_of(const Mixture& mixture, const TokenFile& file);
 
-// The Pile's weight of a pile_set_name, in percent of its bytes; 0 where it has none of that name.
-double pile_weight(const std::string& domain);
-
 // From which domain a sample is drawn, and how many were drawn from it before. Samples come in
 // blocks of 65,536, in each of which a domain has the same number of places, its share rounded; the
 // places of a block are taken in the order of their bit-reversed number [van der Corput], with bits

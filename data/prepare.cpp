@@ -16,7 +16,7 @@
 namespace metascale {
 namespace {
 
-constexpr std::int64_t block_bytes = 8 << 20;  // of text, tokenised together
+constexpr std::int64_t block_bytes = 8 << 20;  // of documents, tokenised together
 
 // Reads one file from a document on, in blocks.
 class FilePass {
@@ -29,11 +29,12 @@ class FilePass {
     for (Document document; documents_ < documents && reader_.next(document);)
       if (++documents_ % 4096 == 0) on_some();
   }
-  // The next documents, about block_bytes of text; false at the end.
+  // The next documents, about block_bytes of memory, and the bytes of their texts; false at the
+  // end.
   bool next(std::vector<Document>& block, std::int64_t& bytes) {
     block.clear();
     bytes = 0;
-    while (bytes < block_bytes) {
+    while (bytes + std::int64_t(block.size() * sizeof(Document)) < block_bytes) {
       Document document;
       if (!reader_.next(document)) break;
       bytes += std::int64_t(document.text.size());

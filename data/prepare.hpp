@@ -53,8 +53,9 @@ struct PrepareResult {
 // is one of validation or test is left out. All is written into out/unfinished and moved when it is
 // complete. Called again after a kill, a full disk or a bad line, it goes on behind the last whole
 // shard, and the files are those of a call that was never interrupted; source files that were
-// changed meanwhile are read again. Memory: less than 1 GiB, whatever the source; about 200 MiB
-// where no line is longer than 16 MiB.
+// changed meanwhile are read again. Memory: less than 1 GiB, whatever the source: at most twice
+// a line of longest_line, 128 MiB for the hashes of held-out texts, 128 MiB for a zstd window and
+// what 4 MiB of text take to tokenise; about 200 MiB where no line is longer than 16 MiB.
 // Throws Error{bad_input} for a source without text or with too little for its parts, and as
 // DocumentReader does; Error{unavailable} while another process prepares there; Error{io}.
 PrepareResult prepare(const PrepareOptions& options, const Tokenizer& tokenizer);

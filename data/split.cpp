@@ -77,6 +77,10 @@ void HashSplit::add(std::string_view text, const std::string& domain) {
                        "files or folders called train, validation and test"),
                 ExitCode::bad_input);
   entries_[domain].push_back({key_of(text), text.size()});
+  if (entries_.size() > most_domains)
+    throw Error(concat("the source has more than ", most_domains,
+                       " domains; is pile_set_name something else there?"),
+                ExitCode::bad_input);
 }
 
 HashSplit::Borders HashSplit::borders_of(std::vector<Entry>& entries) const {

@@ -33,8 +33,9 @@ class HashSplit {
     double validation = 0.03, test = 0.03;  // of the bytes
   };
   explicit HashSplit(const Shares& shares) : shares_(shares) {}
-  // 16 bytes are kept of each. Throws Error{bad_input} above most_documents.
-  static constexpr std::int64_t most_documents = std::int64_t(1) << 24;
+  // 16 bytes are kept of each. Throws Error{bad_input} above most_documents or most_domains.
+  static constexpr std::int64_t most_documents = std::int64_t(1) << 23;
+  static constexpr std::size_t most_domains = 65535;  // as many as token files can tell apart
   void add(std::string_view text, const std::string& domain);
   void finish();
   Split of(std::string_view text, const std::string& domain) const;

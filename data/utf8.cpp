@@ -24,6 +24,25 @@ Lead lead_of(unsigned char byte) {
   return {0, 0, 0};
 }
 
+// Calls take(part) for each character of text, and with U+FFFD for each maximal invalid subpart.
+template <typename Take>
+void for_each_part(std::string_view text, Take&& take) {
+  for (std::size_t at = 0; at < text.size();) {
+    const auto byte = static_cast<unsigned char>(text[at]);
+    const Lead lead = lead_of(byte);
+    std::size_t taken = 1;  // of the longest valid beginning
+    for (; taken <= lead.follow && at + taken < text.size(); ++taken) {
+      const auto next = static_cast<unsigned char>(text[at + taken]);
+      const bool fits =
+          taken == 1 ? next >= lead.least && next <= lead.most : (next & 0xc0) == 0x80;
+      if (!fits) break;
+    }
+    const bool valid = byte < 0x80 || (lead.follow > 0 && taken == lead.follow + 1);
+    take(valid ? text.substr(at, taken) : std::string_view("\xef\xbf\xbd"));
+    at += taken;
+  }
+}
+
 // Four hexadecimal digits of an escape \uXXXX that begins at text[at]; -1 if it is none.
 int escape_at(std::string_view text, std::size_t at) {
   if (at + 6 > text.size() || text[at] != '\\' || text[at + 1] != 'u') return -1;
@@ -45,48 +64,35 @@ bool is_low_surrogate(int unit) { return unit >= 0xdc00 && unit < 0xe000; }
 
 }  // namespace
 
+std::size_t repaired_size(std::string_view text) {
+  std::size_t size = 0;
+  for_each_part(text, [&](std::string_view part) { size += part.size(); });
+  return size;
+}
+
 std::string repair_utf8(std::string_view text) {
   std::string out;
-  out.reserve(text.size());
-  std::size_t at = 0;
-  while (at < text.size()) {
-    const auto byte = static_cast<unsigned char>(text[at]);
-    const Lead lead = lead_of(byte);
-    std::size_t taken = 1;  // of the longest valid beginning
-    for (; taken <= lead.follow && at + taken < text.size(); ++taken) {
-      const auto next = static_cast<unsigned char>(text[at + taken]);
-      const bool fits =
-          taken == 1 ? next >= lead.least && next <= lead.most : (next & 0xc0) == 0x80;
-      if (!fits) break;
-    }
-    const bool valid = byte < 0x80 || (lead.follow > 0 && taken == lead.follow + 1);
-    if (valid)
-      out.append(text.substr(at, taken));
-    else
-      out.append("\xef\xbf\xbd");
-    at += taken;
-  }
+  out.reserve(repaired_size(text));  // growing would hold it twice
+  for_each_part(text, [&](std::string_view part) { out.append(part); });
   return out;
 }
 
-std::string repair_surrogate_escapes(std::string_view json) {
-  std::string out(json);
-  for (std::size_t at = 0; at + 1 < out.size();) {
-    if (out[at] != '\\') {
+void repair_surrogate_escapes(std::string& json) {
+  for (std::size_t at = 0; at + 1 < json.size();) {
+    if (json[at] != '\\') {
       ++at;
       continue;
     }
-    const int unit = escape_at(out, at);
+    const int unit = escape_at(json, at);
     if (unit < 0) {
       at += 2;
-    } else if (is_high_surrogate(unit) && is_low_surrogate(escape_at(out, at + 6))) {
+    } else if (is_high_surrogate(unit) && is_low_surrogate(escape_at(json, at + 6))) {
       at += 12;
     } else {
-      if (is_high_surrogate(unit) || is_low_surrogate(unit)) out.replace(at, 6, "\\ufffd");
+      if (is_high_surrogate(unit) || is_low_surrogate(unit)) json.replace(at, 6, "\\ufffd");
       at += 6;
     }
   }
-  return out;
 }
 
 std::size_t character_border(std::string_view text, std::size_t most) {

@@ -4,7 +4,7 @@
 #include <bit>
 #include <limits>
 #include <queue>
-#include <tuple>
+#include <utility>
 
 #include "core/error.hpp"
 
@@ -19,13 +19,9 @@ struct Link {
   std::int32_t previous, next;  // positions; -1: none
 };
 
-struct Candidate {
-  std::uint32_t rank;
-  std::int32_t position, left, right;  // void once the two tokens there are others
-  bool operator>(const Candidate& other) const {
-    return std::tie(rank, position) > std::tie(other.rank, other.position);
-  }
-};
+// A pair's rank above its position: small, as a word of megabytes has up to two for each byte. It
+// is void once the two tokens there have another rank.
+using Candidate = std::uint64_t;
 
 }  // namespace
 
@@ -84,25 +80,30 @@ void MergeTable::encode_long(std::string_view word, std::vector<std::int32_t>& i
   std::vector<Link> links(word.size());
   for (std::int32_t i = 0; i < count; ++i)
     links[i] = {byte_ids_[static_cast<unsigned char>(word[i])], i - 1, i + 1 < count ? i + 1 : -1};
-  std::priority_queue<Candidate, std::vector<Candidate>, std::greater<>> queue;
+  std::vector<Candidate> room;
+  room.reserve(2 * word.size());  // growing would hold it twice
+  std::priority_queue<Candidate, std::vector<Candidate>, std::greater<>> queue({}, std::move(room));
+  const auto rank_at = [&](std::int32_t at) {  // of the token there with the next one
+    if (at < 0 || links[at].token < 0 || links[at].next < 0) return no_rank;
+    return rank_of(links[at].token, links[links[at].next].token);
+  };
   const auto consider = [&](std::int32_t at) {
-    if (at < 0 || links[at].next < 0) return;
-    const std::int32_t left = links[at].token, right = links[links[at].next].token;
-    const std::uint32_t rank = rank_of(left, right);
-    if (rank != no_rank) queue.push({rank, at, left, right});
+    if (const std::uint32_t rank = rank_at(at); rank != no_rank)
+      queue.push(std::uint64_t(rank) << 32 | std::uint64_t(at));
   };
   for (std::int32_t i = 0; i + 1 < count; ++i) consider(i);
   while (!queue.empty()) {
-    const Candidate best = queue.top();
+    const auto rank = std::uint32_t(queue.top() >> 32);
+    const auto position = std::int32_t(queue.top() & 0xffffffff);
     queue.pop();
-    Link& link = links[best.position];
-    if (link.token != best.left || link.next < 0 || links[link.next].token != best.right) continue;
+    if (rank_at(position) != rank) continue;
+    Link& link = links[position];
     Link& right = links[link.next];
-    link.token = results_[best.rank];
+    link.token = results_[rank];
     link.next = right.next;
     right.token = -1;
-    if (link.next >= 0) links[link.next].previous = best.position;
-    consider(best.position);
+    if (link.next >= 0) links[link.next].previous = position;
+    consider(position);
     consider(link.previous);
   }
   for (std::int32_t at = 0; at >= 0; at = links[at].next) ids.push_back(links[at].token);

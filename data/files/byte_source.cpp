@@ -2,8 +2,10 @@
 
 #include <fcntl.h>
 #include <zstd.h>
+#include <zstd_errors.h>
 
-#include <vector>
+#include <algorithm>
+#include <bit>
 
 #include "core/error.hpp"
 #include "core/file.hpp"
@@ -13,6 +15,14 @@ namespace metascale {
 namespace {
 
 constexpr std::size_t block_bytes = std::size_t(1) << 20;
+
+// The logarithm of the largest window that a file may ask for: what level 19 takes, 8 MiB, or 1024
+// bytes for each of its own, up to zstd's own limit of 128 MiB. A tiny file must not take much
+// memory.
+int largest_window(std::uint64_t file_bytes) {
+  const std::uint64_t most = 1024 * std::min(file_bytes, std::uint64_t(1) << 17);
+  return std::max(23, int(std::bit_width(most)) - 1);
+}
 
 class StoredFile final : public ByteSource {
  public:
@@ -28,6 +38,7 @@ class StoredFile final : public ByteSource {
     offset_ += std::int64_t(count);
     return count > 0;
   }
+  std::uint64_t size() const { return file_.size(); }
   std::int64_t stored_bytes() const override { return offset_; }
   std::string sha256() override {
     const auto digest = sha256_.finish();
@@ -43,7 +54,9 @@ class StoredFile final : public ByteSource {
 class ZstdFile final : public ByteSource {
  public:
   explicit ZstdFile(const std::filesystem::path& path)
-      : path_(path), stored_(path), stream_(ZSTD_createDStream()) {}
+      : path_(path), stored_(path), stream_(ZSTD_createDStream()) {
+    ZSTD_DCtx_setParameter(stream_.get(), ZSTD_d_windowLogMax, largest_window(stored_.size()));
+  }
 
   bool read(std::string& out) override {
     const std::size_t before = out.size();
@@ -74,6 +87,11 @@ class ZstdFile final : public ByteSource {
     ZSTD_inBuffer in{compressed_.data(), compressed_.size(), used_};
     ZSTD_outBuffer into{out.data() + before, block_bytes, 0};
     const std::size_t left = ZSTD_decompressStream(stream_.get(), &into, &in);
+    if (ZSTD_getErrorCode(left) == ZSTD_error_frameParameter_windowTooLarge)
+      throw Error(concat(path_.string(), ": asks for a zstd window above ",
+                         std::uint64_t(1) << largest_window(stored_.size()),
+                         " bytes; compress it again with a lower level or without --long"),
+                  ExitCode::bad_input);
     if (ZSTD_isError(left))
       throw Error(
           concat(path_.string(), ": is damaged zstd, or not zstd: ", ZSTD_getErrorName(left),

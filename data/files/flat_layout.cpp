@@ -1,7 +1,9 @@
 #include "data/files/flat_layout.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
+#include <limits>
 
 #include "core/error.hpp"
 
@@ -59,6 +61,20 @@ FlatLayout read_flat_layout(const MappedFile& bin, const std::filesystem::path& 
     case TokenLayout::megatron: break;
   }
   throw Error(concat(path.string(), ": a Megatron file is not flat"));
+}
+
+void write_llm_c_header(BufferedWriter& out, TokenType type, std::int64_t tokens) {
+  if (tokens > std::numeric_limits<std::int32_t>::max())
+    throw Error(concat("llm.c's header cannot tell of ", tokens,
+                       " tokens, only of 2147483647; write uint16 or uint32"),
+                ExitCode::bad_input);
+  const auto known = std::find_if(magics.begin(), magics.end(),
+                                  [&](const Magic& magic) { return magic.type == type; });
+  std::array<std::int32_t, llm_c_header / sizeof(std::int32_t)> header{};
+  header[0] = known->magic;
+  header[1] = known->version;
+  header[2] = std::int32_t(tokens);
+  out.write(header.data(), llm_c_header);
 }
 
 }  // namespace metascale

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 
+#include "data/files/buffered_writer.hpp"
 #include "data/mapped_file.hpp"
 #include "data/token_file.hpp"
 
@@ -17,5 +18,8 @@ struct FlatLayout {
 // layout is not megatron. Throws Error{bad_input} where header or size are not of that layout.
 FlatLayout read_flat_layout(const MappedFile& bin, const std::filesystem::path& path,
                             TokenLayout layout);
+
+// type is u16 or u32. Throws Error{bad_input} for more tokens than the header can tell.
+void write_llm_c_header(BufferedWriter& out, TokenType type, std::int64_t tokens);
 
 }  // namespace metascale

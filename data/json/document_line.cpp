@@ -2,6 +2,10 @@
 
 #include <simdjson.h>
 
+#include <limits>
+#include <optional>
+#include <vector>
+
 #include "core/error.hpp"
 #include "data/utf8.hpp"
 
@@ -10,51 +14,100 @@ namespace {
 
 using namespace simdjson;
 
-constexpr std::size_t long_line = std::size_t(16) << 20;  // bytes; its buffers are not kept
+constexpr std::int64_t most_structure = std::int64_t(1) << 22;
+
+// At least as many as simdjson keeps 4 bytes for: all that stands outside of texts, and their
+// beginnings. As simdjson does it, what follows a backslash counts for nothing, outside of texts
+// too.
+std::int64_t structure_of(std::string_view line) {
+  std::int64_t count = 0;
+  bool inside = false;
+  for (std::size_t at = 0; at < line.size(); ++at) {
+    count += !inside;
+    if (line[at] == '\\')
+      ++at;
+    else if (line[at] == '"')
+      inside = !inside;
+  }
+  return count;
+}
+
+// What a line says, in the parser's memory until it parses the next one.
+struct Found {
+  bool has_text = false;
+  std::vector<std::string_view> parts;  // of the text
+  std::optional<std::string_view> domain;
+};
 
 // "text" may be a list of texts [lm_dataformat joins them by a blank line].
-void read_text(ondemand::value value, std::string& text) {
-  text.clear();
-  if (value.type() != ondemand::json_type::array) {
-    text = std::string_view(value.get_string());
-    return;
-  }
-  bool first = true;
-  for (auto part : value.get_array()) {
-    if (!first) text += "\n\n";
-    text += std::string_view(part.get_string());
-    first = false;
+void read_text(ondemand::value value, std::vector<std::string_view>& parts) {
+  parts.clear();
+  if (value.type() == ondemand::json_type::array) {
+    for (auto part : value.get_array()) parts.push_back(part.get_string());
+  } else {
+    parts.push_back(value.get_string());
   }
 }
 
-void read_domain(ondemand::value meta, std::string& domain) {
+void read_domain(ondemand::value meta, std::optional<std::string_view>& domain) {
   if (meta.type() != ondemand::json_type::object) return;  // some sets have "meta": "..."
   ondemand::value name;
   if (meta.get_object().find_field_unordered("pile_set_name").get(name) == SUCCESS)
     domain = std::string_view(name.get_string());
 }
 
+void copy_to(Document& document, const Found& found) {
+  constexpr std::string_view between = "\n\n";
+  std::size_t size = 0;
+  for (const std::string_view part : found.parts) size += part.size() + between.size();
+  document.text.clear();
+  document.text.reserve(size);
+  for (const std::string_view& part : found.parts) {
+    if (&part != &found.parts.front()) document.text += between;
+    document.text += part;
+  }
+  if (found.domain) document.domain = *found.domain;
+}
+
 }  // namespace
 
 struct DocumentLineParser::State {
   ondemand::parser parser;
+  Found found;
 
-  // Throws simdjson_error. Returns whether there was a text.
-  bool parse(const padded_string_view& line, Document& document) {
+  // What is wrong with the line; repairable: simdjson refuses what the Pile's own reader takes.
+  std::string read(std::string_view line, bool& repairable) {
+    static_assert(padding >= SIMDJSON_PADDING);
+    repairable = false;
+    try {
+      read_fields(padded_string_view(line, line.size() + padding));
+    } catch (const simdjson_error& error) {
+      repairable = error.error() == UTF8_ERROR || error.error() == STRING_ERROR;
+      return error.what();
+    }
+    if (!found.has_text) return "the object has no \"text\"";
+    if (found.domain && found.domain->size() > longest_domain)
+      return concat("the name of its domain, meta.pile_set_name, has ", found.domain->size(),
+                    " bytes, more than ", longest_domain);
+    return "";
+  }
+
+  void read_fields(const padded_string_view& line) {  // throws simdjson_error
+    found.has_text = false;
+    found.parts.clear();
+    found.domain.reset();
     ondemand::document json = parser.iterate(line);
     ondemand::object object = json.get_object();
-    bool found = false;
     for (auto field : object) {
       const std::string_view key = field.unescaped_key();
       if (key == "text") {
-        read_text(field.value(), document.text);
-        found = true;
+        read_text(field.value(), found.parts);
+        found.has_text = true;
       } else if (key == "meta") {
-        read_domain(field.value(), document.domain);
+        read_domain(field.value(), found.domain);
       }
     }
     if (json.current_location().error() != OUT_OF_BOUNDS) throw simdjson_error(TRAILING_CONTENT);
-    return found;
   }
 };
 
@@ -62,26 +115,36 @@ DocumentLineParser::DocumentLineParser() : state_(std::make_unique<State>()) {}
 DocumentLineParser::~DocumentLineParser() = default;
 
 std::string DocumentLineParser::parse(std::string_view line, Document& document) {
-  static_assert(padding >= SIMDJSON_PADDING);
-  constexpr const char* no_text = "the object has no \"text\"";
-  const auto attempt = [&](std::string_view bytes, bool& repairable) -> std::string {
-    try {
-      const padded_string_view padded(bytes, bytes.size() + padding);
-      return state_->parse(padded, document) ? "" : no_text;
-    } catch (const simdjson_error& error) {
-      repairable = error.error() == UTF8_ERROR || error.error() == STRING_ERROR;
-      return error.what();
-    }
-  };
   bool repairable = false;
-  std::string fault = attempt(line, repairable);
-  if (repairable) {  // simdjson refuses what the Pile's own reader takes: invalid UTF-8, lone
-                     // surrogates
-    std::string repaired = repair_surrogate_escapes(repair_utf8(line));
-    repaired.reserve(repaired.size() + padding);
-    fault = attempt(repaired, repairable);
+  std::string fault = state_->read(line, repairable);
+  if (repairable)
+    return parse(std::string(line), std::numeric_limits<std::int64_t>::max(), document);
+  if (fault.empty()) copy_to(document, state_->found);
+  return fault;
+}
+
+std::string DocumentLineParser::parse(std::string&& line, std::int64_t most, Document& document) {
+  if (!validate_utf8(line)) {
+    const std::size_t size = repaired_size(line);
+    if (std::int64_t(size) > most)
+      return concat("the line has ", size, " bytes, more than ", most,
+                    ", when U+FFFD stands for all that is not UTF-8");
+    line = repair_utf8(line);
   }
-  if (line.size() > long_line) state_->parser = ondemand::parser();
+  const bool is_long = line.size() > long_line;
+  if (is_long && structure_of(line) > most_structure)
+    return concat("the line has more than ", most_structure,
+                  " bytes outside of texts, for which reading would need too much memory");
+  line.reserve(line.size() + padding);
+  bool repairable = false;
+  std::string fault = state_->read(line, repairable);
+  if (repairable) {
+    repair_surrogate_escapes(line);
+    fault = state_->read(line, repairable);
+  }
+  std::string().swap(line);  // before there is a third copy
+  if (fault.empty()) copy_to(document, state_->found);
+  if (is_long) *state_ = State();
   return fault;
 }
 

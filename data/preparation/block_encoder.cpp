@@ -5,8 +5,8 @@
 namespace metascale {
 namespace {
 
-constexpr std::size_t piece_bytes = std::size_t(1) << 20;
-constexpr std::size_t group_bytes = std::size_t(8) << 20;
+constexpr std::size_t piece_bytes = std::size_t(1) << 18;
+constexpr std::size_t group_bytes = BlockEncoder::longest_uncut;
 
 // Bytes of the first piece: about piece_bytes, more where it cannot be cut there, 0 where that is
 // too long.
@@ -49,9 +49,10 @@ void BlockEncoder::encode(
   for (const Document& document : documents) {
     for (std::string_view rest = document.text; !rest.empty();) {
       const std::size_t length = first_piece(tokenizer_, rest);
+      if (bytes + length > group_bytes) flush();
       pieces_.push_back({&document, rest.substr(0, length), length == rest.size(), {}});
       rest.remove_prefix(length);
-      if ((bytes += length) >= group_bytes) flush();
+      bytes += length;
     }
   }
   flush();

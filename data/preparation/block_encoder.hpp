@@ -14,7 +14,7 @@ namespace metascale {
 class BlockEncoder {
  public:
   // A text is held whole by the tokenizer up to this: longer ones must have places to cut them.
-  static constexpr std::size_t longest_uncut = std::size_t(16) << 20;  // bytes
+  static constexpr std::size_t longest_uncut = std::size_t(4) << 20;  // bytes
 
   BlockEncoder(const Tokenizer& tokenizer, int threads)
       : tokenizer_(tokenizer), threads_(threads) {}
@@ -23,7 +23,9 @@ class BlockEncoder {
   bool can_encode(std::string_view text) const;
 
   // Calls take(document, ids, last) for each piece of each document in order; the last piece of a
-  // document ends with its end of document. Ids of about 8 MiB of text are held at a time.
+  // document ends with its end of document. At most longest_uncut bytes of text are
+  // tokenised at a time: of a long word each byte takes up to 50 of memory, three times that where
+  // normalisation makes it longer.
   void encode(
       std::span<const Document> documents,
       const std::function<void(const Document&, std::span<const std::int32_t>, bool)>& take);

@@ -7,8 +7,8 @@
 namespace metascale {
 namespace {
 
-using Key = std::pair<std::uint64_t, std::uint64_t>;
-constexpr std::int64_t key_bytes = 16;
+using Key = std::array<std::uint64_t, 2>;
+constexpr std::int64_t key_bytes = sizeof(Key);
 
 Key key_of(std::string_view text) {
   const Hash128 hash = xxh3_128(text.data(), text.size());
@@ -26,18 +26,14 @@ void HeldOutTexts::add(std::string_view text) {
                        " documents, too many to keep in memory; make them smaller"),
                 ExitCode::bad_input);
   const Key key = key_of(text);
-  file_.number(key.first);
-  file_.number(key.second);
+  file_.number(key);
 }
 
 void HeldOutTexts::load() {
   loaded_ = true;
   file_.flush();
-  const auto count = std::size_t(file_.size() / key_bytes);
-  std::vector<std::uint64_t> numbers(2 * count);
-  file_.file().read(numbers.data(), numbers.size() * sizeof(std::uint64_t), 0);
-  sorted_.reserve(count);
-  for (std::size_t i = 0; i < count; ++i) sorted_.emplace_back(numbers[2 * i], numbers[2 * i + 1]);
+  sorted_.resize(std::size_t(file_.size() / key_bytes));
+  file_.file().read(sorted_.data(), sorted_.size() * sizeof(Key), 0);
   std::sort(sorted_.begin(), sorted_.end());
 }
 

@@ -1,6 +1,8 @@
 // The texts of the validation and test parts, by hash: training has none of them.
 #pragma once
 
+#include <array>
+#include <cstdint>
 #include <filesystem>
 #include <string_view>
 #include <vector>
@@ -11,7 +13,7 @@ namespace metascale {
 
 class HeldOutTexts {
  public:
-  static constexpr std::int64_t most = std::int64_t(1) << 24;  // texts, of 16 bytes each
+  static constexpr std::int64_t most = std::int64_t(1) << 23;  // texts, of 16 bytes each
   explicit HeldOutTexts(const std::filesystem::path& path, const FileMark& from = {});
   // Throws Error{bad_input} above most.
   void add(std::string_view text);
@@ -22,7 +24,7 @@ class HeldOutTexts {
  private:
   void load();
   BufferedWriter file_;
-  std::vector<std::pair<std::uint64_t, std::uint64_t>> sorted_;
+  std::vector<std::array<std::uint64_t, 2>> sorted_;  // as they stand in the file
   bool loaded_ = false;
 };
 

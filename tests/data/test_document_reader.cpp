@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "data/document_reader.hpp"
+#include "data/json/document_line.hpp"
 #include "data/utf8.hpp"
 #include "tests/support/files.hpp"
 
@@ -77,6 +78,29 @@ TEST_CASE("a truncated zstd file is refused at any length") {
              Catch::Contains("a.jsonl.zst: ends inside a zstd frame"));
 }
 
+// A frame whose header asks for a window of 2^log bytes, with one stored block.
+std::string frame_with_window(int log, const std::string& content) {
+  const auto block = std::uint32_t(content.size() << 3 | 1);
+  std::string frame("\x28\xb5\x2f\xfd\0", 5);
+  frame += char((log - 10) << 3);
+  return frame.append(reinterpret_cast<const char*>(&block), 3) + content;
+}
+
+TEST_CASE("a zstd file may ask for a window of 8 MiB, or of 1024 times its own bytes") {
+  const TemporaryFolder folder;
+  const auto read = [&](int log, std::size_t bytes) {
+    const std::string line = "{\"text\":\"" + std::string(bytes, 'x') + "\"}";
+    return texts_of(folder.write("a.jsonl.zst", frame_with_window(log, line)));
+  };
+  CHECK(read(23, 1) == std::vector<std::string>{"x"});
+  CHECK(read(27, 131'061).front().size() == 131'061);  // a block has at most 131,072 bytes
+  const std::vector<std::pair<int, std::size_t>> refused{
+      {24, 1}, {27, 1}, {27, 100'000}, {28, 131'061}};
+  for (const auto& [log, bytes] : refused)
+    CHECK_THAT(error_of(ExitCode::bad_input, [&, log = log, bytes = bytes] { read(log, bytes); }),
+               Catch::Contains("a.jsonl.zst: asks for a zstd window above"));
+}
+
 TEST_CASE("what is not zstd is refused") {
   const TemporaryFolder folder;
   const auto file = folder.write("a.jsonl.zst", "{\"text\":\"plain\"}\n");
@@ -119,6 +143,42 @@ TEST_CASE("a line that is too long is a bad line, however the file is cut") {
         std::vector<std::string>{"a", "b"});
   CHECK_THAT(error_of(ExitCode::bad_input, [&] { texts_of(file, {.longest_line = 50}); }),
              Catch::Contains("a.jsonl:2: the line is longer than 50 bytes"));
+}
+
+TEST_CASE("a long line is read as a short one, and what is behind it") {
+  const TemporaryFolder folder;
+  const std::string text(DocumentLineParser::long_line + 1, 'x'), behind = "{\"text\":\"b\"}\n";
+  const auto read = [&](const std::string& line) {
+    return texts_of(folder.write("a.jsonl", behind + line + "\n" + behind + behind));
+  };
+  const std::string r = "\xef\xbf\xbd";
+  CHECK((read("{\"text\":\"" + text + "\"}") == std::vector<std::string>{"b", text, "b", "b"}));
+  CHECK((read("{\"text\":[\"\\ud800\xff\\n\",\"" + text + "\",\"\"],\"meta\":{}}") ==
+         std::vector<std::string>{"b", r + r + "\n\n\n" + text + "\n\n", "b", "b"}));
+}
+
+TEST_CASE("a long line with much outside of texts, or with long repairs, is a bad line") {
+  const TemporaryFolder folder;
+  const auto [line, fault] = GENERATE(table<std::string, const char*>({
+      {"{\"text\":\"" + std::string(17'000'000, 'x') + "\",\"a\":" + std::string(5'000'000, '['),
+       "outside of texts"},
+      {"\\\"" + std::string(17'000'000, '['), "outside of texts"},
+      {"{\"text\":\"" + std::string(17'000'000, '\xff') + "\"}",
+       "stands for all that is not UTF-8"},
+  }));
+  const auto file = folder.write("a.jsonl", line + "\n");
+  CHECK_THAT(error_of(ExitCode::bad_input, [&] { texts_of(file, {.longest_line = 50'000'000}); }),
+             Catch::Contains(fault) && Catch::Contains("a.jsonl:1: "));
+}
+
+TEST_CASE("a domain's name of more than 256 bytes is a bad line") {
+  const TemporaryFolder folder;
+  const auto read = [&](std::size_t bytes) {
+    return texts_of(folder.write("a.jsonl", "{\"text\":\"a\",\"meta\":{\"pile_set_name\":\"" +
+                                                std::string(bytes, 'd') + "\"}}"));
+  };
+  CHECK(read(256).size() == 1);
+  CHECK_THAT(error_of(ExitCode::bad_input, [&] { read(257); }), Catch::Contains("pile_set_name"));
 }
 
 TEST_CASE("lone surrogates become U+FFFD, and pairs stay") {
@@ -164,6 +224,7 @@ TEST_CASE("each maximal invalid subpart of UTF-8 becomes one U+FFFD") {
       {"a\xf0\x9f\x98", "a" + r},
   }));
   CHECK(repair_utf8(raw) == repaired);
+  CHECK(repaired_size(raw) == repaired.size());
   const TemporaryFolder folder;
   CHECK(texts_of(folder.write("a.jsonl", "{\"text\":\"" + raw + "\"}")) ==
         std::vector<std::string>{repaired});

@@ -1,7 +1,6 @@
 // Preparations that were interrupted and called again.
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -9,7 +8,9 @@
 #include <csignal>
 
 #include "data/prepare.hpp"
+#include "tests/support/file_size_limit.hpp"
 #include "tests/support/files.hpp"
+#include "tests/support/small_disk.hpp"
 
 namespace metascale {
 namespace {
@@ -155,7 +156,6 @@ TEST_CASE("a preparation whose unfinished files were damaged is refused") {
              Catch::Contains("train.bin") && Catch::Contains("to begin anew"));
 }
 
-// The limit on a file's size stands for a disk that is full: write(2) writes less, then fails.
 TEST_CASE("when the disk is full, what stood before still stands, and the next call goes on") {
   const TemporaryFolder folder;
   write_own_split(folder);
@@ -163,24 +163,38 @@ TEST_CASE("when the disk is full, what stood before still stands, and the next c
   prepare(options, *tokenizer);
   const std::string before = bytes_of(folder / "out/train.bin");
   folder.write("in/train-4.jsonl", lines_of(400, 300));
-  ::signal(SIGXFSZ, SIG_IGN);
-  rlimit old{};
-  ::getrlimit(RLIMIT_FSIZE, &old);
-  const rlimit small{.rlim_cur = 8000, .rlim_max = old.rlim_max};
-  ::setrlimit(RLIMIT_FSIZE, &small);
-  std::string message;
-  try {
+  const std::string message = error_of(ExitCode::io, [&] {
+    const testing::FileSizeLimit limit(8000);
     prepare(options, *tokenizer);
-  } catch (const Error& error) {
-    message = error.what();
-  }
-  ::setrlimit(RLIMIT_FSIZE, &old);
+  });
   CHECK_THAT(message, Catch::Contains("train.bin") && Catch::Contains("cannot write"));
   CHECK(bytes_of(folder / "out/train.bin") == before);
   prepare(options, *tokenizer);
   options.out = folder / "once";
   prepare(options, *tokenizer);
   check_same_files(folder / "once", folder / "out");
+}
+
+TEST_CASE("a preparation on a full disk names it, and goes on once there is room") {
+  const TemporaryFolder folder;
+  const testing::SmallDisk disk(folder / "disk", "16m");
+  if (!disk.is_there()) {
+    WARN("skipped: a full disk needs the right to mount one");
+    return;
+  }
+  write_own_split(folder);
+  PrepareOptions options{.source = folder / "in", .out = folder / "once", .shard_bytes = 1};
+  prepare(options, *tokenizer);
+  options.out = folder / "disk/out";
+  // Room for nothing at all, the lease, some files, the first state.
+  const std::uintmax_t room = GENERATE(0, 4'096, 12'000, 40'000);
+  CAPTURE(room);
+  testing::fill_up(folder / "disk", room);
+  CHECK_THAT(error_of(ExitCode::io, [&] { prepare(options, *tokenizer); }),
+             Catch::Contains("No space left on device") && Catch::Contains("disk/out"));
+  std::filesystem::remove(folder / "disk/ballast");
+  prepare(options, *tokenizer);
+  check_same_files(folder / "once", options.out);
 }
 
 TEST_CASE("a second process is kept out of a folder that one prepares in") {

@@ -53,10 +53,7 @@ TEST_CASE("every Megatron set is read as its list of contents says") {
     CHECK(file.sequence(std::int64_t(i)) == expected[i]);
     stream.insert(stream.end(), expected[i].begin(), expected[i].end());
   }
-  std::vector<std::int32_t> read(stream.size());
-  file.read(0, std::int64_t(read.size()), read.data());
-  CHECK(file.tokens() == std::int64_t(stream.size()));
-  CHECK(read == stream);
+  CHECK(testing::all_of(file) == stream);
   CHECK(file.stored_document_index() ==
         contents().at(name).at("doc_idx").get<std::vector<std::int64_t>>());
 }
@@ -222,88 +219,11 @@ TEST_CASE("a token file gone on with from a mark is the one written at once") {
       Catch::Contains("damaged"));
 }
 
-TEST_CASE("flat files are read as their list of contents says, as one document") {
-  const auto [name, layout] = GENERATE(table<std::string, TokenLayout>({
-      {"llmc_gpt2_u16.bin", TokenLayout::llm_c},
-      {"llmc_llama3_u32.bin", TokenLayout::llm_c},
-      {"nanogpt_u16.bin", TokenLayout::raw_u16},
-      {"nanogpt_u32.bin", TokenLayout::raw_u32},
-  }));
-  INFO(name);
-  const TokenFile file(formats / name, {.layout = layout});
-  const std::vector<std::int32_t> expected = contents().at(name).at("tokens");
-  REQUIRE(file.tokens() == std::int64_t(expected.size()));
-  std::vector<std::int32_t> read(expected.size());
-  file.read(0, file.tokens(), read.data());
-  CHECK(read == expected);
-  CHECK(file.documents() == 1);
-  CHECK(file.document_of(file.tokens() - 1) == 0);
-  CHECK(file.document_begin(1) == file.tokens());
-}
-
-TEST_CASE("a flat file whose end of document is known has its documents") {
-  const TemporaryFolder folder;
-  const auto open = [&](const std::vector<std::uint16_t>& ids) {
-    folder.write("flat.bin", std::string(reinterpret_cast<const char*>(ids.data()),
-                                         ids.size() * sizeof ids[0]));
-    return TokenFile(folder / "flat",
-                     {.vocabulary = 10, .end_of_document = 9, .layout = TokenLayout::raw_u16});
-  };
-  const auto begins_of = [](const TokenFile& file) {
-    std::vector<std::int64_t> begins;
-    for (std::int64_t i = 0; i <= file.documents(); ++i) begins.push_back(file.document_begin(i));
-    return begins;
-  };
-  // As nanoGPT writes them, as llm.c does, with an empty document, and cut within one.
-  CHECK(begins_of(open({1, 2, 9, 3, 9})) == std::vector<std::int64_t>{0, 3, 5});
-  CHECK(begins_of(open({9, 1, 2, 9, 3})) == std::vector<std::int64_t>{0, 1, 4, 5});
-  CHECK(begins_of(open({1, 9, 9, 2})) == std::vector<std::int64_t>{0, 2, 3, 4});
-  CHECK(begins_of(open({})) == std::vector<std::int64_t>{0});
-  const TokenFile file = open({1, 2, 9, 3, 9});
-  CHECK(file.document_of(2) == 0);
-  CHECK(file.document_of(3) == 1);
-  CHECK(file.sequences() == 1);
-  CHECK(file.sequence(0) == std::vector<std::int32_t>{1, 2, 9, 3, 9});
-  CHECK_THAT(error_of(ExitCode::bad_input,
-                      [&] {
-                        open({1, 9, 10});
-                      }),
-             Catch::Contains("position 2"));
-}
-
-TEST_CASE("documents of a flat file are found across its blocks") {
-  const TemporaryFolder folder;
-  std::vector<std::uint16_t> ids(200'000, 1);
-  const std::vector<std::int64_t> ends{65'534, 65'535, 65'536, 131'071, 199'998};
-  for (const std::int64_t end : ends) ids[std::size_t(end)] = 0;
-  folder.write("flat.bin",
-               std::string(reinterpret_cast<const char*>(ids.data()), ids.size() * sizeof ids[0]));
-  const TokenFile file(folder / "flat",
-                       {.vocabulary = 2, .end_of_document = 0, .layout = TokenLayout::raw_u16});
-  REQUIRE(file.documents() == 6);
-  for (std::size_t i = 0; i < ends.size(); ++i)
-    CHECK(file.document_begin(std::int64_t(i) + 1) == ends[i] + 1);
-}
-
 TEST_CASE("a format of token files is known by its name") {
   for (const char* name : {"megatron", "llm.c", "uint16", "uint32"})
     CHECK(name_of(parse_token_layout(name)) == std::string(name));
   CHECK_THAT(error_of(ExitCode::usage, [&] { parse_token_layout("u16"); }),
              Catch::Contains("'u16'") && Catch::Contains("llm.c"));
-}
-
-TEST_CASE("a damaged flat file is refused with its fault") {
-  const auto [name, layout, fault] = GENERATE(table<const char*, TokenLayout, const char*>({
-      {"bad_llmc_magic.bin", TokenLayout::llm_c, "begins with magic"},
-      {"bad_llmc_ntok.bin", TokenLayout::llm_c, "tells of 182 tokens"},
-      {"bad_llmc_short.bin", TokenLayout::llm_c, "has 1000 bytes"},
-      {"bad_odd.bin", TokenLayout::raw_u16, "no multiple of the 2"},
-  }));
-  const std::filesystem::path path = formats / name;
-  const TokenLayout tried = layout;
-  const std::string message =
-      error_of(ExitCode::bad_input, [&] { TokenFile file(path, {.layout = tried}); });
-  CHECK_THAT(message, Catch::Contains(fault) && Catch::Contains(name));
 }
 
 TEST_CASE("a token set keeps the domain and the bytes of each document") {

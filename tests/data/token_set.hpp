@@ -46,4 +46,10 @@ inline Texts some_texts(std::int64_t count) {
   return texts;
 }
 
+inline std::vector<std::int32_t> all_of(const TokenFile& file) {
+  std::vector<std::int32_t> ids(std::size_t(file.tokens()));
+  file.read(0, file.tokens(), ids.data());
+  return ids;
+}
+
 }  // namespace metascale::testing

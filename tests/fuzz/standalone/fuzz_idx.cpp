@@ -4,6 +4,7 @@
 
 #include "core/error.hpp"
 #include "data/token_file.hpp"
+#include "tests/fuzz/standalone/allocation_limit.hpp"
 #include "tests/fuzz/standalone/fuzz_files.hpp"
 
 using namespace metascale;
@@ -13,6 +14,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::vector<std::uint8_t> bin(std::size_t(data[0]) | std::size_t(data[1]) << 8, 1);
   fuzz::write("set.bin", bin);
   const auto path = fuzz::write("set.idx", {data + 2, size - 2});
+  const fuzz::AllocationLimit limit(std::size_t(1) << 20, 16, size);  // 4 bytes for each of .bin
   try {
     const TokenFile file(path);
     std::vector<std::int32_t> ids(std::size_t(file.tokens()));

@@ -5,11 +5,14 @@
 #include "core/error.hpp"
 #include "data/document_reader.hpp"
 #include "data/utf8.hpp"
+#include "tests/fuzz/standalone/allocation_limit.hpp"
 #include "tests/fuzz/standalone/fuzz_files.hpp"
 
 using namespace metascale;
 
 static void read_all(const std::filesystem::path& path) {
+  // A window of zstd is 8 MiB or 1024 times the file, and a line has up to 1 MiB.
+  const fuzz::AllocationLimit limit(std::size_t(12) << 20, 1024, std::filesystem::file_size(path));
   try {
     DocumentReader reader({path}, {.bad_lines = BadLines::skip, .longest_line = 1 << 20});
     for (Document document; reader.next(document);)
