@@ -2,14 +2,23 @@
 
     python3 meta_state_reader.py FOLDER 256 84 104 101      # token ids; prints the likeliest next ones
 
-Needs torch and safetensors. Layout and letters: interop.md, model.md. RWKV-7 runs too (read_out none).
+Needs torch alone. Layout and letters: interop.md, model.md. RWKV-7 runs too (read_out none).
 """
 import json
+import pathlib
 import sys
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file
+
+
+def load_tensors(path):
+    """Of a safetensors file: the length of a header, the header in JSON, the values, here all F32."""
+    data = bytearray(path.read_bytes())
+    begin = 8 + int.from_bytes(data[:8], "little")
+    values = torch.frombuffer(data, dtype=torch.float32, offset=begin)
+    return {name: values[slice(*(offset // 4 for offset in entry["data_offsets"]))].view(entry["shape"]).double()
+            for name, entry in json.loads(data[8:begin]).items() if name != "__metadata__"}
 
 
 def layer_norm(w, name, x):
@@ -18,14 +27,11 @@ def layer_norm(w, name, x):
 
 class MetaState:
     def __init__(self, folder):
-        with open(folder + "/config.json") as file:
-            self.config = json.load(file)
-        self.w = {name: value.double() for name, value in load_file(folder + "/model.safetensors").items()}
-        self.L, self.D = self.config["layers"], self.config["width"]
-        self.H, self.N = self.config["heads"], self.config["head_size"]
-        self.state = [dict(S=torch.zeros(self.H, self.N, self.N, dtype=torch.double),
-                           att=torch.zeros(self.D, dtype=torch.double),
-                           ffn=torch.zeros(self.D, dtype=torch.double)) for _ in range(self.L)]
+        self.config = json.loads(pathlib.Path(folder, "config.json").read_text())
+        self.w = load_tensors(pathlib.Path(folder, "model.safetensors"))
+        self.L, self.D, self.H, self.N = (self.config[name] for name in ("layers", "width", "heads", "head_size"))
+        shapes = dict(S=(self.H, self.N, self.N), att=(self.D,), ffn=(self.D,))
+        self.state = [{key: torch.zeros(shapes[key], dtype=torch.double) for key in shapes} for _ in range(self.L)]
 
     def heads(self, x):
         return x.view(self.H, self.N)
@@ -42,9 +48,8 @@ class MetaState:
         decay = torch.exp(-0.6065306597126334 * torch.sigmoid(w[n + "w0"] + self.low_rank(n, "w", x_w, torch.tanh)))
         rate = torch.sigmoid(w[n + "a0"] + self.low_rank(n, "a", x_a))
         gate = self.low_rank(n, "g", x_g, torch.sigmoid)
-        if layer == 0:
-            v_first = v
-        else:
+        v_first = v if layer == 0 else v_first
+        if layer > 0:
             v = v + (v_first - v) * torch.sigmoid(w[n + "v0"] + self.low_rank(n, "v", x_v))
         kappa = F.normalize(self.heads(k * w[n + "k_k"]), dim=1, eps=1e-12)
         k = self.heads(k * (1 + (rate - 1) * w[n + "k_a"]))
@@ -53,8 +58,7 @@ class MetaState:
         removed = torch.einsum("hij,hj->hi", before, -kappa)
         state["S"] = before * decay[:, None, :] + removed[:, :, None] * (kappa * rate)[:, None, :] \
             + v[:, :, None] * k[:, None, :]
-        y = torch.einsum("hij,hj->hi", state["S"], r)
-        yhat = F.layer_norm(y, (self.N,), eps=self.N * 1e-5)
+        yhat = F.layer_norm(torch.einsum("hij,hj->hi", state["S"], r), (self.N,), eps=self.N * 1e-5)
         out = yhat * self.heads(w[n + "ln_x.weight"]) + self.heads(w[n + "ln_x.bias"])
         out = out + (r * k * w[n + "r_k"]).sum(1, keepdim=True) * v
         return w[n + "output.weight"] @ (out.reshape(-1) * gate), v_first, yhat, before
@@ -66,8 +70,7 @@ class MetaState:
         state["ffn"] = c
         if n + "sse_gamma" in w:
             gamma, blocks = w[n + "sse_gamma"], self.D // self.N
-            shifted = z.view(blocks, self.N)
-            added = torch.zeros_like(shifted)
+            shifted, added = z.view(blocks, self.N), torch.zeros(blocks, self.N, dtype=torch.double)
             for h in range(gamma.shape[0]):
                 e = yhat[h]
                 if self.config["read_out"] == "state":

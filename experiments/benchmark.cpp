@@ -10,8 +10,6 @@
 #include "experiments/plan.hpp"
 #include "experiments/precision.hpp"
 #include "experiments/program.hpp"
-#include "kernels/matmul.hpp"
-#include "kernels/wkv7.hpp"
 
 namespace metascale {
 namespace {
@@ -35,22 +33,6 @@ std::vector<double> repeat(int dropped, int counted, double least_seconds,
   }
   return seconds;
 }
-
-// Random f32 operands that live as long as the benchmark.
-class Operands {
- public:
-  Tensor operator()(Shape shape, double scale = 1) {
-    buffers_.emplace_back(Device::cpu, std::size_t(shape.size()) * sizeof(float));
-    const Tensor tensor{.data = buffers_.back().data(), .shape = shape, .dtype = Dtype::f32};
-    const RandomStream random(1, buffers_.size());
-    for (std::int64_t i = 0; i < shape.size(); ++i)
-      tensor.pointer<float>()[i] = float(scale * (2 * random.uniform(std::uint64_t(i)) - 1));
-    return tensor;
-  }
-
- private:
-  std::vector<Buffer> buffers_;
-};
 
 }  // namespace
 
@@ -138,66 +120,6 @@ StepTiming measure_step(const StepBenchmark& benchmark) {
   StepTiming timing = timing_of(benchmark, seconds);
   if (gpu) timing.memory_bytes = free_before - std::min(free_before, gpu->memory().free_bytes);
   return timing;
-}
-
-double measure_gemm(Precision precision, int threads) {
-  constexpr std::int64_t n = 1024;
-  Operands operands;
-  Matmul op{.c = operands({n, n}), .a = operands({n, n}), .b = operands({n, n})};
-  op.bf16 = precision == Precision::bf16;
-  Buffer scratch(Device::cpu, std::size_t(op.bf16 ? op.scratch_elements() : 0) * 2);
-  if (op.bf16)
-    op.scratch = {.data = scratch.data(), .shape = {op.scratch_elements()}, .dtype = Dtype::bf16};
-  Queue queue;
-  queue.cpu.threads = threads;
-  const auto seconds = repeat(3, 15, 0, [&] { run(queue, op); });
-  return 2.0 * double(n * n * n) / median(seconds);
-}
-
-WkvTiming measure_wkv7(std::int64_t N) {
-  constexpr std::int64_t B = 1, T = 256, H = 4;
-  const Shape shape{B, T, H, N}, states{B, H, T / wkv7_checkpoint, N, N};
-  Operands x;
-  const double small = 0.1;
-  const Wkv7Forward forward{.y = x(shape),
-                            .u = x(shape),
-                            .checkpoints = x(states),
-                            .r = x(shape),
-                            .d = x(shape),
-                            .k = x(shape, small),
-                            .v = x(shape),
-                            .a = x(shape, small),
-                            .b = x(shape, small)};
-  const Wkv7ReadOut read_out{.e = x(shape),
-                             .q = x(shape),
-                             .d = forward.d,
-                             .k = forward.k,
-                             .v = forward.v,
-                             .b = forward.b,
-                             .u = forward.u,
-                             .checkpoints = forward.checkpoints};
-  Wkv7Backward backward{.dr = x(shape),
-                        .dd = x(shape),
-                        .dk = x(shape),
-                        .dv = x(shape),
-                        .da = x(shape),
-                        .db = x(shape),
-                        .dy = x(shape),
-                        .r = forward.r,
-                        .d = forward.d,
-                        .k = forward.k,
-                        .v = forward.v,
-                        .a = forward.a,
-                        .b = forward.b,
-                        .u = forward.u,
-                        .checkpoints = forward.checkpoints};
-  Queue queue;
-  const auto microseconds = [&](const auto& op) {
-    return 1e6 * median(repeat(3, 15, 0, [&] { run(queue, op); })) / double(B * T * H);
-  };
-  return {.forward = microseconds(forward),
-          .read_out = microseconds(read_out),
-          .backward = microseconds(backward)};
 }
 
 }  // namespace metascale

@@ -1,5 +1,4 @@
-// How fast this machine trains a model: whole steps on random tokens, beside the rate of its matrix
-// products.
+// How fast this machine trains a model: whole steps on random tokens.
 #pragma once
 
 #include <vector>
@@ -11,8 +10,8 @@ namespace metascale {
 
 struct StepBenchmark {
   ModelConfig model;
-  TrainingConfig
-      training;  // batch_tokens, micro_batch (0: whole batch), context, precision, recompute
+  // batch_tokens, micro_batch (0: whole batch), context, precision, recompute.
+  TrainingConfig training;
   const Gpu* gpu = nullptr;  // where it runs; null: on the CPU
   int threads = 1;           // of the CPU
   int dropped = 3;           // first steps, not counted
@@ -30,14 +29,6 @@ struct StepTiming {
 
 // Forward, backward, clip and AdamW, as the trainer runs them.
 StepTiming measure_step(const StepBenchmark& benchmark);
-
-// FLOP/s of C = A B at 1024 x 1024 x 1024, the median of several runs.
-double measure_gemm(Precision precision, int threads);
-
-struct WkvTiming {
-  double forward = 0, read_out = 0, backward = 0;  // microseconds per head and token, one thread
-};
-WkvTiming measure_wkv7(std::int64_t head_size);
 
 double median(std::vector<double> values);
 

@@ -8,6 +8,7 @@
 
 #include "core/atomic_file.hpp"
 #include "core/hash.hpp"
+#include "core/json_text.hpp"
 #include "core/safetensors.hpp"
 
 namespace metascale {
@@ -94,7 +95,7 @@ json sealed(json document) {
 
 // What sealed() made. Its digest is checked before anything in it is believed.
 json read_json(const fs::path& path) {
-  json document = json::parse(read_file(path, 1u << 20), nullptr, false);
+  json document = parse_json(read_file(path, 1u << 20));
   if (document.is_discarded() || !document.is_object())
     throw Damaged("not the JSON of a checkpoint");
   const std::string digest = document.value("xxh3_128", "");
@@ -130,6 +131,10 @@ TrainingState state_of_json(const json& document) {
                       .data_fingerprint = document.at("data_fingerprint")};
   if (!parse_hex(document.at("digest").get<std::string>(), 16, state.digest))
     throw Error("its digest is not hexadecimal", ExitCode::bad_input);
+  if (std::min({state.step, state.tokens, state.skipped_batches, state.roll_backs.count}) < 0 ||
+      std::min({state.threads, state.micro_batch, state.ranks}) < 1)
+    throw Error("a count in it is negative, or there are no threads, windows or ranks",
+                ExitCode::bad_input);
   return state;
 }
 
@@ -264,17 +269,20 @@ TrainingState Checkpoints::read_state(std::int64_t step) const {
   return or_damaged(path, [&] {
     for (const auto& [name, expected] : document.at("files").items())
       check_file(folder_of(step) / fs::path(name).filename(), expected);
-    return state_of_json(document);
+    const TrainingState state = state_of_json(document);
+    if (state.step != step) throw Damaged(fmt::format("it is of step {}", state.step));
+    return state;
   });
 }
 
 void Checkpoints::refuse_other_run(const fs::path& path, const json& document) const {
-  const int schema = document.value("schema", 0);
+  const auto [schema, model] = or_damaged(path, [&] {  // of another type than ours
+    return std::pair(document.value("schema", 0), document.value("model", std::string()));
+  });
   if (schema != checkpoint_schema)
     throw Error(fmt::format("{}: schema {} was written by another version; this one reads {}",
                             path.string(), schema, checkpoint_schema),
                 ExitCode::bad_input);
-  const std::string model = document.value("model", "");
   if (model != identity_)
     throw Error(fmt::format("{}: the checkpoint is of another model\n  checkpoint: {}\n  this run:"
                             "   {}\nuse another run folder",

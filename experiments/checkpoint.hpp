@@ -34,8 +34,8 @@ struct TrainingState {
   std::int64_t threads = 1;  // these two can change bits, so a resumed run keeps them
   std::int64_t micro_batch = 1;
   std::int64_t ranks = 1;  // changes bits too: a run that goes on with others is marked
-  std::string
-      processor;  // what computed so far: instructions of the CPU, or the GPU; empty: unknown
+  // What computed so far: instructions of the CPU, or the GPU; empty: unknown.
+  std::string processor;
   std::string data_fingerprint;  // of the training tokens
 };
 

@@ -117,8 +117,8 @@ struct EvaluationConfig {
 struct LogConfig {
   std::int64_t checkpoint_every = 0;  // steps; 0: only at the end
   std::int64_t keep = 2;
-  std::vector<std::int64_t>
-      checkpoint_at;  // steps whose checkpoints are kept: branches start there
+  // Steps whose checkpoints are kept: branches start there.
+  std::vector<std::int64_t> checkpoint_at;
 };
 
 // What a run is for. trial: of a tuning, scored on validation; trunk: the undecayed run that wsd

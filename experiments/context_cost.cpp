@@ -1,5 +1,6 @@
 #include "experiments/context_cost.hpp"
 
+#include <malloc.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -8,6 +9,7 @@
 #include <fstream>
 
 #include "experiments/benchmark.hpp"
+#include "experiments/generation.hpp"
 #include "experiments/precision.hpp"
 #include "experiments/program.hpp"
 
@@ -18,7 +20,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::int64_t least_tokens =
     2048;  // of one training step: shorter windows come several at a time
-constexpr int tokens_at_position = 8;  // generated at each
+constexpr int tokens_at_position = 8;  // timed before each, times the repeats
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
@@ -42,7 +44,7 @@ CostCurve measured(const ContextCostOptions& options, const Measure& measure) {
   return curve;
 }
 
-// A program with random parameters, and how much the process grew by it.
+// A training program with random parameters, and how much the process grew by it.
 class Measured {
  public:
   Measured(const ModelConfig& model, const ProgramOptions& options, int threads)
@@ -53,10 +55,8 @@ class Measured {
     program_.allocate(Device::cpu, memory_);
     for (std::int64_t i = 0; i < options.rows * options.context; ++i) {
       program_.tokens()[i] = std::int32_t(i * 7919 % model.vocabulary);
-      if (options.logits) continue;
       program_.targets()[i] = std::int32_t(i * 104729 % model.vocabulary);
-      if (options.tape.training)
-        program_.set_scale(i, 1.0 / double(options.rows * options.context));
+      program_.set_scale(i, 1.0 / double(options.rows * options.context));
     }
   }
   Program& program() { return program_; }
@@ -92,32 +92,29 @@ CostPoint training_point(const ModelConfig& model, std::int64_t context,
           .resident_bytes = run.resident() / tokens};
 }
 
-// Of a cache, the part that holds the tokens before this position.
-double carried_bytes(const Program& program, std::int64_t position, std::int64_t capacity) {
-  double bytes = 0;
-  for (const auto& [name, state] : program.tape().carried_states())
-    bytes += double(state.before.bytes());
-  return capacity > 0 ? bytes / double(capacity) * double(position) : bytes;
+void read_any(Generator& generator, std::int64_t count, std::int64_t vocabulary) {
+  std::vector<std::int32_t> tokens(static_cast<std::size_t>(count));
+  for (std::size_t i = 0; i < tokens.size(); ++i)
+    tokens[i] = std::int32_t(std::int64_t(i) * 7919 % vocabulary);
+  generator.read(tokens);
 }
 
-CostPoint generation_point(const ModelConfig& model, std::int64_t position,
-                           const ContextCostOptions& options) {
-  const bool is_recurrent =
-      model.architecture == Architecture::rwkv7 || model.architecture == Architecture::meta_state;
-  const std::int64_t capacity = is_recurrent ? 0 : position + 1;
-  Measured run(
-      model,
-      {.tape = {.training = false}, .carry_state = is_recurrent, .logits = true, .cache = capacity},
-      options.threads);
-  run.program().reset_state();  // the keys of the tokens before: what they are costs nothing
-  run.program().set_position(position);
-  run.seconds();
+// Reads on to the position, the last tokens one by one; before: resident without any of it.
+CostPoint generation_point(Generator& generator, std::int64_t vocabulary, std::int64_t position,
+                           double before, const ContextCostOptions& options) {
+  const std::int64_t unread = position - generator.position();
+  const std::int64_t timed = std::min<std::int64_t>(unread, tokens_at_position * options.repeats);
+  read_any(generator, unread - timed, vocabulary);
   std::vector<double> seconds;
-  for (int i = 0; i < tokens_at_position * options.repeats; ++i) seconds.push_back(run.seconds());
+  for (std::int64_t i = 0; i < timed; ++i) {
+    const auto start = Clock::now();
+    generator.read(std::int32_t(i * 104729 % vocabulary));
+    seconds.push_back(seconds_since(start));
+  }
   return {.tokens = position,
           .seconds = median(seconds),
-          .planned_bytes = carried_bytes(run.program(), position, capacity),
-          .resident_bytes = run.resident()};
+          .planned_bytes = double(generator.carried_bytes()),
+          .resident_bytes = std::max(0.0, resident_bytes() - before)};
 }
 
 // 97.5 % points of Student's t with 1, 2 .. 10 degrees of freedom; then the normal's.
@@ -130,10 +127,11 @@ double t_quantile(std::size_t freedom) {
 }  // namespace
 
 double resident_bytes() {
+  malloc_trim(0);  // what was freed is not held
   std::ifstream file("/proc/self/statm");
-  double whole = 0, resident = 0;
-  file >> whole >> resident;
-  return resident * double(::sysconf(_SC_PAGESIZE));
+  double whole = 0, resident = 0, of_files = 0;  // pages; the last: code, which comes in at its use
+  file >> whole >> resident >> of_files;
+  return (resident - of_files) * double(::sysconf(_SC_PAGESIZE));
 }
 
 CostCurve training_cost(const ModelConfig& model, const ContextCostOptions& options) {
@@ -142,8 +140,15 @@ CostCurve training_cost(const ModelConfig& model, const ContextCostOptions& opti
 }
 
 CostCurve generation_cost(const ModelConfig& model, const ContextCostOptions& options) {
-  return measured(options,
-                  [&](std::int64_t tokens) { return generation_point(model, tokens, options); });
+  LoadedModel loaded(model, Dtype::f32);
+  initialise(loaded.list, loaded.memory, 1);
+  const std::vector<std::int32_t> few(std::size_t(Generator::tokens_at_once) + 1);
+  Generator(loaded, options.threads).read(few);  // what is made once: compiled kernels, threads
+  const double before = resident_bytes();
+  Generator generator(loaded, options.threads);
+  return measured(options, [&](std::int64_t tokens) {
+    return generation_point(generator, model.vocabulary, tokens, before, options);
+  });
 }
 
 std::optional<Exponent> fit_exponent(const CostCurve& curve, double CostPoint::*cost) {

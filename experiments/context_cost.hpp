@@ -22,9 +22,11 @@ struct ContextCostOptions {
 struct CostPoint {
   std::int64_t tokens = 0;  // length of the window, or position
   double seconds = 0;       // per token
-  double planned_bytes =
-      0;  // training: activations, per token. generation: carried at this position
-  double resident_bytes = 0;  // by which the process grew, likewise; parameters not counted
+  // Training: activations, per token. generation: carried at this position.
+  double planned_bytes = 0;
+  // By which the process grew, likewise; parameters not counted. Between two powers of 2 a cache
+  // holds up to twice what it carries.
+  double resident_bytes = 0;
 };
 
 // Where the budget ended the measurement, `left_out` is the first length that was not measured,
@@ -34,6 +36,8 @@ struct CostCurve {
   std::int64_t left_out = 0;
 };
 CostCurve training_cost(const ModelConfig& model, const ContextCostOptions& options);
+// Of `metascale generate`: all tokens before a position are read, the last of them one by one,
+// which is what is timed.
 CostCurve generation_cost(const ModelConfig& model, const ContextCostOptions& options);
 
 // y ~ x^value: the slope of ln y against ln x by least squares, and its 95 % interval by Student's
@@ -54,6 +58,6 @@ struct Crossover {
 std::optional<Crossover> crossover(const CostCurve& first, const CostCurve& second,
                                    double CostPoint::*cost);
 
-double resident_bytes();  // of this process
+double resident_bytes();  // of this process, its files not counted
 
 }  // namespace metascale

@@ -3,9 +3,6 @@
 #include <algorithm>
 #include <bit>
 #include <chrono>
-#include <numbers>
-
-#include "data/mixture.hpp"
 
 namespace metascale {
 namespace {
@@ -36,23 +33,6 @@ void add_segment(Evaluation& result, const double* losses, const EvaluationSegme
 }
 
 }  // namespace
-
-DomainMeans domain_means(const Evaluation& evaluation) {
-  double plain = 0, pile = 0, weights = 0;
-  std::size_t domains = 0, of_the_pile = 0;
-  for (const DomainRow& row : evaluation.domains) {
-    if (row.tokens == 0) continue;  // no window of it was chosen
-    if (row.bytes == 0) return {};
-    const double bits = row.nats / (std::numbers::ln2 * double(row.bytes));
-    const double weight = pile_weight(row.domain);
-    plain += bits, ++domains;
-    pile += weight * bits, weights += weight, of_the_pile += weight > 0;
-  }
-  if (domains == 0) return {};
-  DomainMeans means{.plain = plain / double(domains)};
-  if (of_the_pile == domains) means.pile = pile / weights;
-  return means;
-}
 
 std::vector<PositionRow> position_bins(std::int64_t context) {
   std::vector<PositionRow> bins;

@@ -22,13 +22,6 @@ std::optional<Evaluation> evaluate(
     Program& program, Queue& queue, const EvaluationWindows& windows,
     const std::function<bool()>& go_on = [] { return true; }, Communicator* ranks = nullptr);
 
-// Bits per byte as a mean over the domains, each counted once, and by The Pile's weights of their
-// bytes. Nothing where a domain's bytes are not known, or it is none of The Pile's.
-struct DomainMeans {
-  std::optional<double> plain, pile;
-};
-DomainMeans domain_means(const Evaluation& evaluation);
-
 // Bins of the loss by position: 0, 1, 2-3, 4-7, ... up to context - 1.
 std::vector<PositionRow> position_bins(std::int64_t context);
 

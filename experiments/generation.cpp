@@ -2,12 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
-#include <cmath>
 #include <cstring>
 
 #include "core/safetensors.hpp"
 #include "experiments/checkpoint.hpp"
+#include "experiments/plan.hpp"
 #include "experiments/tensor_file.hpp"
 
 namespace metascale {
@@ -41,20 +42,20 @@ Generator::Generator(LoadedModel& model, int threads)
   queue_.cpu.threads = threads;
 }
 
-bool Generator::has_cache() const {
-  return model_.model.architecture == Architecture::transformer ||
-         model_.model.architecture == Architecture::transformer_pp;
-}
+bool Generator::has_cache() const { return !is_recurrent(model_.model); }
 
-std::unique_ptr<Program> Generator::make_program(std::int64_t capacity) const {
+std::unique_ptr<Program> Generator::make_program(std::int64_t capacity, std::int64_t tokens,
+                                                 const Program* state_of) const {
   auto program = std::make_unique<Program>(
       model_.model,
       ProgramOptions{.rows = 1,
-                     .context = 1,
+                     .context = tokens,
                      .tape = {.dtype = model_.memory.dtype, .training = false},
                      .carry_state = !has_cache(),
                      .logits = true,
-                     .cache = capacity},
+                     .last_logits = tokens > 1,
+                     .cache = capacity,
+                     .state_of = state_of},
       model_.list);
   program->allocate(Device::cpu, model_.memory);
   return program;
@@ -76,24 +77,66 @@ void Generator::grow_cache(std::int64_t capacity) {
   capacity_ = capacity;
 }
 
+// For so many more tokens.
+void Generator::make_room(std::int64_t tokens) {
+  if (!has_cache()) return;
+  std::int64_t capacity = capacity_;
+  while (capacity < position() + tokens) capacity *= 2;
+  if (capacity > capacity_) grow_cache(capacity);
+}
+
+void Generator::expect_known(std::int32_t token) const {
+  if (token >= 0 && token < model_.model.vocabulary) return;
+  throw Error(fmt::format("token {} is outside of the model's vocabulary of {}; is it the model's "
+                          "tokenizer?",
+                          token, model_.model.vocabulary),
+              ExitCode::usage);
+}
+
+void Generator::take_logits(const Program& program) {
+  for (std::size_t id = 0; id < logits_.size(); ++id) logits_[id] = program.logit(std::int64_t(id));
+}
+
 void Generator::read(std::int32_t token) {
-  if (token < 0 || token >= model_.model.vocabulary)
-    throw Error(
-        fmt::format("token {} is outside of the model's vocabulary of {}; is it the model's "
-                    "tokenizer?",
-                    token, model_.model.vocabulary),
-        ExitCode::usage);
-  if (has_cache() && position() == capacity_) grow_cache(2 * capacity_);
+  expect_known(token);
+  make_room(1);
   program_->tokens()[0] = token;
   program_->execute(queue_);
-  for (std::size_t id = 0; id < logits_.size(); ++id)
-    logits_[id] = program_->logit(std::int64_t(id));
+  take_logits(*program_);
   program_->advance_state();
+}
+
+void Generator::read(std::span<const std::int32_t> tokens) {
+  for (const std::int32_t token : tokens) expect_known(token);
+  const std::size_t whole = tokens.size() / tokens_at_once * tokens_at_once;
+  if (whole > 0) read_chunks(tokens.first(whole));
+  for (const std::int32_t token : tokens.subspan(whole)) read(token);
+}
+
+// A program of many tokens, in the memory of the state that the program of one token has.
+void Generator::read_chunks(std::span<const std::int32_t> tokens) {
+  make_room(std::int64_t(tokens.size()));
+  const auto chunks = make_program(capacity_, tokens_at_once, program_.get());
+  chunks->set_position(position());
+  for (std::size_t begin = 0; begin < tokens.size(); begin += std::size_t(tokens_at_once)) {
+    std::copy_n(tokens.begin() + std::ptrdiff_t(begin), tokens_at_once, chunks->tokens());
+    chunks->execute(queue_);
+    chunks->advance_state();
+  }
+  take_logits(*chunks);
+  program_->set_position(chunks->position());
 }
 
 std::size_t Generator::state_bytes() const {
   std::size_t bytes = 0;
   for (const auto& [name, state] : program_->tape().carried_states()) bytes += state.before.bytes();
+  return bytes;
+}
+
+std::size_t Generator::carried_bytes() const {
+  std::size_t bytes = 0;
+  for (const auto& [name, state] : program_->tape().carried_states())
+    bytes += used_bytes(state.before);
   return bytes;
 }
 
@@ -139,7 +182,7 @@ void Generator::restore_state(const std::filesystem::path& path) {
     if (entry.shape != wanted || entry.dtype != stored(model_.memory.dtype))
       throw refuse(fmt::format("'{}' has another shape or dtype than this model's", name));
   }
-  if (has_cache()) grow_cache(std::max(capacity_, position));
+  make_room(position - this->position());
   const std::vector<double> logits = read_values(file, file.at(logits_name), path);
   if (logits.size() != logits_.size()) throw refuse("it has another number of logits");
   for (const auto& [name, state] : program_->tape().carried_states()) {

@@ -12,11 +12,6 @@
 namespace metascale {
 namespace {
 
-bool is_recurrent(const ModelConfig& model) {
-  return model.architecture == Architecture::rwkv7 ||
-         model.architecture == Architecture::meta_state;
-}
-
 struct Extents {
   std::int64_t feed_forward, heads, layers;
   LowRanks ranks;

@@ -20,8 +20,8 @@ struct GrowthStage {
   GrowthRule rule;
   ModelConfig model;  // with what has grown up to here
   ParameterList before, after;
-  ParameterList
-      part;  // of a model with nothing but the new part: where its initial values come from
+  // Of a model with nothing but the new part: where its initial values come from.
+  ParameterList part;
   std::vector<std::int64_t> sources;  // layers: block of `before` that each block was; -1: new
 };
 

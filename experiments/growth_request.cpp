@@ -51,15 +51,13 @@ bool GrowthRequest::empty() const {
 
 ModelConfig grown_model(const ModelConfig& model, const GrowthRequest& request) {
   ModelConfig grown = model;
-  const bool has_ranks =
-      model.architecture == Architecture::rwkv7 || model.architecture == Architecture::meta_state;
   grown.feed_forward =
       grown_extent(request.parameter_tokens, model.feed_forward, "parameter_tokens");
   grown.layers = grown_extent(request.layers, model.layers, "layers");
   const std::int64_t heads = grown_extent(request.heads, head_count(model), "heads");
   if (heads != head_count(model)) grown.heads = heads;
   if (request.low_ranks.exists()) {
-    if (!has_ranks || request.low_ranks.extent)
+    if (!is_recurrent(model) || request.low_ranks.extent)
       throw Error(
           "low_ranks: a factor such as 2x, for the four low-rank maps of rwkv7 or meta_state; "
           "other models have none",

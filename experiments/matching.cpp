@@ -31,10 +31,6 @@ std::int64_t nearest_width(const Line& line, double target, std::int64_t step) {
 
 // Which arms share one width: recurrent ones of the same shape.
 std::vector<std::size_t> family_of(const std::vector<MatchArm>& arms, std::size_t index) {
-  const auto is_recurrent = [](const ModelConfig& model) {
-    return model.architecture == Architecture::rwkv7 ||
-           model.architecture == Architecture::meta_state;
-  };
   const auto shape = [](const ModelConfig& model) {
     const LowRanks rank = low_ranks(model);
     return std::vector<std::int64_t>{model.layers, model.width, model.head_size, head_count(model),

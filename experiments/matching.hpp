@@ -17,8 +17,8 @@ struct MatchRequest {
   MatchOn on = MatchOn::parameters;
   double target = 0;  // in units of `on`; of training_flops: per token, since all arms see the same
   double tolerance = 0.005;  // of target: for every arm, and within every pair
-  std::int64_t step =
-      0;  // granularity of the solved width; 0: the largest of 64, 32 .. 1 that fits
+  // Granularity of the solved width; 0: the largest of 64, 32 .. 1 that fits.
+  std::int64_t step = 0;
   std::int64_t context = 0;
 };
 

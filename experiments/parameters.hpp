@@ -64,8 +64,8 @@ class ParameterList {
   std::int64_t non_embedding_count() const;                        // without embedding and head
 
  private:
-  static constexpr std::int64_t alignment =
-      16;  // elements, so that every tensor starts a cache line
+  // Elements, so that every tensor starts a cache line.
+  static constexpr std::int64_t alignment = 16;
   std::vector<Entry> entries_;
   std::int64_t arena_elements_ = 0;
 };

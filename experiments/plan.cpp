@@ -81,6 +81,11 @@ std::vector<ModelItem> body_items(const ModelConfig& model, std::int64_t context
 
 }  // namespace
 
+bool is_recurrent(const ModelConfig& model) {
+  return model.architecture == Architecture::rwkv7 ||
+         model.architecture == Architecture::meta_state;
+}
+
 std::int64_t head_count(const ModelConfig& model) {
   return model.heads ? model.heads : model.width / model.head_size;
 }

@@ -35,6 +35,9 @@ struct LowRanks {
 // The configured widths, or the rule f(c) = max(32, 32 round(c sqrt(D) / 32)), ties to even.
 LowRanks low_ranks(const ModelConfig& model);
 
+// It carries a state of constant size; the others keep keys and values.
+bool is_recurrent(const ModelConfig& model);
+
 std::int64_t head_count(const ModelConfig& model);  // H: configured, or width / head_size
 // Heads whose state the layer reads: max(1, min(H, floor(rho H + 1/2))); 0 unless meta_state reads.
 std::int64_t read_head_count(const ModelConfig& model);  // H_s

@@ -1,13 +1,11 @@
 // Which numbers a run keeps in which dtype: the one place that decides it.
 //
-//              matrix products        activations, their gradients   all else: norms, softmax,
-//              losses, states,
-//                                                                     statistics, parameters,
-//                                                                     moments
-//   f32        f32                    f32                            f32
-//   bf16       bf16, sums in f32      f32 on a CPU, bf16 on a GPU    f32
-//   bf16_stored  the same             bf16                           f32
-//   f64        f64                    f64                            f64
+//                matrix products     activations, their gradients   all else
+//   f32          f32                 f32                            f32
+//   bf16         bf16, sums in f32   f32 on a CPU, bf16 on a GPU    f32
+//   bf16_stored  bf16, sums in f32   bf16                           f32
+//   f64          f64                 f64                            f64
+// All else: norms, softmax, losses, states, statistics, parameters, moments.
 // Where activations are stored in bf16, products read a bf16 copy of each weight.
 #pragma once
 

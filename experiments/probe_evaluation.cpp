@@ -46,7 +46,7 @@ class LengthTest {
         vocabulary_(config.model.vocabulary),
         batches_(config.data.probe.config, length, rows_of(length, vocabulary_, examples), seed),
         seed_(seed),
-        program_(with.programs.evaluation(batches_.rows(), length)),
+        program_(with.program(batches_.rows(), length)),
         said_(std::size_t(with.ranks.size() * batches_.rows() * length)) {}
 
   // body(index, example, answers) in the order of the examples; false if asked to stop.

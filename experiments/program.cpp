@@ -4,11 +4,18 @@
 
 #include "core/round_up.hpp"
 #include "experiments/layers/basic.hpp"
+#include "kernels/token_shift.hpp"
 
 namespace metascale {
 namespace {
 
 std::size_t aligned(std::size_t bytes) { return round_up<std::size_t>(bytes, 64); }
+
+Tensor last_of_rows(Tape& tape, const Tensor& x) {
+  const Tensor y = tape.activation({x.shape[0], x.shape[2]});
+  tape.run(LastToken{.y = y, .x = x});
+  return y;
+}
 
 }  // namespace
 
@@ -35,7 +42,8 @@ Program::Program(const ModelConfig& model, const ProgramOptions& options, Parame
                   .first_positions = first_positions_};
   const ModelOutput output = forward(context, tokens_);
   if (options.logits) {
-    logits_ = linear(tape_, output.hidden, output.head);
+    const bool last = options.last_logits;
+    logits_ = linear(tape_, last ? last_of_rows(tape_, output.hidden) : output.hidden, output.head);
     tape_.keep(logits_);
   } else {
     targets_ = input("targets", Dtype::i32);
@@ -43,6 +51,7 @@ Program::Program(const ModelConfig& model, const ProgramOptions& options, Parame
     losses_ = classifier(tape_, output.hidden, output.head, targets_, scales_);
   }
   tape_.finish();
+  if (options.state_of) return;
   for (const auto& [name, state] : tape_.carried_states()) {
     externals_.push_back(state.before);
     if (state.after.buffer != state.before.buffer) externals_.push_back(state.after);
@@ -77,9 +86,22 @@ void Program::allocate(Device device, const ParameterMemory& parameters, const B
     tape_.bind(tensor, next);
     next += aligned(tensor.bytes());
   }
+  if (options_.state_of) bind_state_of(*options_.state_of);
   if (device != Device::cuda) return;
   host_inputs_ = Buffer(Device::cpu, inputs_.bytes());
   host_result_ = Buffer(Device::cpu, result().bytes());
+}
+
+void Program::bind_state_of(const Program& owner) {
+  for (const auto& [name, state] : tape_.carried_states()) {
+    const Tape::Carried& theirs = owner.tape_.carried_states().at(name);
+    if (theirs.before.bytes() != state.before.bytes())
+      throw Error(concat("'", name, "' has ", theirs.before.bytes(), " bytes in one program and ",
+                         state.before.bytes(), " in the other that goes on with it"));
+    tape_.bind(state.before, owner.tape_.address(theirs.before));
+    if (state.after.buffer != state.before.buffer)
+      tape_.bind(state.after, owner.tape_.address(theirs.after));
+  }
 }
 
 void Program::set_scale(std::int64_t index, double scale) {

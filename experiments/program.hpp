@@ -9,17 +9,23 @@
 
 namespace metascale {
 
+class Program;
+
 struct ProgramOptions {
   std::int64_t rows = 1;     // B, of one execution
   std::int64_t context = 1;  // T
   TapeOptions tape;
-  bool carry_state =
-      false;  // recurrent models, forward only: state stays from one execution to the next
-  bool logits = false;  // forward only: all logits instead of losses
-  bool reset_at_documents =
-      false;  // nothing flows from one document of a window to the next; excludes both states
-  std::int64_t cache =
-      0;  // Transformers, forward only, one row: tokens whose keys and values are kept
+  // Recurrent models, forward only: the state stays from one execution to the next.
+  bool carry_state = false;
+  bool logits = false;       // forward only: all logits instead of losses
+  bool last_logits = false;  // with logits: only those of each row's last token
+  // Nothing flows from one document of a window to the next; excludes both states.
+  bool reset_at_documents = false;
+  // Transformers, forward only, one row: tokens whose keys and values are kept.
+  std::int64_t cache = 0;
+  // Goes on with the carried state of that program, of the same model, rows and cache, which has
+  // its memory and outlives this one. Each has a position of its own: set_position.
+  const Program* state_of = nullptr;
   bool cuda_graph = false;  // on a GPU: executions without `after` are replayed as one CUDA graph
 };
 
@@ -49,14 +55,14 @@ class Program {
   // Returns when losses or logits can be read. after: as Tape::execute calls it.
   void execute(Queue& queue, const std::function<void(std::size_t)>& after = {});
 
-  double loss(std::int64_t index) const;               // nats of row * T + position
-  double logit(std::int64_t index) const;              // of (row * T + position) * V + id
+  double loss(std::int64_t index) const;  // nats of row * T + position
+  // Of (row * T + position) * V + id; with last_logits of row * V + id.
+  double logit(std::int64_t index) const;
   void advance_state();                                // carried state: after becomes before
   void reset_state();                                  // carried state: zero, at position 0
   std::int64_t position() const { return position_; }  // tokens that the state has seen
-  void set_position(std::int64_t position) {
-    position_ = position;
-  }  // of a state that was restored
+  // Of a state that was restored.
+  void set_position(std::int64_t position) { position_ = position; }
   std::vector<double> state(const std::string& name) const;
 
   void poison();  // tests: fills planned memory with NaN, which an execution must not see
@@ -74,6 +80,7 @@ class Program {
     return reinterpret_cast<T*>(
         host_inputs_.data() ? host_inputs_.data() + (address - inputs_.data()) : address);
   }
+  void bind_state_of(const Program& owner);
   double value(const Tensor& tensor, const void* data, std::int64_t index) const;
   double result_at(std::int64_t index) const;
 

@@ -232,12 +232,15 @@ StepRow RunContext::train_step(const std::function<bool(const StepRow&)>& accept
 
 std::optional<Evaluation> RunContext::evaluate_split(const std::string& split, bool is_final,
                                                      const std::function<bool()>& go_on) {
-  auto result = data_->evaluate(split, is_final,
-                                {.queue = queue_,
-                                 .programs = *programs_,
-                                 .micro_batch = state.micro_batch,
-                                 .ranks = ranks_,
-                                 .go_on = go_on});
+  auto result =
+      data_->evaluate(split, is_final,
+                      {.queue = queue_,
+                       .program = [&](std::int64_t rows, std::int64_t context) -> Program& {
+                         return programs_->evaluation(rows, context);
+                       },
+                       .micro_batch = state.micro_batch,
+                       .ranks = ranks_,
+                       .go_on = go_on});
   if (!result) return std::nullopt;
   result->step = state.step;
   result->split = split;

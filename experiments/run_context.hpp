@@ -15,7 +15,7 @@
 #include "experiments/optimizer.hpp"
 #include "experiments/run_data.hpp"
 #include "experiments/run_programs.hpp"
-#include "experiments/usage.hpp"
+#include "experiments/training/usage.hpp"
 #include "kernels/gpu.hpp"
 
 namespace metascale {
@@ -53,8 +53,8 @@ class RunContext {
   std::map<std::string, std::string> facts() const;
 
  private:
-  double
-  accumulate_gradients();  // of this rank's rows of the next batch; the sum of their losses in nats
+  // Of this rank's rows of the next batch; returns the sum of their losses in nats.
+  double accumulate_gradients();
   void choose_micro_batch(const std::optional<TrainingState>& start);
   std::int64_t micro_batch_for(std::int64_t rows) const;
   std::size_t free_bytes() const;

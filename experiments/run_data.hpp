@@ -12,14 +12,15 @@
 #include "core/run_file.hpp"
 #include "data/batches.hpp"
 #include "experiments/config.hpp"
-#include "experiments/run_programs.hpp"
+#include "experiments/program.hpp"
 
 namespace metascale {
 
 // With what an evaluation computes.
 struct Evaluator {
   Queue& queue;
-  const RunPrograms& programs;
+  // Of so many windows at once, of that length; stays until the next one is asked for.
+  std::function<Program&(std::int64_t rows, std::int64_t context)> program;
   std::int64_t micro_batch = 1;  // windows of one forward; a probe chooses its own
   Communicator& ranks;
   const std::function<bool()>& go_on;  // asked between batches; no result once it says no

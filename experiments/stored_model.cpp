@@ -27,6 +27,11 @@ std::int64_t step_in(const std::string& name) {
 
 fs::path StoredModel::tensors() const { return folder / "model.safetensors"; }
 
+std::string run_id_of(const fs::path& run_folder) {
+  const fs::path whole = fs::absolute(run_folder).lexically_normal();
+  return (whole.has_filename() ? whole : whole.parent_path()).filename().string();
+}
+
 StoredModel find_model(const fs::path& path) {
   std::error_code error;
   const fs::path given = fs::canonical(path, error);
@@ -64,8 +69,11 @@ LoadedModel::LoadedModel(const ModelConfig& config, Dtype dtype)
 }
 
 LoadedModel load_model(const StoredModel& stored, Dtype dtype) {
-  LoadedModel loaded(stored.run.model, dtype);
   const SafetensorsFile file(stored.tensors());
+  const ParameterList wanted = parameters_of(stored.run.model);
+  for (const auto& entry : wanted.entries())  // before memory is taken for them
+    expect_stored_shape(file.at(entry.spec.name), stored.tensors(), entry.spec.shape);
+  LoadedModel loaded(stored.run.model, dtype);
   for (const auto& entry : loaded.list.entries())
     read_tensor(file, file.at(entry.spec.name), stored.tensors(),
                 loaded.memory.tensor(loaded.memory.values, entry));

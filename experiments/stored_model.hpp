@@ -17,6 +17,9 @@ struct StoredModel {
   std::filesystem::path tensors() const;  // its safetensors file
 };
 
+// The name of its folder, which a run is called by.
+std::string run_id_of(const std::filesystem::path& run_folder);
+
 // path: a run folder, of which the newest whole checkpoint is taken, or one of its
 // checkpoints/step-<N>. Throws Error{usage} where it is neither, Error{bad_input} where no
 // checkpoint is whole.

@@ -3,9 +3,9 @@
 // record.
 //
 //   Tape tape({...});
-//   Tensor y = layer_norm(tape, x, ...);     layers record operators and their backward
-//   tape.finish();                           backward recorded, memory planned, nothing executed
-//   yet tape.bind(input, memory); tape.execute(queue);
+//   Tensor y = layer_norm(tape, x, ...);   layers record operators and their backward
+//   tape.finish();                         backward recorded, memory planned, nothing executed yet
+//   tape.bind(input, memory); tape.execute(queue);
 //
 // On Device::plan nothing is ever bound: costs and peak memory come from the same lines that train.
 #pragma once

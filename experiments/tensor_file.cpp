@@ -73,15 +73,20 @@ std::vector<double> read_values(const SafetensorsFile& file, const SafetensorsFi
   return values;
 }
 
-void read_tensor(const SafetensorsFile& file, const SafetensorsFile::Entry& entry,
-                 const std::filesystem::path& path, const Tensor& target) {
+void expect_stored_shape(const SafetensorsFile::Entry& entry, const std::filesystem::path& path,
+                         const Shape& shape) {
   std::vector<std::int64_t> wanted;
-  for (int axis = 0; axis < target.shape.rank; ++axis) wanted.push_back(target.shape[axis]);
+  for (int axis = 0; axis < shape.rank; ++axis) wanted.push_back(shape[axis]);
   if (without_ones(entry.shape) != without_ones(wanted))
     refuse(path, entry.name,
            fmt::format("has shape ({}), but the model's is ({}); it belongs to "
                        "another model",
                        fmt::join(entry.shape, ", "), fmt::join(wanted, ", ")));
+}
+
+void read_tensor(const SafetensorsFile& file, const SafetensorsFile::Entry& entry,
+                 const std::filesystem::path& path, const Tensor& target) {
+  expect_stored_shape(entry, path, target.shape);
   const std::vector<double> values = read_values(file, entry, path);
   with_float_type(target.dtype, [&]<typename T>() {
     std::transform(values.begin(), values.end(), target.pointer<T>(),

@@ -14,7 +14,12 @@ namespace metascale {
 std::vector<double> read_values(const SafetensorsFile& file, const SafetensorsFile::Entry& entry,
                                 const std::filesystem::path& path);
 
-// The same into target (f32 or f64), whose shape must be the stored one, extents of 1 not counted.
+// Throws Error{bad_input} naming file and tensor unless this is its shape, extents of 1 not
+// counted.
+void expect_stored_shape(const SafetensorsFile::Entry& entry, const std::filesystem::path& path,
+                         const Shape& shape);
+
+// The values into target (f32 or f64), which has the stored shape.
 void read_tensor(const SafetensorsFile& file, const SafetensorsFile::Entry& entry,
                  const std::filesystem::path& path, const Tensor& target);
 

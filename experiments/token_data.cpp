@@ -96,7 +96,7 @@ class TokenData final : public RunData {
         file, *tokenizer_, config_.training.context,
         is_final ? config_.evaluation.final_windows : config_.evaluation.windows,
         parse_evaluation_protocol(config_.evaluation.protocol), config_.evaluation.domains);
-    Program& program = with.programs.evaluation(with.micro_batch, config_.training.context);
+    Program& program = with.program(with.micro_batch, config_.training.context);
     return metascale::evaluate(program, with.queue, windows, with.go_on, &with.ranks);
   }
 

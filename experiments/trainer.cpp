@@ -7,12 +7,12 @@
 
 #include "core/atomic_file.hpp"
 #include "core/build_info.hpp"
-#include "experiments/bad_steps.hpp"
-#include "experiments/checkpoint_schedule.hpp"
-#include "experiments/checkpoint_writer.hpp"
-#include "experiments/failure.hpp"
-#include "experiments/sign_of_life.hpp"
-#include "experiments/starting_point.hpp"
+#include "experiments/training/bad_steps.hpp"
+#include "experiments/training/checkpoint_schedule.hpp"
+#include "experiments/training/checkpoint_writer.hpp"
+#include "experiments/training/failure.hpp"
+#include "experiments/training/sign_of_life.hpp"
+#include "experiments/training/starting_point.hpp"
 #include "kernels/gpu.hpp"
 
 namespace metascale {
@@ -168,8 +168,8 @@ class Training {
   const fs::path folder_;
   const RunConfig& config_;
   const TrainHooks& hooks_;
-  SignOfLife
-      life_;  // before what looks into the folder: nothing there is touched before it is ours
+  // Before what looks into the folder: nothing there is touched before it is ours.
+  SignOfLife life_;
   Checkpoints checkpoints_;
   std::vector<std::string> damaged_;
   std::optional<TrainingState> start_;

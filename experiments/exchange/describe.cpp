@@ -2,8 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "core/round_up.hpp"
 #include "experiments/config_tables.hpp"
 #include "experiments/plan.hpp"
 
@@ -213,12 +215,22 @@ ModelConfig read_llama(const Keys& keys, Description& found) {
   return model;
 }
 
+// intermediate_size, or what RWKV7FeedForward makes of hidden_ratio: rounded up to a multiple
+// of 32.
+std::int64_t fla_feed_forward(const Keys& keys, std::int64_t width) {
+  if (keys.has("intermediate_size")) return keys.extent("intermediate_size");
+  const double ratio = keys.number("hidden_ratio", 4);
+  if (!(ratio > 0 && ratio <= 1024))
+    keys.refuse("hidden_ratio", fmt::format("{}", ratio), "a number up to 1024 is needed");
+  return round_up<std::int64_t>(std::max<std::int64_t>(1, std::int64_t(double(width) * ratio)), 32);
+}
+
 ModelConfig read_fla(const Keys& keys, Description&) {
   ModelConfig model{.architecture = Architecture::rwkv7};
   model.width = keys.integer("hidden_size", 1, 1 << 20);
   model.layers = keys.integer("num_hidden_layers", 1, 1000);
   model.head_size = keys.has("head_dim") ? keys.integer("head_dim", 1, 4096) : 64;
-  model.feed_forward = keys.extent("intermediate_size");
+  model.feed_forward = fla_feed_forward(keys, model.width);
   model.rank_decay = keys.extent("decay_low_rank_dim");
   model.rank_rate = keys.extent("a_low_rank_dim");
   model.rank_value = keys.extent("v_low_rank_dim");

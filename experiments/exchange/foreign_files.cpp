@@ -7,6 +7,7 @@
 
 #include "core/atomic_file.hpp"
 #include "core/error.hpp"
+#include "core/json_text.hpp"
 #include "experiments/tensor_file.hpp"
 
 namespace metascale::exchange {
@@ -37,7 +38,7 @@ bool is_pickle(const fs::path& path) {
 
 // Names of the files that an index lists. A name with a folder in it would leave the model's.
 std::set<std::string> files_in_index(const fs::path& path) {
-  const json index = json::parse(read_file(path, most_index_bytes), nullptr, false);
+  const json index = parse_json(read_file(path, most_index_bytes));
   const auto refuse = [&](const std::string& what) {
     return Error(fmt::format("{}: {}; download or make it anew", path.string(), what),
                  ExitCode::bad_input);

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/atomic_file.hpp"
+#include "core/json_text.hpp"
 #include "experiments/checkpoint.hpp"
 #include "experiments/exchange/describe.hpp"
 #include "experiments/exchange/foreign_files.hpp"
@@ -51,7 +52,7 @@ Description description_of(const fs::path& source, const ForeignFiles& files,
   Description found{.format = options.format.value_or(ExchangeFormat::rwkv)};
   const fs::path path = source / "config.json";
   if (fs::is_directory(source) && fs::exists(path)) {
-    const json object = json::parse(read_file(path, most_config_bytes), nullptr, false);
+    const json object = parse_json(read_file(path, most_config_bytes));
     if (!object.is_object())
       throw Error(fmt::format("{}: no JSON object; download or make it anew", path.string()),
                   ExitCode::bad_input);
@@ -158,7 +159,7 @@ class Importer {
 RunConfig run_of(const Description& description, const fs::path& source, const fs::path& run_folder,
                  const ImportOptions& options) {
   RunConfig run;
-  run.id = options.id.empty() ? run_folder.filename().string() : options.id;
+  run.id = options.id.empty() ? run_id_of(run_folder) : options.id;
   run.sweep = "imported";
   run.arm = name_of(description.model.architecture);
   run.size = "imported";

@@ -1,8 +1,7 @@
 // What stands behind the time mix in a block: RWKV-7's channel mix, or the Meta-State layer in its
 // place.
-//   channel mix:  out = V relu(K c')^2,        c' = token shift of c
-//   Meta-State:   out = V relu(K z)^2,         z = c' + gamma * normalised read-out of the WKV
-//   state
+//   channel mix:  out = V relu(K c')^2,   c' = token shift of c
+//   Meta-State:   out = V relu(K z)^2,    z = c' + gamma * normalised read-out of the WKV state
 #pragma once
 
 #include "experiments/layers/time_mix.hpp"

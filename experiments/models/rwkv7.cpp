@@ -1,6 +1,6 @@
 // RWKV-7 [Peng et al. 2025], by RWKV-LM's names and initial values:
-//   x = LN0(embedding);   x <- x + TimeMix(LN1 x);   x <- x + ChannelMix(LN2 x);   logits = head
-//   LN_out(x)
+//   x = LN0(embedding);   x <- x + TimeMix(LN1 x);   x <- x + ChannelMix(LN2 x);
+//   logits = head LN_out(x)
 // and Meta-State: the same model with the channel mix replaced by a layer that reads the WKV state
 // as weights (our definition, docs/model.md; the paper's equations were not at hand).
 #include <cmath>

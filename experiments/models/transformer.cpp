@@ -1,7 +1,7 @@
 // Transformer: GPT-NeoX / Pythia [Black et al. 2022; Biderman et al. 2023]. Pre-LayerNorm, rotary
 // on a quarter of each head, GELU, biases, untied head; attention and MLP in parallel:
-//   x <- x + W_o attention(LN_1 x) + W_2 gelu(W_1 LN_2 x)          (parallel_residual; else one
-//   after the other)
+//   x <- x + W_o attention(LN_1 x) + W_2 gelu(W_1 LN_2 x)
+// (parallel_residual; else one after the other)
 #include <cmath>
 
 #include "experiments/layers/attention.hpp"

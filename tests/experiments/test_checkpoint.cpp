@@ -1,15 +1,14 @@
 #include <fmt/format.h>
-#include <sys/resource.h>
 
 #include <catch2/catch.hpp>
-#include <csignal>
 #include <cstring>
 #include <fstream>
 
 #include "core/atomic_file.hpp"
 #include "core/safetensors.hpp"
 #include "experiments/checkpoint.hpp"
-#include "experiments/checkpoint_schedule.hpp"
+#include "experiments/training/checkpoint_schedule.hpp"
+#include "tests/support/file_size_limit.hpp"
 #include "tests/support/files.hpp"
 
 namespace metascale {
@@ -271,32 +270,12 @@ TEST_CASE("the newest `keep` checkpoints stay, and those of checkpoint_at") {
   CHECK(left == std::vector<std::int64_t>{20, 40, 50});
 }
 
-// While it lives no file of this process grows beyond `bytes`: what a full disk is to a writer.
-class FileSizeLimit {
- public:
-  explicit FileSizeLimit(rlim_t bytes) : handler_(std::signal(SIGXFSZ, SIG_IGN)) {
-    ::getrlimit(RLIMIT_FSIZE, &before_);
-    const rlimit limit{bytes, before_.rlim_max};
-    ::setrlimit(RLIMIT_FSIZE, &limit);
-  }
-  ~FileSizeLimit() {
-    ::setrlimit(RLIMIT_FSIZE, &before_);
-    std::signal(SIGXFSZ, handler_);
-  }
-  FileSizeLimit(const FileSizeLimit&) = delete;
-  FileSizeLimit& operator=(const FileSizeLimit&) = delete;
-
- private:
-  rlimit before_{};
-  void (*handler_)(int);
-};
-
 TEST_CASE("a checkpoint that cannot be written leaves the one before it, and takes no room") {
   Setup setup;
   setup.save(1);
   setup.fill(2);
   const std::string message = error_of(ExitCode::io, [&] {
-    const FileSizeLimit limit(GENERATE(as<rlim_t>(), 0, 100, 500));
+    const testing::FileSizeLimit limit(GENERATE(as<rlim_t>(), 0, 100, 500));
     setup.checkpoints.save(Setup::state_at(2), setup.list, setup.memory, setup.log);
   });
   CHECK_THAT(message, Catch::Contains("step-0000000002.unfinished"));

@@ -83,6 +83,22 @@ TEST_CASE(
   }
 }
 
+TEST_CASE("generation's process holds what it carries, and a recurrent one's does not grow") {
+  ModelConfig model = tiny;
+  model.width = 64;
+  const ContextCostOptions options{.least = 512, .most = 2048, .seconds = 600, .repeats = 1};
+  const CostCurve recurrent = generation_cost(model, options);
+  model.architecture = Architecture::transformer;
+  const CostCurve attending = generation_cost(model, options);
+  REQUIRE(recurrent.points.size() == 3);
+  REQUIRE(attending.points.size() == 3);
+  for (const CostPoint& point : attending.points)
+    CHECK(point.resident_bytes >= point.planned_bytes);  // 2 MB at the last
+#if !defined(__SANITIZE_ADDRESS__)                       // which keeps what was freed
+  CHECK(recurrent.points.back().resident_bytes < recurrent.points.front().resident_bytes + 3e5);
+#endif
+}
+
 TEST_CASE("a curve that its budget cuts says from where on it was not measured") {
   ContextCostOptions hasty = few;
   hasty.seconds = 1e-9;

@@ -5,23 +5,12 @@
 
 #include "core/atomic_file.hpp"
 #include "experiments/trainer.hpp"
-#include "tests/support/tiny_run.hpp"
+#include "tests/experiments/gpu_run.hpp"
 
 namespace metascale {
 namespace {
 
 using namespace testing;
-
-RunConfig run_on_gpu(const RunsFolder& runs, const std::string& id) {
-  RunConfig config = runs.config(id, Architecture::rwkv7);
-  config.device = Device::cuda;
-  config.training.steps = 4;
-  config.training.batch_tokens = 64;
-  config.training.micro_batch = 1;
-  config.evaluation.windows = config.evaluation.final_windows = 1;
-  config.log.checkpoint_every = 2;
-  return config;
-}
 
 // The machine as it was before, when this goes.
 struct Machine {
@@ -38,14 +27,18 @@ TEST_CASE(
     "a GPU lost midway ends the run with what to do, and the last checkpoint goes on with the same "
     "bits") {
   const RunsFolder runs;
-  const auto whole = runs.write(run_on_gpu(runs, "whole")),
-             lost = runs.write(run_on_gpu(runs, "lost"));
+  const auto written = [&](const std::string& id) {
+    RunConfig config = gpu_run(runs, id);
+    config.log.checkpoint_every = 1;
+    return runs.write(config);
+  };
+  const auto whole = written("whole"), lost = written("lost");
   REQUIRE(train(whole, {}) == ExitCode::good);
   {
     const Machine machine;
     TrainHooks hooks;
     hooks.on_step = [](const StepRow& row) {
-      if (row.step == 3) cuda_emulator::machine().failure = cudaErrorLaunchFailure;
+      if (row.step == 2) cuda_emulator::machine().failure = cudaErrorLaunchFailure;
     };
     CHECK_THROWS_WITH(train(lost, hooks),
                       Catch::StartsWith("the GPU failed at work that was sent to it before") &&
@@ -53,14 +46,16 @@ TEST_CASE(
                           Catch::EndsWith("unspecified launch failure"));
   }
   CHECK_THAT(read_file(lost / "FAILED"), Catch::Contains("unspecified launch failure"));
+  CHECK(checkpoint_steps(lost) == std::vector<std::int64_t>{1});
   REQUIRE(train(lost, {}) == ExitCode::good);
   expect_equal_bits(outcome_of(whole), outcome_of(lost));
 }
 
 TEST_CASE("numbers that are not finite on the GPU end the run with the step and with what to do") {
   const RunsFolder runs;
-  RunConfig config = run_on_gpu(runs, "diverges");
+  RunConfig config = gpu_run(runs, "diverges");
   config.training.steps = 20;  // each makes the weights a thousand times larger
+  config.training.batch_tokens = config.training.context;
   config.training.optimizer.learning_rate = config.training.optimizer.final_learning_rate = 10;
   config.training.optimizer.weight_decay = 100;
   CHECK_THROWS_WITH(train(runs.write(config), {}),
@@ -75,7 +70,7 @@ TEST_CASE(
   std::size_t free_before = 0, free_after = 0, total = 0;
   cudaMemGetInfo(&free_before, &total);
   cuda_emulator::machine().memory_bytes = total - free_before + (std::size_t(64) << 20);
-  CHECK_THROWS_AS(train(runs.write(run_on_gpu(runs, "large")), {}), Error);
+  CHECK_THROWS_WITH(train(runs.write(gpu_run(runs, "large")), {}), Catch::Contains("lower "));
   cuda_emulator::machine() = machine.before;
   cudaMemGetInfo(&free_after, &total);
   CHECK(free_after == free_before);

@@ -6,14 +6,26 @@
 
 #include "experiments/run_context.hpp"
 #include "experiments/trainer.hpp"
+#include "tests/experiments/gpu_run.hpp"
 #include "tests/support/files.hpp"
-#include "tests/support/tiny_run.hpp"
 
 namespace metascale {
 namespace {
 
 namespace fs = std::filesystem;
 using testing::error_of, testing::RunsFolder;
+
+constexpr std::int64_t micro_batch = 4;
+
+// A step of one micro-batch.
+RunConfig one_step(const RunsFolder& runs) {
+  RunConfig config = testing::gpu_run(runs, "run");
+  config.training.steps = 1;
+  config.training.schedule.warmup_steps = 0;
+  config.training.micro_batch = micro_batch;
+  config.training.batch_tokens = micro_batch * config.training.context;
+  return config;
+}
 
 std::size_t free_bytes() {
   std::size_t free = 0, total = 0;
@@ -41,26 +53,15 @@ class WithFreeMemory {
   std::size_t before_ = cuda_emulator::machine().memory_bytes;
 };
 
-RunConfig gpu_run(const RunsFolder& runs) {
-  RunConfig config = runs.config("run");
-  config.device = Device::cuda;
-  config.training.steps = 1;
-  config.training.schedule.warmup_steps = 0;
-  config.training.batch_tokens = 128;
-  config.training.micro_batch = 4;
-  config.evaluation = {.windows = 1, .final_windows = 1};
-  return config;
-}
-
 TEST_CASE("a run takes what was predicted of the GPU, all of it before its first step") {
   const RunsFolder runs;
-  RunConfig config = gpu_run(runs);
+  RunConfig config = one_step(runs);
   config.training.precision = GENERATE(Precision::f32, Precision::bf16);
   CAPTURE(name_of(config.training.precision));
   const std::size_t free = free_bytes() - bytes_of_context();
   RunContext context(config, {});
   const std::size_t left = free_bytes(), taken = free - left;
-  const std::size_t predicted = device_bytes(config, config.training.micro_batch).sum();
+  const std::size_t predicted = device_bytes(config, micro_batch).sum();
   CHECK(taken >= predicted);
   CHECK(double(taken) <= 1.03 * double(predicted));
   initialise(context.parameters(), context.memory(), 1);
@@ -72,9 +73,9 @@ TEST_CASE("a run takes what was predicted of the GPU, all of it before its first
 
 TEST_CASE("a run that does not fit the GPU is refused before it starts, and fits as it is told") {
   const RunsFolder runs;
-  RunConfig config = gpu_run(runs);
+  RunConfig config = one_step(runs);
   fs::path folder = runs.write(config);
-  const std::size_t room = device_bytes(config, config.training.micro_batch).sum() - 1;
+  const std::size_t room = device_bytes(config, micro_batch).sum() - 1;
   const WithFreeMemory small(bytes_of_context() + room);
   const std::string message = error_of(ExitCode::usage, [&] { train(folder, {}); });
   REQUIRE_THAT(message, Catch::StartsWith("training.micro_batch: 4 takes ") &&
@@ -85,16 +86,16 @@ TEST_CASE("a run that does not fit the GPU is refused before it starts, and fits
   CHECK_FALSE(fs::exists(folder / "checkpoints"));
   const auto words = message.rfind("micro_batch: ");
   config.training.micro_batch = std::stoll(message.substr(words + 13));
-  CHECK(config.training.micro_batch < 4);
+  CHECK(config.training.micro_batch < micro_batch);
   CHECK(train(runs.write(config), {}) == ExitCode::good);
 }
 
 TEST_CASE("a run that began with a micro-batch which no longer fits is not told another") {
   const RunsFolder runs;
-  const RunConfig config = gpu_run(runs);
-  const std::size_t room = device_bytes(config, config.training.micro_batch).sum() - 1;
+  const RunConfig config = one_step(runs);
+  const std::size_t room = device_bytes(config, micro_batch).sum() - 1;
   const WithFreeMemory small(bytes_of_context() + room);
-  const TrainingState begun{.step = 1, .micro_batch = 4, .data_fingerprint = [&] {
+  const TrainingState begun{.step = 1, .micro_batch = micro_batch, .data_fingerprint = [&] {
                               RunConfig cpu = config;
                               cpu.device = Device::cpu;
                               return RunContext(cpu, {}).state.data_fingerprint;

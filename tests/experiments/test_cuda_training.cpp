@@ -8,9 +8,9 @@
 #include "experiments/program.hpp"
 #include "experiments/trainer.hpp"
 #include "kernels/gpu.hpp"
+#include "tests/experiments/gpu_run.hpp"
 #include "tests/experiments/small_model.hpp"
 #include "tests/kernels/cuda_device.hpp"
-#include "tests/support/tiny_run.hpp"
 
 namespace metascale {
 namespace {
@@ -18,6 +18,11 @@ namespace {
 using namespace testing;
 
 constexpr std::int64_t rows = 2, context = 21;  // no multiple of the scan's chunks
+
+// The first position of a token's document: of three in every row, one across two chunks.
+std::int32_t first_position(std::int64_t position) {
+  return position < 5 ? 0 : position < 18 ? 5 : 18;
+}
 
 // One step's losses and gradients.
 struct Step {
@@ -46,6 +51,8 @@ Step step_of(const ModelConfig& model, Device device, const TrainingConfig& trai
   memory.round_copies(queue);
   program.allocate(device, memory);
   fill_inputs(program);
+  for (std::int64_t i = 0; resets && i < rows * context; ++i)
+    program.first_positions()[i] = first_position(i % context);
   program.execute(queue);
   Step step{.losses = losses_of(program), .gradients = {}};
   copy_to_host(queue, host.gradients.data(), memory.gradients.data(), host.gradients.bytes());
@@ -70,14 +77,16 @@ double distance(const Values& a,
 
 TEST_CASE("a model's losses and gradients on the GPU are those of the CPU") {
   const Architecture architecture = any_architecture();
-  const auto [precision, tolerance] =
-      GENERATE(std::pair{Precision::f32, 1e-4}, std::pair{Precision::f64, 1e-9});
-  CAPTURE(name_of(architecture), name_of(precision));
-  const bool resets = GENERATE(false, true);
+  const auto [precision, tolerance, resets] = GENERATE(table<Precision, double, bool>(
+      {{Precision::f32, 1e-4, false}, {Precision::f32, 1e-4, true}, {Precision::f64, 1e-9, true}}));
+  CAPTURE(name_of(architecture), name_of(precision), resets);
   const Step on_cpu = step_on(Device::cpu, architecture, precision, resets);
   const Step on_gpu = step_on(Device::cuda, architecture, precision, resets);
   CHECK(distance(on_gpu.losses, on_cpu.losses) <= tolerance);
   CHECK(distance(on_gpu.gradients, on_cpu.gradients) <= tolerance);
+  if (!resets) return;
+  const Step packed = step_on(Device::cpu, architecture, precision, false);
+  CHECK(distance(packed.losses, on_cpu.losses) > 100 * tolerance);
 }
 
 TEST_CASE("activations in bf16 on the GPU are as near to f32 as they are on the CPU") {
@@ -120,35 +129,33 @@ TEST_CASE("the chunked form of WKV7 is refused for a model that it is not for") 
       "training.precision: bf16 and head_size: 64, or use auto");
 }
 
+// stopped: after a step, and then run on.
+Outcome trained(const RunsFolder& runs, const RunConfig& config, bool stopped) {
+  const auto folder = runs.write(config);
+  TrainHooks hooks;
+  hooks.stop = [left = 2]() mutable { return --left == 0 ? StopRequest::save : StopRequest::none; };
+  if (stopped) REQUIRE(train(folder, hooks) == ExitCode::saved);
+  REQUIRE(train(folder, {}) == ExitCode::good);
+  return outcome_of(folder);
+}
+
 TEST_CASE("a run on the GPU trains as on the CPU, twice with the same bits, and resumes") {
   const RunsFolder runs;
-  const auto trained = [&](const std::string& id, Device device, bool stopped,
-                           bool cuda_graph = false) {
-    RunConfig config = runs.config(id, Architecture::meta_state);
+  const auto run = [&](const std::string& id, Device device, bool cuda_graph, bool stopped) {
+    RunConfig config = gpu_run(runs, id, Architecture::meta_state);
     config.device = device;
     config.training.cuda_graph = cuda_graph;
-    config.training.steps = 4;
-    config.training.batch_tokens = 64;
-    config.training.micro_batch = 1;
-    config.evaluation.windows = config.evaluation.final_windows = 1;
-    const auto folder = runs.write(config);
-    TrainHooks hooks;
-    hooks.stop = [left = 2]() mutable {
-      return --left == 0 ? StopRequest::save : StopRequest::none;
-    };
-    if (stopped) REQUIRE(train(folder, hooks) == ExitCode::saved);
-    REQUIRE(train(folder, {}) == ExitCode::good);
-    return outcome_of(folder);
+    return trained(runs, config, stopped);
   };
-  const Outcome on_cpu = trained("cpu", Device::cpu, false),
-                on_gpu = trained("gpu", Device::cuda, false);
-  REQUIRE(on_gpu.log.steps.size() == 4);
-  for (std::size_t i = 0; i < 4; ++i) {
+  const Outcome on_cpu = run("cpu", Device::cpu, false, false),
+                on_gpu = run("gpu", Device::cuda, false, false);
+  REQUIRE(on_gpu.log.steps.size() == on_cpu.log.steps.size());
+  for (std::size_t i = 0; i < on_cpu.log.steps.size(); ++i) {
     CHECK(on_gpu.log.steps[i].loss == Approx(on_cpu.log.steps[i].loss).epsilon(1e-4));
     CHECK(on_gpu.log.steps[i].digest == on_cpu.log.steps[i].digest);
   }
-  expect_equal_bits(on_gpu, trained("again", Device::cuda, true));
-  expect_equal_bits(on_gpu, trained("graph", Device::cuda, true, true));
+  expect_equal_bits(on_gpu, run("again", Device::cuda, false, true));
+  expect_equal_bits(on_gpu, run("graph", Device::cuda, true, true));
   CHECK(on_gpu.log.facts.contains("energy_joules") == Gpu().joules().has_value());
   CHECK(on_gpu.log.facts.at("processor") == Gpu().info().name);
 }
@@ -157,27 +164,15 @@ TEST_CASE(
     "a run whose weights are rounded stochastically resumes with the same bits, and not with those "
     "of another") {
   const RunsFolder runs;
-  const auto trained = [&](const std::string& id, bool stochastic, bool stopped) {
-    RunConfig config = runs.config(id, Architecture::rwkv7);
-    config.device = Device::cuda;
+  const auto run = [&](const std::string& id, bool stochastic, bool stopped) {
+    RunConfig config = gpu_run(runs, id);
     config.training.precision = Precision::bf16;
     config.training.stochastic_rounding = stochastic;
-    config.training.steps = 4;
-    config.training.batch_tokens = 64;
-    config.training.micro_batch = 2;
-    config.evaluation.windows = config.evaluation.final_windows = 1;
-    const auto folder = runs.write(config);
-    TrainHooks hooks;
-    hooks.stop = [left = 2]() mutable {
-      return --left == 0 ? StopRequest::save : StopRequest::none;
-    };
-    if (stopped) REQUIRE(train(folder, hooks) == ExitCode::saved);
-    REQUIRE(train(folder, {}) == ExitCode::good);
-    return outcome_of(folder);
+    return trained(runs, config, stopped);
   };
-  const Outcome whole = trained("whole", true, false);
-  expect_equal_bits(whole, trained("resumed", true, true));
-  CHECK(trained("nearest", false, false).log.steps[3].loss != whole.log.steps[3].loss);
+  const Outcome whole = run("whole", true, false);
+  expect_equal_bits(whole, run("resumed", true, true));
+  CHECK(run("nearest", false, false).log.steps.back().loss != whole.log.steps.back().loss);
 }
 
 TEST_CASE("switches that the device or the precision gives no meaning are refused") {

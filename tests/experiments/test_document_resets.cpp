@@ -6,6 +6,7 @@
 #include "experiments/model_evaluation.hpp"
 #include "experiments/program.hpp"
 #include "experiments/trainer.hpp"
+#include "tests/experiments/small_model.hpp"
 #include "tests/support/golden_model.hpp"
 #include "tests/support/tiny_run.hpp"
 
@@ -27,19 +28,11 @@ ModelConfig any_model() {
            {Architecture::meta_state, ReadOut::state, ReadState::current},
            {Architecture::meta_state, ReadOut::time_mix, ReadState::previous},
            {Architecture::meta_state, ReadOut::none, ReadState::previous}}));
-  return {.architecture = architecture,
-          .layers = 2,
-          .width = 32,
-          .vocabulary = 67,
-          .head_size = 16,
-          .feed_forward = 48,
-          .rank_decay = 8,
-          .rank_rate = 8,
-          .rank_value = 8,
-          .rank_gate = 8,
-          .doubled_rate = GENERATE(false, true),
-          .read_out = read_out,
-          .read_state = read_state};
+  ModelConfig model = small_model(architecture);
+  model.doubled_rate = GENERATE(false, true);
+  model.read_out = read_out;
+  model.read_state = read_state;
+  return model;
 }
 
 struct Result {

@@ -7,6 +7,7 @@
 #include "experiments/growth.hpp"
 #include "experiments/models/model.hpp"
 #include "experiments/optimizer.hpp"
+#include "experiments/plan.hpp"
 #include "tests/support/golden_model.hpp"
 
 namespace metascale {
@@ -17,11 +18,6 @@ using testing::GoldenModel, testing::largest, testing::relative_error, testing::
 constexpr const char* models[] = {
     "rwkv7_tiny",       "metastate_tiny",     "metastate_current_tiny", "metastate_timemix_tiny",
     "transformer_tiny", "transformer_pp_tiny"};
-
-bool is_recurrent(const ModelConfig& model) {
-  return model.architecture == Architecture::rwkv7 ||
-         model.architecture == Architecture::meta_state;
-}
 
 // Parameters of a golden model in f64, or of what it grew into.
 struct Grown {
@@ -189,7 +185,7 @@ TEST_CASE("a grown model carries its state from token to token as its parent doe
   CHECK(worst < rounding * largest(wanted));
 }
 
-TEST_CASE("the gradients of what was there stay, and every zero that was added gets one") {
+TEST_CASE("the gradients of what was there stay, and the zeros that were added get theirs") {
   const auto name = GENERATE(from_range(std::begin(models), std::end(models)));
   CAPTURE(name);
   const GoldenModel golden(name);
@@ -224,6 +220,15 @@ TEST_CASE("the gradients of what was there stay, and every zero that was added g
     const std::int64_t columns = grown.list.find(name).spec.shape[1];
     CHECK(gradient[std::size_t(columns - 1)] != 0);
   }
+  std::string fresh = output;  // of the new block, which stands last
+  fresh.replace(fresh.find('0'), 1, "2");
+  CHECK(growth.source(fresh).empty());
+  CHECK(largest(to_doubles(grown.memory.tensor(grown.memory.values, grown.list.find(fresh)))) == 0);
+  CHECK(largest(gradient_of(grown, fresh)) > 0);
+  if (golden.config.architecture != Architecture::meta_state) return;
+  const auto gamma = gradient_of(grown, "blocks.0.ffn.sse_gamma");
+  CHECK(grown.values("blocks.0.ffn.sse_gamma")[gamma.size() - 1] == 0);
+  CHECK(gamma.back() != 0);
 }
 
 TEST_CASE("where the zero is replaced by something small, the logits change: the check can fail") {

@@ -39,7 +39,7 @@ TEST_CASE("the loss of a grown run goes on where its parent's would, without a j
   CAPTURE(name_of(architecture));
   const RunConfig parent = runs.config("parent", architecture);
   REQUIRE(train(runs.write(parent), {}) == ExitCode::good);
-  RunConfig longer = runs.config("longer", architecture);  // the parent, one step more
+  RunConfig longer = runs.config("longer", architecture);  // the parent, twelve steps more
   longer.training.steps = 36;
   longer.parent = {.run = "parent", .step = 24};
   REQUIRE(train(runs.write(longer), {}) == ExitCode::good);

@@ -2,6 +2,7 @@
 #include <catch2/catch.hpp>
 #include <numbers>
 
+#include "core/domain_means.hpp"
 #include "core/journal.hpp"
 #include "experiments/evaluation.hpp"
 #include "experiments/model_evaluation.hpp"

@@ -68,9 +68,7 @@ TEST_CASE("parameters: the closed form counts what a model declares") {
   SECTION("half of the heads are read") { model.rho = 0.5; }
   SECTION("the control reads the time mix") { model.read_out = ReadOut::time_mix; }
   SECTION("nothing is read") { model.read_out = ReadOut::none; }
-  const bool is_recurrent =
-      model.architecture == Architecture::rwkv7 || model.architecture == Architecture::meta_state;
-  if (is_recurrent) {
+  if (is_recurrent(model)) {
     SECTION("configured ranks") {
       model.rank_decay = 8, model.rank_rate = 12, model.rank_value = 4, model.rank_gate = 20;
     }

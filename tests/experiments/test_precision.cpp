@@ -74,7 +74,7 @@ TEST_CASE("activations in bf16 take about half the memory") {
 }
 
 TEST_CASE(
-    "a GPU stores activations in bf16 where the products are bf16; a CPU only where it is asked "
+    "a GPU stores activations in bf16 where the products are bf16, a CPU only where it is asked "
     "to") {
   const TrainingConfig bf16{.precision = Precision::bf16}, f32{.precision = Precision::f32};
   CHECK_FALSE(tape_options(bf16, Device::cpu, true).bf16_storage);

@@ -44,7 +44,7 @@ RunLog trained(const std::filesystem::path& folder) {
 
 }  // namespace
 
-TEST_CASE("a probe's settings are written and read back; texts' configurations know no probe") {
+TEST_CASE("a probe's settings are written and read back, and texts' configurations know no probe") {
   const RunsFolder runs;
   RunConfig run = parity_run(runs, "probe");
   run.data.probe.config = {.task = ProbeTask::mqar,

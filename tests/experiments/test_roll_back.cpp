@@ -7,17 +7,16 @@
 #include "core/atomic_file.hpp"
 #include "core/journal.hpp"
 #include "core/log_differences.hpp"
-#include "experiments/spike.hpp"
-#include "experiments/trainer.hpp"
+#include "experiments/training/spike.hpp"
+#include "tests/experiments/trained.hpp"
 #include "tests/support/files.hpp"
-#include "tests/support/tiny_run.hpp"
 
 namespace metascale {
 namespace {
 
 namespace fs = std::filesystem;
 using testing::error_of, testing::expect_equal_bits, testing::has_event, testing::outcome_of,
-    testing::RunsFolder;
+    testing::RunsFolder, testing::trained;
 
 // At a rate at which nothing is learnt losses jump by 0.3 %, and what is 0.4 % above the median of
 // the last six counts as a spike: some of 24 steps.
@@ -31,12 +30,6 @@ RunConfig jumpy(const RunsFolder& runs, OnSpike action, const std::string& id = 
   config.data.validation.clear(), config.data.test.clear();
   config.log = {.checkpoint_every = 4, .keep = 1};
   return config;
-}
-
-testing::Outcome trained(const RunsFolder& runs, const RunConfig& config) {
-  const fs::path folder = runs.write(config);
-  REQUIRE(train(folder, {}) == ExitCode::good);
-  return outcome_of(folder);
 }
 
 std::vector<Event> events_of(const RunLog& log, const std::string& kind) {

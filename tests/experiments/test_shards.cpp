@@ -5,27 +5,14 @@
 
 #include "experiments/data_parallel.hpp"
 #include "experiments/optimizer.hpp"
-#include "tests/support/tiny_run.hpp"
+#include "tests/experiments/small_model.hpp"
 
 namespace metascale {
 namespace {
 
-ModelConfig small_model() {
-  return {.architecture = Architecture::meta_state,
-          .layers = 2,
-          .width = 32,
-          .vocabulary = 257,
-          .head_size = 16,
-          .feed_forward = 64,
-          .rank_decay = 8,
-          .rank_rate = 8,
-          .rank_value = 8,
-          .rank_gate = 8};
-}
-
 struct Recorded {
   ParameterList list;
-  Program program{small_model(), {.rows = 2, .context = 8}, list};
+  Program program{testing::small_model(Architecture::meta_state), {.rows = 2, .context = 8}, list};
 };
 
 std::vector<Bucket> buckets_of(const Recorded& recorded, std::int64_t least) {
@@ -59,11 +46,7 @@ TEST_CASE("the gradients of a bucket change no more once it is ready") {
   ParameterMemory memory(recorded.list, Device::cpu, Dtype::f32);
   initialise(recorded.list, memory, 1);
   recorded.program.allocate(Device::cpu, memory);
-  for (std::int64_t i = 0; i < 16; ++i) {
-    recorded.program.tokens()[i] = std::int32_t(i * 7 % 257);
-    recorded.program.targets()[i] = std::int32_t(i * 5 % 257);
-    recorded.program.set_scale(i, 1.0 / 16);
-  }
+  testing::fill_inputs(recorded.program);
   const auto buckets = buckets_of(recorded, 1);
   const auto* gradients = reinterpret_cast<const float*>(memory.gradients.data());
   std::vector<float> seen(std::size_t(memory.elements), -1);

@@ -10,31 +10,17 @@
 #include "core/journal.hpp"
 #include "core/log_differences.hpp"
 #include "experiments/run_context.hpp"
-#include "experiments/trainer.hpp"
 #include "tests/experiments/small_model.hpp"
+#include "tests/experiments/trained.hpp"
 #include "tests/support/files.hpp"
-#include "tests/support/tiny_run.hpp"
 
 namespace metascale {
 namespace {
 
 namespace fs = std::filesystem;
 using testing::any_architecture, testing::bytes_of, testing::checkpoint_steps, testing::error_of,
-    testing::expect_equal_bits, testing::has_event, testing::outcome_of, testing::RunsFolder;
-
-TrainHooks stop_after(std::int64_t steps, StopRequest request = StopRequest::save) {
-  TrainHooks hooks;
-  hooks.stop = [left = steps, request]() mutable {
-    return --left <= 0 ? request : StopRequest::none;
-  };
-  return hooks;
-}
-
-testing::Outcome trained(const RunsFolder& runs, const RunConfig& config) {
-  const fs::path folder = runs.write(config);
-  REQUIRE(train(folder, {}) == ExitCode::good);
-  return outcome_of(folder);
-}
+    testing::expect_equal_bits, testing::has_event, testing::outcome_of, testing::RunsFolder,
+    testing::stop_after, testing::trained;
 
 double mean_loss(const RunLog& log, std::size_t first, std::size_t count) {
   double sum = 0;
@@ -351,83 +337,24 @@ TEST_CASE("a run stops at the first step that is not finite, and says which in F
 
 TEST_CASE("with policy skip a run logs the step, leaves its weights alone and goes on") {
   const RunsFolder runs;
-  RunConfig config = exploding(runs, NonFinite::skip);
-  config.evaluation.every_steps = 0;
-  config.data.test.clear(), config.data.validation.clear();  // a loss that is NaN is not evaluated
-  const auto outcome = trained(runs, config);
-  CHECK(outcome.log.steps.size() == 24);
-  CHECK(has_event(outcome.log, "non_finite"));
-  CHECK_FALSE(std::isfinite(outcome.log.steps.back().loss));
-}
-
-// ---- trunk and branch
-
-RunConfig wsd(const RunsFolder& runs, const std::string& id, std::int64_t steps,
-              std::int64_t decay_steps) {
-  RunConfig config = runs.config(id);
-  config.training.steps = steps;
-  config.training.schedule = {
-      .kind = ScheduleKind::wsd, .warmup_steps = 2, .decay_steps = decay_steps};
-  config.data.test.clear();
-  return config;
-}
-
-void train_trunk(const RunsFolder& runs) {
-  RunConfig trunk = wsd(runs, "trunk", 24, 0);
-  trunk.role = Role::trunk;
-  trunk.log = {.checkpoint_every = 0, .keep = 1, .checkpoint_at = {12}};
-  trained(runs, trunk);
-}
-
-TEST_CASE("a branch of a trunk equals the one run that decays there, bit for bit") {
-  const RunsFolder runs;
-  train_trunk(runs);
-  CHECK(checkpoint_steps(runs.run("trunk")) == std::vector<std::int64_t>{12, 24});
-  RunConfig branch = wsd(runs, "branch", 18, 6);
-  branch.parent = {.run = "trunk", .step = 12};
-  const auto from_trunk = trained(runs, branch);
-  const auto whole = trained(runs, wsd(runs, "whole", 18, 6));
-  CHECK((from_trunk.weights == whole.weights));
-  CHECK((from_trunk.moments == whole.moments));
-  REQUIRE(from_trunk.log.steps.size() == 6);
-  for (std::size_t i = 0; i < 6; ++i) {
-    const StepRow &here = from_trunk.log.steps[i], &there = whole.log.steps[12 + i];
-    CHECK(here.step == there.step);
-    CHECK(here.tokens == there.tokens);
-    CHECK(here.digest == there.digest);
-    CHECK(here.loss == there.loss);
-    CHECK(here.learning_rate == there.learning_rate);
-  }
-}
-
-TEST_CASE("a branch is found beside its trunk, however its folder is written") {
-  const RunsFolder runs;
-  train_trunk(runs);
-  RunConfig branch = wsd(runs, "branch", 18, 6);
-  branch.parent = {.run = "trunk", .step = 12};
-  CHECK(train(runs.write(branch) / "", stop_after(1)) == ExitCode::saved);
-  CHECK(checkpoint_steps(runs.run("branch")) == std::vector<std::int64_t>{13});
-}
-
-TEST_CASE("a branch of a step that its trunk has not saved is refused") {
-  const RunsFolder runs;
-  train_trunk(runs);
-  RunConfig branch = wsd(runs, "branch", 18, 6);
-  branch.parent = {.run = "trunk", .step = 11};
-  const fs::path folder = runs.write(branch);
-  CHECK_THAT(error_of(ExitCode::bad_input, [&] { train(folder, {}); }),
-             Catch::Contains("trunk/checkpoints/step-0000000011"));
-}
-
-TEST_CASE("a branch on other tokens than its trunk's is refused") {
-  const RunsFolder runs;
-  train_trunk(runs);
-  RunConfig branch = wsd(runs, "branch", 18, 6);
-  branch.parent = {.run = "trunk", .step = 12};
-  branch.data.train = runs.tokens("validation");
-  const fs::path folder = runs.write(branch);
-  CHECK_THAT(error_of(ExitCode::bad_input, [&] { train(folder, {}); }),
-             Catch::Contains("not the tokens that the trunk"));
+  const auto of_steps = [&](const std::string& id, std::int64_t steps) {
+    RunConfig config = exploding(runs, NonFinite::skip);
+    config.id = id;
+    config.training.steps = steps;
+    config.training.schedule.kind = ScheduleKind::constant;
+    config.evaluation.every_steps = 0;
+    config.data.test.clear(),
+        config.data.validation.clear();  // a loss that is NaN is not evaluated
+    return config;
+  };
+  const auto whole = trained(runs, of_steps("whole", 24));
+  CHECK(whole.log.steps.size() == 24);
+  CHECK_FALSE(std::isfinite(whole.log.steps.back().loss));
+  std::vector<std::int64_t> bad;
+  for (const Event& event : whole.log.events)
+    if (event.kind == "non_finite") bad.push_back(event.step);
+  REQUIRE(bad.size() == std::size_t(24 - bad.front() + 1));  // from the first one on all are
+  CHECK((trained(runs, of_steps("good", bad.front() - 1)).weights == whole.weights));
 }
 
 }  // namespace

@@ -4,7 +4,7 @@
 #include "core/yaml.hpp"
 #include "experiments/run_context.hpp"
 #include "experiments/trainer.hpp"
-#include "experiments/usage.hpp"
+#include "experiments/training/usage.hpp"
 #include "kernels/instructions.hpp"
 #include "tests/support/tiny_run.hpp"
 

@@ -1,4 +1,5 @@
 """What the oracle scripts share: calling the program, and comparing logits."""
+import argparse
 import json
 import pathlib
 import struct
@@ -13,6 +14,14 @@ TOLERANCE = 1e-4  # of the largest logit, in f32
 def skip(reason):
     print("skipped:", reason)
     sys.exit(77)
+
+
+def arguments():
+    """PROGRAM [--write FOLDER]"""
+    options = argparse.ArgumentParser()
+    options.add_argument("program")
+    options.add_argument("--write", type=pathlib.Path, help="keeps the small models and their logits in this folder")
+    return options.parse_args()
 
 
 def tokens_of(prompt=PROMPT):
@@ -42,14 +51,14 @@ def our_logits(program, run, folder):
     return logits_of_state(state)
 
 
-def expect_equal(what, ours, theirs):
+def expect_equal(what, ours, theirs, tolerance=TOLERANCE):
     if len(ours) != len(theirs):
         sys.exit(f"{what}: {len(ours)} logits, but {len(theirs)} are wanted")
     scale = max(abs(x) for x in theirs)
     error = max(abs(a - b) for a, b in zip(ours, theirs)) / scale
     print(f"{what}: largest difference {error:.2e} of the largest logit")
-    if not error < TOLERANCE:
-        sys.exit(f"{what}: more than {TOLERANCE}")
+    if not error < tolerance:
+        sys.exit(f"{what}: more than {tolerance}")
 
 
 def write_golden(folder, tokens, logits):
@@ -58,3 +67,26 @@ def write_golden(folder, tokens, logits):
     rows = [[round(x, 7) for x in logits[position]] for position in kept]
     text = json.dumps({"tokens": tokens, "positions": kept, "logits": rows})
     (pathlib.Path(folder) / "logits.json").write_text(text + "\n")
+
+
+def write_hugging_face(folder, model, tokens, logits):
+    """The model in half the size, and its logits."""
+    folder.mkdir(parents=True, exist_ok=True)
+    model.bfloat16().save_pretrained(folder)
+    (folder / "generation_config.json").unlink(missing_ok=True)
+    write_golden(folder, tokens, logits)
+
+
+def hugging_face_logits(model, tokens):
+    """A row for each token."""
+    import torch
+    with torch.no_grad():
+        return model(torch.tensor([tokens])).logits[0].double().tolist()
+
+
+def load_hugging_face(loader, folder):
+    """In f32; every tensor of the folder has its place, and no other is asked for."""
+    model, info = loader.from_pretrained(folder, output_loading_info=True)
+    if info["missing_keys"] or info["unexpected_keys"] or info["mismatched_keys"]:
+        sys.exit(f"{folder}: {info}")
+    return model.eval().float()

@@ -6,9 +6,7 @@
 --write: keeps the small models and their logits, so that the comparison runs where transformers is not.
 Exit code 77: transformers, torch or safetensors is not installed.
 """
-import argparse
 import pathlib
-import sys
 import tempfile
 
 import common
@@ -47,36 +45,22 @@ def make(config, folder):
     return model
 
 
-def logits(model, tokens):
-    with torch.no_grad():
-        return model(torch.tensor([tokens])).logits[0].double().tolist()
-
-
 def main():
-    options = argparse.ArgumentParser()
-    options.add_argument("program")
-    options.add_argument("--write", type=pathlib.Path)
-    options = options.parse_args()
+    options = common.arguments()
     tokens = common.tokens_of()
     for name, config in models():
         with tempfile.TemporaryDirectory() as folder:
             folder = pathlib.Path(folder)
             model = make(config, folder / "theirs")
-            wanted = logits(model, tokens)
+            wanted = common.hugging_face_logits(model, tokens)
             common.call(options.program, "import", folder / "theirs", "-o", folder / "run")
             common.expect_equal(f"{name}, imported", common.our_logits(options.program, folder / "run", folder),
                                 wanted[-1])
             common.call(options.program, "export", folder / "run", "-o", folder / "ours")
-            back, info = transformers.AutoModelForCausalLM.from_pretrained(folder / "ours", output_loading_info=True)
-            if info["missing_keys"] or info["unexpected_keys"]:
-                sys.exit(f"{name}: {info}")
-            common.expect_equal(f"{name}, exported", logits(back.eval().float(), tokens)[-1], wanted[-1])
+            back = common.load_hugging_face(transformers.AutoModelForCausalLM, folder / "ours")
+            common.expect_equal(f"{name}, exported", common.hugging_face_logits(back, tokens)[-1], wanted[-1])
             if options.write:
-                kept = options.write / name
-                kept.mkdir(parents=True, exist_ok=True)
-                model.bfloat16().save_pretrained(kept)
-                (kept / "generation_config.json").unlink(missing_ok=True)
-                common.write_golden(kept, tokens, wanted)
+                common.write_hugging_face(options.write / name, model, tokens, wanted)
 
 
 if __name__ == "__main__":

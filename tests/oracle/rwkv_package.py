@@ -5,7 +5,6 @@
 
 Exit code 77: rwkv, torch or safetensors is not installed.
 """
-import argparse
 import os
 import pathlib
 import tempfile
@@ -73,10 +72,7 @@ def their_logits(tensors, folder, tokens):
 
 
 def main():
-    options = argparse.ArgumentParser()
-    options.add_argument("program")
-    options.add_argument("--write", type=pathlib.Path)
-    options = options.parse_args()
+    options = common.arguments()
     tokens = common.tokens_of()
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)

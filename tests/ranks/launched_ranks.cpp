@@ -4,30 +4,19 @@
 #include <signal.h>
 
 #include <catch2/catch.hpp>
-#include <chrono>
 #include <fstream>
 #include <sstream>
-#include <thread>
 
-#include "core/atomic_file.hpp"
+#include "tests/cli/program.hpp"
 
 namespace metascale::testing {
 namespace {
 
 namespace fs = std::filesystem;
-using Words = std::vector<std::string>;
-using namespace std::chrono_literals;
 
-template <typename Condition>
-bool came_true(Condition&& condition) {
-  const auto end = std::chrono::steady_clock::now() + 60s;
-  while (!condition()) {
-    if (std::chrono::steady_clock::now() > end) return false;
-    std::this_thread::sleep_for(1ms);
-  }
-  return true;
-}
+constexpr std::chrono::seconds limit(60);
 
+// Also of a file in /proc, or of none.
 std::string text_of(const fs::path& path) {
   std::ifstream file(path, std::ios::binary);
   std::ostringstream text;
@@ -72,15 +61,18 @@ LaunchedRanks::LaunchedRanks(const fs::path& first, const fs::path& second)
 pid_t LaunchedRanks::process_of(int rank) const {
   const std::string variable = fmt::format("OMPI_COMM_WORLD_RANK={}", rank);
   pid_t found = 0;
-  const bool is_there = came_true([&] {
-    for (const auto& item : fs::directory_iterator("/proc")) {
-      const std::string name = item.path().filename().string();
-      if (name.find_first_not_of("0123456789") != std::string::npos) continue;
-      const bool is_ours = has_word(text_of(item.path() / "cmdline"), run_folder_.string());
-      if (is_ours && has_word(text_of(item.path() / "environ"), variable)) found = std::stoi(name);
-    }
-    return found > 0;
-  });
+  const bool is_there = came_true(
+      [&] {
+        for (const auto& item : fs::directory_iterator("/proc")) {
+          const std::string name = item.path().filename().string();
+          if (name.find_first_not_of("0123456789") != std::string::npos) continue;
+          const bool is_ours = has_word(text_of(item.path() / "cmdline"), run_folder_.string());
+          if (is_ours && has_word(text_of(item.path() / "environ"), variable))
+            found = std::stoi(name);
+        }
+        return found > 0;
+      },
+      limit);
   INFO(text_of(output_));
   REQUIRE(is_there);
   return found;
@@ -89,7 +81,7 @@ pid_t LaunchedRanks::process_of(int rank) const {
 void LaunchedRanks::ask_to_save() { child_.send(SIGUSR2); }  // mpirun hands it on
 
 EndedRanks LaunchedRanks::wait() {
-  const bool has_ended = came_true([&] { return !is_running(); });
+  const bool has_ended = came_true([&] { return !is_running(); }, limit);
   const std::string text = text_of(output_);
   INFO(text);
   REQUIRE(has_ended);
@@ -105,7 +97,7 @@ bool wait_for_step(LaunchedRanks& ranks, const fs::path& run_folder, std::size_t
       ++count;
     return count;
   };
-  came_true([&] { return made() >= steps || !ranks.is_running(); });
+  came_true([&] { return made() >= steps || !ranks.is_running(); }, limit);
   return made() >= steps;
 }
 

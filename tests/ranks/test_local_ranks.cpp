@@ -21,8 +21,8 @@ RunConfig steps_of(const RunsFolder& runs, const std::string& id, std::int64_t s
   RunConfig config = runs.config(id, Architecture::meta_state);
   config.training.steps = steps;
   config.training.micro_batch = 2;
-  config.training.optimizer.learning_rate =
-      3e-3;  // what rounding leaves would grow with a larger one
+  // What rounding leaves would grow with a larger one.
+  config.training.optimizer.learning_rate = 3e-3;
   config.training.optimizer.final_learning_rate = 3e-4;
   config.evaluation = {.every_steps = 20, .windows = 11};
   config.log = {.checkpoint_every = 10, .keep = 2};

@@ -1,4 +1,4 @@
-#include "experiments/sign_of_life.hpp"
+#include "experiments/training/sign_of_life.hpp"
 
 namespace metascale {
 namespace {

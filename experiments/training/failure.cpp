@@ -1,4 +1,4 @@
-#include "experiments/failure.hpp"
+#include "experiments/training/failure.hpp"
 
 #include <fmt/format.h>
 
@@ -13,19 +13,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
-Heartbeat last_heartbeat(const fs::path& folder) {
-  try {
-    return read_heartbeat(folder).value_or(Heartbeat{});
-  } catch (const Error&) {
-    return {};  // a damaged one is written anew
-  }
-}
-
 // What was written before still stands, and the run can be started again.
 void mark_failed(const fs::path& folder, const std::string& why) {
   try {
     write_file_atomically(folder / "FAILED", why + "\n");
-    Heartbeat heartbeat = last_heartbeat(folder);
+    Heartbeat heartbeat = read_heartbeat(folder).value_or(Heartbeat{});
     heartbeat.phase = RunPhase::failed;
     heartbeat.message = why;
     heartbeat.time = 0;  // now

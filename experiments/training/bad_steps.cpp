@@ -1,11 +1,11 @@
-#include "experiments/bad_steps.hpp"
+#include "experiments/training/bad_steps.hpp"
 
 #include <fmt/format.h>
 
 #include <cmath>
 
-#include "experiments/checkpoint_schedule.hpp"
-#include "experiments/starting_point.hpp"
+#include "experiments/training/checkpoint_schedule.hpp"
+#include "experiments/training/starting_point.hpp"
 
 namespace metascale {
 namespace {

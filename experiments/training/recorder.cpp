@@ -1,4 +1,4 @@
-#include "experiments/recorder.hpp"
+#include "experiments/training/recorder.hpp"
 
 #include <fmt/format.h>
 

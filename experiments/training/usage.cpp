@@ -1,4 +1,4 @@
-#include "experiments/usage.hpp"
+#include "experiments/training/usage.hpp"
 
 #include <fmt/format.h>
 #include <sys/resource.h>

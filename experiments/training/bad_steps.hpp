@@ -4,8 +4,8 @@
 
 #include <string>
 
-#include "experiments/run_parts.hpp"
-#include "experiments/spike.hpp"
+#include "experiments/training/run_parts.hpp"
+#include "experiments/training/spike.hpp"
 
 namespace metascale {
 

@@ -1,6 +1,6 @@
-#include "experiments/checkpoint_writer.hpp"
+#include "experiments/training/checkpoint_writer.hpp"
 
-#include "experiments/checkpoint_schedule.hpp"
+#include "experiments/training/checkpoint_schedule.hpp"
 
 namespace metascale {
 namespace {

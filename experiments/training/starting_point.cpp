@@ -1,4 +1,4 @@
-#include "experiments/starting_point.hpp"
+#include "experiments/training/starting_point.hpp"
 
 #include <fmt/format.h>
 

@@ -2,8 +2,8 @@
 #include <nlohmann/json.hpp>
 
 #include "data/mixture.hpp"
-#include "experiments/config_check.hpp"
-#include "experiments/config_fields.hpp"
+#include "experiments/configuration/check.hpp"
+#include "experiments/configuration/fields.hpp"
 
 namespace metascale {
 namespace {

@@ -1,7 +1,7 @@
 // A run's checkpoints on their way to disk: all ranks give what they have, rank 0 writes.
 #pragma once
 
-#include "experiments/run_parts.hpp"
+#include "experiments/training/run_parts.hpp"
 
 namespace metascale {
 

@@ -7,7 +7,7 @@
 
 #include "core/heartbeat.hpp"
 #include "core/run_lease.hpp"
-#include "experiments/stopwatch.hpp"
+#include "experiments/training/stopwatch.hpp"
 
 namespace metascale {
 

@@ -1,4 +1,4 @@
-#include "experiments/checkpoint_schedule.hpp"
+#include "experiments/training/checkpoint_schedule.hpp"
 
 #include <algorithm>
 

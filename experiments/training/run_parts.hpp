@@ -5,9 +5,9 @@
 
 #include "core/communicator.hpp"
 #include "experiments/checkpoint.hpp"
-#include "experiments/recorder.hpp"
 #include "experiments/run_context.hpp"
-#include "experiments/run_events.hpp"
+#include "experiments/training/recorder.hpp"
+#include "experiments/training/run_events.hpp"
 
 namespace metascale {
 

@@ -1,4 +1,4 @@
-#include "experiments/spike.hpp"
+#include "experiments/training/spike.hpp"
 
 #include <algorithm>
 #include <cmath>

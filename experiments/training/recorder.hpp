@@ -43,8 +43,8 @@ class Recorder {
   void supersede_after(std::int64_t step);
   using Clock = std::chrono::steady_clock;
   std::filesystem::path folder_;
-  std::optional<Journal>
-      journal_;  // before what is read of it: it cuts a torn last line, which may be all there is
+  // Before what is read of it: it cuts a torn last line, which may be all there is.
+  std::optional<Journal> journal_;
   std::optional<RunLog> found_;
   RunLog log_;
   std::int32_t attempt_ = 1;

@@ -1,7 +1,7 @@
 // config.yaml, written.
 #include <fmt/format.h>
 
-#include "experiments/config_fields.hpp"
+#include "experiments/configuration/fields.hpp"
 
 namespace metascale {
 namespace {

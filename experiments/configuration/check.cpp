@@ -1,4 +1,4 @@
-#include "experiments/config_check.hpp"
+#include "experiments/configuration/check.hpp"
 
 #include <fmt/format.h>
 
@@ -7,9 +7,12 @@
 #include <tuple>
 
 #include "core/yaml.hpp"
+#include "kernels/wkv7.hpp"
 
 namespace metascale {
 namespace {
+
+constexpr std::int64_t most_channels = 1 << 22;  // so that no count of parameters overflows
 
 struct Check {
   const YamlNode& root;
@@ -44,6 +47,17 @@ void check_model(const Check& check, const ModelConfig& model) {
   check.that(model.width % model.head_size == 0, "model.head_size",
              fmt::format("head_size {} does not divide width {}", model.head_size, model.width),
              "choose a head size that divides the width");
+  check.that(model.architecture != Architecture::transformer_pp || model.head_size % 2 == 0,
+             "model.head_size", fmt::format("{} is odd", model.head_size),
+             "channels of a head are turned in pairs: choose an even head size");
+  const bool recurrent =
+      model.architecture == Architecture::rwkv7 || model.architecture == Architecture::meta_state;
+  check.that(!recurrent || model.head_size <= wkv7_max_head, "model.head_size",
+             fmt::format("{} is too large", model.head_size),
+             fmt::format("the time mix has heads of at most {} channels", wkv7_max_head));
+  check.that(model.heads * model.head_size <= most_channels, "model.heads",
+             fmt::format("{} heads of {} are too many", model.heads, model.head_size),
+             fmt::format("they may have {} channels together", most_channels));
 }
 
 void check_training(const Check& check, const TrainingConfig& training) {

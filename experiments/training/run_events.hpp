@@ -6,8 +6,8 @@
 #include <map>
 #include <string>
 
-#include "experiments/recorder.hpp"
 #include "experiments/run_context.hpp"
+#include "experiments/training/recorder.hpp"
 
 namespace metascale {
 
@@ -25,7 +25,8 @@ class RunEvents {
   // Where this attempt goes on otherwise than the checkpoint it starts from: ranks, processor.
   void mark_changes(const TrainingState& start);
 
-  // Of this attempt, from here on [experiments/usage.hpp]. Called by all ranks, as the next one.
+  // Of this attempt, from here on [experiments/training/usage.hpp]. Called by all ranks, as the
+  // next one.
   void begin_usage();
   // At every checkpoint, so that of a run that is killed only what came after its last one is
   // missing.

@@ -9,10 +9,10 @@
 namespace metascale {
 
 struct Usage {
-  std::int64_t peak_bytes =
-      0;  // of one rank: resident memory of the process, or used memory of its GPU
-  double joules =
-      std::nan("");  // all ranks' GPUs, since their drivers were loaded; NaN: not counted
+  // Of one rank: resident memory of the process, or used memory of its GPU.
+  std::int64_t peak_bytes = 0;
+  // All ranks' GPUs, since their drivers were loaded; NaN: not counted.
+  double joules = std::nan("");
 };
 
 // The largest resident memory of this process so far, in bytes.

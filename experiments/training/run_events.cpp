@@ -1,4 +1,4 @@
-#include "experiments/run_events.hpp"
+#include "experiments/training/run_events.hpp"
 
 #include <fmt/format.h>
 
