@@ -189,6 +189,15 @@ const char* words_of(FitAxis axis) {
   return "?";
 }
 
+double value_on(FitAxis axis, const Cell& cell) {
+  switch (axis) {
+    case FitAxis::non_embedding_parameters: return cell.non_embedding_parameters;
+    case FitAxis::parameters: return cell.parameters;
+    case FitAxis::training_flops: return cell.training_flops;
+  }
+  return std::numeric_limits<double>::quiet_NaN();
+}
+
 const Cell* Report::cell(const std::string& arm, const std::string& size,
                          const std::string& length) const {
   for (const Cell& candidate : cells)
@@ -246,6 +255,7 @@ Report analyse(Collection collection, const ReportOptions& options) {
   stage("fits");
   add_fits(report, options);
   add_joint_fits(report, options);
+  if (options.isoflop) add_isoflops(report, options);
   add_gains(report, options);
   describe_protocol(report);
   add_notes(report);

@@ -4,33 +4,25 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
 #include <set>
 
 #include "analysis/claims/parts.hpp"
 #include "analysis/report.hpp"
 #include "analysis/support/random.hpp"
 #include "analysis/support/text.hpp"
+#include "core/error.hpp"
 
 namespace metascale {
 namespace {
 
 constexpr std::int64_t short_context = 128;  // positions below this are "short context"
+constexpr std::size_t fewest_for_slope = 3;  // sizes
 
 // An arm by its model: the first run that logged one speaks for it.
 const Run* run_of_arm(const Report& report, const std::string& arm) {
   for (const Run& run : report.collection.runs)
     if (run.arm == arm && !run.architecture.empty()) return &run;
   return nullptr;
-}
-
-// What a meta_state arm reads out: state, time_mix or none. Old logs lack the fact; the arm's
-// name must do there.
-std::string read_out_of(const Run& run) {
-  if (const auto fact = run.fact("read_out")) return *fact;
-  for (const char* control : {"time_mix", "none"})
-    if (run.arm.find(control) != std::string::npos) return control;
-  return "state";
 }
 
 std::vector<std::string> meta_state_arms(const Report& report, const std::string& read_out) {
@@ -63,29 +55,52 @@ std::string arm_of(const Report& report, const std::vector<std::string>& archite
   return run == nullptr ? "" : run->arm;
 }
 
-Claim judge_below(const Report& report, Claim claim, const std::string& subject,
-                  const std::string& other) {
-  const auto found = comparisons(report, subject, other);
-  claim.would_decide =
-      fmt::format("a matched pair of {} and {}", subject.empty() ? "a meta_state arm" : subject,
-                  other.empty() ? "a baseline arm" : other);
+// Sizes and lengths at which both arms have a run, done or not, and there is no comparison.
+std::size_t places_without_comparison(const Report& report, const std::string& subject,
+                                      const std::string& other,
+                                      const std::vector<Comparison>& found) {
+  std::set<Place> compared;
+  for (const Comparison& comparison : found) compared.insert(place_of(comparison));
+  const std::set<Place> others = places_of(report, other);
+  std::size_t missing = 0;
+  for (const Place& place : places_of(report, subject))
+    missing += others.contains(place) && !compared.contains(place) ? 1 : 0;
+  return missing;
+}
+
+// An arm of the sweep, and what to call one where it has none.
+struct Arm {
+  std::string name;
+  const char* kind;
+
+  std::string words() const { return name.empty() ? kind : name; }
+};
+
+Claim judge_below(const Report& report, Claim claim, const Arm& subject, const Arm& other) {
+  const auto found = comparisons(report, subject.name, other.name);
+  claim.would_decide = fmt::format("a matched pair of {} and {}", subject.words(), other.words());
   if (found.empty()) return claim;
   int better = 0, worse = 0;
   for (const Comparison& comparison : found) {
     const Interval interval = comparison.interval();
     better += interval.low > 0 ? 1 : 0;
     worse += interval.high < 0 ? 1 : 0;
-    claim.evidence.push_back(
-        {comparison.pair->pair->size + " " + length_words(comparison.pair->pair->length),
-         share_text(comparison.gain()) + " " + share_text(interval)});
+    claim.evidence.push_back({words_of(place_of(comparison)),
+                              share_text(comparison.gain()) + " " + share_text(interval)});
   }
-  claim.measure = fmt::format("Loss of {} below that of {} by", subject, other);
-  claim.verdict = worse > 0                     ? Verdict::does_not_hold
-                  : better == int(found.size()) ? Verdict::holds
-                                                : Verdict::not_decided;
-  claim.would_decide = claim.verdict == Verdict::not_decided
-                           ? "more seeds at the sizes whose interval contains 0"
-                           : "";
+  claim.measure = fmt::format("Loss of {} below that of {} by", subject.name, other.name);
+  const bool all_better = better == int(found.size());
+  const std::size_t missing = places_without_comparison(report, subject.name, other.name, found);
+  claim.verdict = worse > 0                    ? Verdict::does_not_hold
+                  : all_better && missing == 0 ? Verdict::holds
+                                               : Verdict::not_decided;
+  if (claim.verdict != Verdict::not_decided)
+    claim.would_decide.clear();
+  else if (all_better)
+    claim.would_decide = fmt::format(
+        "matched pairs at {} more of the sizes and lengths that both arms have", missing);
+  else
+    claim.would_decide = "more seeds at the sizes whose interval contains 0";
   refuse_subsets(report, claim);
   return claim;
 }
@@ -120,11 +135,8 @@ GainSlope gain_slope(const std::vector<Comparison>& found, const std::string& le
   result.value = slope(x, y);
   std::vector<double> draws;
   for (std::size_t draw = 0; draw < used.front()->pair->result.draws.size(); ++draw) {
-    for (std::size_t i = 0; i < used.size(); ++i) {
-      const PairedResult& paired = used[i]->pair->result;
-      y[i] = -used[i]->sign * paired.draws[draw] /
-             (used[i]->sign > 0 ? paired.first_loss : paired.second_loss);
-    }
+    for (std::size_t i = 0; i < used.size(); ++i)
+      y[i] = used[i]->share(used[i]->pair->result.draws[draw]);
     draws.push_back(slope(x, y));
   }
   result.interval = percentile_interval(std::move(draws), confidence);
@@ -136,20 +148,20 @@ Claim judge_growth(const Report& report, Claim claim, const std::string& subject
   const auto found = comparisons(report, subject, other);
   claim.would_decide = "matched pairs at three sizes or more";
   int growing = 0, shrinking = 0, slopes = 0;
-  std::size_t most_sizes = 0;
   for (const std::string& length : report.lengths()) {
     const GainSlope fitted = gain_slope(found, length, report.confidence);
     if (fitted.sizes < 2) continue;
-    ++slopes, most_sizes = std::max(most_sizes, fitted.sizes);
-    growing += fitted.interval.low > 0 ? 1 : 0;
-    shrinking += fitted.interval.high < 0 ? 1 : 0;
     claim.evidence.push_back({fmt::format("{}, {} sizes", length_words(length), fitted.sizes),
                               share_text(fitted.value) + " " + share_text(fitted.interval)});
+    if (fitted.sizes < fewest_for_slope) continue;
+    ++slopes;
+    growing += fitted.interval.low > 0 ? 1 : 0;
+    shrinking += fitted.interval.high < 0 ? 1 : 0;
   }
-  if (slopes == 0) return claim;
+  if (claim.evidence.empty()) return claim;
   claim.measure = "Slope of the relative gain per factor e of parameters";
   claim.verdict = Verdict::not_decided;
-  if (most_sizes < 3) return claim;
+  if (slopes == 0) return claim;
   claim.would_decide = "more sizes or seeds, until the slope's interval excludes 0";
   if (growing == slopes) claim.verdict = Verdict::holds;
   if (shrinking > 0) claim.verdict = Verdict::does_not_hold;
@@ -166,19 +178,10 @@ double early_loss(const Run& run) {
   return nats / tokens;
 }
 
-Interval seed_interval(const std::vector<double>& gains, double mean, double confidence) {
-  double squares = 0;
-  for (const double gain : gains) squares += (gain - mean) * (gain - mean);
-  const std::size_t count = gains.size();
-  if (count < 2) {
-    const double half =
-        -normal_quantile((1 - confidence) / 2) * known_seed_deviation * std::sqrt(2.0);
-    return {mean - half, mean + half};
-  }
-  const double error = std::sqrt(squares / double(count - 1) / double(count));
+Interval seed_interval(const SeedMean& gain, double confidence) {
   CounterRandom random(1, 1);
   std::vector<double> draws(20000);
-  for (double& draw : draws) draw = mean + error * random.student_t(std::int64_t(count) - 1);
+  for (double& draw : draws) draw = gain.draw(random);
   return percentile_interval(std::move(draws), confidence);
 }
 
@@ -187,20 +190,15 @@ Claim judge_short_context(const Report& report, Claim claim, const std::string& 
   claim.would_decide = "final evaluations with loss by position, over more seeds";
   int better = 0, worse = 0, pairs = 0;
   for (const Comparison& comparison : comparisons(report, subject, other)) {
-    const MatchedPair& pair = *comparison.pair->pair;
-    const auto& mine = comparison.sign > 0 ? pair.second : pair.first;
-    const auto& theirs = comparison.sign > 0 ? pair.first : pair.second;
     std::vector<double> gains;
-    double mean = 0;
-    for (std::size_t i = 0; i < mine.size(); ++i) {
-      gains.push_back(1 - early_loss(*mine[i]) / early_loss(*theirs[i]));
-      mean += gains.back() / double(mine.size());
-    }
-    if (!std::isfinite(mean)) continue;
-    const Interval interval = seed_interval(gains, mean, report.confidence);
+    for (std::size_t i = 0; i < comparison.mine().size(); ++i)
+      gains.push_back(1 - early_loss(*comparison.mine()[i]) / early_loss(*comparison.theirs()[i]));
+    const SeedMean gain = mean_over_seeds(gains, known_seed_deviation * std::sqrt(2.0));
+    if (!std::isfinite(gain.value)) continue;
+    const Interval interval = seed_interval(gain, report.confidence);
     ++pairs, better += interval.low > 0 ? 1 : 0, worse += interval.high < 0 ? 1 : 0;
-    claim.evidence.push_back({pair.size + " " + length_words(pair.length),
-                              share_text(mean) + " " + share_text(interval)});
+    claim.evidence.push_back(
+        {words_of(place_of(comparison)), share_text(gain.value) + " " + share_text(interval)});
   }
   if (pairs == 0) return claim;
   claim.measure =
@@ -211,6 +209,44 @@ Claim judge_short_context(const Report& report, Claim claim, const std::string& 
   if (claim.verdict != Verdict::not_decided) claim.would_decide.clear();
   refuse_subsets(report, claim);
   return claim;
+}
+
+// RWKV-7, or the Meta-State layer that reads nothing, which is the same model.
+std::string plain_arm(const Report& report) {
+  const std::string plain = arm_of(report, {"rwkv7"});
+  const std::vector<std::string> none = meta_state_arms(report, "none");
+  return plain.empty() && !none.empty() ? none.front() : plain;
+}
+
+// What the gain is made of; each claim that goes through a time_mix control once per such arm.
+void add_explanations(const Report& report, const Arm& subject, const Arm& transformer,
+                      std::vector<Claim>& claims) {
+  const Arm plain{plain_arm(report), "RWKV-7"};
+  std::vector<std::string> controls = meta_state_arms(report, "time_mix");
+  if (controls.empty()) controls.emplace_back();
+  const auto of_each = [&](const char* letter, const char* text, const auto& judge) {
+    for (const std::string& control : controls)
+      claims.push_back(judge(
+          Claim{letter, concat("Explanation: ", text, control.empty() ? "" : " (" + control + ")")},
+          Arm{control, "an arm with read_out time_mix"}));
+  };
+  claims.push_back(judge_below(report,
+                               {"h", "Explanation: RWKV-7 alone is already below the Transformer"},
+                               plain, transformer));
+  claims.push_back(judge_below(report, {"i", "Explanation: the Meta-State layer adds to RWKV-7"},
+                               subject, plain));
+  of_each("j", "the state's read-out beats the time_mix control", [&](Claim claim, const Arm& arm) {
+    return judge_below(report, std::move(claim), subject, arm);
+  });
+  of_each("k", "the shortcut of the time_mix control adds to RWKV-7",
+          [&](Claim claim, const Arm& arm) {
+            return judge_below(report, std::move(claim), arm, plain);
+          });
+  of_each("l", "RWKV-7, the shortcut and the read-out each add to the gain over the Transformer",
+          [&](Claim claim, const Arm& arm) {
+            return judge_parts(report, std::move(claim),
+                               {transformer.name, plain.name, arm.name, subject.name});
+          });
 }
 
 }  // namespace
@@ -235,30 +271,6 @@ const char* words_of(Verdict verdict) {
   return "?";
 }
 
-std::string share_text(double value) { return fmt::format("{:+.2f} %", 100 * value); }
-std::string share_text(const Interval& interval) {
-  return fmt::format("[{:+.2f}, {:+.2f}] %", 100 * interval.low, 100 * interval.high);
-}
-
-void refuse_subsets(const Report& report, Claim& claim) {
-  if (claim.verdict == Verdict::no_data || covers_all(report)) return;
-  claim.verdict = Verdict::not_decided;
-  claim.would_decide = "a final evaluation of the whole split; this one is a fixed subset";
-}
-
-std::vector<Comparison> comparisons(const Report& report, const std::string& subject,
-                                    const std::string& other) {
-  std::vector<Comparison> found;
-  for (const PairReport& pair : report.pairs) {
-    if (!pair.problem.empty()) continue;
-    if (pair.pair->second_arm == subject && pair.pair->first_arm == other)
-      found.push_back({&pair, 1});
-    else if (pair.pair->first_arm == subject && pair.pair->second_arm == other)
-      found.push_back({&pair, -1});
-  }
-  return found;
-}
-
 std::string Claim::evidence_text() const {
   std::string text;
   for (const Evidence& entry : evidence)
@@ -274,38 +286,27 @@ bool covers_all(const Report& report) {
 }
 
 std::vector<Claim> judge_claims(const Report& report) {
-  const std::string subject = subject_of(report);
-  const std::string transformer = arm_of(report, {"transformer", "transformer_pp"});
-  const std::string plain = arm_of(report, {"rwkv7"});
+  const Arm subject{subject_of(report), "a meta_state arm"};
+  const Arm transformer{arm_of(report, {"transformer", "transformer_pp"}), "a Transformer"};
   std::vector<Claim> claims;
   claims.push_back(
       judge_below(report, {"a", "Meta-State has lower loss than the Transformer at every size"},
                   subject, transformer));
-  claims.push_back(
-      judge_growth(report, {"b", "The relative gain grows with scale"}, subject, transformer));
+  claims.push_back(judge_growth(report, {"b", "The relative gain grows with scale"}, subject.name,
+                                transformer.name));
   claims.push_back(
       judge_context(report, {"c", "Cost is linear and memory constant in context length"}));
   claims.push_back(judge_tracking(report,
                                   {"d", "The state tracks what attention of fixed depth cannot"},
-                                  subject, transformer));
+                                  subject.name, transformer.name));
   claims.push_back(judge_growing(report, {"e", "Models grow without being retrained"}));
   claims.push_back(
       judge_short_context(report, {"f", "The gain is there in short context (positions below 128)"},
-                          subject, transformer));
+                          subject.name, transformer.name));
   claims.push_back(judge_efficiency(
-      report, {"g", "Efficiency: lower loss at equal FLOPs and at equal device-hours"}, subject,
-      transformer));
-  if (!plain.empty()) {
-    claims.push_back(
-        judge_below(report, {"h", "Explanation: RWKV-7 alone is already below the Transformer"},
-                    plain, transformer));
-    claims.push_back(judge_below(report, {"i", "Explanation: the Meta-State layer adds to RWKV-7"},
-                                 subject, plain));
-  }
-  for (const std::string& arm : meta_state_arms(report, "time_mix"))
-    claims.push_back(
-        judge_below(report, {"j", "Explanation: the state's read-out beats the time_mix control"},
-                    subject, arm));
+      report, {"g", "Efficiency: lower loss at equal FLOPs and at equal device-hours"},
+      subject.name, transformer.name));
+  add_explanations(report, subject, transformer, claims);
   return claims;
 }
 

@@ -20,12 +20,8 @@ namespace fs = std::filesystem;
 
 // The scheduler's word for a run that has neither DONE nor FAILED: "running", "queued" ...
 std::string recorded_state(const fs::path& folder) {
-  try {
-    const auto heartbeat = read_heartbeat(folder);
-    return heartbeat ? name_of(heartbeat->phase) : "";
-  } catch (const Error&) {
-    return "";  // damaged: the other files still tell
-  }
+  const auto heartbeat = read_heartbeat(folder);
+  return heartbeat ? name_of(heartbeat->phase) : "";
 }
 
 std::string last_event(const RunLog& log, const std::string& kind) {
@@ -89,9 +85,9 @@ void mark_data(Run& run) {
 
 void condense_steps(Run& run, const CollectOptions& options) {
   std::vector<CurvePoint> points;
-  std::vector<double> losses, speeds;
+  std::vector<double> losses, speeds, seconds;
   for (const StepRow& row : run.log.steps) {
-    run.hours += std::isfinite(row.seconds) ? row.seconds / 3600 : 0;
+    if (std::isfinite(row.seconds)) seconds.push_back(row.seconds), run.hours += row.seconds / 3600;
     if (run.role == "trunk")
       run.trunk.push_back({row.step, row.tokens, row.flops, run.hours, row.loss});
     if (std::isfinite(row.tokens_per_second)) speeds.push_back(row.tokens_per_second);
@@ -110,24 +106,17 @@ void condense_steps(Run& run, const CollectOptions& options) {
     run.steps = last.step, run.tokens = last.tokens;
     run.flops = last.flops;
   }
+  run.own_hours = run.hours;
   mark_data(run);
-  std::sort(speeds.begin(), speeds.end());
+  std::sort(speeds.begin(), speeds.end()), std::sort(seconds.begin(), seconds.end());
   run.tokens_per_second = speeds.empty() ? 0 : quantile(speeds, 0.5);
+  run.step_seconds = quantile(seconds, 0.5);
   run.log.steps = {};
 }
 
 void condense_segments(Run& run) {
-  const Evaluation* final_one = run.final_evaluation();
-  if (final_one != nullptr) {
-    std::map<std::int64_t, DocumentLoss> documents;
-    for (const SegmentRow& segment : final_one->segments) {
-      DocumentLoss& document = documents[segment.document];
-      document.document = segment.document, document.domain = segment.domain;
-      document.tokens += segment.tokens, document.bytes += segment.bytes;
-      document.nats += segment.nats;
-    }
-    for (const auto& [number, document] : documents) run.documents.push_back(document);
-  }
+  if (const Evaluation* final_one = run.final_evaluation())
+    run.documents = document_losses(final_one->segments);
   for (Evaluation& evaluation : run.log.evaluations) evaluation.segments = {};
 }
 
@@ -250,6 +239,20 @@ double Run::final_bits_per_byte() const {
                                                         : std::numeric_limits<double>::quiet_NaN();
 }
 
+std::vector<DocumentLoss> document_losses(const std::vector<SegmentRow>& segments) {
+  std::map<std::int64_t, DocumentLoss> documents;
+  for (const SegmentRow& segment : segments) {
+    DocumentLoss& document = documents[segment.document];
+    document.document = segment.document, document.domain = segment.domain;
+    document.tokens += segment.tokens, document.bytes += segment.bytes;
+    document.nats += segment.nats;
+  }
+  std::vector<DocumentLoss> losses;
+  losses.reserve(documents.size());
+  for (const auto& [number, document] : documents) losses.push_back(document);
+  return losses;
+}
+
 Run summarise(RunLog log, const fs::path& folder, const CollectOptions& options) {
   Run run;
   run.log = std::move(log);
@@ -269,7 +272,7 @@ Run summarise(RunLog log, const fs::path& folder, const CollectOptions& options)
 Collection collect(const fs::path& folder, const CollectOptions& options) {
   if (!fs::is_directory(folder))
     throw Error(concat(folder.string(), ": no such folder; give results/<sweep> or a run's folder"),
-                ExitCode::bad_input);
+                ExitCode::usage);
   Collection collection;
   collection.folder = folder;
   const std::vector<fs::path> folders = run_folders(folder);

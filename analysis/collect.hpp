@@ -49,7 +49,9 @@ struct Run {
   std::int64_t steps = 0;               // done
   std::int64_t tokens = 0;              // trained on
   double flops = 0;                     // achieved training FLOPs, model FLOPs
-  double hours = 0;                     // wall time of all steps, a branch's trunk included
+  double own_hours = 0;                 // wall time of its own steps
+  double hours = 0;                     // the same, a branch's trunk included
+  double step_seconds = 0;              // of its own steps, median; NaN: none was logged
   double tokens_per_second = 0;         // median over steps
   std::int64_t non_finite_rows = 0;     // steps whose loss is NaN or infinite
   std::vector<DataMark> marks;          // at the steps of evaluations, and at the last
@@ -91,6 +93,9 @@ struct Collection {
 
   std::string baseline() const { return arms.empty() ? "" : arms.front(); }
 };
+
+// Sums of the segments by document, in ascending order.
+std::vector<DocumentLoss> document_losses(const std::vector<SegmentRow>& segments);
 
 // Reads results/<sweep>, or a single run folder. A run that cannot be read is in the result, with
 // the reason; one that sweep.lock.yaml does not name is left out. Throws Error{bad_input} only if

@@ -8,6 +8,7 @@
 
 #include "analysis/match.hpp"
 #include "analysis/support/text.hpp"
+#include "core/hash.hpp"
 #include "core/journal.hpp"
 #include "core/match_key.hpp"
 
@@ -84,6 +85,35 @@ void judge(const Run& first, const Run& second, CompareResult& result) {
                           (lower == 1 ? interval.high < 0 : interval.low > 0);
 }
 
+// Of the same documents, one evaluation each.
+void compare_documents(const Run& first, const Run& second, const PairedOptions& options,
+                       CompareResult& result) {
+  const PairedSeed joined[] = {join_documents(first.documents, second.documents)};
+  result.result = paired_difference(joined, options);
+  result.has_interval = true;
+}
+
+CompareResult compare_files(const std::filesystem::path& first, const std::filesystem::path& second,
+                            const CompareOptions& options) {
+  CompareResult result;
+  result.first = first.string(), result.second = second.string();
+  result.assertion = options.assertion;
+  const SegmentsFile one = read_segments(first), other = read_segments(second);
+  result.step = one.step, result.second_step = other.step;
+  Run left, right;  // as far as a file tells
+  left.id = result.first, left.arm = first.stem().string();
+  right.id = result.second, right.arm = second.stem().string();
+  left.documents = document_losses(one.segments);
+  right.documents = document_losses(other.segments);
+  if (one.digest != other.digest)
+    result.reasons.push_back(concat("evaluated on different windows: the digests are ",
+                                    to_hex(one.digest), " and ", to_hex(other.digest)));
+  else
+    compare_documents(left, right, options.paired, result);
+  if (!options.assertion.empty()) judge(left, right, result);
+  return result;
+}
+
 Run read_one(const std::filesystem::path& folder) {
   return summarise(read_run_folder(folder), folder);
 }
@@ -98,8 +128,10 @@ std::string CompareResult::text() const {
   std::string text = fmt::format("{}\n{}\n", first, second);
   for (const std::string& reason : reasons) text += "not comparable: " + reason + "\n";
   if (reasons.empty()) {
-    text += fmt::format("loss        {:.4f} and {:.4f} nats/token at step {}\n", result.first_loss,
-                        result.second_loss, step);
+    text += fmt::format("loss        {:.4f} and {:.4f} nats/token at {}\n", result.first_loss,
+                        result.second_loss,
+                        step == second_step ? fmt::format("step {}", step)
+                                            : fmt::format("steps {} and {}", step, second_step));
     text += fmt::format("difference  {:+.4f} nats/token, {:+.2f} %\n", result.difference,
                         100 * result.relative);
     if (has_interval)
@@ -124,6 +156,7 @@ std::string CompareResult::json() const {
                               {"comparable", reasons.empty()},
                               {"reasons", reasons},
                               {"step", step},
+                              {"second_step", second_step},
                               {"first_loss", number(result.first_loss)},
                               {"second_loss", number(result.second_loss)},
                               {"difference", number(result.difference)},
@@ -147,18 +180,28 @@ CompareResult compare(const Run& first, const Run& second, const CompareOptions&
                                         "; --trim-to-shortest compares runs that still go"));
     if (result.reasons.empty()) result.reasons = mismatches(first, second);
     if (result.reasons.empty()) {
-      const PairedSeed joined[] = {join_documents(first.documents, second.documents)};
-      result.result = paired_difference(joined, options.paired);
-      result.has_interval = true;
+      compare_documents(first, second, options.paired, result);
       result.step = first.final_evaluation()->step;
     }
   }
+  result.second_step = result.step;
   if (!options.assertion.empty()) judge(first, second, result);
   return result;
 }
 
 CompareResult compare(const std::filesystem::path& first, const std::filesystem::path& second,
                       const CompareOptions& options) {
+  std::error_code ignored;  // what cannot be looked at is no file; reading it says why
+  const bool is_file = std::filesystem::is_regular_file(first, ignored);
+  if (is_file != std::filesystem::is_regular_file(second, ignored))
+    throw Error(concat((is_file ? first : second).string(), " is a file and ",
+                       (is_file ? second : first).string(),
+                       " is none; give two run folders, or two files of metascale eval --out"),
+                ExitCode::usage);
+  if (is_file && options.trim_to_shortest)
+    throw Error("--trim-to-shortest is about runs that still go; two evaluations are whole",
+                ExitCode::usage);
+  if (is_file) return compare_files(first, second, options);
   return compare(read_one(first), read_one(second), options);
 }
 

@@ -1,4 +1,4 @@
-// Two runs side by side: `metascale compare A B`.
+// Two runs, or two evaluations of models, side by side: `metascale compare A B`.
 #pragma once
 
 #include <filesystem>
@@ -12,18 +12,21 @@
 namespace metascale {
 
 struct CompareOptions {
-  std::string assertion;  // "meta_state < transformer": arms or run ids; empty: none
-  bool trim_to_shortest =
-      false;  // runs that are not done: validation loss at the last step of both
+  // "meta_state < transformer": arms or run ids, of files their paths or names without the ending;
+  // empty: none.
+  std::string assertion;
+  // Runs that are not done: validation loss at the last step of both.
+  bool trim_to_shortest = false;
   PairedOptions paired;
 };
 
 struct CompareResult {
-  std::string first, second;         // run ids
+  std::string first, second;         // run ids, or files
   std::vector<std::string> reasons;  // why they are not comparable; empty: they are
   bool has_interval = false;         // false when trimmed: a single number each
   PairedResult result;               // second minus first
   std::int64_t step = 0;             // of the losses compared
+  std::int64_t second_step = 0;      // the same, but for two files, which may differ in it
   std::string assertion;
   bool asserted_holds = true;  // true without an assertion
 
@@ -33,8 +36,10 @@ struct CompareResult {
   std::string json() const;
 };
 
-// Throws Error{bad_input} if a folder holds no readable run, Error{usage} for an assertion that
-// names neither run.
+// Two run folders, or two files of segments [core/journal.hpp], a run's own or those of `metascale
+// eval --out`: these are comparable where their evaluations scored the same windows, by the digest.
+// Throws Error{bad_input} if a folder holds no readable run or a file no segments, Error{usage} for
+// a folder beside a file, or an assertion that names neither.
 CompareResult compare(const std::filesystem::path& first, const std::filesystem::path& second,
                       const CompareOptions& options = {});
 CompareResult compare(const Run& first, const Run& second, const CompareOptions& options = {});

@@ -27,7 +27,8 @@ std::vector<ContextPoint> curve_of(const json& curve) {
   for (const json& point : curve.at("points")) {
     points.push_back({point.at("tokens").get<std::int64_t>(),
                       cost_of(point.at("seconds_per_token"), "seconds_per_token"),
-                      cost_of(point.at("planned_bytes"), "planned_bytes")});
+                      cost_of(point.at("planned_bytes"), "planned_bytes"),
+                      cost_of(point.at("resident_bytes"), "resident_bytes")});
     if (points.back().tokens < 1)
       throw Error(concat("tokens is ", points.back().tokens), ExitCode::bad_input);
   }

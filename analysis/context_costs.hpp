@@ -13,9 +13,10 @@
 namespace metascale {
 
 struct ContextPoint {
-  std::int64_t tokens = 0;  // length of the window, or position of the generated token
-  double seconds = 0;       // per token
-  double bytes = 0;         // training: planned, per token; generation: carried at this position
+  std::int64_t tokens = 0;    // length of the window, or position of the generated token
+  double seconds = 0;         // per token
+  double bytes = 0;           // training: planned, per token; generation: carried at this position
+  double resident_bytes = 0;  // by which the process grew, likewise
 };
 
 // cost ~ tokens^value; an interval of 95 %.

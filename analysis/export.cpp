@@ -12,8 +12,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::array<std::pair<ExportFormat, const char*>, 2> formats{
-    {{ExportFormat::tensorboard, "tensorboard"}, {ExportFormat::wandb, "wandb"}}};
+constexpr std::array<std::pair<ExportFormat, const char*>, 3> formats{
+    {{ExportFormat::csv, "csv"},
+     {ExportFormat::tensorboard, "tensorboard"},
+     {ExportFormat::wandb, "wandb"}}};
 
 void make_folder(const fs::path& folder) {
   std::error_code problem;
@@ -34,6 +36,7 @@ std::string event_file_name(const RunLog& log) {
 void write_run(const RunLog& log, ExportFormat format, const fs::path& folder) {
   make_folder(folder);
   switch (format) {
+    case ExportFormat::csv: write_file_atomically(folder / "history.csv", csv_history(log)); return;
     case ExportFormat::tensorboard:
       write_file_atomically(folder / event_file_name(log), tensorboard_events(log));
       return;
@@ -55,7 +58,7 @@ const char* name_of(ExportFormat format) {
 ExportFormat export_format_named(const std::string& name) {
   for (const auto& [format, candidate] : formats)
     if (name == candidate) return format;
-  throw Error(concat("there is no export '", name, "'; give tensorboard or wandb"),
+  throw Error(concat("there is no export '", name, "'; give csv, tensorboard or wandb"),
               ExitCode::usage);
 }
 

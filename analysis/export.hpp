@@ -1,5 +1,5 @@
-// Runs as other people's tools read them: TensorBoard's event files, and JSON lines with the names
-// that Weights & Biases gives to a run's history.
+// Runs as other people's tools read them: tables, TensorBoard's event files, and JSON lines with
+// the names that Weights & Biases gives to a run's history.
 #pragma once
 
 #include <filesystem>
@@ -11,6 +11,7 @@
 namespace metascale {
 
 enum class ExportFormat {
+  csv,          // <folder>/<run id>/history.csv
   tensorboard,  // <folder>/<run id>/events.out.tfevents.<seconds>.metascale
   wandb         // <folder>/<run id>/history.jsonl and config.json
 };
@@ -27,7 +28,9 @@ struct ExportResult {
 ExportResult export_runs(const Collection& collection, ExportFormat format,
                          const std::filesystem::path& folder);
 
-// One log as the content of an event file, and as history.jsonl.
+// One log as the content of its files. In CSV a cell is empty where its row has no such number: the
+// rows of steps and those of evaluations stand in one table, in the order of steps.
+std::string csv_history(const RunLog& log);
 std::string tensorboard_events(const RunLog& log);
 std::string wandb_history(const RunLog& log);
 std::string wandb_config(const RunLog& log);

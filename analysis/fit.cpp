@@ -96,6 +96,7 @@ Fit fit_law(LawKind kind, std::span<const FitPoint> points, const FitOptions& op
   const LogTable table = log_table(form, fit.points);
   const LeastSquares problem = problem_of(form, table, options);
   const LogTable cells = log_table_of_cells(form, fit.points);
+  fit.cells = std::int64_t(cells.log_loss.size());
   const std::vector<Minimum> minima = minimise_from(problem_of(form, cells, options), problem,
                                                     some_of(starts_of(form, table), options.starts),
                                                     polished_starts, options.threads);

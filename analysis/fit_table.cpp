@@ -142,9 +142,12 @@ std::string text_of(const Fit& fit) {
 std::string text_of(const IsoflopFit& fit) {
   std::string text = "law         isoflop\n";
   for (const IsoflopBudget& budget : fit.budgets)
-    text +=
-        fmt::format("C {:<10.3g}N* {:<12.5g}loss {:<10.5f}{}\n", budget.flops, budget.parameters,
-                    budget.loss, budget.problem.empty() ? "" : "refused: " + budget.problem);
+    text += fmt::format(
+        "C {:<10.3g}N* {:<12.5g}{:<24}loss {:<10.5f}{}\n", budget.flops, budget.parameters,
+        budget.interval.known()
+            ? fmt::format("[{:.4g}, {:.4g}]", budget.interval.low, budget.interval.high)
+            : "",
+        budget.loss, budget.problem.empty() ? "" : "refused: " + budget.problem);
   text += fmt::format("exponent    {:.4f}   [{:.4f}, {:.4f}]   N* = {:.4g} C^exponent\n",
                       fit.exponent, fit.interval.low, fit.interval.high, fit.coefficient);
   return text + health_text(fit.problems);
@@ -191,7 +194,13 @@ JointReport fit_arms(const Csv& table, const std::vector<Row>& rows,
   return {names[0], names[1], fit_jointly(arms[0], arms[1], fit_options)};
 }
 
-void check_arms(const FitTableOptions& options) {
+// What a law has no use for is refused, lest a row seem held out that is fitted.
+void check_columns(const FitTableOptions& options) {
+  if (options.law == "isoflop" && !options.role.empty())
+    throw Error(
+        "the law isoflop predicts no held-out rows; leave out --role, or choose rows with "
+        "--where",
+        ExitCode::usage);
   if (options.arm.empty()) return;
   if (options.law != "chinchilla")
     throw Error(concat("--arm fits two arms under the law chinchilla; --law is ", options.law),
@@ -220,7 +229,7 @@ std::string FitTableResult::json() const { return render_fit_json(*this); }
 FitTableResult fit_table(const std::filesystem::path& path, const FitTableOptions& options) {
   const std::vector<std::string> columns = columns_of(options);
   const Objective objective = objective_of(options);
-  check_arms(options);
+  check_columns(options);
   const Csv table = read_csv(path);
   FitTableResult result{options.law, {}, {}, {}, {}};
   const std::vector<Row> rows = rows_of(table, columns, options, result.notes);

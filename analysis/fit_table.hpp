@@ -25,9 +25,9 @@ struct FitTableOptions {
   // named is the one compared with); empty: all rows are of one arm.
   std::string arm;
   std::string where;  // "column=value": only these rows
-  std::string
-      objective;  // huber | squared_log | squared; empty: squared_log for loglog, else huber
-  std::size_t nearest = 5;  // isoflop: points of each parabola; 0: all
+  // huber | squared_log | squared; empty: squared_log for loglog, else huber.
+  std::string objective;
+  std::size_t nearest = 5;  // isoflop: sizes of each parabola; 0: all
   FitOptions fit;
 };
 

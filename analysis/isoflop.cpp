@@ -8,6 +8,7 @@
 #include <limits>
 #include <map>
 
+#include "analysis/fitting/health.hpp"
 #include "analysis/paired.hpp"
 #include "analysis/support/random.hpp"
 #include "core/error.hpp"
@@ -17,25 +18,40 @@ namespace {
 
 constexpr std::size_t fewest_budgets = 4;
 
-struct Point {
+struct Point {  // one size at one budget
   double log_parameters, loss;
+  double runs;  // seeds that the loss is the mean of
 };
-using Budgets = std::map<double, std::vector<Point>>;  // by FLOPs, points ascending in N
+struct Profiles {
+  std::map<double, std::vector<Point>> budgets;  // by FLOPs, points ascending in N
+  double noise = known_seed_deviation;           // relative, of one run
+};
 
-Budgets group(std::span<const IsoflopPoint> points) {
-  Budgets budgets;
+// The deviation of single runs, pooled over the sizes that have several; the known one where none
+// has.
+Profiles group(std::span<const IsoflopPoint> points, const FitOptions& options) {
+  std::map<double, std::map<double, std::vector<double>>> losses;
   for (const IsoflopPoint& point : points) {
     for (const double value : {point.flops, point.parameters, point.loss})
       if (!std::isfinite(value) || value <= 0)
         throw Error(concat("an isoFLOP point (C ", point.flops, ", N ", point.parameters, ", loss ",
                            point.loss, ") has a value without logarithm; drop the row or mend it"),
                     ExitCode::bad_input);
-    budgets[point.flops].push_back({std::log(point.parameters), point.loss});
+    losses[point.flops][point.parameters].push_back(point.loss);
   }
-  for (auto& [flops, members] : budgets)
-    std::sort(members.begin(), members.end(),
-              [](const Point& a, const Point& b) { return a.log_parameters < b.log_parameters; });
-  return budgets;
+  Profiles profiles;
+  double squares = 0, degrees = 0;
+  for (const auto& [flops, sizes] : losses)
+    for (const auto& [parameters, seeds] : sizes) {
+      double mean = 0;
+      for (const double loss : seeds) mean += loss / double(seeds.size());
+      for (const double loss : seeds) squares += std::pow(loss / mean - 1, 2);
+      degrees += double(seeds.size()) - 1;
+      profiles.budgets[flops].push_back({std::log(parameters), mean, double(seeds.size())});
+    }
+  if (options.seed_deviation > 0) profiles.noise = options.seed_deviation;
+  if (degrees > 0) profiles.noise = std::sqrt(squares / degrees);
+  return profiles;
 }
 
 std::vector<Point> nearest_points(const std::vector<Point>& points, double centre,
@@ -77,11 +93,16 @@ IsoflopBudget fit_budget(double flops, const std::vector<Point>& points, std::si
                                        [](auto& a, auto& b) { return a.loss < b.loss; });
   const double centre = lowest->log_parameters;
   const std::vector<Point> near = nearest_points(points, centre, nearest);
-  budget.points = near.size();
-  if (near.size() < 3) {
-    budget.problem = "fewer than three points";
+  budget.sizes = near.size();
+  if (near.size() < fewest_sizes) {
+    budget.problem = fmt::format("fewer than three sizes: {}", near.size());
     return budget;
   }
+  const auto [smallest, largest] = std::minmax_element(
+      near.begin(), near.end(),
+      [](const Point& a, const Point& b) { return a.log_parameters < b.log_parameters; });
+  budget.smallest = std::exp(smallest->log_parameters);
+  budget.largest = std::exp(largest->log_parameters);
   const Eigen::Vector3d form = parabola(near, centre);
   budget.curvature = form[2];
   const double minimum = centre - form[1] / (2 * form[2]);
@@ -91,14 +112,15 @@ IsoflopBudget fit_budget(double flops, const std::vector<Point>& points, std::si
   return budget;
 }
 
-struct Line {
-  double intercept = std::numeric_limits<double>::quiet_NaN();
-  double slope = std::numeric_limits<double>::quiet_NaN();
-};
-Line line_through(const std::vector<IsoflopBudget>& budgets, bool refused_too = false) {
+enum class Through { accepted, all };  // minima
+
+// Without the budget `left_out`, if there is one of that number.
+IsoflopLine line_through(const std::vector<IsoflopBudget>& budgets, Through which,
+                         std::size_t left_out = std::numeric_limits<std::size_t>::max()) {
   double count = 0, x = 0, y = 0, xx = 0, xy = 0;
-  for (const IsoflopBudget& budget : budgets) {
-    if (!refused_too && !budget.problem.empty()) continue;
+  for (std::size_t i = 0; i < budgets.size(); ++i) {
+    const IsoflopBudget& budget = budgets[i];
+    if (i == left_out || (which == Through::accepted && !budget.problem.empty())) continue;
     if (!(budget.parameters > 0)) continue;  // no parabola at all
     const double a = std::log(budget.flops), b = std::log(budget.parameters);
     ++count, x += a, y += b, xx += a * a, xy += a * b;
@@ -108,37 +130,60 @@ Line line_through(const std::vector<IsoflopBudget>& budgets, bool refused_too = 
   return {(y - slope * x) / count, slope};
 }
 
-std::vector<IsoflopBudget> fit_budgets(const Budgets& budgets, std::size_t nearest) {
+std::vector<IsoflopBudget> fit_budgets(const Profiles& profiles, std::size_t nearest) {
   std::vector<IsoflopBudget> fitted;
-  for (const auto& [flops, points] : budgets) fitted.push_back(fit_budget(flops, points, nearest));
+  for (const auto& [flops, points] : profiles.budgets)
+    fitted.push_back(fit_budget(flops, points, nearest));
   return fitted;
 }
 
-Interval exponent_interval(const Budgets& budgets, const IsoflopOptions& options) {
-  const double noise =
-      options.fit.seed_deviation > 0 ? options.fit.seed_deviation : known_seed_deviation;
-  std::vector<double> draws;
+void add_intervals(IsoflopFit& fit, const Profiles& profiles, const IsoflopOptions& options) {
+  std::vector<double> slopes;
+  std::vector<std::vector<double>> optima(fit.budgets.size());
   for (int draw = 0; draw < options.fit.draws; ++draw) {
     CounterRandom random(options.fit.seed, std::uint64_t(draw));
-    Budgets drawn = budgets;
-    for (auto& [flops, points] : drawn)
-      for (Point& point : points) point.loss *= 1 + noise * random.normal();
-    draws.push_back(line_through(fit_budgets(drawn, options.nearest)).slope);
+    Profiles drawn = profiles;
+    for (auto& [flops, points] : drawn.budgets)
+      for (Point& point : points)
+        point.loss *= 1 + profiles.noise / std::sqrt(point.runs) * random.normal();
+    const std::vector<IsoflopBudget> budgets = fit_budgets(drawn, options.nearest);
+    for (std::size_t i = 0; i < budgets.size(); ++i)
+      optima[i].push_back(budgets[i].problem.empty() ? budgets[i].parameters : std::nan(""));
+    fit.replicates.push_back(line_through(budgets, Through::accepted));
+    slopes.push_back(fit.replicates.back().slope);
   }
-  return percentile_interval(std::move(draws), options.fit.confidence);
+  fit.interval = percentile_interval(std::move(slopes), options.fit.confidence);
+  for (std::size_t i = 0; i < optima.size(); ++i)
+    if (fit.budgets[i].problem.empty())
+      fit.budgets[i].interval = percentile_interval(std::move(optima[i]), options.fit.confidence);
 }
 
-}  // namespace
+double decades_of_accepted(const std::vector<IsoflopBudget>& budgets) {
+  double low = std::numeric_limits<double>::infinity(), high = 0;
+  for (const IsoflopBudget& budget : budgets)
+    if (budget.problem.empty())
+      low = std::min(low, budget.flops), high = std::max(high, budget.flops);
+  return high > 0 ? std::log10(high / low) : 0;
+}
 
-IsoflopFit fit_isoflop(std::span<const IsoflopPoint> points, const IsoflopOptions& options) {
-  const Budgets budgets = group(points);
-  IsoflopFit fit;
-  fit.budgets = fit_budgets(budgets, options.nearest);
-  const Line line = line_through(fit.budgets);
-  fit.coefficient = std::exp(line.intercept), fit.exponent = line.slope;
-  fit.token_exponent = 1 - line.slope;
-  fit.unchecked_exponent = line_through(fit.budgets, true).slope;
-  if (options.fit.draws > 0) fit.interval = exponent_interval(budgets, options);
+// The budget without which the exponent leaves its interval furthest.
+void judge_influence(IsoflopFit& fit) {
+  double furthest = 0, flops = 0;
+  for (std::size_t i = 0; i < fit.budgets.size(); ++i) {
+    if (!fit.budgets[i].problem.empty()) continue;
+    const double change = line_through(fit.budgets, Through::accepted, i).slope - fit.exponent;
+    if (!fit.interval.excludes(fit.exponent + change) || std::abs(change) <= std::abs(furthest))
+      continue;
+    furthest = change, flops = fit.budgets[i].flops;
+  }
+  if (furthest != 0)
+    fit.problems.push_back(
+        fmt::format("one budget decides: without C = {:.3g} the exponent is {:.4g} instead of "
+                    "{:.4g}, outside its interval",
+                    flops, fit.exponent + furthest, fit.exponent));
+}
+
+void judge(IsoflopFit& fit) {
   std::size_t accepted = 0;
   for (const IsoflopBudget& budget : fit.budgets) {
     if (budget.problem.empty())
@@ -149,6 +194,40 @@ IsoflopFit fit_isoflop(std::span<const IsoflopPoint> points, const IsoflopOption
   if (accepted < fewest_budgets)
     fit.problems.push_back(
         fmt::format("too few budgets with a minimum: {} (at least {})", accepted, fewest_budgets));
+  if (const double span = decades_of_accepted(fit.budgets); span < least_decades)
+    fit.problems.push_back(
+        fmt::format("C spans {:.2f} decades only (at least {})", span, least_decades));
+  judge_influence(fit);
+}
+
+}  // namespace
+
+double IsoflopBudget::loss_at(double other) const {
+  return loss + curvature * std::pow(std::log(other / parameters), 2);
+}
+
+double IsoflopLine::parameters_at(double flops) const {
+  return std::exp(intercept + slope * std::log(flops));
+}
+
+double IsoflopFit::predict(double flops) const { return coefficient * std::pow(flops, exponent); }
+
+Interval IsoflopFit::predict_interval(double flops, double confidence) const {
+  std::vector<double> draws;
+  for (const IsoflopLine& line : replicates) draws.push_back(line.parameters_at(flops));
+  return percentile_interval(std::move(draws), confidence);
+}
+
+IsoflopFit fit_isoflop(std::span<const IsoflopPoint> points, const IsoflopOptions& options) {
+  const Profiles profiles = group(points, options.fit);
+  IsoflopFit fit;
+  fit.budgets = fit_budgets(profiles, options.nearest);
+  const IsoflopLine line = line_through(fit.budgets, Through::accepted);
+  fit.coefficient = std::exp(line.intercept), fit.exponent = line.slope;
+  fit.token_exponent = 1 - line.slope;
+  fit.unchecked_exponent = line_through(fit.budgets, Through::all).slope;
+  if (options.fit.draws > 0) add_intervals(fit, profiles, options);
+  judge(fit);
   return fit;
 }
 

@@ -1,5 +1,5 @@
 // IsoFLOP profiles: per compute budget a parabola of loss in ln N, then a line of ln N* in ln C
-// [Hoffmann et al. 2022, approach 2; docs/analysis.md, "Fits"].
+// [Hoffmann et al. 2022, approach 2; docs/analysis.md, "Scaling laws"].
 #pragma once
 
 #include <span>
@@ -10,33 +10,49 @@
 
 namespace metascale {
 
+// One run. Runs of one budget and one N differ by their seed only: they are one point of a
+// parabola, at their mean.
 struct IsoflopPoint {
   double flops = 0, parameters = 0, loss = 0;
 };
 
 struct IsoflopOptions {
-  std::size_t nearest = 5;  // points of each parabola, nearest the lowest one in ln N; 0: all
+  std::size_t nearest = 5;  // sizes of each parabola, nearest the lowest one in ln N; 0: all
   FitOptions fit;           // draws, seed, confidence, seed_deviation
 };
 
+inline constexpr std::size_t fewest_sizes = 3;  // of a parabola
+
 struct IsoflopBudget {
   double flops = 0;
-  std::size_t points = 0;  // in the parabola
-  double curvature = 0;    // of the loss, in nats per (ln N) squared, halved
-  double parameters = 0;   // N* at the parabola's minimum
-  double loss = 0;         // there
-  std::string problem;     // why it is refused; empty: it is used
+  std::size_t sizes = 0;               // in the parabola
+  double smallest = 0, largest = 0;    // N of those
+  double curvature = 0;                // of the loss, in nats per (ln N) squared, halved
+  double parameters = 0;               // N* at the parabola's minimum
+  Interval interval;                   // of N*, by drawing the runs' seed noise
+  double loss = 0;                     // at N*
+  std::string problem;                 // why it is refused; empty: it is used
+  double loss_at(double other) const;  // of the parabola, at N = other
+};
+
+struct IsoflopLine {  // ln N* = intercept + slope ln C
+  double intercept = __builtin_nan(""), slope = __builtin_nan("");
+  double parameters_at(double flops) const;
 };
 
 struct IsoflopFit {
-  std::vector<IsoflopBudget> budgets;  // ascending by flops
-  double coefficient = 0;              // N* = coefficient C^exponent
-  double exponent = 0;                 // NaN with fewer than two accepted budgets
-  double unchecked_exponent = 0;       // through every parabola's minimum, the refused ones too
-  Interval interval;                   // of the exponent, by drawing the runs' seed noise
-  double token_exponent = 0;           // 1 - exponent, with C = 6 N D
-  std::vector<std::string> problems;   // fit health: empty is good
+  std::vector<IsoflopBudget> budgets;   // ascending by flops
+  double coefficient = 0;               // N* = coefficient C^exponent
+  double exponent = 0;                  // NaN with fewer than two accepted budgets
+  double unchecked_exponent = 0;        // through every parabola's minimum, the refused ones too
+  Interval interval;                    // of the exponent, by drawing the runs' seed noise
+  double token_exponent = 0;            // 1 - exponent, with C = 6 N D
+  std::vector<IsoflopLine> replicates;  // of each draw; NaN where fewer than two budgets had an N*
+  std::vector<std::string> problems;    // fit health: empty is good
+
   bool healthy() const { return problems.empty(); }
+  double predict(double flops) const;  // N*, for any budget
+  Interval predict_interval(double flops, double confidence = 0.95) const;
 };
 
 // Throws Error{bad_input} if a value is not positive and finite.

@@ -1,8 +1,11 @@
 #include "analysis/match.hpp"
 
 #include <algorithm>
+#include <array>
+#include <cmath>
 #include <map>
 
+#include "analysis/support/text.hpp"
 #include "core/error.hpp"
 #include "core/match_key.hpp"
 
@@ -23,6 +26,36 @@ void compare_evaluations(const Run& first, const Run& second, std::vector<std::s
   if (one->digest != other->digest || one->tokens != other->tokens)
     reasons.push_back(concat("evaluated on different windows: ", one->coverage, " (", one->tokens,
                              " tokens) and ", other->coverage, " (", other->tokens, " tokens)"));
+}
+
+// What grown runs and those from scratch need not agree on, by its name in match.identical.
+constexpr std::array<std::string_view, 3> differs_by_growth = {"tokens", "optimizer_steps",
+                                                               "schedule"};
+
+bool is_partner(const Run& scratch, const Run& grown) {
+  return is_grown(grown) && scratch.fact("scratch_partner_of") == grown.id;
+}
+
+// FLOPs of the lineage, or those since its last growth; NaN where the log lacks what the lineage
+// had cost before.
+double compute_of(const Run& run, ScratchCompute compute) {
+  if (compute == ScratchCompute::total || !is_grown(run)) return run.flops;
+  return run.flops - run.number("lineage_flops").value_or(std::nan(""));
+}
+
+MatchKey growth_key(const Run& run, ScratchCompute compute, std::string_view tolerance) {
+  MatchKey key = match_key_of(run.log.facts);
+  std::string identical;
+  for (const MatchKeyEntry& entry : match_key_entries)
+    if (std::ranges::find(differs_by_growth, entry.identical) == differs_by_growth.end() &&
+        must_agree(key, key, entry.identical))
+      identical += concat(entry.identical, " ");
+  key[std::string(match_identical_fact)] = identical;
+  key["match_on"] = compute == ScratchCompute::total ? "training FLOPs of the lineage"
+                                                     : "training FLOPs since the growth";
+  key[std::string(match_value_fact)] = exact(compute_of(run, compute));
+  if (!tolerance.empty()) key[std::string(match_tolerance_fact)] = tolerance;
+  return key;
 }
 
 // At the last step after which both had trained on equally many tokens.
@@ -99,13 +132,30 @@ void match_cell(const Cell& cell, const std::string& first_arm, const std::strin
 
 }  // namespace
 
+bool is_grown(const Run& run) { return run.fact("lineage").has_value(); }
+
+ScratchCompute scratch_compute_of(const Run& scratch) {
+  return scratch.fact("scratch_compute") == "added" ? ScratchCompute::added : ScratchCompute::total;
+}
+
+std::vector<std::string> growth_mismatches(const Run& scratch, const Run& grown,
+                                           ScratchCompute compute, std::string_view tolerance) {
+  std::vector<std::string> reasons =
+      differences(growth_key(scratch, compute, tolerance), growth_key(grown, compute, tolerance));
+  compare_evaluations(scratch, grown, reasons);
+  return reasons;
+}
+
 std::vector<std::string> mismatches(const Run& first, const Run& second) {
+  if (is_partner(first, second)) return growth_mismatches(first, second, scratch_compute_of(first));
+  if (is_partner(second, first))
+    return growth_mismatches(second, first, scratch_compute_of(second));
   const MatchKey one = match_key_of(first.log.facts), other = match_key_of(second.log.facts);
   std::vector<std::string> reasons = differences(one, other);
   compare_evaluations(first, second, reasons);
   if (first.tokens != second.tokens && must_agree(one, other, "tokens"))
     reasons.push_back(concat("trained on ", first.tokens, " and ", second.tokens, " tokens"));
-  else if (must_agree(one, other, "data_order"))
+  else if (must_agree(one, other, "data_order") && is_grown(first) == is_grown(second))
     compare_data(first, second, reasons);
   return reasons;
 }

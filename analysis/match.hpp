@@ -4,14 +4,29 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "analysis/collect.hpp"
 
 namespace metascale {
 
-// Why two runs cannot be compared, each reason with both values; empty: they can.
+// Why two runs cannot be compared, each reason with both values; empty: they can. A grown run and
+// the one from scratch that its sweep set beside it are held to growth_mismatches.
 std::vector<std::string> mismatches(const Run& first, const Run& second);
+
+bool is_grown(const Run& run);
+
+// What a run from scratch has as much of as the grown run beside it: the compute of the whole
+// lineage, or that since the last growth.
+enum class ScratchCompute { total, added };
+ScratchCompute scratch_compute_of(const Run& scratch);
+
+// The same for a grown run and one from scratch. By nature they differ in tokens, steps and
+// schedule and enter the data at different steps: the order of the data is compared with its seeds,
+// not by running digests. tolerance: of the compute, as "5%"; empty: the logged one.
+std::vector<std::string> growth_mismatches(const Run& scratch, const Run& grown,
+                                           ScratchCompute compute, std::string_view tolerance = "");
 
 // Two arms at one size and length; both lists hold the same seeds in the same order.
 struct MatchedPair {

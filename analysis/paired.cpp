@@ -137,7 +137,12 @@ PairedResult paired_difference(std::span<const PairedSeed> seeds, const PairedOp
   result.documents = std::int64_t(units.size());
   add_levels(seeds, options.domain, result);
 
+  result.assumed_seed_noise = seeds.size() < 2;
   std::vector<double> documents(std::size_t(options.draws)), both(documents.size());
+  if (result.documents < fewest_documents) {
+    result.draws.assign(both.size(), std::numeric_limits<double>::quiet_NaN());
+    return result;
+  }
   parallel_for(options.threads, options.draws, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t draw = begin; draw < end; ++draw) {
       const auto stream = std::uint64_t(draw);
@@ -151,7 +156,6 @@ PairedResult paired_difference(std::span<const PairedSeed> seeds, const PairedOp
   result.bca = bca_interval(std::move(documents), result.difference, leave_one_out(units),
                             options.confidence);
   result.with_seeds = percentile_interval(both, options.confidence);
-  result.assumed_seed_noise = seeds.size() < 2;
   result.draws = std::move(both);
   return result;
 }

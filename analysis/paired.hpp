@@ -38,6 +38,10 @@ PairedSeed join_documents(std::span<const DocumentLoss> first,
 // deviation of one run (docs/analysis.md, "Seeds").
 inline constexpr double known_seed_deviation = 0.0035;
 
+// Of fewer documents no interval is given: draws of one, two, three documents hardly differ from
+// each other, and an interval that is narrow because little was seen would decide a claim.
+inline constexpr std::int64_t fewest_documents = 5;
+
 struct PairedOptions {
   int draws = 10000;
   std::uint64_t seed = 20250411;
@@ -47,7 +51,8 @@ struct PairedOptions {
   int domain = -1;  // only the documents of this domain; -1: all
 };
 
-// All in nats per token, second minus first: negative where the second arm is better.
+// All in nats per token, second minus first: negative where the second arm is better. Of fewer than
+// fewest_documents no interval is known.
 struct PairedResult {
   double difference = 0;  // mean over seeds, weighted by tokens
   double first_loss = 0, second_loss = 0;

@@ -1,39 +1,17 @@
 #include "analysis/probes.hpp"
 
 #include <algorithm>
-#include <cmath>
+#include <cstdlib>
+#include <cstring>
 #include <limits>
+#include <sstream>
+#include <tuple>
 
-#include "analysis/support/random.hpp"
+#include "core/error.hpp"
+#include "core/yaml.hpp"
 
 namespace metascale {
 namespace {
-
-constexpr int interval_draws = 20000;
-
-// Variance of a share of that many examples. One of none or all of them is not free of noise:
-// two more are added, one right and one wrong [Agresti, Coull 1998].
-double share_variance(double share, std::int64_t examples) {
-  const double count = double(examples) + 2, middle = (share * double(examples) + 1) / count;
-  return middle * (1 - middle) / count;
-}
-
-Share share_of(const std::vector<double>& values, double example_variance, double confidence) {
-  Share share;
-  const double count = double(values.size());
-  for (const double value : values) share.value += value / count;
-  if (values.size() < 2) return share;
-  double squares = 0;
-  for (const double value : values) squares += (value - share.value) * (value - share.value);
-  const double error = std::sqrt(squares / (count - 1) / count);
-  CounterRandom random(1, 2);
-  std::vector<double> draws(interval_draws);
-  for (double& draw : draws)
-    draw = share.value + error * random.student_t(std::int64_t(values.size()) - 1) +
-           std::sqrt(example_variance) * random.normal();
-  share.interval = percentile_interval(std::move(draws), confidence);
-  return share;
-}
 
 const Run* run_of_seed(const Cell& cell, std::int64_t seed) {
   for (const Run* run : cell.runs)
@@ -41,22 +19,39 @@ const Run* run_of_seed(const Cell& cell, std::int64_t seed) {
   return nullptr;
 }
 
-// All seeds are tested on the same examples: their noise is not less for many seeds.
+// Heads times their size; heads are in the configuration only, where they may be left to the width.
+std::int64_t attention_width(const Run& run, const ProbeSetting& setting) {
+  try {
+    const YamlNode root = parse_yaml(run.log.configuration, run.id);
+    const YamlNode* model = root.find("model");
+    const YamlNode* heads = model == nullptr ? nullptr : model->find("heads");
+    const std::int64_t count = heads == nullptr ? 0 : read_integer(*heads);
+    if (count > 0) return count * setting.head_size;
+  } catch (const Error&) {  // the configuration is only shown: a report does not fail by it
+  }
+  return setting.width;
+}
+
+// The text of a fact "task=mqar vocabulary=256 pairs=4 power=0.01" without task and pairs.
+void read_parameters(const std::string& identity, ProbeSetting& setting) {
+  std::istringstream words(identity);
+  for (std::string word; words >> word;) {
+    if (word.starts_with("pairs="))
+      setting.pairs = std::strtoll(word.c_str() + std::strlen("pairs="), nullptr, 10);
+    else if (!word.starts_with("task="))
+      setting.parameters += (setting.parameters.empty() ? "" : " ") + word;
+  }
+}
+
 void measure(ProbeDifference& entry, const std::vector<Accuracy>& own,
              const std::vector<Accuracy>& others, double confidence) {
-  std::vector<double> mine, theirs, gains;
-  double my_variance = 0, their_variance = 0;
-  for (std::size_t i = 0; i < own.size(); ++i) {
-    mine.push_back(own[i].answers), theirs.push_back(others[i].answers);
-    gains.push_back(mine.back() - theirs.back());
-    my_variance = std::max(my_variance, share_variance(own[i].answers, own[i].examples));
-    their_variance =
-        std::max(their_variance, share_variance(others[i].answers, others[i].examples));
-  }
+  std::vector<SeedShare> mine, theirs;
+  for (const Accuracy& accuracy : own) mine.push_back(answers_of(accuracy));
+  for (const Accuracy& accuracy : others) theirs.push_back(answers_of(accuracy));
   entry.seeds = own.size();
-  entry.subject_accuracy = share_of(mine, my_variance, confidence);
-  entry.other_accuracy = share_of(theirs, their_variance, confidence);
-  entry.difference = share_of(gains, my_variance + their_variance, confidence);
+  entry.subject_accuracy = share_of(mine, confidence);
+  entry.other_accuracy = share_of(theirs, confidence);
+  entry.difference = share_difference(mine, theirs, confidence);
 }
 
 void compare_cells(const Report& report, const Cell& own, const Cell& other,
@@ -105,6 +100,40 @@ std::map<std::int64_t, Accuracy> accuracies(const Run& run) {
       found[length] = {double(sum.correct) / double(sum.scored),
                        double(sum.solved) / double(sum.examples), sum.examples};
   return found;
+}
+
+SeedShare answers_of(const Accuracy& accuracy) { return {accuracy.answers, accuracy.examples}; }
+
+std::vector<ProbeBin> probe_bins(const Cell& cell) {
+  std::map<std::tuple<std::int64_t, std::int64_t, std::int64_t>, ProbeBin> bins;
+  for (const Run* run : cell.runs)
+    for (const ProbeRow& row : run->final_evaluation()->probes) {
+      if (row.scored <= 0) continue;
+      ProbeBin& bin = bins[{row.length, row.first, row.last}];
+      bin.tested = row.length, bin.first = row.first, bin.last = row.last;
+      // Answers of one example are not independent: it counts once at most.
+      bin.seeds.push_back(
+          {double(row.correct) / double(row.scored), std::min(row.scored, row.examples)});
+    }
+  std::vector<ProbeBin> found;
+  for (auto& [place, bin] : bins) found.push_back(std::move(bin));
+  return found;
+}
+
+ProbeSetting probe_setting(const Cell& cell) {
+  const Run& run = *cell.runs.front();
+  const auto whole = [&](const char* key) { return std::int64_t(run.number(key).value_or(0)); };
+  ProbeSetting setting{.task = run.fact("probe_task").value_or("-"),
+                       .layers = whole("layers"),
+                       .width = whole("width"),
+                       .head_size = whole("head_size"),
+                       .trained = trained_length(cell)};
+  read_parameters(run.fact("probe").value_or(""), setting);
+  setting.chance = run.number("probe_chance").value_or(setting.chance);
+  const bool keeps_tokens = run.architecture.starts_with("transformer");
+  setting.state = setting.layers * attention_width(run, setting) *
+                  (keeps_tokens ? 2 * setting.trained : setting.head_size);
+  return setting;
 }
 
 std::int64_t trained_length(const Cell& cell) {

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "analysis/interval.hpp"
 #include "analysis/report.hpp"
+#include "analysis/share.hpp"
 
 namespace metascale {
 
@@ -22,18 +22,33 @@ struct Accuracy {
 // By tested length, of the final evaluation.
 std::map<std::int64_t, Accuracy> accuracies(const Run& run);
 
+SeedShare answers_of(const Accuracy& accuracy);
+
 std::int64_t trained_length(const Cell& cell);  // tokens; 0 if it was not logged
 // Share of right answers at the trained length, mean over seeds; NaN without such a test.
 double trained_accuracy(const Cell& cell);
 
-struct Share {
-  double value = 0;
-  Interval interval;  // unknown with one seed
+// Right answers by how far back the oldest token lies that an answer needs.
+struct ProbeBin {
+  std::int64_t tested = 0;           // tokens of an example
+  std::int64_t first = 0, last = 0;  // distance, tokens, inclusive
+  std::vector<SeedShare> seeds;
 };
+// By tested length, then by distance; bins in which nothing was asked are left out.
+std::vector<ProbeBin> probe_bins(const Cell& cell);
 
-// Two arms at one task, size and tested length. An interval over S seeds adds Student's t with
-// S - 1 degrees of freedom times the standard error of the seeds' values, and the deviation of a
-// share of as many examples, as if an example had one answer: none is narrower than that.
+// What the runs of a cell are, by their logs; 0 or empty: not logged, or the task has none.
+struct ProbeSetting {
+  std::string task, parameters;  // of the task, without pairs: "vocabulary=256 power=0.01"
+  std::int64_t layers = 0, width = 0, head_size = 0, pairs = 0;
+  std::int64_t trained = 0;  // tokens
+  // Numbers kept per sequence: the WKV states, or keys and values of as many tokens as trained at.
+  std::int64_t state = 0;
+  double chance = __builtin_nan("");  // share of right answers by guessing
+};
+ProbeSetting probe_setting(const Cell& cell);
+
+// Two arms at one task, size and tested length. Intervals count an example as one answer.
 struct ProbeDifference {
   std::string task, size, length, subject, other;  // length: of the training, as in the sweep
   std::int64_t trained = 0, tested = 0;            // tokens

@@ -52,6 +52,7 @@ PublishedResult result_of(const YamlNode& entry) {
           needed(entry, "tokenizer").text,
           needed(entry, "data").text,
           needed(entry, "split").text,
+          needed(entry, "protocol").text,
           needed(entry, "source").text,
           unsafe == nullptr ? "" : unsafe->text};
 }
@@ -71,6 +72,7 @@ bool has_tokenizer(const Run& run, const std::string& name) {
 bool same_quantity(const PublishedResult& result, const Run& run) {
   const Evaluation* evaluation = run.final_evaluation();
   return evaluation != nullptr && evaluation->split == result.split &&
+         (evaluation->protocol == result.protocol || result.protocol == "unstated") &&
          evaluation->coverage == "all" && run.fact("data_name").value_or("") == result.data &&
          has_tokenizer(run, result.tokenizer);
 }
@@ -92,8 +94,8 @@ std::vector<PublishedResult> published_results() {
   return parse_published(std::string(published_yaml), "analysis/published.yaml");
 }
 
-std::vector<PublishedResult> comparable_results(const Report& report) {
-  std::vector<PublishedResult> results = published_results();
+std::vector<PublishedResult> comparable_results(const Report& report,
+                                                std::vector<PublishedResult> results) {
   std::erase_if(results, [&](const PublishedResult& result) {
     return !result.unsafe.empty() || !std::isfinite(result.loss) ||
            std::none_of(report.cells.begin(), report.cells.end(), [&](const Cell& cell) {

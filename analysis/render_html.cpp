@@ -48,8 +48,7 @@ std::string head_of(const Report& report) {
     arms += (i == 0 ? "" : i == 1 ? " against " : ", ") + report.collection.arms[i];
   double hours = 0, flops = 0;
   for (const Run& run : runs) {  // what a branch shares with its trunk is the trunk's
-    const double own = run.hours - run.inherited.hours;
-    hours += std::isfinite(own) ? own : 0, flops += run.flops - run.inherited.flops;
+    hours += run.own_hours, flops += run.flops - run.inherited.flops;
   }
   const auto sizes = report.sizes();
   return "<header class=\"page\"><p class=\"eyebrow\">metascale report</p><h1>" +

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "analysis/json/parts.hpp"
+#include "analysis/tables.hpp"
 #include "core/build_info.hpp"
 
 namespace metascale {
@@ -97,6 +98,16 @@ Json joint_json(const JointReport& entry) {
   return json;
 }
 
+Json budget_json(const IsoflopBudget& budget) {
+  return {{"flops", number(budget.flops)},
+          {"sizes", budget.sizes},
+          {"curvature", number(budget.curvature)},
+          {"parameters", number(budget.parameters)},
+          {"interval", interval(budget.interval)},
+          {"loss", number(budget.loss)},
+          {"problem", budget.problem}};
+}
+
 Json isoflop_json(const IsoflopFit& fit) {
   Json json{{"law", "isoflop"},
             {"coefficients",
@@ -108,13 +119,31 @@ Json isoflop_json(const IsoflopFit& fit) {
             {"healthy", fit.healthy()},
             {"problems", fit.problems},
             {"budgets", Json::array()}};
-  for (const IsoflopBudget& budget : fit.budgets)
-    json["budgets"].push_back({{"flops", number(budget.flops)},
-                               {"points", budget.points},
-                               {"curvature", number(budget.curvature)},
-                               {"parameters", number(budget.parameters)},
-                               {"loss", number(budget.loss)},
-                               {"problem", budget.problem}});
+  for (const IsoflopBudget& budget : fit.budgets) json["budgets"].push_back(budget_json(budget));
+  return json;
+}
+
+// An arm's profiles: which cells stand on each, and why a budget or the whole has no data.
+Json isoflop_report_json(const IsoflopReport& entry) {
+  Json json{{"arm", entry.arm},
+            {"axis", name_of(entry.axis)},
+            {"no_data", entry.no_data},
+            {"profiles", Json::array()}};
+  for (const IsoflopProfile& profile : entry.profiles) {
+    Json cells = Json::array();
+    for (const Cell* cell : profile.cells)
+      cells.push_back({{"size", cell->size},
+                       {"length", cell->length},
+                       {"parameters", number(value_on(entry.axis, *cell))},
+                       {"flops", number(cell->training_flops)},
+                       {"loss", number(cell->loss)},
+                       {"runs", run_list(cell->runs)}});
+    json["profiles"].push_back({{"flops", number(profile.flops)},
+                                {"spread", number(profile.spread)},
+                                {"no_data", profile.no_data},
+                                {"cells", std::move(cells)}});
+  }
+  if (entry.fit) json["fit"] = isoflop_json(*entry.fit);
   return json;
 }
 
@@ -129,10 +158,14 @@ std::string render_fit_json(const FitTableResult& result) {
   return json.dump(1, ' ', false, Json::error_handler_t::replace);
 }
 
-std::vector<double> line_of(const Fit& fit, int points) {
+std::vector<double> line_of(const Fit& fit) {
   double low = fit.points.front().x[0], high = low;
   for (const FitPoint& point : fit.points)
     low = std::min(low, point.x[0]), high = std::max(high, point.x[0]);
+  return log_spaced(low, high);
+}
+
+std::vector<double> log_spaced(double low, double high, int points) {
   constexpr double beyond = 1.15;  // so that the end points do not stand on the line's ends
   low /= beyond, high *= beyond;
   std::vector<double> x;
@@ -168,9 +201,15 @@ std::string render_json(const Report& report) {
     }
     json["fits"].push_back(std::move(fit));
   }
+  json["probes"] = probe_curves_json(report);
+  json["probe_depths"] = probe_depths_json(report);
+  json["lineages"] = lineages_json(report);
   json["joint_fits"] = Json::array();
   for (const JointReport& entry : report.joint_fits)
     json["joint_fits"].push_back(joint_json(entry));
+  json["isoflop"] = Json::array();
+  for (const IsoflopReport& entry : report.isoflops)
+    json["isoflop"].push_back(isoflop_report_json(entry));
   for (const GainReport& entry : report.gains)
     json["gains"].push_back({{"arm", entry.arm},
                              {"size", entry.size},

@@ -14,7 +14,8 @@ std::string render_page_data(const Report& report);
 
 std::string render_fit_json(const FitTableResult& result);  // what `metascale fit --json` prints
 
-// x of a fit's drawn line, log-spaced over its points and a little beyond.
-std::vector<double> line_of(const Fit& fit, int points = 60);
+// x of a drawn line: log-spaced from low to high and a little beyond.
+std::vector<double> log_spaced(double low, double high, int points = 60);
+std::vector<double> line_of(const Fit& fit);  // over the fit's points
 
 }  // namespace metascale

@@ -30,6 +30,9 @@ std::string render_markdown(const Report& report) {
   text += section("Scaling", fits_table(report), "No arm has two sizes that are done.");
   if (const Table joint = joint_fits_table(report); !joint.rows.empty())
     text += section("Two arms under one law", joint, "");
+  if (const Table isoflop = isoflop_table(report); !isoflop.rows.empty())
+    text += section("IsoFLOP", isoflop, "") +
+            section("IsoFLOP profiles", isoflop_budgets_table(report), "No cell is done.");
   text += section("Equivalent gain", gains_table(report), "None.");
   if (const Table context = context_exponents_table(report); !context.rows.empty())
     text += section("Cost against context", context, "");

@@ -11,6 +11,7 @@
 #include "analysis/collect.hpp"
 #include "analysis/fit.hpp"
 #include "analysis/gain.hpp"
+#include "analysis/isoflop.hpp"
 #include "analysis/joint_fit.hpp"
 #include "analysis/match.hpp"
 #include "analysis/paired.hpp"
@@ -25,6 +26,7 @@ struct ReportOptions {
   std::uint64_t seed = 20250411;  // of all draws
   double confidence = 0.95;
   int threads = 1;
+  bool isoflop = false;     // fits of cells that cost equally many FLOPs; no data is said too
   bool figures = true;      // by gnuplot; left out with a note where it is not installed
   int refresh_seconds = 0;  // the page reloads itself; 0: never
   std::function<void(const std::string& stage)> progress;  // may be empty
@@ -61,13 +63,31 @@ struct PairReport {
 enum class FitAxis { non_embedding_parameters, parameters, training_flops };
 const char* name_of(FitAxis axis);   // as in the logs' facts
 const char* words_of(FitAxis axis);  // for people
+double value_on(FitAxis axis, const Cell& cell);
 
 struct ArmFit {
   std::string arm, length;  // length "all": over all lengths, with N and D
   FitAxis axis = FitAxis::non_embedding_parameters;
   Fit fit;
-  std::optional<Fit> held_out;  // the same law, fitted without what it has to predict:
+  std::optional<Fit> held_out;  // fitted without what it has to predict, by the law that the
+                                // points left allow (law_for):
   std::string held_out_what = "largest size";
+};
+
+// The cells of one arm that cost equally many FLOPs.
+struct IsoflopProfile {
+  double flops = 0;                // geometric mean of what they achieved
+  double spread = 0;               // the largest of them over the smallest, less 1
+  std::vector<const Cell*> cells;  // ascending by N
+  std::string no_data;             // why no parabola was tried; empty: one was
+};
+
+struct IsoflopReport {
+  std::string arm;
+  FitAxis axis = FitAxis::non_embedding_parameters;  // what N is
+  std::vector<IsoflopProfile> profiles;              // ascending by flops
+  std::optional<IsoflopFit> fit;  // its budgets: the profiles with data, in order
+  std::string no_data;            // why there is no fit; empty: there is one
 };
 
 struct GainReport {
@@ -88,6 +108,7 @@ struct Report {
   std::vector<PairReport> pairs;
   std::vector<ArmFit> fits;
   std::vector<JointReport> joint_fits;
+  std::vector<IsoflopReport> isoflops;  // none where they were not asked for
   std::vector<GainReport> gains;
   std::vector<Claim> claims;
   std::vector<std::string>

@@ -41,8 +41,11 @@ Table fits_table(const Report& report);       // coefficients and health
 Table residuals_table(const Report& report);  // measured and fitted, and held-out sizes
 Table influence_table(const Report& report);  // each fit without each of its points
 Table joint_fits_table(const Report& report);
+Table isoflop_table(const Report& report);          // empty where it was not asked for
+Table isoflop_budgets_table(const Report& report);  // the profiles behind it; likewise
 Table gains_table(const Report& report);
 Table lineage_table(const Report& report);            // of branches and grown runs
+Table lineage_stages_table(const Report& report);     // empty where nothing grew
 Table speed_table(const Report& report);              // throughput, utilisation, memory, energy
 Table device_hours_table(const Report& report);       // used, of all starts, beside the plan
 Table context_exponents_table(const Report& report);  // empty without context.json
@@ -50,6 +53,7 @@ Table context_costs_table(const Report& report);      // the curves behind them
 Table published_table(const Report& report);
 Table probes_table(
     const Report& report);  // accuracy by tested length; empty where all ran on texts
+Table probe_distances_table(const Report& report);    // by distance to the evidence; likewise
 Table probe_depths_table(const Report& report);       // least layers that solve a probe; likewise
 Table probe_differences_table(const Report& report);  // of arms, paired by seed; likewise
 Table evaluations_table(const Report& report);        // every evaluation of every run, for CSV

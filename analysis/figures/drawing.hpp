@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-#include "analysis/report.hpp"
+#include "analysis/figure.hpp"
 
 namespace metascale {
 
@@ -12,5 +12,17 @@ std::string gnuplot_text(std::string_view text);  // a gnuplot string without es
 std::string colour_of(const Report& report, const std::string& arm);  // "#rrggbb", quoted
 int point_of(const Report& report, const std::string& arm);           // point type
 int dash_of(const Report& report, const std::string& size);           // dash type
+
+// Per arm the profiles with their parabolas; then the optima of all arms against their budgets.
+void add_isoflop_figures(const Report& report, std::vector<Figure>& figures);
+
+// Right answers on probes, one figure per task and axis.
+void add_probe_figures(const Report& report, std::vector<Figure>& figures);
+
+// Loss against the FLOPs of lineages, and the models from scratch beside them.
+void add_lineage_figure(const Report& report, std::vector<Figure>& figures);
+
+// What generation holds against the position: measured, and the state as computed.
+void add_generation_memory_figure(const Report& report, std::vector<Figure>& figures);
 
 }  // namespace metascale

@@ -211,8 +211,9 @@ void add_rows(const Report& report, const std::string& name, const std::vector<B
 
 Bar bar_of(const std::string& label, const std::string& arm, const PairedResult& result) {
   const double scale = 100 / result.first_loss;
-  return {label, arm, 100 * result.relative, scale * result.with_seeds.low,
-          scale * result.with_seeds.high};
+  const double value = 100 * result.relative;
+  if (!result.with_seeds.known()) return {label, arm, value, value, value};  // few documents
+  return {label, arm, value, scale * result.with_seeds.low, scale * result.with_seeds.high};
 }
 
 void add_differences(const Report& report, std::vector<Figure>& figures) {
@@ -242,7 +243,11 @@ std::vector<Figure> figures_of(const Report& report) {
   add_curves(report, true, figures);
   add_scaling(report, FitAxis::non_embedding_parameters, figures);
   add_scaling(report, FitAxis::training_flops, figures);
+  add_isoflop_figures(report, figures);
   add_differences(report, figures);
+  add_lineage_figure(report, figures);
+  add_probe_figures(report, figures);
+  add_generation_memory_figure(report, figures);
   return figures;
 }
 

@@ -11,7 +11,6 @@ void add_replicates(Fit& fit, const LogTable& table, std::span<const std::vector
                     const FitOptions& options) {
   const Noise noise = noise_of(fit.points, table, options);
   fit.parametric_bootstrap = noise.deviations.empty();
-  fit.cells = noise.cells;
   fit.noise = noise.deviation();
   fit.replicates.assign(std::size_t(options.draws), {});
   std::mutex progress_lock;

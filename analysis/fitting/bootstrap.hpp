@@ -10,7 +10,7 @@
 
 namespace metascale {
 
-// Sets fit.replicates, fit.parametric_bootstrap and fit.cells. Each replicate draws the noise of
+// Sets fit.replicates and fit.parametric_bootstrap. Each replicate draws the noise of
 // every run anew around the mean of its cell and is searched from `optima`, those of the full fit.
 void add_replicates(Fit& fit, const LogTable& table, std::span<const std::vector<double>> optima,
                     const FitOptions& options);

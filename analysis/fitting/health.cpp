@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "core/error.hpp"
 
@@ -21,13 +22,21 @@ double residual_size(const Fit& fit) {  // root mean square, relative
   return std::sqrt(squares / double(fit.residuals.size()));
 }
 
+// Seeds of one place tell nothing of the law's form.
+std::size_t places_of(const Fit& fit) {
+  std::set<std::vector<double>> places;
+  for (const FitPoint& point : fit.points) places.insert(point.x);
+  return places.size();
+}
+
 void judge_data(const Fit& fit, std::vector<std::string>& problems) {
   const Law& form = law(fit.kind);
   const std::size_t needed =
       fit.kind == LawKind::loglog ? 3 : std::max<std::size_t>(5, form.coefficients() + 2);
-  if (fit.points.size() < needed)
-    problems.push_back(fmt::format("too few points: {} for {} coefficients (at least {})",
-                                   fit.points.size(), form.coefficients(), needed));
+  if (const std::size_t places = places_of(fit); places < needed)
+    problems.push_back(
+        fmt::format("too few points: {}, seeds apart, for {} coefficients (at least {})", places,
+                    form.coefficients(), needed));
   for (std::size_t i = 0; i < std::size_t(form.variables); ++i)
     if (const double span = decades(fit.points, i); span < least_decades)
       problems.push_back(fmt::format("{} spans {:.2f} decades only (at least {})",

@@ -5,49 +5,12 @@
 #include <utility>
 
 #include "analysis/bands.hpp"
+#include "analysis/html/elements.hpp"
 #include "analysis/html/parts.hpp"
 #include "analysis/support/text.hpp"
-#include "analysis/tables.hpp"
 
 namespace metascale {
 namespace {
-
-std::string table_or(const Table& table, const std::string& otherwise) {
-  return table.rows.empty() ? "<p class=\"empty\">" + html_escape(otherwise) + "</p>\n"
-                            : to_html(table);
-}
-
-std::string folded(const std::string& summary, const std::string& body) {
-  return "<details><summary>" + html_escape(summary) + "</summary>" + body + "</details>\n";
-}
-
-std::string chart(const char* id, const std::string& label, const char* size = "") {
-  return fmt::format(
-      "<div class=\"plot {}\"><canvas id=\"{}\" role=\"img\" aria-label=\"{}\">{}"
-      "</canvas></div>",
-      size, id, html_escape(label), html_escape(label));
-}
-
-// Where the numbers of a chart stand: the table on the page and its file.
-std::string source_of(const char* table, const char* words) {
-  return fmt::format(
-      " Numbers: <a href=\"#table-{0}\">{1}</a>, <a class=\"file\" "
-      "href=\"tables/{0}.csv\">tables/{0}.csv</a>.",
-      table, words);
-}
-
-std::string choice(const char* id, const char* label,
-                   const std::vector<std::pair<std::string, std::string>>& options) {
-  std::string html = fmt::format("<label>{} <select id=\"{}\">", label, id);
-  for (const auto& [value, words] : options)
-    html += "<option value=\"" + html_escape(value) + "\">" + html_escape(words) + "</option>";
-  return html + "</select></label>";
-}
-
-std::string toggle(const char* id, const char* label, bool on) {
-  return fmt::format("<label><input type=\"checkbox\" id=\"{}\"{}> {}</label>", id,
-                     on ? " checked" : "", label);
-}
 
 std::vector<std::pair<std::string, std::string>> length_choices(const Report& report, bool last) {
   std::vector<std::pair<std::string, std::string>> choices;
@@ -95,13 +58,6 @@ std::string summary_section(const Report& report) {
                         words_of(claim.verdict));
   }
   return html + "</ol>\n";
-}
-
-std::string probes_of(const Report& report) {
-  const Table table = probes_table(report);
-  return table.rows.empty() ? ""
-                            : to_html(table) + to_html(probe_depths_table(report)) +
-                                  to_html(probe_differences_table(report));
 }
 
 std::string comparison_section(const Report& report) {
@@ -173,6 +129,35 @@ std::string fit_figures(const Report& report) {
          source_of("residuals", "table below") + "</figcaption></figure>\n";
 }
 
+std::string isoflop_figures(const Report& report) {
+  std::vector<std::pair<std::string, std::string>> arms;
+  for (const IsoflopReport& entry : report.isoflops)
+    if (entry.fit && entry.axis == FitAxis::non_embedding_parameters)
+      arms.emplace_back(entry.arm, entry.arm);
+  if (arms.empty()) return "";
+  return "<figure><div class=\"controls\">" + choice("isoflop-arm", "Arm", arms) +
+         choice("isoflop-x", "Against",
+                {{"non_embedding_parameters", "non-embedding parameters"},
+                 {"parameters", "all parameters"}}) +
+         "</div>" +
+         chart("chart-isoflop",
+               "Final loss against size at equal FLOPs; the tables below hold the numbers") +
+         "<figcaption>Cells of one arm that cost equally many FLOPs, and the parabola through the "
+         "sizes nearest the lowest loss. A dashed one is refused." +
+         source_of("isoflop_budgets", "profiles") + "</figcaption>" +
+         chart("chart-optima", "Optimal size against FLOPs; the tables below hold the numbers") +
+         "<figcaption>The minima of the accepted parabolas with 95 % intervals over the seed "
+         "noise, and the line through them. A dashed line has a problem that the table names." +
+         source_of("isoflop", "table below") + "</figcaption></figure>\n";
+}
+
+std::string isoflop_part(const Report& report) {
+  if (report.isoflops.empty()) return "";
+  const Table budgets = isoflop_budgets_table(report);
+  return isoflop_figures(report) + to_html(isoflop_table(report)) +
+         (budgets.rows.empty() ? "" : folded(budgets.caption, to_html(budgets)));
+}
+
 std::string scaling_section(const Report& report) {
   const bool any = std::any_of(report.fits.begin(), report.fits.end(),
                                [](const ArmFit& entry) { return entry.length != "all"; });
@@ -180,7 +165,7 @@ std::string scaling_section(const Report& report) {
               published = published_table(report);
   return (any ? fit_figures(report) : "") +
          table_or(fits_table(report), "No arm has two sizes that are done: nothing to fit.") +
-         (joint.rows.empty() ? "" : to_html(joint)) +
+         (joint.rows.empty() ? "" : to_html(joint)) + isoflop_part(report) +
          (published.rows.empty() ? "" : folded(published.caption, to_html(published))) +
          (any ? folded("Measured, fitted and held-out losses", to_html(residuals_table(report)))
               : "") +
@@ -229,7 +214,20 @@ std::string gains_section(const Report& report) {
 }
 
 std::string lineage_section(const Report& report) {
-  return table_or(lineage_table(report), "No run of this folder branched off or grew.");
+  const Table stages = lineage_stages_table(report);
+  std::string figure;
+  if (!stages.rows.empty())
+    figure = "<figure>" +
+             chart("chart-lineage",
+                   "Final loss against the FLOPs of the whole lineage; the table below holds the "
+                   "numbers") +
+             "<figcaption>Final loss of each stage against the model FLOPs of all that made it, "
+             "joined by a line; means over seeds, whiskers from the least to the most of them. "
+             "Beside it models from scratch of the grown shape: with as much compute as the whole "
+             "lineage (large), and as since its last growth (small)." +
+             source_of("lineage_stages", "table below") + "</figcaption></figure>\n" +
+             to_html(stages);
+  return figure + table_or(lineage_table(report), "No run of this folder branched off or grew.");
 }
 
 std::string context_section(const Report& report) {

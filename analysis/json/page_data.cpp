@@ -117,6 +117,58 @@ Json gains_json(const Report& report) {
   return list;
 }
 
+Json isoflop_line(const IsoflopFit& fit, double confidence) {
+  Json line = Json::array();
+  if (!std::isfinite(fit.exponent)) return line;
+  for (const double flops : log_spaced(fit.budgets.front().flops, fit.budgets.back().flops)) {
+    const Interval band = fit.predict_interval(flops, confidence);
+    line.push_back({{"x", flops},
+                    {"y", number(fit.predict(flops))},
+                    {"low", number(band.low)},
+                    {"high", number(band.high)}});
+  }
+  return line;
+}
+
+Json isoflop_profile(const IsoflopReport& entry, const IsoflopProfile& profile, std::size_t place) {
+  const IsoflopBudget& budget = entry.fit->budgets.at(place);
+  Json points = Json::array(), line = Json::array();
+  for (const Cell* cell : profile.cells)
+    points.push_back({{"x", number(value_on(entry.axis, *cell))},
+                      {"y", number(cell->loss)},
+                      {"size", cell->size},
+                      {"seeds", cell->runs.size()}});
+  for (const double x : log_spaced(budget.smallest, budget.largest))
+    line.push_back({{"x", x}, {"y", number(budget.loss_at(x))}});
+  return {{"flops", profile.flops},
+          {"points", std::move(points)},
+          {"line", std::move(line)},
+          {"optimum", number(budget.parameters)},
+          {"low", number(budget.interval.low)},
+          {"high", number(budget.interval.high)},
+          {"loss", number(budget.loss)},
+          {"used", budget.problem.empty()},
+          {"light", arm_colour(place).light},
+          {"dark", arm_colour(place).dark}};
+}
+
+Json isoflops_json(const Report& report) {
+  Json list = Json::array();
+  for (const IsoflopReport& entry : report.isoflops) {
+    if (!entry.fit) continue;
+    Json profiles = Json::array();
+    for (const IsoflopProfile& profile : entry.profiles)
+      if (profile.no_data.empty())
+        profiles.push_back(isoflop_profile(entry, profile, profiles.size()));
+    list.push_back({{"arm", entry.arm},
+                    {"axis", name_of(entry.axis)},
+                    {"healthy", entry.fit->healthy()},
+                    {"profiles", std::move(profiles)},
+                    {"line", isoflop_line(*entry.fit, report.confidence)}});
+  }
+  return list;
+}
+
 // Curves of the measured architectures; an arm's colour where one is of that architecture.
 Json context_json(const Report& report) {
   Json list = Json::array();
@@ -152,8 +204,12 @@ std::string render_page_data(const Report& report) {
   json["cells"] = cells_json(report);
   json["runs"] = runs_json(report);
   json["bands"] = bands_json(report);
+  json["isoflop"] = isoflops_json(report);
   json["gains"] = gains_json(report);
   json["context"] = context_json(report);
+  json["probes"] = probe_curves_json(report);
+  json["depths"] = probe_depths_json(report);
+  json["lineages"] = lineages_json(report);
   for (const ArmFit& entry : report.fits)
     if (entry.length != "all") json["fits"].push_back(chart_fit(entry));
   json["published"] = Json::array();

@@ -14,5 +14,8 @@ Json number(double value);  // null for NaN and infinity, which have no JSON
 Json numbers(const std::vector<double>& values);
 Json interval(const Interval& value);  // [low, high]
 Json cells_json(const Report& report);
+Json probe_curves_json(const Report& report);
+Json probe_depths_json(const Report& report);
+Json lineages_json(const Report& report);
 
 }  // namespace metascale

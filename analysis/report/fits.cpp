@@ -51,7 +51,7 @@ std::vector<FitPoint> holding_out_largest(std::vector<FitPoint> points, std::siz
   return points;
 }
 
-// Those of the largest ratio D / N to be predicted: a cell is "<size> <length>".
+// Those of the longest length to be predicted: a cell is "<size> <length>".
 std::vector<FitPoint> holding_out_longest(const Report& report, std::vector<FitPoint> points) {
   const std::string longest = report.lengths().back();
   for (FitPoint& point : points) {
@@ -59,21 +59,6 @@ std::vector<FitPoint> holding_out_longest(const Report& report, std::vector<FitP
     point.held_out = point.cell.substr(space + 1) == longest;
   }
   return points;
-}
-
-FitOptions options_for(const Report& report, const std::string& arm, const ReportOptions& options) {
-  const auto& arms = report.collection.arms;
-  const auto arm_number = std::uint64_t(std::find(arms.begin(), arms.end(), arm) - arms.begin());
-  FitOptions fit{.draws = options.bootstrap_fits,
-                 .seed = options.seed + arm_number,  // arms' noise is independent
-                 .confidence = options.confidence,
-                 .threads = options.threads,
-                 .starts = options.fit_starts};
-  if (options.progress)
-    fit.progress = [&options, arm](int done, int of) {
-      if (done % 100 == 0) options.progress(concat("fits of ", arm, ": draw ", done, " of ", of));
-    };
-  return fit;
 }
 
 // A fit that has to predict what it did not see: only its predictions' intervals are shown.
@@ -138,6 +123,21 @@ void add_fits_over_lengths(Report& report, const std::string& arm, const ReportO
 
 }  // namespace
 
+FitOptions options_for(const Report& report, const std::string& arm, const ReportOptions& options) {
+  const auto& arms = report.collection.arms;
+  const auto arm_number = std::uint64_t(std::find(arms.begin(), arms.end(), arm) - arms.begin());
+  FitOptions fit{.draws = options.bootstrap_fits,
+                 .seed = options.seed + arm_number,  // arms' noise is independent
+                 .confidence = options.confidence,
+                 .threads = options.threads,
+                 .starts = options.fit_starts};
+  if (options.progress)
+    fit.progress = [&options, arm](int done, int of) {
+      if (done % 100 == 0) options.progress(concat("fits of ", arm, ": draw ", done, " of ", of));
+    };
+  return fit;
+}
+
 const ArmFit* find_fit(const Report& report, const std::string& arm, const std::string& length,
                        FitAxis axis) {
   for (const ArmFit& entry : report.fits)
@@ -182,10 +182,9 @@ void add_gains(Report& report, const ReportOptions& options) {
       const ArmFit* base = find_fit(report, report.collection.baseline(), cell.length, axis);
       const ArmFit* own = find_fit(report, cell.arm, cell.length, axis);
       if (base == nullptr || own == nullptr) continue;
-      const double x =
-          axis == FitAxis::training_flops ? cell.training_flops : cell.non_embedding_parameters;
       GainReport entry{cell.arm, cell.size, cell.length, axis,
-                       equivalent_gain(base->fit, own->fit, x, cell.loss, options.confidence)};
+                       equivalent_gain(base->fit, own->fit, value_on(axis, cell), cell.loss,
+                                       options.confidence)};
       if (entry.gain.problem.empty() &&
           !(describes_points(base->fit) && describes_points(own->fit)))
         entry.gain.problem = "a law that it rests on does not describe its points";

@@ -50,8 +50,9 @@ std::string short_count(double value) {
 
 std::string scientific(double value) {
   if (!std::isfinite(value) || value <= 0) return "-";
-  const int power = int(std::floor(std::log10(value)));
-  return fmt::format("{:.2f}e{}", value / std::pow(10, power), power);
+  const std::string text = fmt::format("{:.2e}", value);  // 3.20e+18
+  const std::size_t end = text.find('e') + 1;
+  return text.substr(0, end) + std::to_string(std::stoi(text.substr(end)));
 }
 
 std::string factor(double value) {
@@ -86,6 +87,10 @@ std::string length_words(std::string_view label) {
 }
 
 std::string exact(double value) { return fmt::format("{}", value); }
+
+std::string joined(const std::vector<std::string>& parts) {
+  return fmt::format("{}", fmt::join(parts, "; "));
+}
 
 std::string html_escape(std::string_view text) {
   return replace_each(text, [](char letter) -> std::string_view {

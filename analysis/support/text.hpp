@@ -3,6 +3,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "analysis/interval.hpp"
 
@@ -20,6 +21,8 @@ std::string duration_text(double hours);  // 12 s, 3.4 min, 5.1 h
 std::string length_words(std::string_view label);
 // Shortest text that reads back as the same number; "nan" and "inf" as such.
 std::string exact(double value);
+
+std::string joined(const std::vector<std::string>& parts);  // by "; "
 
 std::string html_escape(std::string_view text);
 std::string csv_escape(std::string_view text);       // quoted if it must be

@@ -1,8 +1,8 @@
 #include <cmath>
-#include <numbers>
 
 #include "analysis/support/text.hpp"
 #include "analysis/tables.hpp"
+#include "core/domain_means.hpp"
 
 namespace metascale {
 namespace {
@@ -125,20 +125,28 @@ Table comparison_table(const Report& report) {
 
 namespace {
 
-// Every domain counts alike, whatever its tokens; mean over seeds. NaN where one has no domains.
-double mean_of_domains(const Cell& cell, bool in_bits) {
+// Mean over seeds; NaN where one has none.
+template <typename ValueOf>
+double mean_of_evaluations(const Cell& cell, const ValueOf& value_of) {
   double sum = 0;
-  for (const Run* run : cell.runs) {
-    double own = 0, domains = 0;
-    for (const DomainRow& row : run->final_evaluation()->domains) {
-      if (row.tokens <= 0 || row.bytes <= 0) continue;
-      own += in_bits ? row.nats / (std::numbers::ln2 * double(row.bytes))
-                     : row.nats / double(row.tokens);
-      ++domains;
-    }
-    sum += own / domains;
-  }
+  for (const Run* run : cell.runs) sum += value_of(*run->final_evaluation());
   return sum / double(cell.runs.size());
+}
+
+// Every domain counts alike, whatever its tokens.
+double nats_mean_of_domains(const Evaluation& evaluation) {
+  double sum = 0, domains = 0;
+  for (const DomainRow& row : evaluation.domains)
+    if (row.tokens > 0) sum += row.nats / double(row.tokens), ++domains;
+  return sum / domains;
+}
+
+double bits_mean_of_domains(const Evaluation& evaluation) {
+  return domain_means(evaluation).plain.value_or(std::nan(""));
+}
+
+double bits_weighted_as_pile(const Evaluation& evaluation) {
+  return domain_means(evaluation).pile.value_or(std::nan(""));
 }
 
 }  // namespace
@@ -148,7 +156,8 @@ Table cells_table(const Report& report) {
       "cells",
       "Every arm, size and length that is done; tokens and FLOPs as achieved; model FLOPs by "
       "one rule for all architectures. Loss and bits weigh domains by their share of the "
-      "evaluation set; in the means of domains each counts alike",
+      "evaluation set; in the means of domains each counts alike, or by The Pile's weights of "
+      "bytes",
       {{"arm", "Arm", false},
        {"size", "Size", false},
        {"length", "Length", false},
@@ -163,6 +172,7 @@ Table cells_table(const Report& report) {
        {"bits_per_byte", "Bits/byte"},
        {"domain_mean_nats_per_token", "Mean of domains, nats/token"},
        {"domain_mean_bits_per_byte", "Mean of domains, bits/byte"},
+       {"pile_weighted_bits_per_byte", "Weighted as The Pile, bits/byte"},
        {"tokens_per_second", "Tokens/s"},
        {"hours", "Wall time"},
        runs_column},
@@ -181,8 +191,9 @@ Table cells_table(const Report& report) {
          number(cell.loss, 4),
          number(cell.loss_deviation, 4),
          number(cell.bits_per_byte, 4),
-         number(mean_of_domains(cell, false), 4),
-         number(mean_of_domains(cell, true), 4),
+         number(mean_of_evaluations(cell, nats_mean_of_domains), 4),
+         number(mean_of_evaluations(cell, bits_mean_of_domains), 4),
+         number(mean_of_evaluations(cell, bits_weighted_as_pile), 4),
          {short_count(cell.tokens_per_second), exact(cell.tokens_per_second)},
          {duration_text(cell.hours), exact(cell.hours)},
          {run_list(cell.runs)}});

@@ -21,8 +21,7 @@ struct Use {
 
 void add_run(Use& use, const Run& run) {
   use.runs.push_back(&run);
-  const double own = run.hours - run.inherited.hours;
-  use.step_hours += std::isfinite(own) ? own : 0;
+  use.step_hours += run.own_hours;
   use.flops += run.flops - run.inherited.flops;
   use.planned_flops +=
       run.number("training_flops").value_or(std::numeric_limits<double>::quiet_NaN()) -

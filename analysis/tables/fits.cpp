@@ -28,12 +28,6 @@ const char* short_words(FitAxis axis) {
   return "?";
 }
 
-std::string joined(const std::vector<std::string>& parts) {
-  std::string text;
-  for (const std::string& part : parts) text += (text.empty() ? "" : "; ") + part;
-  return text;
-}
-
 std::string coefficients_of(const Fit& fit, bool in_full) {
   std::string text;
   for (std::size_t i = 0; i < fit.coefficients.size(); ++i) {
@@ -67,12 +61,12 @@ TableCell health_of(const Fit& fit) {
 }
 
 void add_points(Table& table, const ArmFit& entry) {
-  const auto row = [&](const std::string& run, double x, double measured, double fitted,
-                       const char* role) {
+  const auto row = [&](const char* law, const std::string& run, double x, double measured,
+                       double fitted, const char* role) {
     table.rows.push_back({{entry.arm},
                           length_cell(entry.length),
                           {short_words(entry.axis), name_of(entry.axis)},
-                          {name_of(entry.fit.kind)},
+                          {law},
                           run_cell(run),
                           {role},
                           {scientific(x), exact(x)},
@@ -81,10 +75,12 @@ void add_points(Table& table, const ArmFit& entry) {
                           {percent(fitted / measured - 1), exact(fitted / measured - 1)}});
   };
   for (const FitPoint& point : entry.fit.points)
-    row(point.label, point.x[0], point.loss, entry.fit.predict(point.x), "fitted");
+    row(name_of(entry.fit.kind), point.label, point.x[0], point.loss, entry.fit.predict(point.x),
+        "fitted");
   if (entry.held_out)
     for (const HeldOut& point : entry.held_out->held_out)
-      row(point.label, point.x[0], point.measured, point.predicted, "held out");
+      row(name_of(entry.held_out->kind), point.label, point.x[0], point.measured, point.predicted,
+          "held out");
 }
 
 }  // namespace
@@ -102,6 +98,7 @@ Table fits_table(const Report& report) {
        {"points", "Points"},
        {"worst_residual", "Worst residual"},
        {"held_out_error", "Held-out error"},
+       {"agreement", "Best starts that agree"},
        {"health", "Health", false},
        {.key = "problems", .title = "Problems", .numeric = false, .wide = true, .below = true}},
       {}};
@@ -116,6 +113,7 @@ Table fits_table(const Report& report) {
          {std::to_string(fit.points.size())},
          {fmt::format("{:.2f} %", 100 * fit.worst_residual), exact(fit.worst_residual)},
          held_out_of(entry),
+         {fixed(100 * fit.agreement, 0) + " %", exact(fit.agreement)},
          health_of(fit),
          {joined(fit.problems), "", health_of(fit).tone}});
   }

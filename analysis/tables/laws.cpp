@@ -81,15 +81,13 @@ Table joint_fits_table(const Report& report) {
       {}};
   for (const JointReport& entry : report.joint_fits) {
     const JointFit& fit = entry.fit;
-    std::string shown, full, problems;
+    std::string shown, full;
     for (std::size_t i = 4; i < JointFit::names.size(); ++i) {
       const Interval none, &interval = fit.intervals.empty() ? none : fit.intervals[i];
       const TableCell cell = with_interval(fit.coefficients[i], interval);
       shown += fmt::format("{}{} {}", i > 4 ? ", " : "", JointFit::names[i], cell.shown);
       full += fmt::format("{}{} {}", i > 4 ? ", " : "", JointFit::names[i], cell.exact);
     }
-    for (const std::string& problem : fit.problems)
-      problems += (problems.empty() ? "" : "; ") + problem;
     table.rows.push_back(
         {{entry.second_arm},
          {entry.first_arm},
@@ -102,7 +100,7 @@ Table joint_fits_table(const Report& report) {
          {fmt::format("{:.3g}", fit.separate_objective), exact(fit.separate_objective), "", ""},
          {fixed(fit.p_value, 3), exact(fit.p_value), "", ""},
          {fit.healthy() ? "good" : "bad", "", fit.healthy() ? "good" : "bad", ""},
-         {problems, "", "bad", ""}});
+         {joined(fit.problems), "", "bad", ""}});
   }
   return table;
 }

@@ -1,19 +1,17 @@
-// Probes: accuracy by arm, task and length of the test.
+// Probes: accuracy by arm, task and length of the test, by distance, and the depths that solve
+// them.
 #include "analysis/probes.hpp"
 
 #include <algorithm>
 #include <limits>
 #include <map>
-#include <set>
-#include <tuple>
 
+#include "analysis/probe_curves.hpp"
 #include "analysis/support/text.hpp"
 #include "analysis/tables.hpp"
 
 namespace metascale {
 namespace {
-
-constexpr double solved_share = 0.9;  // [Merrill et al. 2024]
 
 struct Spread {
   double mean = 0, least = std::numeric_limits<double>::infinity(), most = 0;
@@ -36,6 +34,15 @@ TableCell share_cell(const Share& share) {
           exact(share.value), "", ""};
 }
 
+TableCell known_cell(std::int64_t value) {
+  return value > 0 ? TableCell{std::to_string(value)} : TableCell{"-", "nan", "quiet", ""};
+}
+
+void sort_by_task(Table& table) {
+  std::stable_sort(table.rows.begin(), table.rows.end(),
+                   [](const auto& a, const auto& b) { return a[0].shown < b[0].shown; });
+}
+
 }  // namespace
 
 Table probes_table(const Report& report) {
@@ -53,59 +60,89 @@ Table probes_table(const Report& report) {
                {"sequence_accuracy", "Sequences without a mistake"},
                {"chance", "Chance"},
                {"seeds", "Seeds"},
+               {"layers", "Layers"},
+               {"pairs", "Pairs"},
+               {"state", "Numbers kept"},
+               {.key = "low", .title = "Low", .files_only = true},
+               {.key = "high", .title = "High", .files_only = true},
                {.key = "runs", .title = "Runs", .numeric = false, .files_only = true}},
               {}};
   for (const Cell& cell : report.probe_cells) {
     std::map<std::int64_t, std::vector<Accuracy>> by_length;
     for (const Run* run : cell.runs)
       for (const auto& [length, accuracy] : accuracies(*run)) by_length[length].push_back(accuracy);
-    const Run& one = *cell.runs.front();
+    const ProbeSetting setting = probe_setting(cell);
     for (const auto& [length, runs] : by_length) {
+      std::vector<SeedShare> seeds;
+      for (const Accuracy& accuracy : runs) seeds.push_back(answers_of(accuracy));
+      const Interval interval = share_of(seeds, report.confidence).interval;
       const Spread answers = spread_of(runs, &Accuracy::answers);
       const Spread sequences = spread_of(runs, &Accuracy::sequences);
-      table.rows.push_back(
-          {{one.fact("probe_task").value_or("-")},
-           {cell.size},
-           {cell.arm},
-           {one.fact("context").value_or("-")},
-           {std::to_string(length)},
-           share_cell(answers.mean),
-           share_cell(answers.least),
-           share_cell(answers.most),
-           share_cell(sequences.mean),
-           share_cell(
-               one.number("probe_chance").value_or(std::numeric_limits<double>::quiet_NaN())),
-           {std::to_string(runs.size())},
-           {run_list(cell.runs)}});
+      table.rows.push_back({{setting.task},
+                            {cell.size},
+                            {cell.arm},
+                            known_cell(setting.trained),
+                            {std::to_string(length)},
+                            share_cell(answers.mean),
+                            share_cell(answers.least),
+                            share_cell(answers.most),
+                            share_cell(sequences.mean),
+                            share_cell(setting.chance),
+                            {std::to_string(runs.size())},
+                            known_cell(setting.layers),
+                            known_cell(setting.pairs),
+                            known_cell(setting.state),
+                            {exact(interval.low)},
+                            {exact(interval.high)},
+                            {run_list(cell.runs)}});
     }
   }
-  std::stable_sort(table.rows.begin(), table.rows.end(),
-                   [](const auto& a, const auto& b) { return a[0].shown < b[0].shown; });
+  sort_by_task(table);
+  return table;
+}
+
+// The same by how far back the evidence lies, with intervals over seeds.
+Table probe_distances_table(const Report& report) {
+  Table table{"probe_distances",
+              "Probes: right answers by how many tokens back the oldest token lies that an answer "
+              "needs (in word problems: the answer's position); intervals over seeds",
+              {{"task", "Task", false},
+               {"size", "Size", false},
+               {"arm", "Arm", false},
+               {"trained_length", "Trained at, tokens"},
+               {"tested_length", "Tested at, tokens"},
+               {"first", "Distance from"},
+               {"last", "To"},
+               {"accuracy", "Right answers"},
+               {.key = "low", .title = "Low", .files_only = true},
+               {.key = "high", .title = "High", .files_only = true},
+               {"seeds", "Seeds"},
+               {.key = "runs", .title = "Runs", .numeric = false, .files_only = true}},
+              {}};
+  for (const Cell& cell : report.probe_cells) {
+    const ProbeSetting setting = probe_setting(cell);
+    for (const ProbeBin& bin : probe_bins(cell)) {
+      const Share share = share_of(bin.seeds, report.confidence);
+      table.rows.push_back({{setting.task},
+                            {cell.size},
+                            {cell.arm},
+                            {std::to_string(setting.trained)},
+                            {std::to_string(bin.tested)},
+                            {std::to_string(bin.first)},
+                            {std::to_string(bin.last)},
+                            share_cell(share),
+                            {exact(share.interval.low)},
+                            {exact(share.interval.high)},
+                            {std::to_string(bin.seeds.size())},
+                            {run_list(cell.runs)}});
+    }
+  }
+  sort_by_task(table);
   return table;
 }
 
 // The shallowest models that solve a task at the length that they were trained at.
 Table probe_depths_table(const Report& report) {
-  struct Depths {
-    std::set<int> tried, solved;
-  };
-  std::map<std::tuple<std::string, int, std::string>, Depths> rows;  // of task, length, arm
-  for (const Cell& cell : report.probe_cells) {
-    const Run& one = *cell.runs.front();
-    const auto layers = one.number("layers"), context = one.number("context");
-    if (!one.fact("probe") || !layers || !context) continue;
-    std::vector<Accuracy> runs;
-    for (const Run* run : cell.runs) {
-      const auto found = accuracies(*run);
-      if (const auto at = found.find(std::int64_t(*context)); at != found.end())
-        runs.push_back(at->second);
-    }
-    if (runs.empty()) continue;
-    Depths& depths = rows[{*one.fact("probe"), int(*context), cell.arm}];
-    depths.tried.insert(int(*layers));
-    if (spread_of(runs, &Accuracy::sequences).mean > solved_share)
-      depths.solved.insert(int(*layers));
-  }
   Table table{
       "probe_depths",
       "Least number of layers with more than 90 % of the sequences without a mistake, at the "
@@ -116,18 +153,13 @@ Table probe_depths_table(const Report& report) {
        {"layers", "Least layers"},
        {"tried", "Layers tried", false}},
       {}};
-  for (const auto& [key, depths] : rows) {
-    const auto& [probe, length, arm] = key;
-    std::string tried;
-    for (const int layers : depths.tried)
-      tried += (tried.empty() ? "" : ", ") + std::to_string(layers);
-    table.rows.push_back({{probe},
-                          {std::to_string(length)},
-                          {arm},
-                          depths.solved.empty() ? TableCell{"none", "nan", "quiet", ""}
-                                                : TableCell{std::to_string(*depths.solved.begin())},
-                          {tried}});
-  }
+  for (const ProbeDepth& depth : probe_depths(report))
+    table.rows.push_back({{depth.probe},
+                          {std::to_string(depth.trained)},
+                          {depth.arm},
+                          depth.least == 0 ? TableCell{"none", "nan", "quiet", ""}
+                                           : TableCell{std::to_string(depth.least)},
+                          {depth.tried_words()}});
   return table;
 }
 

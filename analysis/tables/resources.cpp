@@ -108,16 +108,19 @@ Table lineage_table(const Report& report) {
 
 Table published_table(const Report& report) {
   Table table{"published",
-              "Published losses with the tokenizer, data and split of these runs",
+              "Published losses with the tokenizer, data and split of these runs, and no other "
+              "protocol that is known",
               {{"model", "Model", false},
                {"parameters", "Parameters"},
                {"nats_per_token", "Loss, nats/token"},
+               {"protocol", "Protocol", false},
                {"source", "Source", false, true}},
               {}};
   for (const PublishedResult& entry : comparable_results(report))
     table.rows.push_back({{entry.model},
                           {short_count(entry.parameters), exact(entry.parameters), "", ""},
                           {fixed(entry.loss, 4), exact(entry.loss), "", ""},
+                          {entry.protocol},
                           {entry.source}});
   return table;
 }

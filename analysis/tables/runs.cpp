@@ -90,12 +90,8 @@ Table not_comparable_table(const Report& report) {
                        const std::string& length, const std::string& reasons) {
     table.rows.push_back({{first}, {second}, {size}, length_cell(length), {reasons}});
   };
-  for (const NotComparable& entry : report.matching.refused) {
-    std::string reasons;
-    for (const std::string& reason : entry.reasons)
-      reasons += (reasons.empty() ? "" : "; ") + reason;
-    add(entry.first, entry.second, entry.size, entry.length, reasons);
-  }
+  for (const NotComparable& entry : report.matching.refused)
+    add(entry.first, entry.second, entry.size, entry.length, joined(entry.reasons));
   for (const PairReport& pair : report.pairs)
     if (!pair.problem.empty())
       add(pair.pair->first_arm, pair.pair->second_arm, pair.pair->size, pair.pair->length,
@@ -148,13 +144,15 @@ std::vector<Table> all_tables(const Report& report) {
       gains_table(report),       lineage_table(report),        speed_table(report),
       runs_table(report),        not_comparable_table(report), environment_table(report),
       evaluations_table(report), published_table(report),      curves_table(report)};
-  if (Table probes = probes_table(report); !probes.rows.empty())
-    for (Table table :
-         {std::move(probes), probe_depths_table(report), probe_differences_table(report)})
-      tables.push_back(std::move(table));
-  if (Table context = context_exponents_table(report); !context.rows.empty())
-    for (Table table : {std::move(context), context_costs_table(report)})
-      tables.push_back(std::move(table));
+  const auto add = [&](std::initializer_list<Table> more) { tables.insert(tables.end(), more); };
+  if (const Table probes = probes_table(report); !probes.rows.empty())
+    add({probes, probe_distances_table(report), probe_depths_table(report),
+         probe_differences_table(report)});
+  if (const Table context = context_exponents_table(report); !context.rows.empty())
+    add({context, context_costs_table(report)});
+  if (const Table isoflop = isoflop_table(report); !isoflop.rows.empty())
+    add({isoflop, isoflop_budgets_table(report)});
+  if (const Table stages = lineage_stages_table(report); !stages.rows.empty()) add({stages});
   tables.push_back(device_hours_table(report));
   return tables;
 }

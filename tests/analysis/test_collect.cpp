@@ -184,6 +184,7 @@ TEST_CASE("the hours of a branch count its trunk up to where it left") {
   CHECK(run.hours == Approx(50 * each));
   CHECK(run.curve.front().hours == Approx(31 * each));
   CHECK(run.inherited.hours == Approx(30 * each));
+  CHECK(run.own_hours == Approx(20 * each));
   CHECK(run.inherited.flops == trunk.steps[29].flops);
 }
 
@@ -192,6 +193,8 @@ TEST_CASE("the hours of a branch whose trunk is elsewhere are unknown") {
   branch.configuration = "id: b\nparent:\n  run: trunk\n  step: 30\n";
   const Collection collection = fixture::collection_of({branch});
   CHECK(std::isnan(collection.runs.at(0).hours));
+  const double each = branch.steps[0].seconds / 3600;
+  CHECK(collection.runs.at(0).own_hours == Approx(double(branch.steps.size()) * each));
   REQUIRE(collection.notes.size() == 1);
   CHECK_THAT(collection.notes[0], Catch::Contains("its parent trunk has no step 30"));
 }

@@ -1,16 +1,16 @@
-// Exports read back by readers of their own: the record format and the wire format as documented,
-// with a bitwise CRC-32C.
+// Exports read back by readers of their own.
 #include <catch2/catch.hpp>
-#include <cstring>
-#include <map>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "analysis/export.hpp"
+#include "analysis/support/csv.hpp"
 #include "core/error.hpp"
 #include "tests/support/analysis_fixture.hpp"
+#include "tests/support/event_file.hpp"
 
 using namespace metascale;
+using testing::read_event, testing::ReadEvent, testing::records_of;
 
 namespace {
 
@@ -20,101 +20,6 @@ RunLog short_log() {
   RunLog log = fixture::run_log(truth, truth.arms[0], truth.sizes[0], "1xC", 1);
   log.events.push_back({.time = 1700000000.5, .kind = "start"});
   return log;
-}
-
-std::uint32_t bitwise_crc32c(const std::string& bytes) {
-  std::uint32_t crc = ~0u;
-  for (const char byte : bytes) {
-    crc ^= static_cast<unsigned char>(byte);
-    for (int bit = 0; bit < 8; ++bit) crc = (crc >> 1) ^ (crc & 1 ? 0x82f63b78u : 0u);
-  }
-  return ~crc;
-}
-
-template <typename Number>
-Number take(const std::string& bytes, std::size_t& at) {
-  REQUIRE(at + sizeof(Number) <= bytes.size());
-  Number value;
-  std::memcpy(&value, bytes.data() + at, sizeof value);
-  at += sizeof value;
-  return value;
-}
-
-std::uint64_t take_varint(const std::string& bytes, std::size_t& at) {
-  std::uint64_t value = 0;
-  for (int shift = 0;; shift += 7) {
-    const auto byte = take<unsigned char>(bytes, at);
-    value |= std::uint64_t(byte & 0x7f) << shift;
-    if (byte < 0x80) return value;
-  }
-}
-
-void check_crc(const std::string& bytes, std::uint32_t masked) {
-  const std::uint32_t rotated = masked - 0xa282ead8u;
-  CHECK(((rotated >> 17) | (rotated << 15)) == bitwise_crc32c(bytes));
-}
-
-std::vector<std::string> records_of(const std::string& file) {
-  std::vector<std::string> records;
-  for (std::size_t at = 0; at < file.size();) {
-    const std::string head = file.substr(at, 8);
-    const auto length = take<std::uint64_t>(file, at);
-    check_crc(head, take<std::uint32_t>(file, at));
-    REQUIRE(at + length + 4 <= file.size());
-    records.push_back(file.substr(at, length));
-    at += length;
-    check_crc(records.back(), take<std::uint32_t>(file, at));
-  }
-  return records;
-}
-
-struct ReadEvent {
-  double time = 0;
-  std::int64_t step = 0;
-  std::string version;
-  std::map<std::string, float> values;
-};
-
-void read_value(const std::string& bytes, ReadEvent& event) {
-  std::string tag;
-  for (std::size_t at = 0; at < bytes.size();) {
-    const std::uint64_t key = take_varint(bytes, at);
-    if (key == (1 << 3 | 2)) {
-      const std::size_t length = take_varint(bytes, at);
-      tag = bytes.substr(at, length), at += length;
-    } else {
-      REQUIRE(key == (2 << 3 | 5));
-      event.values[tag] = take<float>(bytes, at);
-    }
-  }
-}
-
-ReadEvent read_event(const std::string& bytes) {
-  ReadEvent event;
-  for (std::size_t at = 0; at < bytes.size();) {
-    const std::uint64_t key = take_varint(bytes, at);
-    if (key == (1 << 3 | 1)) {
-      event.time = take<double>(bytes, at);
-    } else if (key == (2 << 3 | 0)) {
-      event.step = std::int64_t(take_varint(bytes, at));
-    } else {
-      const std::size_t length = take_varint(bytes, at);
-      const std::string part = bytes.substr(at, length);
-      at += length;
-      if (key == (3 << 3 | 2)) {
-        event.version = part;
-        continue;
-      }
-      REQUIRE(key == (5 << 3 | 2));
-      for (std::size_t inner = 0; inner < part.size();) {
-        REQUIRE(take_varint(part, inner) == (1 << 3 | 2));
-        const std::size_t size = take_varint(part, inner);
-        read_value(part.substr(inner, size), event);
-        inner += size;
-      }
-    }
-  }
-  return event;
 }
 
 }  // namespace
@@ -163,7 +68,32 @@ TEST_CASE("a history has one JSON line per step with the names of Weights and Bi
   CHECK(nlohmann::json::parse(wandb_config(log))["facts"]["arm"] == "transformer");
 }
 
+TEST_CASE(
+    "a table of a history has every step and evaluation, and empty cells for what a row lacks") {
+  RunLog log = short_log();
+  log.evaluations.back().domains[0].domain = "books, \"old\"";
+  log.steps[3].gradient_norm = std::numeric_limits<double>::quiet_NaN();
+  const Csv table = parse_csv(csv_history(log), "history.csv");
+  REQUIRE(table.rows.size() == log.steps.size() + log.evaluations.size());
+  const auto at = [&](std::size_t row, const std::string& column) {
+    return table.rows[row].cells[table.column(column)];
+  };
+  CHECK(std::stod(at(0, "train/loss")) == log.steps[0].loss);
+  CHECK(at(0, "test/loss").empty());
+  CHECK(std::stod(at(0, "time")) == 1700000000.5 + log.steps[0].seconds);
+  const std::size_t last = table.rows.size() - 1;
+  CHECK(at(last, "step") == "20");
+  CHECK(at(last, "train/loss").empty());
+  CHECK(std::stod(at(last, "test/loss")) == log.evaluations.back().loss());
+  CHECK_FALSE(at(last, "test/domains/books, \"old\"").empty());
+  const auto fourth = std::find_if(table.rows.begin(), table.rows.end(), [&](const CsvRow& row) {
+    return row.cells[0] == "4" && !row.cells[table.column("train/loss")].empty();
+  });
+  CHECK(fourth->cells[table.column("train/gradient_norm")] == "nan");
+}
+
 TEST_CASE("a log without steps exports to nothing, and an unknown format is a usage error") {
+  CHECK(csv_history({}).empty());
   CHECK(tensorboard_events({}).empty());
   CHECK(wandb_history({}).empty());
   CHECK_THROWS_AS(export_format_named("excel"), Error);

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <fstream>
 #include <random>
@@ -5,25 +6,51 @@
 #include "analysis/figure.hpp"
 #include "analysis/figures/drawing.hpp"
 #include "core/command.hpp"
+#include "tests/analysis/drawn_pdf.hpp"
 #include "tests/support/analysis_fixture.hpp"
 
 using namespace metascale;
+using testing::expect_drawn;
 namespace fs = std::filesystem;
 
 namespace {
+
+// A cache that grows with the position, and a state that does not.
+ContextCosts measured_generation() {
+  ContextModel growing{.architecture = "transformer"}, constant{.architecture = "rwkv7"};
+  for (std::int64_t tokens = 1024; tokens <= 131072; tokens *= 2) {
+    const double bytes = 512 * double(tokens);
+    growing.generation.push_back({tokens, 1e-4, bytes, bytes + 2e4});
+    constant.generation.push_back({tokens, 1e-4, 5e4, 0});
+  }
+  return {.models = {growing, constant}};
+}
 
 Report small_report() {
   fixture::SweepTruth truth;
   truth.sizes.resize(3), truth.seeds = 1, truth.steps = 30, truth.documents = 24;
   truth.arms[2].arm = "it's `rm -rf`; \"$HOME\"";
-  return analyse(fixture::collection_of(fixture::sweep_logs(truth)),
-                 {.bootstrap_pairs = 100, .bootstrap_fits = 20});
+  Collection collection = fixture::collection_of(fixture::sweep_logs(truth));
+  collection.context = measured_generation();
+  return analyse(std::move(collection), {.bootstrap_pairs = 100, .bootstrap_fits = 20});
 }
 
 }  // namespace
 
 TEST_CASE("a name cannot leave its gnuplot string") {
   CHECK(gnuplot_text("it's\nsystem('rm')") == "'it''s system(''rm'')'");
+}
+
+TEST_CASE("generation's memory is drawn as measured and as computed, one block for each model") {
+  const std::vector<Figure> figures = figures_of(small_report());
+  const auto found = std::find_if(figures.begin(), figures.end(), [](const Figure& figure) {
+    return figure.name == "generation-memory";
+  });
+  REQUIRE(found != figures.end());
+  CHECK_THAT(found->data, Catch::StartsWith("1024,0.524288,0.544288\n") &&
+                              Catch::Contains("\n\n\n1024,0.05,0\n"));
+  CHECK_THAT(gnuplot_script(*found), Catch::Contains("index 1 using 1:2 with lines") &&
+                                         Catch::Contains("title 'transformer'"));
 }
 
 TEST_CASE("gnuplot draws every figure in every form") {
@@ -44,5 +71,9 @@ TEST_CASE("gnuplot draws every figure in every form") {
       CHECK(fs::exists(folder / (figure.name + end)));
       CHECK(fs::file_size(folder / (figure.name + end)) > 1000);
     }
+  for (const Figure& figure : figures) {
+    expect_drawn(folder / (figure.name + ".pdf"), figure);
+    expect_drawn(folder / (figure.name + "-double.pdf"), figure);
+  }
   fs::remove_all(folder);
 }

@@ -38,6 +38,14 @@ TEST_CASE("three points are too few") {
   CHECK(names(fit, "interval unreliable: 3 cells"));
 }
 
+TEST_CASE("seeds of two sizes are too few points for a line") {
+  std::vector<FitPoint> points;
+  for (const double size : {1e6, 1e8})
+    for (const double noise : {-0.002, 0.0, 0.002})
+      points.push_back({"", std::to_string(size), {size}, 3 * std::pow(size, -0.05) * (1 + noise)});
+  CHECK(names(fit_law(LawKind::loglog, points, {.draws = 50}), "too few points: 2, seeds apart"));
+}
+
 TEST_CASE("one decade is too little") {
   const Fit fit =
       fit_law(LawKind::power, points_at({1e6, 2e6, 3e6, 5e6, 7e6, 8e6, 9e6, 1e7}), {.draws = 0});

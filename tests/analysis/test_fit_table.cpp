@@ -84,6 +84,15 @@ TEST_CASE("columns that do not suit the law are a usage error") {
   CHECK_THROWS_AS(fit_table(table.path(), options), Error);
 }
 
+TEST_CASE("isoFLOP takes no column of roles: a held-out row would be fitted") {
+  const Table table("c,n,loss,role\n1e18,1e6,3,fit\n1e18,2e6,2.9,held_out\n1e18,4e6,3,fit\n");
+  FitTableOptions options{.law = "isoflop", .parameters = "n", .flops = "c", .role = "role"};
+  options.fit.draws = 0;
+  CHECK_THROWS_WITH(fit_table(table.path(), options), Catch::Contains("leave out --role"));
+  options.role.clear();
+  CHECK(fit_table(table.path(), options).isoflop->budgets.at(0).parameters == Approx(2e6));
+}
+
 TEST_CASE("a table of two arms is fitted under one law, the first named being compared with") {
   std::string text = "arm,n,d,loss\n";
   for (const double size : {1e7, 1e8, 1e9, 1e10})

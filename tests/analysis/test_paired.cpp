@@ -77,6 +77,21 @@ TEST_CASE("one seed assumes the seed noise that is known") {
   CHECK_FALSE(std::isfinite(result.seed_deviation));
 }
 
+TEST_CASE("of a handful of documents or fewer no interval is given") {
+  const auto of = [](int count) {
+    const PairedSeed seeds[] = {normal_documents(count, -0.5, 0.01, 8),
+                                normal_documents(count, -0.5, 0.01, 9)};
+    return paired_difference(seeds, {.draws = 200});
+  };
+  for (const int count : {1, 4}) {
+    const PairedResult few = of(count);
+    CHECK(few.difference == Approx(-0.5).epsilon(0.1));
+    for (const Interval& interval : {few.percentile, few.bca, few.with_seeds})
+      CHECK_FALSE(interval.known());
+  }
+  CHECK(of(5).with_seeds.known());
+}
+
 TEST_CASE("three seeds widen the interval by Student's t of their own spread") {
   const PairedSeed seeds[] = {normal_documents(400, -0.04, 0.001, 9),
                               normal_documents(400, -0.05, 0.001, 10),

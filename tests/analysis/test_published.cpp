@@ -27,6 +27,7 @@ TEST_CASE("every published figure has its source, and the outlier is marked unsa
   int unsafe = 0;
   for (const PublishedResult& result : published_results()) {
     CHECK_FALSE(result.source.empty());
+    CHECK_FALSE(result.protocol.empty());
     unsafe += result.unsafe.empty() ? 0 : 1;
     if (result.model == "Pythia-160M" && std::abs(result.loss - std::log(29.64)) < 1e-9)
       CHECK_FALSE(result.unsafe.empty());
@@ -42,6 +43,26 @@ TEST_CASE("published figures are drawn only where tokenizer, data and split agre
     CHECK(result.split == "validation");
     CHECK(result.loss < 2.5);
   }
+}
+
+TEST_CASE("a published figure of another data set, protocol or unit is not drawn") {
+  const Report report = report_with("20B_tokenizer.json", "validation");
+  PublishedResult ours = comparable_results(report).front();
+  const auto is_drawn = [&](const PublishedResult& result) {
+    return !comparable_results(report, {result}).empty();
+  };
+  ours.protocol = "packed_windows";
+  CHECK(is_drawn(ours));
+  PublishedResult other = ours;
+  other.protocol = "rolling_documents";
+  CHECK_FALSE(is_drawn(other));
+  other = ours, other.data = "c4";
+  CHECK_FALSE(is_drawn(other));
+  const auto in_bytes = parse_published(
+      "results:\n  - {model: a, parameters: 1e6, value: 1, unit: bits_per_byte, tokenizer: "
+      "20B_tokenizer, data: pile, split: validation, protocol: packed_windows, source: s}\n",
+      "p.yaml");
+  CHECK_FALSE(is_drawn(in_bytes.front()));
 }
 
 TEST_CASE("a published figure without a unit is refused with its line") {

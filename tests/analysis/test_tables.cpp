@@ -51,6 +51,21 @@ TEST_CASE("in the mean of domains each counts alike, whatever its tokens") {
   };
   CHECK(value("domain_mean_nats_per_token") == Approx((2.0 + 3.0) / 2));
   CHECK(value("domain_mean_bits_per_byte") == Approx((0.5 + 1.5) / 2 / std::log(2.0)));
+  CHECK(std::isnan(value("pile_weighted_bits_per_byte")));
+}
+
+TEST_CASE("domains of The Pile are weighed as it weighs their bytes too") {
+  fixture::SweepTruth truth;
+  truth.sizes.resize(1), truth.arms.resize(1), truth.seeds = 2, truth.steps = 10;
+  std::vector<RunLog> logs = fixture::sweep_logs(truth);
+  for (RunLog& log : logs)
+    log.evaluations.back().domains = {{"Pile-CC", 900, 3600, 1800}, {"ArXiv", 100, 200, 300}};
+  logs[1].evaluations.back().domains[0].nats = 3600;
+  const Report report = analyse(fixture::collection_of(std::move(logs)),
+                                {.bootstrap_pairs = 100, .bootstrap_fits = 20});
+  const Csv csv = parse_csv(to_csv(cells_table(report)), "cells");
+  const double mean = std::stod(csv.rows.at(0).cells[csv.column("pile_weighted_bits_per_byte")]);
+  CHECK(mean * std::log(2.0) == Approx((18.11 * 0.75 + 8.96 * 1.5) / (18.11 + 8.96)));
 }
 
 TEST_CASE("the comparison has one row per size and a difference per arm") {
@@ -72,6 +87,7 @@ TEST_CASE("numbers are written as people read them") {
   CHECK(short_count(3.2e9) == "3.20B");
   CHECK(short_count(999.9e6) == "1.00B");
   CHECK(scientific(3.2e18) == "3.20e18");
+  CHECK(scientific(999.99999e15) == "1.00e18");
   CHECK(factor(1.254) == "1.25");
   CHECK(factor(5.3e75) == "5.30e75");
   CHECK(factor(0.00012) == "1.20e-4");

@@ -1,13 +1,16 @@
 // Writes a report on made-up runs, for the browser's test and to be looked at:
 //   metascale_page_fixture FOLDER [steps [runs [figures]]]
+//   metascale_page_fixture FOLDER isoflop|probes|lineage [figures]
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <limits>
+#include <string>
 
 #include "analysis/report.hpp"
-#include "tests/support/analysis_fixture.hpp"
+#include "tests/support/isoflop_fixture.hpp"
+#include "tests/support/probe_fixture.hpp"
 
 using namespace metascale;
 
@@ -40,22 +43,37 @@ std::vector<RunLog> logs_of(int steps) {
   return logs;
 }
 
+int write(std::vector<RunLog> logs, const ReportOptions& options) {
+  const ReportResult result = write_report(fixture::collection_of(std::move(logs)), options);
+  std::printf("%s\n", result.page.c_str());
+  return 0;
+}
+
 }  // namespace
 
 int main(int count, char** words) {
   if (count < 2) {
-    std::fprintf(stderr, "usage: metascale_page_fixture FOLDER [steps [runs [figures]]]\n");
+    std::fprintf(stderr,
+                 "usage: metascale_page_fixture FOLDER [steps [runs [figures]] | "
+                 "isoflop|probes|lineage [figures]]\n");
     return 2;
+  }
+  ReportOptions options{.output = words[1],
+                        .bootstrap_pairs = 1000,
+                        .bootstrap_fits = 200,
+                        .threads = 2,
+                        .figures = count > 4};
+  if (count > 2 && words[2] == std::string("isoflop")) {
+    options.isoflop = true, options.fit_starts = 20;
+    options.bootstrap_pairs = options.bootstrap_fits = 50;
+    return write(fixture::logs_of({.seeds = 2, .noise = 0.001}), options);
+  }
+  if (count > 2 && (words[2] == std::string("probes") || words[2] == std::string("lineage"))) {
+    options.figures = count > 3;
+    return write(words[2][0] == 'p' ? fixture::probe_logs() : fixture::lineage_logs(), options);
   }
   const int steps = count > 2 ? std::atoi(words[2]) : 400;
   std::vector<RunLog> logs = logs_of(steps);
   if (count > 3) logs.resize(std::min(logs.size(), std::size_t(std::atoi(words[3]))));
-  const ReportOptions options{.output = words[1],
-                              .bootstrap_pairs = 1000,
-                              .bootstrap_fits = 200,
-                              .threads = 2,
-                              .figures = count > 4};
-  const ReportResult result = write_report(fixture::collection_of(std::move(logs)), options);
-  std::printf("%s\n", result.page.c_str());
-  return 0;
+  return write(std::move(logs), options);
 }

@@ -56,8 +56,8 @@ def click(page, element):
     element.click()
 
 
-def every_chart_is_drawn(page):
-    for name in CHARTS:
+def every_chart_is_drawn(page, names=CHARTS):
+    for name in names:
         expect(chart(page, name, "chart && chart.data.datasets.length > 0"), f"{name} is empty")
         painted = page.execute_script(
             "const chart = document.getElementById(arguments[0]), copy = new OffscreenCanvas(chart.width, chart.height);"
@@ -219,6 +219,66 @@ def pages_of_few_runs_are_quiet(page, fixture, folder):
         nothing_is_asked_of_a_network(page)
 
 
+def isoflop_profiles_are_drawn(page, fixture, folder):
+    subprocess.run([fixture, folder, "isoflop"], check=True, stdout=subprocess.DEVNULL)
+    page.get("file://" + os.path.join(folder, "report.html"))
+    every_chart_is_drawn(page, ["chart-isoflop", "chart-optima"])
+    shown = "chart.data.datasets.filter(set => !set.helper).map(set => set.data.map(point => point.y))"
+    first = chart(page, "chart-isoflop", shown)
+    expect([len(points) for points in first] == [10] * 4, f"four budgets of ten sizes are shown as {first}")
+    expect(chart(page, "chart-optima", shown + ".map(points => points.length)") == [4, 4], "two arms have no four optima each")
+    Select(page.find_element(By.ID, "isoflop-arm")).select_by_visible_text("meta_state")
+    expect(chart(page, "chart-isoflop", shown) != first, "another arm shows the same profiles")
+    optima = chart(page, "chart-optima", shown)
+    Select(page.find_element(By.ID, "isoflop-x")).select_by_value("parameters")
+    expect(chart(page, "chart-optima", shown) != optima, "all parameters have the optima of non-embedding ones")
+    page.execute_script("document.getElementById('chart-optima').focus()")
+    page.switch_to.active_element.send_keys(Keys.ARROW_DOWN)
+    expect("FLOPs" in page.find_element(By.ID, "live").get_attribute("textContent"), "the keyboard reads no optimum")
+    the_page_is_accessible(page)
+    numbers_have_their_files(page, folder)
+    nothing_is_asked_of_a_network(page)
+
+
+def probes_are_drawn(page, fixture, folder):
+    subprocess.run([fixture, folder, "probes"], check=True, stdout=subprocess.DEVNULL)
+    page.get("file://" + os.path.join(folder, "report.html"))
+    every_chart_is_drawn(page, ["chart-probes"])
+    shown = "chart.data.datasets.filter(set => !set.helper).map(set => set.data.map(point => point.x))"
+    expect(chart(page, "chart-probes", "chart.data.datasets.some(set => set.label === 'chance' && set.borderDash.length)"), "no chance level")
+    for task, against, points in (("s3", "length", [16, 32, 64]), ("s3", "layers", [1, 2]), ("mqar", "pairs", [4, 8]),
+                                  ("mqar", "length", [64, 128, 256])):
+        Select(page.find_element(By.ID, "probes-task")).select_by_value(task)
+        Select(page.find_element(By.ID, "probes-x")).select_by_value(against)
+        lines = chart(page, "chart-probes", shown)
+        expect(lines == [points] * 3, f"{task} against {against}: three arms are shown as {lines}")
+    held = Select(page.find_element(By.ID, "probes-held"))
+    expect(len(held.options) == 3, "three models of mqar are not to be chosen from")
+    before = chart(page, "chart-probes", "chart.data.datasets[2].data.map(point => point.y)")
+    held.select_by_index(2)
+    expect(chart(page, "chart-probes", "chart.data.datasets[2].data.map(point => point.y)") != before, "another model has the same line")
+    Select(page.find_element(By.ID, "probes-task")).select_by_value("s3")
+    words = page.find_element(By.ID, "probes-depths").text
+    expect("transformer none of 1, 2" in words and "meta_state 2" in words, f"the depths are said as {words!r}")
+    page.execute_script("document.getElementById('chart-probes').focus()")
+    page.switch_to.active_element.send_keys(Keys.ARROW_RIGHT)
+    expect(" tokens, 2 seeds" in page.find_element(By.ID, "live").get_attribute("textContent"), "the keyboard reads no accuracy")
+    the_page_is_accessible(page)
+    numbers_have_their_files(page, folder)
+    nothing_is_asked_of_a_network(page)
+
+
+def lineages_are_drawn(page, fixture, folder):
+    subprocess.run([fixture, folder, "lineage"], check=True, stdout=subprocess.DEVNULL)
+    page.get("file://" + os.path.join(folder, "report.html"))
+    every_chart_is_drawn(page, ["chart-lineage"])
+    counts = chart(page, "chart-lineage", "chart.data.datasets.map(set => [set.data.length, set.showLine !== false])")
+    expect(counts == [[3, True], [1, False], [1, False]], f"a line of three stages and two marks are shown as {counts}")
+    the_page_is_accessible(page)
+    numbers_have_their_files(page, folder)
+    nothing_is_asked_of_a_network(page)
+
+
 def main():
     keep = sys.argv[3] if len(sys.argv) > 3 and sys.argv[2] == "--keep" else None
     folder = keep or tempfile.mkdtemp(prefix="metascale-page-")
@@ -242,6 +302,9 @@ def main():
         small_windows_do_not_scroll_sideways(page)
         nothing_is_asked_of_a_network(page)
         pages_of_few_runs_are_quiet(page, sys.argv[1], os.path.join(folder, "few"))
+        isoflop_profiles_are_drawn(page, sys.argv[1], os.path.join(folder, "isoflop"))
+        probes_are_drawn(page, sys.argv[1], os.path.join(folder, "probes"))
+        lineages_are_drawn(page, sys.argv[1], os.path.join(folder, "lineage"))
         print("a reader can use the page")
     finally:
         page.quit()

@@ -1,0 +1,105 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "analysis/figures/drawing.hpp"
+#include "analysis/palette.hpp"
+#include "analysis/render_json.hpp"
+#include "analysis/support/text.hpp"
+
+namespace metascale {
+namespace {
+
+// Of this one axis only: figures in print are few.
+constexpr FitAxis axis = FitAxis::non_embedding_parameters;
+
+// Losses of a budget's cells in one block, its parabola in the next. A refused one is dashed.
+void add_profile(const IsoflopProfile& profile, const IsoflopBudget& budget, int number,
+                 Figure& figure) {
+  figure.data += number > 0 ? "\n\n" : "";
+  for (const Cell* cell : profile.cells)
+    figure.data += fmt::format("{},{}\n", value_on(axis, *cell), cell->loss);
+  figure.data += "\n\n";
+  for (const double x : log_spaced(budget.smallest, budget.largest))
+    figure.data += fmt::format("{},{}\n", x, budget.loss_at(x));
+  const int block = 2 * number;
+  const std::string colour = gnuplot_text(arm_colour(std::size_t(number)).light);
+  figure.plots.push_back(
+      fmt::format("'{}.csv' index {} using 1:2 with lines lc rgb {} dt {} lw 1.4 notitle",
+                  figure.name, block + 1, colour, budget.problem.empty() ? 1 : 2));
+  figure.plots.push_back(fmt::format(
+      "'{}.csv' index {} using 1:2 with points lc rgb {} pt {} ps 0.9 title {}", figure.name, block,
+      colour, 2 * (number % 4) + 5, gnuplot_text(scientific(profile.flops) + " FLOPs")));
+}
+
+void add_profiles(const IsoflopReport& entry, std::vector<Figure>& figures) {
+  Figure figure{"isoflop-" + slug(entry.arm), "", "", {}};
+  int number = 0;
+  for (const IsoflopProfile& profile : entry.profiles)
+    if (profile.no_data.empty()) {
+      add_profile(profile, entry.fit->budgets.at(std::size_t(number)), number, figure);
+      ++number;
+    }
+  figure.settings = fmt::format(
+      "set logscale x\nset xlabel {}\nset ylabel 'Final loss (nats per token)'\nset format x "
+      "'%.0s%c'\nset format y '%.2f'\nset key outside right font ',6'\nset title {} noenhanced\n",
+      gnuplot_text(words_of(axis)), gnuplot_text(entry.arm));
+  figures.push_back(std::move(figure));
+}
+
+// N* with its interval, one budget a row; refused ones are left out. Then the line and its band.
+void add_optima(const Report& report, const IsoflopReport& entry, int& block, Figure& figure) {
+  const IsoflopFit& fit = *entry.fit;
+  std::string rows, line;
+  double low = INFINITY, high = 0;
+  for (const IsoflopBudget& budget : fit.budgets) {
+    if (!budget.problem.empty()) continue;
+    rows += fmt::format("{},{},{},{}\n", budget.flops, budget.parameters, budget.interval.low,
+                        budget.interval.high);
+    low = std::min(low, budget.flops), high = std::max(high, budget.flops);
+  }
+  if (rows.empty()) return;
+  const std::string colour = colour_of(report, entry.arm);
+  figure.data += (block > 0 ? "\n\n" : "") + rows;
+  figure.plots.push_back(
+      fmt::format("'{}.csv' index {} using 1:2:3:4 with yerrorbars lc rgb {} pt 0 lw 1.3 notitle",
+                  figure.name, block, colour));
+  figure.plots.push_back(fmt::format(
+      "'{}.csv' index {} using 1:2 with points lc rgb {} pt {} ps 1.1 title {}", figure.name,
+      block++, colour, point_of(report, entry.arm), gnuplot_text(entry.arm)));
+  if (!std::isfinite(fit.exponent)) return;
+  for (const double flops : log_spaced(low, high)) {
+    const Interval band = fit.predict_interval(flops, report.confidence);
+    line += fmt::format("{},{},{},{}\n", flops, fit.predict(flops), band.low, band.high);
+  }
+  figure.data += "\n\n" + line;
+  figure.plots.insert(
+      figure.plots.begin(),
+      fmt::format("'{}.csv' index {} using 1:3:4 with filledcurves lc rgb {} fs transparent solid "
+                  "0.15 noborder notitle",
+                  figure.name, block, colour));
+  figure.plots.push_back(
+      fmt::format("'{}.csv' index {} using 1:2 with lines lc rgb {} lw 1.4 dt {} notitle",
+                  figure.name, block++, colour, fit.healthy() ? 1 : 2));
+}
+
+}  // namespace
+
+void add_isoflop_figures(const Report& report, std::vector<Figure>& figures) {
+  Figure optima{"isoflop-optima", "", "", {}};
+  int block = 0;
+  for (const IsoflopReport& entry : report.isoflops) {
+    if (entry.axis != axis || !entry.fit) continue;
+    add_profiles(entry, figures);
+    add_optima(report, entry, block, optima);
+  }
+  if (block == 0) return;
+  optima.settings = fmt::format(
+      "set logscale xy\nset xlabel 'Budget (model FLOPs)'\nset ylabel {}\nset format x "
+      "'10^{{%T}}'\nset format y '%.0s%c'\n",
+      gnuplot_text(std::string("Optimal ") + words_of(axis)));
+  figures.push_back(std::move(optima));
+}
+
+}  // namespace metascale

@@ -1,0 +1,77 @@
+#include "analysis/lineage.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <utility>
+
+#include "analysis/figures/drawing.hpp"
+
+namespace metascale {
+namespace {
+
+std::string row_of(const LineagePoint& point) {
+  return fmt::format("{},{},{},{}\n", point.flops, point.loss, point.low, point.high);
+}
+
+// A block of points with whiskers from the least to the most of the seeds.
+void add_block(const Report& report, const std::string& arm, const std::string& rows,
+               const char* style, int& block, Figure& figure) {
+  figure.data += (block > 0 ? "\n\n" : "") + rows;
+  const std::string colour = colour_of(report, arm);
+  figure.plots.push_back(
+      fmt::format("'{}.csv' index {} using 1:2:3:4 with yerrorbars lc rgb {} pt 0 lw 1 notitle",
+                  figure.name, block, colour));
+  figure.plots.push_back(fmt::format("'{}.csv' index {} using 1:2 with {} lc rgb {}", figure.name,
+                                     block, style, colour));
+  ++block;
+}
+
+// 1, 2 and 5 times powers of ten: a lineage may span less than a decade.
+std::string ticks_between(double low, double high) {
+  std::string ticks;
+  for (int power = int(std::floor(std::log10(low))); std::pow(10, power) < high; ++power)
+    for (const int lead : {1, 2, 5})
+      if (const double at = lead * std::pow(10, power); at >= low && at <= high)
+        ticks += fmt::format("{}'{}*10^{{{}}}' {}", ticks.empty() ? "" : ", ", lead, power, at);
+  return ticks;
+}
+
+}  // namespace
+
+void add_lineage_figure(const Report& report, std::vector<Figure>& figures) {
+  Figure figure{"lineage", "", "", {}};
+  int block = 0;
+  double first = std::numeric_limits<double>::infinity(), last = 0;
+  for (const Lineage& lineage : lineages(report)) {
+    std::string rows;
+    for (const LineagePoint& stage : lineage.stages) {
+      rows += row_of(stage);
+      first = std::min(first, stage.flops), last = std::max(last, stage.flops);
+    }
+    add_block(report, lineage.arm, rows, "linespoints pt 7 ps 0.8 lw 1.6", block, figure);
+    figure.plots.back() += " title " + gnuplot_text(lineage.arm + " " + lineage.size);
+    for (const ScratchPoint& scratch : lineage.scratch) {
+      const bool total = scratch.compute == ScratchCompute::total;
+      add_block(report, scratch.point.arm, row_of(scratch.point),
+                total ? "points pt 4 ps 1.1 lw 1.4" : "points pt 8 ps 1.1 lw 1.4", block, figure);
+      figure.plots.back() += " notitle";
+      first = std::min(first, scratch.point.flops), last = std::max(last, scratch.point.flops);
+    }
+  }
+  if (block == 0) return;
+  for (const auto& [type, words] :
+       {std::pair{4, "scratch, equal total"}, std::pair{8, "scratch, equal additional"}})
+    figure.plots.push_back(
+        fmt::format("keyentry with points pt {} ps 1.1 lc rgb '#555555' title '{}'", type, words));
+  figure.settings = fmt::format(
+      "set logscale x\nset xrange [{}:{}]\nset xtics ({})\nset xlabel 'Model FLOPs of the whole "
+      "lineage'\nset ylabel 'Final loss (nats per token)'\nset format y '%.2f'\nset key outside "
+      "top center horizontal font ',6'\nset offsets 0, 0, graph 0.06, graph 0.06\n",
+      first / 1.25, last * 1.25, ticks_between(first / 1.25, last * 1.25));
+  figures.push_back(std::move(figure));
+}
+
+}  // namespace metascale

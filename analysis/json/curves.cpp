@@ -1,0 +1,78 @@
+// Accuracy on probes and losses along lineages.
+#include "analysis/json/parts.hpp"
+#include "analysis/lineage.hpp"
+#include "analysis/probe_curves.hpp"
+#include "analysis/tables.hpp"
+
+namespace metascale {
+namespace {
+
+Json probe_line(const ProbeLine& line) {
+  Json points = Json::array();
+  for (const ProbePoint& point : line.points)
+    points.push_back({{"x", number(point.x)},
+                      {"y", number(point.share.value)},
+                      {"low", number(point.share.interval.low)},
+                      {"high", number(point.share.interval.high)},
+                      {"seeds", point.seeds},
+                      {"tested", point.tested},
+                      {"size", point.size}});
+  return {{"arm", line.arm}, {"points", std::move(points)}};
+}
+
+Json lineage_point(const LineagePoint& point) {
+  return {{"arm", point.arm},           {"size", point.size},          {"x", number(point.flops)},
+          {"y", number(point.loss)},    {"low", number(point.low)},    {"high", number(point.high)},
+          {"seeds", point.runs.size()}, {"runs", run_list(point.runs)}};
+}
+
+}  // namespace
+
+Json probe_curves_json(const Report& report) {
+  Json list = Json::array();
+  for (const ProbeCurves& curves : probe_curves(report)) {
+    Json lines = Json::array();
+    for (const ProbeLine& line : curves.lines) lines.push_back(probe_line(line));
+    list.push_back(
+        {{"task", curves.task},
+         {"against", name_of(curves.axis)},
+         {"words", words_of(curves.axis)},
+         {"held", curves.held + (curves.parameters.empty() ? "" : ", " + curves.parameters)},
+         {"chance", number(curves.chance)},
+         {"lines", std::move(lines)}});
+  }
+  return list;
+}
+
+Json probe_depths_json(const Report& report) {
+  Json list = Json::array();
+  for (const ProbeDepth& depth : probe_depths(report))
+    list.push_back({{"task", depth.task},
+                    {"probe", depth.probe},
+                    {"trained", depth.trained},
+                    {"arm", depth.arm},
+                    {"least", depth.least > 0 ? Json(depth.least) : Json(nullptr)},
+                    {"tried", depth.tried}});
+  return list;
+}
+
+Json lineages_json(const Report& report) {
+  Json list = Json::array();
+  for (const Lineage& lineage : lineages(report)) {
+    Json stages = Json::array(), scratch = Json::array();
+    for (const LineagePoint& stage : lineage.stages) stages.push_back(lineage_point(stage));
+    for (const ScratchPoint& one : lineage.scratch) {
+      scratch.push_back(lineage_point(one.point));
+      scratch.back()["role"] = role_of(one);
+      scratch.back()["total"] = one.compute == ScratchCompute::total;
+    }
+    list.push_back({{"arm", lineage.arm},
+                    {"size", lineage.size},
+                    {"length", lineage.length},
+                    {"stages", std::move(stages)},
+                    {"scratch", std::move(scratch)}});
+  }
+  return list;
+}
+
+}  // namespace metascale
