@@ -24,6 +24,7 @@ struct ReportVerb {
   fs::path folder;
   ReportOptions options;
   std::vector<std::string> exports;
+  int interval = 10;  // seconds
   bool watch = false, no_figures = false, json = false;
 };
 struct CompareVerb {
@@ -37,10 +38,23 @@ struct FitVerb {
   bool json = false;
 };
 
-// Beside the page: report/tensorboard, report/wandb.
-void export_all(const ReportVerb& verb, const ReportResult& result) {
+// Of the sweep.yaml that `run` left; there is none beside foreign logs. One that cannot be read (of
+// another version) does not keep the page from coming.
+void apply_sweep_file(const fs::path& folder, ReportOptions& options) {
+  const fs::path sweep = folder / "sweep.yaml";
+  if (!fs::exists(sweep)) return;
+  try {
+    apply_analysis(read_definition(sweep).analysis, options);
+  } catch (const Error& error) {
+    fmt::print(stderr, "{}\nThe report goes on without what `analysis` there says.\n",
+               error.what());
+  }
+}
+
+// Beside the page: report/csv, report/tensorboard, report/wandb.
+void export_all(const ReportVerb& verb, const ReportResult& result, int threads) {
   if (verb.exports.empty()) return;
-  const Collection collection = collect(verb.folder);
+  const Collection collection = collect(verb.folder, {.threads = threads});
   for (const std::string& name : verb.exports) {
     const fs::path folder = result.page.parent_path() / name;
     const ExportResult exported = export_runs(collection, export_format_named(name), folder);
@@ -52,11 +66,10 @@ void export_all(const ReportVerb& verb, const ReportResult& result) {
 ExitCode run_report(const ReportVerb& verb) {
   for (const std::string& name : verb.exports) export_format_named(name);  // known before the work
   ReportOptions options = verb.options;
-  const fs::path sweep = verb.folder / "sweep.yaml";  // as `run` left it; none beside foreign logs
-  if (fs::exists(sweep)) apply_analysis(read_definition(sweep).analysis, options);
+  apply_sweep_file(verb.folder, options);
   options.threads = int(std::max(1u, std::thread::hardware_concurrency()));
   options.figures = !verb.no_figures;
-  if (verb.watch) options.refresh_seconds = 10;
+  if (verb.watch) options.refresh_seconds = verb.interval;
   if (verb.watch) catch_stop_signals();
   do {
     ReportResult result;
@@ -64,10 +77,12 @@ ExitCode run_report(const ReportVerb& verb) {
       StatusLine line;
       options.progress = [&](const std::string& stage) { line.show(stage); };
       result = write_report(verb.folder, options);
+      options.progress = nullptr;  // it knows the line, which ends here
     }
     print_report(result, verb.json);
-    export_all(verb, result);
-    for (int i = 0; verb.watch && i < 100 && stop_request() == StopRequest::none; ++i)
+    export_all(verb, result, options.threads);
+    for (int i = 0; verb.watch && i < 10 * verb.interval && stop_request() == StopRequest::none;
+         ++i)
       std::this_thread::sleep_for(std::chrono::milliseconds(100));
   } while (verb.watch && stop_request() == StopRequest::none);
   return ExitCode::good;
@@ -104,18 +119,20 @@ void add_analysis_verbs(CLI::App& app, Action& action) {
                             "metascale report results/quick", report, run_report);
   verb->add_option("folder", report->folder, "results/<sweep>")->required();
   verb->add_option("--out", report->options.output, "folder of the report [<folder>/report]");
-  verb->add_flag("--watch", report->watch, "again every ten seconds; the page reloads itself");
+  verb->add_flag("--watch", report->watch, "again and again, until INT; the page reloads itself");
+  verb->add_option("--interval", report->interval, "seconds between two reports of --watch [10]")
+      ->check(CLI::PositiveNumber);
   verb->add_flag("--no-figures", report->no_figures, "leave out the gnuplot figures");
-  verb->add_option("--export", report->exports, "every step also for: tensorboard | wandb")
+  verb->add_option("--export", report->exports, "every step also for: csv | tensorboard | wandb")
       ->delimiter(',');
   verb->add_flag("--json", report->json, "for machines");
 
   const auto compare = std::make_shared<CompareVerb>();
-  verb = add_verb(app, action, "compare", "two runs side by side, paired by document",
-                  "metascale compare RUN_A RUN_B --assert \"meta_state < transformer\"", compare,
-                  run_compare);
-  verb->add_option("first", compare->first, "run folder")->required();
-  verb->add_option("second", compare->second, "run folder")->required();
+  verb = add_verb(
+      app, action, "compare", "two runs, or two evaluations of eval --out, paired by document",
+      "metascale compare RUN_A RUN_B --assert \"meta_state < transformer\"", compare, run_compare);
+  verb->add_option("first", compare->first, "run folder, or file of eval --out")->required();
+  verb->add_option("second", compare->second, "the same")->required();
   verb->add_option("--assert", compare->options.assertion, "exit code 4 where it does not hold");
   verb->add_flag("--trim-to-shortest", compare->options.trim_to_shortest,
                  "runs still going: at the last step of both");
@@ -138,7 +155,7 @@ void add_analysis_verbs(CLI::App& app, Action& action) {
   verb->add_option("--arm", options.arm, "chinchilla: column of two arms, fitted under one law");
   verb->add_option("--where", options.where, "column=value: only these rows");
   verb->add_option("--objective", options.objective, "huber | squared_log | squared");
-  verb->add_option("--nearest", options.nearest, "isoflop: points of each parabola; 0: all");
+  verb->add_option("--nearest", options.nearest, "isoflop: sizes of each parabola; 0: all");
   verb->add_option("--draws", options.fit.draws, "of the bootstrap; 0: no intervals [2000]")
       ->check(CLI::NonNegativeNumber);
   verb->add_option("--seed", options.fit.seed, "of the bootstrap");

@@ -11,10 +11,11 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/command.hpp"
+#include "cli/limits.hpp"
 #include "cli/signals.hpp"
+#include "cli/sweep_file.hpp"
 #include "sweeps/hours.hpp"
 #include "sweeps/launch.hpp"
-#include "sweeps/run_sweep.hpp"
 #include "sweeps/submit.hpp"
 
 namespace metascale {
@@ -23,9 +24,7 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-struct SubmitVerb {
-  fs::path file, results = "results";
-  std::vector<std::string> set, only, skip;
+struct SubmitVerb : SweepFile {
   bool print = false, json = false;
 };
 struct LaunchVerb {
@@ -74,8 +73,8 @@ void print_result(const SubmitResult& result, std::FILE* stream) {
 }
 
 ExitCode run_submit(const SubmitVerb& verb) {
-  const Definition definition = read_definition(verb.file, verb.set);
-  Ledger ledger(verb.results / definition.name);
+  const Definition definition = verb.definition();
+  Ledger ledger = verb.ledger(definition);
   const SubmitOptions options{.only = verb.only, .skip = verb.skip, .program = this_program()};
   if (verb.print) {
     const SubmitPlan plan = plan_submit(definition, ledger, options);
@@ -89,11 +88,8 @@ ExitCode run_submit(const SubmitVerb& verb) {
     }
     return ExitCode::good;
   }
-  const Resolution resolution =
-      selected(resolve_with_ledger(definition, ledger), verb.only, verb.skip);
-  if (const auto hours = StepSeconds(ledger.folder()).hours(resolution))
-    check_budget(definition, asks_for_gpus(definition) ? *hours : 0,
-                 asks_for_gpus(definition) ? 0 : *hours);
+  const Resolution resolution = verb.runs(definition, ledger);
+  refuse_above_limits(definition, resolution, ledger);
   const SubmitResult result = submit_sweep(definition, ledger, options);
   if (verb.json)
     print_json(to_json(result));
@@ -202,11 +198,8 @@ void add_batch_verbs(CLI::App& app, Action& action) {
   const auto submit = std::make_shared<SubmitVerb>();
   CLI::App* verb = add_verb(app, action, "submit", "hand a sweep to a batch system, and return",
                             "metascale submit sweeps/pile.yaml --print", submit, run_submit);
-  verb->add_option("file", submit->file, "sweep file")->required();
-  verb->add_option("--set", submit->set, "key=value over the file's")->allow_extra_args(false);
-  verb->add_option("--results", submit->results, "folder of results");
-  verb->add_option("--only", submit->only, "patterns of run ids")->allow_extra_args(false);
-  verb->add_option("--skip", submit->skip, "patterns of run ids")->allow_extra_args(false);
+  add_sweep_file(*verb, *submit);
+  add_selection(*verb, *submit);
   verb->add_flag("--print", submit->print, "show the scripts, and hand over nothing");
   verb->add_flag("--json", submit->json, "for machines");
 

@@ -8,8 +8,10 @@
 #include "cli/bench_context.hpp"
 #include "cli/bench_gpu.hpp"
 #include "cli/command.hpp"
+#include "cli/sweep_file.hpp"
 #include "experiments/benchmark.hpp"
 #include "experiments/plan.hpp"
+#include "kernels/cpu_bench.hpp"
 #include "sweeps/hours.hpp"
 
 namespace metascale {
@@ -30,8 +32,7 @@ bool wanted(const std::vector<std::string>& names, const std::string& name) {
 }
 constexpr int dropped_steps = 20, least_steps = 30;  // of bench sweep
 
-struct BenchSweepVerb {
-  std::filesystem::path file, results = "results";
+struct BenchSweepVerb : SweepFile {
   int steps = 120, threads = 1;
   bool json = false;
 };
@@ -72,7 +73,8 @@ json bench_steps(const CpuVerb& verb) {
             !wanted(verb.architectures, name_of(architectures[which])))
           continue;
         const auto benchmark = benchmark_of(rung, which, precision, verb);
-        const double gemm = measure_gemm(precision, verb.threads);  // in turn: the machine drifts
+        const Dtype operands = precision == Precision::bf16 ? Dtype::bf16 : Dtype::f32;
+        const double gemm = measure_gemm(operands, verb.threads);  // in turn: the machine drifts
         const StepTiming timing = measure_step(benchmark);
         const auto counts = count_model(benchmark.model, benchmark.training.context);
         const double spread =
@@ -120,10 +122,11 @@ ExitCode run_cpu(const CpuVerb& verb) {
 }
 
 ExitCode run_bench_sweep(const BenchSweepVerb& verb) {
-  const Definition definition = read_definition(verb.file);
-  StepSeconds seconds(verb.results / definition.name);
+  const Definition definition = verb.definition();
+  const Ledger ledger = verb.ledger(definition);
+  StepSeconds seconds(ledger.folder());
   json rows = json::object();
-  for (const auto& run : resolve(definition).runs) {
+  for (const auto& run : verb.runs(definition, ledger).runs) {
     const std::string shape = shape_of(run.config);
     if (rows.contains(shape)) continue;
     const StepTiming timing = measure_step({.model = run.config.model,
@@ -142,7 +145,8 @@ ExitCode run_bench_sweep(const BenchSweepVerb& verb) {
   if (verb.json)
     fmt::print("{}\n", json{{"threads", verb.threads}, {"shapes", rows}}.dump(2));
   else
-    fmt::print("metascale plan {} now knows the hours\n", verb.file.string());
+    fmt::print("metascale plan {} now knows the hours of {}\n", verb.file.string(),
+               verb.only.empty() && verb.skip.empty() ? "its runs" : "these runs");
   return ExitCode::good;
 }
 
@@ -165,8 +169,8 @@ void add_bench_verbs(CLI::App& app, Action& action) {
   const auto sweep = std::make_shared<BenchSweepVerb>();
   verb = add_verb(*bench, action, "sweep", "measure each shape of a sweep, for plan's hours",
                   "metascale bench sweep sweeps/quick.yaml", sweep, run_bench_sweep);
-  verb->add_option("file", sweep->file, "sweep file")->required();
-  verb->add_option("--results", sweep->results, "folder of results");
+  add_sweep_file(*verb, *sweep);
+  add_selection(*verb, *sweep);
   verb->add_option("--steps", sweep->steps, "of each shape; the first 20 are dropped")
       ->check(CLI::Range(least_steps, 1'000'000));
   verb->add_option("--threads", sweep->threads, "of each step")->check(CLI::PositiveNumber);

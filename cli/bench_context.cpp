@@ -22,6 +22,7 @@ struct ContextVerb {
   ContextCostOptions options;
   std::int64_t layers = 4, width = 128, head_size = 32, feed_forward = 512, vocabulary = 257;
   std::vector<std::string> architectures;  // empty: all
+  std::string only;                        // training, generation; empty: both
   bool json = false;
 };
 
@@ -137,9 +138,9 @@ ExitCode run_bench_context(const ContextVerb& verb) {
     if (!is_wanted(verb, model.architecture)) continue;
     Measurement row{.architecture = model.architecture,
                     .parameters = count_model(model, verb.options.least).parameters};
-    row.training = training_cost(model, verb.options);
+    if (verb.only != "generation") row.training = training_cost(model, verb.options);
     if (prints) print_curve(name_of(model.architecture), "training", row.training);
-    row.generation = generation_cost(model, verb.options);
+    if (verb.only != "training") row.generation = generation_cost(model, verb.options);
     if (prints) print_curve(name_of(model.architecture), "generation", row.generation);
     rows.push_back(row);
   }
@@ -187,6 +188,8 @@ void add_bench_context(CLI::App& bench, Action& action) {
       ->check(CLI::PositiveNumber);
   verb->add_option("--architecture", options->architectures, "of them only [all]")
       ->check(CLI::IsMember({"transformer", "transformer_pp", "rwkv7", "meta_state"}));
+  verb->add_option("--only", options->only, "training or generation [both]")
+      ->check(CLI::IsMember({"training", "generation"}));
   verb->add_flag("--json", options->json, "for machines");
 }
 

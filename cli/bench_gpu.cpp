@@ -167,6 +167,9 @@ ExitCode run_gpu(const GpuVerb& verb) {
   const int far = verb.wants(Table::operators) ? bench_operators(verb, gpu, result) : 0;
   if (verb.wants(Table::steps) && !verb.check) bench_steps(verb, gpu, result);
   result["attention"] = gpu.attention();  // now known: cuDNN may have refused
+  if (verb.wants(Table::operators) && result["operators"].empty())
+    throw Error(fmt::format("--family {}: no operator's name holds this", verb.family),
+                ExitCode::usage);
   if (verb.json)
     fmt::print("{}\n", result.dump(2));
   else
@@ -191,8 +194,12 @@ void add_bench_gpu(CLI::App& bench, Action& action) {
   verb->add_flag("--check", gpu->check, "distances from the CPU alone: nothing is timed");
   verb->add_flag("--f32", gpu->f32, "activations in f32 [bf16]");
   verb->add_option("--family", gpu->family, "operators of families whose name holds this [all]");
-  verb->add_option("--size", gpu->sizes, "150M, 450M, 900M, 1.5B [all]");
-  verb->add_option("--architecture", gpu->architectures, "of them only [all]");
+  std::vector<std::string> sizes, names;
+  for (const SizeDefinition& size : size_presets()) sizes.push_back(size.name);
+  for (const Architecture architecture : architectures) names.push_back(name_of(architecture));
+  verb->add_option("--size", gpu->sizes, "of these only [all]")->check(CLI::IsMember(sizes));
+  verb->add_option("--architecture", gpu->architectures, "of these only [all]")
+      ->check(CLI::IsMember(names));
   verb->add_option("--batch", gpu->batch, "windows of a step")->check(CLI::PositiveNumber);
   verb->add_option("--context", gpu->context, "tokens of a window")->check(CLI::PositiveNumber);
   verb->add_option("--steps", gpu->steps, "counted steps")->check(CLI::PositiveNumber);

@@ -13,11 +13,11 @@ namespace metascale {
 // What main does once the command line is read.
 using Action = std::function<ExitCode()>;
 
-void add_sweep_verbs(CLI::App& app, Action& action);     // check plan run logs
-void add_status_verb(CLI::App& app, Action& action);     // status
-void add_batch_verbs(CLI::App& app, Action& action);     // submit launch retry cancel
-void add_train_verbs(CLI::App& app, Action& action);     // train repair
-void add_data_verbs(CLI::App& app, Action& action);      // data corpus|prepare|inspect|verify
+void add_sweep_verbs(CLI::App& app, Action& action);  // check plan run logs
+void add_status_verb(CLI::App& app, Action& action);  // status
+void add_batch_verbs(CLI::App& app, Action& action);  // submit launch retry cancel
+void add_train_verbs(CLI::App& app, Action& action);  // train repair
+void add_data_verbs(CLI::App& app, Action& action);   // data corpus|prepare|inspect|verify|convert
 void add_encode_verbs(CLI::App& data, Action& action);   // data encode|decode
 void add_analysis_verbs(CLI::App& app, Action& action);  // report compare fit
 void add_bench_verbs(CLI::App& app, Action& action);     // bench
@@ -26,6 +26,7 @@ void add_exchange_verbs(CLI::App& app, Action& action);  // export import
 void add_generate_verb(CLI::App& app, Action& action);   // generate
 void add_show_verb(CLI::App& app, Action& action);       // show
 void add_eval_verb(CLI::App& app, Action& action);       // eval
+void add_probe_verb(CLI::App& app, Action& action);      // probe
 void add_doctor_verb(CLI::App& app, Action& action);     // doctor
 
 // A verb with its help, an example under it, and its action.

@@ -9,6 +9,7 @@
 #include "cli/command.hpp"
 #include "cli/output.hpp"
 #include "core/progress.hpp"
+#include "data/convert.hpp"
 #include "data/corpus.hpp"
 #include "data/inspect.hpp"
 #include "data/prepare.hpp"
@@ -27,6 +28,11 @@ struct PrepareVerb {
   std::string tokenizer = "bytes";
   bool skip_bad_lines = false, no_overlap = false, json = false;
   PrepareVerb() { prepare.threads = 0; }  // all of the machine's
+};
+struct ConvertVerb {
+  std::filesystem::path path, out;
+  std::string from = "megatron", format, tokenizer;
+  bool json = false;
 };
 struct InspectVerb {
   std::filesystem::path path;
@@ -199,9 +205,36 @@ ExitCode run_verify(const InspectVerb& verb) {
   return good ? ExitCode::good : ExitCode::bad_input;
 }
 
+ExitCode run_convert(const ConvertVerb& verb) {
+  const TokenFile from = open_foreign(verb.path, {parse_token_layout(verb.from), verb.tokenizer});
+  const FlatTokens to = write_flat_tokens(from, parse_token_layout(verb.format), verb.out);
+  if (verb.json)
+    print_json_line(
+        {{"path", to.path.string()}, {"type", name_of(to.type)}, {"tokens", to.tokens}});
+  else
+    fmt::print("{} tokens of type {}: {}\n", to.tokens, name_of(to.type), to.path.string());
+  return ExitCode::good;
+}
+
 void add_format(CLI::App& verb, InspectVerb& of) {
   verb.add_option("--format", of.format,
                   "megatron, or of a file without .idx: llm.c, uint16, uint32");
+}
+
+void add_convert_verb(CLI::App& data, Action& action) {
+  const auto convert = std::make_shared<ConvertVerb>();
+  CLI::App* verb = add_verb(data, action, "convert", "token files for nanoGPT, OLMo and llm.c",
+                            "metascale data convert corpora/small/train --format llm.c --out train",
+                            convert, run_convert);
+  verb->add_option("file", convert->path, "token file, with or without .bin")->required();
+  verb->add_option("--format", convert->format, "what to write: llm.c, uint16 or uint32")
+      ->required();
+  verb->add_option("--out", convert->out, "file to write, with or without .bin")->required();
+  verb->add_option("--from", convert->from,
+                   "megatron, or of a file without .idx: llm.c, uint16, uint32");
+  verb->add_option("--tokenizer", convert->tokenizer,
+                   "of a file without .json: bytes, or the path of a tokenizer.json");
+  verb->add_flag("--json", convert->json, "for machines");
 }
 
 }  // namespace
@@ -231,7 +264,7 @@ void add_data_verbs(CLI::App& app, Action& action) {
   verb->add_option("--threads", prepare->prepare.threads, "0: as many as there are processors")
       ->check(CLI::Range(0, 4096));
   verb->add_option("--longest-line", prepare->prepare.reader.longest_line,
-                   "bytes; three times as much memory is needed")
+                   "bytes; twice as much memory is needed")
       ->check(CLI::PositiveNumber);
   verb->add_flag("--no-overlap", prepare->no_overlap,
                  "leave out the search for runs of 13 words of validation and test in train");
@@ -254,6 +287,7 @@ void add_data_verbs(CLI::App& app, Action& action) {
   add_format(*verb, *verify);
   verb->add_flag("--json", verify->json, "for machines");
 
+  add_convert_verb(*data, action);
   add_encode_verbs(*data, action);
 }
 

@@ -47,10 +47,19 @@ std::string vector_units() {
 #endif
 }
 
+std::string openmp_waits() {  // [core/openmp_wait.hpp]
+  std::string found;
+  for (const char* name : {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"})
+    if (const char* value = std::getenv(name))
+      found += fmt::format("{}{}={}", found.empty() ? "" : " ", name, value);
+  return found;
+}
+
 std::vector<Finding> examine() {
   std::vector<Finding> findings;
   findings.push_back({"cores", fmt::format("{}", std::thread::hardware_concurrency()), ""});
   findings.push_back({"vector units", vector_units(), ""});
+  findings.push_back({"OpenMP waits", openmp_waits(), ""});
   std::error_code error;
   const auto space = fs::space(fs::current_path(), error);
   findings.push_back(

@@ -6,7 +6,9 @@
 
 #include "cli/command.hpp"
 #include "cli/signals.hpp"
+#include "core/domain_means.hpp"
 #include "core/hash.hpp"
+#include "core/journal.hpp"
 #include "core/progress.hpp"
 #include "experiments/evaluation.hpp"
 #include "experiments/model_evaluation.hpp"
@@ -20,6 +22,7 @@ struct EvalVerb {
   std::filesystem::path checkpoint;
   ModelEvaluationOptions evaluation;
   std::string protocol = "packed", format;
+  std::filesystem::path out;  // of the sums per (window, document); empty: none
   bool json = false;
 };
 
@@ -80,7 +83,16 @@ void print(const Evaluation& result, const StoredModel& stored, std::int64_t con
   print_positions(result);
 }
 
+// Before an evaluation that may take hours.
+void refuse_folder(const std::filesystem::path& out) {
+  if (std::filesystem::is_directory(out))
+    throw Error(fmt::format("--out {}: this is a folder; give the path of a file, such as {}",
+                            out.string(), (out / "a.bin").string()),
+                ExitCode::usage);
+}
+
 ExitCode run_eval(const EvalVerb& verb) {
+  refuse_folder(verb.out);
   const StoredModel stored = find_model(verb.checkpoint);
   ModelEvaluationOptions options = verb.evaluation;
   options.protocol = verb.protocol == "rolling" ? EvaluationProtocol::rolling_documents
@@ -96,6 +108,7 @@ ExitCode run_eval(const EvalVerb& verb) {
   };
   const Evaluation result = evaluate_model(stored, options);
   progress.finish(bar, "done");
+  if (!verb.out.empty()) write_segments(verb.out, result);
   const std::int64_t context = options.context > 0 ? options.context : stored.run.training.context;
   if (verb.json)
     fmt::print("{}\n", to_json(result, stored, context).dump(2));
@@ -130,6 +143,8 @@ void add_eval_verb(CLI::App& app, Action& action) {
       ->check(CLI::NonNegativeNumber);
   verb->add_option("--rows", eval->evaluation.rows, "windows of one forward")
       ->check(CLI::Range(1, 4096));
+  verb->add_option("--out", eval->out,
+                   "file for the sums per (window, document), which metascale compare pairs");
   verb->add_option("--threads", eval->evaluation.threads, "0: as many as there are processors")
       ->check(CLI::Range(0, 4096));
   verb->add_flag("--json", eval->json, "for machines");

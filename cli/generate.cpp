@@ -59,7 +59,7 @@ ExitCode run_generate(const GenerateVerb& verb) {
   Generator generator(model, verb.threads);
   if (!verb.restore_state.empty()) generator.restore_state(verb.restore_state);
   const auto prompt = first_tokens(verb, *tokenizer);
-  for (const std::int32_t token : prompt) generator.read(token);
+  generator.read(prompt);
 
   catch_stop_signals();
   const auto start = Clock::now();

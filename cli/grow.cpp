@@ -34,7 +34,7 @@ ExitCode run_grow(const GrowVerb& verb) {
   const StoredModel parent = find_model(verb.checkpoint);
   GrowOptions options = verb.options;
   options.request = request_of(verb);
-  const RunConfig run = grown_run(parent, options, verb.out.filename().string());
+  const RunConfig run = grown_run(parent, options, run_id_of(verb.out));
   write_grown_run(parent, run, verb.out);
   const ModelConfig &old = parent.run.model, &now = run.model;
   const auto counts = [&](const ModelConfig& model) {

@@ -7,10 +7,12 @@
 
 #include "cli/command.hpp"
 #include "core/build_info.hpp"
+#include "core/openmp_wait.hpp"
 
 using namespace metascale;
 
 int main(int argc, char** argv) {
+  shorten_openmp_waits(argv);
   ::signal(SIGXFSZ, SIG_IGN);  // a limit of file sizes is an error of a write, as a full disk is
   CLI::App app(
       "metascale: matched language-model pretraining experiments, and which architecture "
@@ -22,8 +24,8 @@ int main(int argc, char** argv) {
   Action action;
   for (const auto add :
        {add_sweep_verbs, add_status_verb, add_batch_verbs, add_train_verbs, add_data_verbs,
-        add_analysis_verbs, add_bench_verbs, add_eval_verb, add_doctor_verb, add_grow_verb,
-        add_exchange_verbs, add_generate_verb, add_show_verb})
+        add_analysis_verbs, add_bench_verbs, add_eval_verb, add_probe_verb, add_doctor_verb,
+        add_grow_verb, add_exchange_verbs, add_generate_verb, add_show_verb})
     add(app, action);
   try {
     app.parse(argc, argv);

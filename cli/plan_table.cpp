@@ -10,8 +10,8 @@
 
 #include "core/units.hpp"
 #include "experiments/precision.hpp"
-#include "experiments/program.hpp"
 #include "sweeps/executor.hpp"
+#include "sweeps/gpu_memory.hpp"
 #include "sweeps/hours.hpp"
 #include "sweeps/run_sweep.hpp"
 
@@ -20,27 +20,24 @@ namespace {
 
 using nlohmann::json;
 
-struct Memory {
-  double parameters = 0, activations = 0, checkpoints = 0;  // bytes
-};
-
-// Recorded on the tape that trains, executing nothing. Activations are those of one micro-batch.
-Memory memory_of(const RunConfig& config) {
-  ParameterList list;
-  const auto& training = config.training;
-  const Program program(config.model,
-                        {.rows = std::max<std::int64_t>(1, training.micro_batch),
-                         .context = training.context,
-                         .tape = tape_options(training, config.device, true)},
-                        list);
-  const auto& tape = program.options().tape;
-  const double elements = double(list.arena_elements()),
-               arena = elements * double(size_of(tape.dtype));
-  return {
-      .parameters = 4 * arena + (tape.bf16_storage ? elements * double(size_of(Dtype::bf16)) : 0),
-      .activations = double(program.bytes()),
-      .checkpoints = 3 * arena * double(config.log.keep)};
+// Values and two moments, in each of the checkpoints that are kept.
+double checkpoint_bytes(const PlannedRun& run) {
+  const Dtype dtype = tape_options(run.config.training, run.config.device, true).dtype;
+  return 3 * double(run.counts.parameters * std::int64_t(size_of(dtype)) * run.config.log.keep);
 }
+
+// Of the runs, by their shape and ranks: recording a large model takes its time.
+class DeviceMemory {
+ public:
+  const DeviceBytes& of(const PlannedRun& run) {
+    const std::string key = fmt::format("{} {}", shape_of(run.config), planned_ranks(run));
+    const auto found = known_.find(key);
+    return found != known_.end() ? found->second : known_[key] = planned_bytes(run);
+  }
+
+ private:
+  std::map<std::string, DeviceBytes> known_;
+};
 
 std::string models_table(const Resolution& resolution) {
   std::string text = fmt::format(
@@ -50,14 +47,14 @@ std::string models_table(const Resolution& resolution) {
   for (const auto& run : resolution.runs) {
     if (!shown.insert(shape_of(run.config)).second) continue;
     const auto& model = run.config.model;
-    const Memory memory = memory_of(run.config);
-    text += fmt::format("{:<14} {:<7} {:>7} {:>6} {:>5} {:>14} {:>14} {:>12.1f} {:>10} {:>11}\n",
-                        run.config.arm, run.config.size,
-                        fmt::format("{}x{}", model.layers, model.width),
-                        fmt::format("{}x{}", head_count(model), model.head_size),
-                        model.feed_forward, run.counts.parameters,
-                        run.counts.non_embedding_parameters, 1e-6 * run.counts.flops_per_token,
-                        format_bytes(memory.parameters), format_bytes(memory.activations));
+    const DeviceBytes bytes = planned_bytes(run);
+    text += fmt::format(
+        "{:<14} {:<7} {:>7} {:>6} {:>5} {:>14} {:>14} {:>12.1f} {:>10} {:>11}\n", run.config.arm,
+        run.config.size, fmt::format("{}x{}", model.layers, model.width),
+        fmt::format("{}x{}", head_count(model), model.head_size), model.feed_forward,
+        run.counts.parameters, run.counts.non_embedding_parameters,
+        1e-6 * run.counts.flops_per_token, format_bytes(double(bytes.parameters)),
+        format_bytes(double(bytes.programs)));
   }
   return text;
 }
@@ -100,13 +97,8 @@ std::string pairs_table(const Resolution& resolution) {
 }
 
 double checkpoint_bytes(const Resolution& resolution) {
-  std::map<std::string, double> of_shape;
   double sum = 0;
-  for (const auto& run : resolution.runs) {
-    const std::string shape = shape_of(run.config);
-    if (!of_shape.contains(shape)) of_shape[shape] = memory_of(run.config).checkpoints;
-    sum += of_shape[shape];
-  }
+  for (const auto& run : resolution.runs) sum += checkpoint_bytes(run);
   return sum;
 }
 
@@ -143,12 +135,11 @@ std::string plan_text(const Definition& definition, const Resolution& resolution
 
 json plan_json(const Definition& definition, const Resolution& resolution, const Ledger& ledger) {
   const StepSeconds seconds(ledger.folder());
-  std::map<std::string, Memory> memory;
+  DeviceMemory memory;
   json runs = json::array(), pairs = json::array();
   for (const auto& run : resolution.runs) {
     const auto& config = run.config;
-    if (!memory.contains(shape_of(config))) memory[shape_of(config)] = memory_of(config);
-    const Memory& bytes = memory[shape_of(config)];
+    const DeviceBytes& bytes = memory.of(run);
     json items = json::array();
     for (const auto& item : itemise_model(config.model, config.training.context))
       items.push_back({{"name", item.name},
@@ -174,8 +165,8 @@ json plan_json(const Definition& definition, const Resolution& resolution, const
                     {"flops", run.flops},
                     {"learning_rate", config.training.optimizer.learning_rate},
                     {"parameter_bytes", bytes.parameters},
-                    {"activation_bytes", bytes.activations},
-                    {"checkpoint_bytes", bytes.checkpoints},
+                    {"activation_bytes", bytes.programs},
+                    {"checkpoint_bytes", checkpoint_bytes(run)},
                     {"hours", hours ? json(*hours) : json()},
                     {"state", ledger.status(config.id).word()},
                     {"waits_for_tuning", run.waits_for_tuning}});

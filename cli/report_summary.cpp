@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 namespace metascale {
@@ -53,6 +54,8 @@ void print_report(const ReportResult& result, bool json) {
 
 void apply_analysis(const AnalysisDefinition& analysis, ReportOptions& options) {
   options.bootstrap_fits = int(analysis.bootstrap);
+  options.isoflop = std::find(analysis.fits.begin(), analysis.fits.end(), FitKind::isoflop) !=
+                    analysis.fits.end();
 }
 
 }  // namespace metascale

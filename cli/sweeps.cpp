@@ -10,14 +10,15 @@
 
 #include "analysis/report.hpp"
 #include "cli/command.hpp"
+#include "cli/limits.hpp"
 #include "cli/output.hpp"
 #include "cli/plan_table.hpp"
 #include "cli/report_summary.hpp"
 #include "cli/signals.hpp"
+#include "cli/sweep_file.hpp"
 #include "core/progress.hpp"
 #include "sweeps/hours.hpp"
 #include "sweeps/live_view.hpp"
-#include "sweeps/run_sweep.hpp"
 
 namespace metascale {
 namespace {
@@ -25,9 +26,7 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-struct SweepVerb {
-  fs::path file, results = "results";
-  std::vector<std::string> set, only, skip;
+struct SweepVerb : SweepFile {
   bool json = false, diff = false, fail_fast = false, no_report = false;
   std::int64_t slots = 0, threads = 0;
 };
@@ -37,10 +36,6 @@ struct LogsVerb {
   bool json = false;
 };
 
-Ledger ledger_of(const SweepVerb& verb, const Definition& definition) {
-  return Ledger(verb.results / definition.name);
-}
-
 // A message may hold a path, which need not be UTF-8.
 void print_json(const json& document) {
   fmt::print("{}\n", document.dump(2, ' ', false, json::error_handler_t::replace));
@@ -48,7 +43,7 @@ void print_json(const json& document) {
 
 ExitCode run_check(const SweepVerb& verb) {
   try {
-    const Definition definition = read_definition(verb.file, verb.set);
+    const Definition definition = verb.definition();
     const std::size_t runs = resolve(definition).runs.size();
     if (verb.json)
       print_json({{"good", true}, {"name", definition.name}, {"runs", runs}});
@@ -62,19 +57,10 @@ ExitCode run_check(const SweepVerb& verb) {
   }
 }
 
-// Hours are known once bench sweep has measured them; before that nothing is refused.
-void refuse_above_budget(const Definition& definition, const Resolution& resolution,
-                         const Ledger& ledger) {
-  if (const auto hours = StepSeconds(ledger.folder()).hours(resolution))
-    check_budget(definition, asks_for_gpus(definition) ? *hours : 0,
-                 asks_for_gpus(definition) ? 0 : *hours);
-}
-
 ExitCode run_plan(const SweepVerb& verb) {
-  const Definition definition = read_definition(verb.file, verb.set);
-  const Ledger ledger = ledger_of(verb, definition);
-  const Resolution resolution =
-      selected(resolve_with_ledger(definition, ledger), verb.only, verb.skip);
+  const Definition definition = verb.definition();
+  const Ledger ledger = verb.ledger(definition);
+  const Resolution resolution = verb.runs(definition, ledger);
   if (verb.diff && verb.json)
     print_json(plan_changes_json(resolution, ledger));
   else if (verb.json)
@@ -84,7 +70,7 @@ ExitCode run_plan(const SweepVerb& verb) {
   else
     fmt::print("{}", plan_text(definition, resolution, ledger));
   std::fflush(stdout);  // the refusal comes below it
-  refuse_above_budget(definition, resolution, ledger);
+  refuse_above_limits(definition, resolution, ledger);
   return ExitCode::good;
 }
 
@@ -137,11 +123,10 @@ void print_execution(const Execution& execution) {
 }
 
 ExitCode run_run(const SweepVerb& verb) {
-  const Definition definition = read_definition(verb.file, verb.set);
-  Ledger ledger = ledger_of(verb, definition);
-  const Resolution resolution =
-      selected(resolve_with_ledger(definition, ledger), verb.only, verb.skip);
-  refuse_above_budget(definition, resolution, ledger);
+  const Definition definition = verb.definition();
+  Ledger ledger = verb.ledger(definition);
+  const Resolution resolution = verb.runs(definition, ledger);
+  refuse_above_limits(definition, resolution, ledger);
   print_remarks(resolution, ledger);
   catch_stop_signals();
   Execution execution;
@@ -219,9 +204,7 @@ CLI::App* add_sweep_verb(CLI::App& app, Action& action, const char* name, const 
                          const char* example, const std::shared_ptr<SweepVerb>& options,
                          ExitCode (*run)(const SweepVerb&)) {
   CLI::App* verb = add_verb(app, action, name, what, example, options, run);
-  verb->add_option("file", options->file, "sweep file")->required();
-  verb->add_option("--set", options->set, "key=value over the file's")->allow_extra_args(false);
-  verb->add_option("--results", options->results, "folder of results");
+  add_sweep_file(*verb, *options);
   return verb;
 }
 
@@ -230,23 +213,19 @@ CLI::App* add_sweep_verb(CLI::App& app, Action& action, const char* name, const 
 void add_sweep_verbs(CLI::App& app, Action& action) {
   const auto check = std::make_shared<SweepVerb>(), plan = std::make_shared<SweepVerb>(),
              run = std::make_shared<SweepVerb>();
-  const auto select = [](CLI::App* verb, SweepVerb& options) {
-    verb->add_option("--only", options.only, "patterns of run ids")->allow_extra_args(false);
-    verb->add_option("--skip", options.skip, "patterns of run ids")->allow_extra_args(false);
-  };
   CLI::App* verb = add_sweep_verb(app, action, "check", "validate a sweep file and resolve it",
                                   "metascale check sweeps/pile.yaml", check, run_check);
   verb->add_flag("--json", check->json, "for machines");
 
   verb = add_sweep_verb(app, action, "plan", "what a sweep would do, and what it costs",
                         "metascale plan sweeps/pile.yaml", plan, run_plan);
-  select(verb, *plan);
+  add_selection(*verb, *plan);
   verb->add_flag("--json", plan->json, "for machines");
   verb->add_flag("--diff", plan->diff, "only what is new, unfinished, done or gone");
 
   verb = add_sweep_verb(app, action, "run", "run a sweep on this machine, then report",
                         "metascale run sweeps/quick.yaml", run, run_run);
-  select(verb, *run);
+  add_selection(*verb, *run);
   verb->add_option("--slots", run->slots, "runs at a time [one per core]");
   verb->add_option("--threads", run->threads, "threads of each run");
   verb->add_flag("--fail-fast", run->fail_fast, "stop at the first run that fails");

@@ -142,10 +142,7 @@ void close_unseen(Attempt& attempt, std::int64_t now_checkpoint) {
 void close_last(const fs::path& run_folder, std::vector<Attempt>& attempts) {
   if (attempts.empty() || attempts.back().end != AttemptEnd::running) return;
   Attempt& last = attempts.back();
-  try {
-    if (const auto word = read_heartbeat(run_folder)) last.seen = std::max(last.seen, word->time);
-  } catch (const Error&) {  // damaged: what was seen is all there is
-  }
+  if (const auto word = read_heartbeat(run_folder)) last.seen = std::max(last.seen, word->time);
   close_unseen(last, newest_checkpoint(run_folder));
   write_attempt(run_folder, last);
 }

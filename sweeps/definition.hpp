@@ -157,7 +157,7 @@ struct EvaluationDefinition {
 };
 
 struct LogDefinition {
-  Period every{.steps = 1}, checkpoint_every;
+  Period checkpoint_every;
   std::int64_t keep = 2;
   Place place;
 };
@@ -173,6 +173,7 @@ struct ResourceSettings {
   std::optional<std::int64_t> runs_per_gpu, runs_per_node;  // that share one job's devices
   std::optional<double> time;                               // seconds, of one job
   std::optional<std::string> memory;                        // of one node, as sbatch --mem takes it
+  std::optional<std::size_t> gpu_memory;                    // bytes of one GPU
 };
 // A key that `over` does not name stays what it is.
 ResourceSettings merged(const ResourceSettings& under, const ResourceSettings& over);

@@ -20,8 +20,8 @@ struct LedgerChanges {
   std::vector<std::string> unfinished;  // there, not done: will be resumed
   std::vector<std::string> longer;  // unfinished again: done with fewer steps than are planned now
   std::vector<std::string> done;    // there and done: will be skipped
-  std::vector<std::string>
-      updated;  // unfinished, with a config.yaml that says something else by now
+  // Unfinished, with a config.yaml that says something else by now.
+  std::vector<std::string> updated;
   std::vector<std::string> vanished;  // there, but no longer in the sweep file
   // done, but evaluated otherwise than the sweep file says by now
   std::vector<std::string> evaluated_otherwise;

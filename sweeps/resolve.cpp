@@ -31,18 +31,6 @@ std::vector<GridCell> chosen_cells(const Definition& definition) {
   return cells;
 }
 
-void refuse_what_is_not_built(const Definition& definition) {
-  const auto refuse = [](const Place& place, const char* what, const char* instead) {
-    throw error_at(place, fmt::format("{}: not built yet", what), instead);
-  };
-  if (definition.log.every.steps != 1)
-    refuse(definition.log.place, "a log of every other step", "write every: 1 step");
-  const auto& fits = definition.analysis.fits;
-  if (std::find(fits.begin(), fits.end(), FitKind::isoflop) != fits.end())
-    refuse(definition.analysis.place, "isoflop fits in a report",
-           "remove it, and fit a table with metascale fit --law isoflop");
-}
-
 double own_steps(const RunConfig& config) {
   return double(config.training.steps - config.parent.step);
 }
@@ -139,6 +127,24 @@ void refuse_doubles(const std::vector<PlannedRun>& runs, const Definition& defin
           "look for an include that the axes make already, or for arms that are the same");
 }
 
+// Two lengths of the same steps would be one run under two names. A growth's partners may well be
+// what the axes make, too.
+void refuse_equal_lengths(const std::vector<CellRun>& runs) {
+  std::map<std::tuple<std::string, std::string, std::int64_t, std::string>, std::string> lengths;
+  for (const CellRun& run : runs) {
+    const RunConfig& config = run.config;
+    if (config.role != Role::run || config.match.contains("scratch_partner_of")) continue;
+    const std::string hash = config.id.substr(config.id.rfind('-') + 1);
+    const auto [known, is_new] =
+        lengths.emplace(std::tuple(config.arm, config.size, config.seed, hash), config.length);
+    if (!is_new && known->second != config.length)
+      throw error_at(run.place,
+                     fmt::format("the lengths {} and {} are the same {} steps at size {}",
+                                 known->second, config.length, config.training.steps, config.size),
+                     "leave one of them out, also by 'exclude'");
+  }
+}
+
 void add_up(Resolution& resolution) {
   resolution.tokens = resolution.flops = 0;
   for (const PlannedRun& run : resolution.runs) {
@@ -171,7 +177,6 @@ void refuse_idle_patterns(const std::vector<PlannedRun>& runs,
 }  // namespace
 
 Resolution resolve(const Definition& definition, const TuningChoices& choices) {
-  refuse_what_is_not_built(definition);
   check_token_files(definition);
   const std::vector<GridCell> cells = chosen_cells(definition);
   if (cells.empty() && definition.include.empty())
@@ -195,6 +200,7 @@ Resolution resolve(const Definition& definition, const TuningChoices& choices) {
     if (include.growth)
       for (CellRun& run : resolving::grown_runs(definition, include, runs))
         runs.push_back(std::move(run));
+  refuse_equal_lengths(runs);
   for (const CellRun& run : runs) {
     resolution.runs.push_back(planned(definition, run));
     resolution.runs.back().waits_for_tuning = waits;

@@ -18,8 +18,8 @@ struct PlannedRun {
   double tokens = 0;  // that this run itself trains on: of a branch, its decay phase only
   double flops = 0;
   ResourceSettings resources;
-  bool waits_for_tuning =
-      false;  // its rates, and with them its id, come from trials that are not done
+  // Its rates, and with them its id, come from trials that are not done.
+  bool waits_for_tuning = false;
 };
 
 // What a pair of arms agrees on at one size. Listed for every pair of every size.

@@ -4,9 +4,7 @@
 
 #include <cmath>
 #include <map>
-#include <optional>
 
-#include "core/error.hpp"
 #include "core/run_lease.hpp"
 #include "core/units.hpp"
 
@@ -23,21 +21,13 @@ std::int64_t count_attempts(const fs::path& folder) {
   return count;
 }
 
-std::optional<Heartbeat> last_word(const fs::path& folder) {
-  try {
-    return read_heartbeat(folder);
-  } catch (const Error&) {
-    return std::nullopt;  // damaged, or none of ours: the other files still tell
-  }
-}
-
 }  // namespace
 
 RunStatus read_status(const fs::path& folder) {
   RunStatus status;
   status.id = folder.filename().string();
   status.attempts = count_attempts(folder);
-  if (const auto last = last_word(folder)) {
+  if (const auto last = read_heartbeat(folder)) {
     status.last = *last;
     status.reason = last->message;
     if (last->phase == RunPhase::done) status.last.phase = RunPhase::saved;  // DONE alone says so

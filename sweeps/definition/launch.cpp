@@ -5,6 +5,7 @@
 #include <cctype>
 #include <regex>
 
+#include "core/units.hpp"
 #include "sweeps/definition/parts.hpp"
 #include "sweeps/executor/quote.hpp"
 
@@ -46,6 +47,14 @@ std::string read_memory(const YamlNode& node) {
   return text;
 }
 
+std::size_t read_gpu_memory(const YamlNode& node) {
+  const auto bytes = parse_bytes(read_string(node));
+  if (!bytes || *bytes < 1)
+    throw yaml_error(node, fmt::format("'{}' is no amount of memory", read_string(node)),
+                     "write that of one GPU, for example 80 GiB");
+  return std::size_t(*bytes);
+}
+
 std::string read_variable(const YamlNode& node) {
   static const std::regex form("[A-Za-z_][A-Za-z0-9_]*");
   std::string name = read_string(node);
@@ -77,6 +86,7 @@ void read_resource(const YamlNode& node, YamlMap& map, ResourceSettings& resourc
   map.read("runs_per_node", resource.runs_per_node, at_least_one);
   map.read("time", resource.time, read_duration);
   map.read("memory", resource.memory, read_memory);
+  map.read("gpu_memory", resource.gpu_memory, read_gpu_memory);
   if (resource.runs_per_gpu.value_or(1) > 1 && resource.runs_per_node.value_or(1) > 1)
     throw yaml_error(
         node, "runs_per_gpu and runs_per_node",
@@ -199,6 +209,7 @@ ResourceSettings merged(const ResourceSettings& under, const ResourceSettings& o
   put(result.runs_per_node, over.runs_per_node);
   put(result.time, over.time);
   put(result.memory, over.memory);
+  put(result.gpu_memory, over.gpu_memory);
   return result;
 }
 

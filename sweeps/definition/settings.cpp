@@ -142,10 +142,16 @@ EvaluationDefinition read_evaluation(const YamlNode& node) {
   return evaluation;
 }
 
+// Pairs are compared step by step, and a spike is seen in the steps before it: no step is left out.
+void expect_each_step(const YamlNode& node) {
+  if (const Period period = read_interval(node); period.steps != 1)
+    throw yaml_error(node, "each step is logged", "write every: 1 step, or leave it out");
+}
+
 LogDefinition read_log(const YamlNode& node) {
   LogDefinition log{.place = place_of(node)};
   read_map(node, [&](YamlMap& map) {
-    map.read("every", log.every, read_interval);
+    if (const YamlNode* every = map.find("every")) expect_each_step(*every);
     map.read("checkpoint_every", log.checkpoint_every, read_interval);
     map.read("keep", log.keep, [](const YamlNode& at) { return read_integer(at, 1, 1 << 20); });
   });

@@ -74,13 +74,6 @@ MatchedSize match_size(const Definition& definition, const SizeDefinition& size)
   return matched;
 }
 
-std::int64_t whole_steps(const LengthDefinition& length, const ModelCounts& baseline,
-                         std::int64_t batch_tokens) {
-  const double steps = std::round(tokens_of(length, baseline) / double(batch_tokens));
-  if (steps > 1e12) throw error_at(length.place, "more than 1e12 steps", "shorten the run");
-  return std::max<std::int64_t>(1, std::int64_t(steps));
-}
-
 std::int64_t interval_steps(const Period& interval, std::int64_t batch_tokens) {
   if (interval.steps) return interval.steps;
   if (!(interval.tokens > 0)) return 0;
@@ -157,8 +150,8 @@ CellRun run_with(const Definition& definition, const Sizes& sizes, const GridCel
   const std::int64_t context = context_of(definition, size);
   const ModelCounts baseline = count_model(matched.result.models[0], context);
   const std::int64_t batch_tokens = whole_windows(definition, settings);
-  config.training = training_of(definition, settings, whole_steps(length, baseline, batch_tokens),
-                                config.model.architecture, size);
+  const std::int64_t steps = whole_steps(tokens_of(length, baseline), batch_tokens, length.place);
+  config.training = training_of(definition, settings, steps, config.model.architecture, size);
   config.data = definition.data.config;
   config.data.probe = size.probe;
   check_probe_lengths(size, config.training.context);

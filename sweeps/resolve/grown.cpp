@@ -2,9 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <cmath>
-
 #include "experiments/lineage.hpp"
 
 namespace metascale::resolving {
@@ -63,13 +60,6 @@ TrainingSettings settings_of_growth(const Definition& definition, const IncludeD
   return merged(settings, include.training);
 }
 
-std::int64_t steps_for(const LengthDefinition& length, const ModelCounts& counts,
-                       std::int64_t batch_tokens) {
-  const double steps = std::round(tokens_of(length, counts) / double(batch_tokens));
-  if (steps > 1e12) throw error_at(length.place, "more than 1e12 steps", "shorten the run");
-  return std::max<std::int64_t>(1, std::int64_t(steps));
-}
-
 double total_flops(const RunConfig& config) {
   return lineage_flops(config,
                        double(config.training.steps) * double(config.training.batch_tokens));
@@ -98,10 +88,10 @@ CellRun scratch_run(const Definition& definition, const IncludeDefinition& inclu
                     const SizeDefinition& size) {
   CellRun run = grown;
   RunConfig& config = run.config;
-  const double per_step = run.counts.flops_per_token * double(config.training.batch_tokens);
   const std::int64_t steps =
       scratch == Scratch::total
-          ? std::max<std::int64_t>(1, std::llround(total_flops(grown.config) / per_step))
+          ? whole_steps(total_flops(grown.config) / run.counts.flops_per_token,
+                        config.training.batch_tokens, include.place)
           : config.training.steps - config.parent.step;
   config.training = training_of(definition, settings, steps, config.model.architecture, size);
   config.parent = {};
@@ -139,7 +129,8 @@ std::vector<CellRun> grown_runs(const Definition& definition, const IncludeDefin
   size.layers = config.model.layers, size.width = config.model.width;
   size.head_size = config.model.head_size, size.target = double(grown.counts.parameters);
   const LengthDefinition& length = definition.axes.lengths[include.cell.length];
-  const std::int64_t own = steps_for(length, grown.counts, parent.config.training.batch_tokens);
+  const std::int64_t own = whole_steps(tokens_of(length, grown.counts),
+                                       parent.config.training.batch_tokens, length.place);
   config.training = training_of(definition, settings, own, config.model.architecture, size);
   if (config.training.batch_tokens != parent.config.training.batch_tokens)
     throw error_at(include.place, "a grown run goes on with its parent's batches",

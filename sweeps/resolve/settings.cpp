@@ -10,8 +10,9 @@
 namespace metascale::resolving {
 namespace {
 
-constexpr double tokens_per_parameter = 20;  // 1xC
-constexpr double most_rounding = 0.01;
+constexpr double tokens_per_parameter = 20;    // 1xC
+constexpr double most_rounding = 0.01;         // of a batch, to whole windows
+constexpr double most_length_rounding = 0.02;  // of a run, to whole batches
 // Tokens of one forward, where micro_batch is auto: enough rows for the matrix products, and memory
 // that every machine has.
 constexpr std::int64_t micro_batch_tokens = 8192;
@@ -219,6 +220,20 @@ double tokens_of(const LengthDefinition& length, const ModelCounts& baseline) {
     case LengthUnit::flop: return length.value / baseline.flops_per_token;
   }
   return 0;
+}
+
+std::int64_t whole_steps(double tokens, std::int64_t batch_tokens, const Place& place) {
+  const double batches = tokens / double(batch_tokens), steps = std::max(1.0, std::round(batches));
+  if (steps > 1e12) throw error_at(place, "more than 1e12 steps", "shorten the run");
+  if (std::abs(steps - batches) > most_length_rounding * batches)
+    throw error_at(place,
+                   fmt::format("{:.0f} tokens are {:.4g} batches of {}, and only whole ones are "
+                               "trained on",
+                               tokens, batches, batch_tokens),
+                   fmt::format("the nearest possible length is {:.0f} tokens; write that, or "
+                               "another batch_tokens",
+                               steps * double(batch_tokens)));
+  return std::int64_t(steps);
 }
 
 std::size_t tuning_size(const Definition& definition) {

@@ -26,6 +26,9 @@ void set_optimizer_value(TrainingSettings& settings, const std::string& key, dou
 
 // Tokens of a length, before they are rounded to batches.
 double tokens_of(const LengthDefinition& length, const ModelCounts& baseline);
+// Steps of so many tokens: the nearest whole number. Throws Error{usage} at place where that is
+// another length (by more than 2%: never of 25 steps or more), naming the nearest possible one.
+std::int64_t whole_steps(double tokens, std::int64_t batch_tokens, const Place& place);
 std::size_t tuning_size(const Definition& definition);  // index into axes.sizes
 std::size_t shortest_length(const Definition& definition, const std::vector<GridCell>& cells,
                             const ModelCounts& baseline);

@@ -10,7 +10,7 @@ namespace metascale::testing {
 // As the injector takes it [injector.cpp].
 struct Fault {
   const char* name;    // for the table
-  const char* call;    // write, sync, rename, create, clock
+  const char* call;    // write, sync, rename, create, clock, network
   const char* action;  // kill, term, stop, torn, short, size, seconds, or the number of an error
 };
 

@@ -2,7 +2,9 @@
 //   METASCALE_FAULT=CALL:PART:NUMBER:ACTION
 // says: the NUMBER-th CALL on a file whose path holds PART. A file METASCALE_FAULT_HIT appears when
 // that has come.
-//   CALL    write, sync, rename, create, clock (PART is empty there)
+//   CALL    write, sync, rename, create, clock, network (PART is empty in the last two: a
+//   connection
+//           beyond this machine, or the question for an address)
 //   ACTION  kill, term, stop  the process gets this signal, then the call goes on
 //           torn              a write leaves its first half, then the process is killed
 //           short             this write and all later ones do the half of what they are asked
@@ -11,8 +13,11 @@
 //           for clock: a signal, or so many seconds that are added from now on
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
@@ -116,6 +121,15 @@ ssize_t faulty_write(int descriptor, std::size_t bytes, Some&& some) {
   return -1;
 }
 
+bool is_beyond_this_machine(const sockaddr* address) {
+  if (address->sa_family == AF_INET) {
+    const auto* here = reinterpret_cast<const sockaddr_in*>(address);
+    return ntohl(here->sin_addr.s_addr) >> 24 != 127;
+  }
+  if (address->sa_family != AF_INET6) return false;
+  return !IN6_IS_ADDR_LOOPBACK(&reinterpret_cast<const sockaddr_in6*>(address)->sin6_addr);
+}
+
 template <typename Call>
 int faulty(bool hit, Call&& call) {
   const int error = hit ? act() : 0;
@@ -187,6 +201,18 @@ int open64(const char* path, int flags, ...) {
   const mode_t mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(more, mode_t) : 0;
   va_end(more);
   return open(path, flags | O_LARGEFILE, mode);
+}
+
+int connect(int descriptor, const sockaddr* address, socklen_t length) {
+  return faulty(is_beyond_this_machine(address) && is_hit("network", std::string()), [&] {
+    return next<int(int, const sockaddr*, socklen_t)>("connect")(descriptor, address, length);
+  });
+}
+
+int getaddrinfo(const char* node, const char* service, const addrinfo* hints, addrinfo** found) {
+  if (is_hit("network", std::string())) return EAI_AGAIN;
+  return next<int(const char*, const char*, const addrinfo*, addrinfo**)>("getaddrinfo")(
+      node, service, hints, found);
 }
 
 int clock_gettime(clockid_t clock, timespec* time) {

@@ -10,7 +10,7 @@
 
 #include "core/atomic_file.hpp"
 #include "core/run_lease.hpp"
-#include "tests/cli/program.hpp"
+#include "tests/campaign/faults.hpp"
 
 namespace metascale {
 namespace {
@@ -19,26 +19,26 @@ namespace fs = std::filesystem;
 using testing::call_program, testing::Ended, testing::expect_equal_bits, testing::journal_lines,
     testing::outcome_of, testing::Program, testing::RunsFolder;
 
-RunConfig small_run(const RunsFolder& runs, const std::string& id) {
+RunConfig small_run(const RunsFolder& runs, const std::string& id, std::int64_t steps = 30) {
   RunConfig config = runs.config(id, Architecture::meta_state);
-  config.training.steps = 30;
+  config.training.steps = steps;
   config.evaluation = {.every_steps = 10, .windows = 8};
   config.log = {.checkpoint_every = 4, .keep = 2};
   return config;
 }
 
-// A run that was killed in its middle.
+// A run that was killed in its middle, when its journal was to get its 23rd line.
 fs::path killed_run(const RunsFolder& runs) {
   const fs::path folder = runs.write(small_run(runs, "disturbed"));
-  Program program(runs.path(), {"train", folder.string()});
-  testing::wait_until([&] { return journal_lines(folder) >= 22; });
-  program.send(SIGKILL);
-  REQUIRE(program.wait().code == 128 + SIGKILL);
+  const auto killed =
+      testing::call_with_fault(runs.path(), {"train", folder.string()},
+                               {"kill -9", "write", "kill"}, {"step", "journal.jsonl"}, 23);
+  REQUIRE(killed.ended.code == 128 + SIGKILL);
   return folder;
 }
 
-void expect_undisturbed(const RunsFolder& runs, const fs::path& folder) {
-  const std::string alone = runs.write(small_run(runs, "undisturbed")).string();
+void expect_undisturbed(const RunsFolder& runs, const fs::path& folder, std::int64_t steps = 30) {
+  const std::string alone = runs.write(small_run(runs, "undisturbed", steps)).string();
   REQUIRE(call_program(runs.path(), {"train", alone}).code == 0);
   const Ended ended = call_program(runs.path(), {"train", folder.string()});
   INFO(ended.text);
@@ -60,7 +60,8 @@ void write_lease(const fs::path& folder, const ProcessIdentity& process) {
 
 TEST_CASE("a second process on a run folder is refused, and disturbs nothing") {
   const RunsFolder runs;
-  const fs::path folder = runs.write(small_run(runs, "disturbed"));
+  const std::int64_t steps = 300;  // so long that it still runs when it is stopped
+  const fs::path folder = runs.write(small_run(runs, "disturbed", steps));
   Program first(runs.path(), {"train", folder.string()});
   testing::wait_until([&] { return journal_lines(folder) >= 5; });
   first.send(SIGSTOP);
@@ -69,7 +70,7 @@ TEST_CASE("a second process on a run folder is refused, and disturbs nothing") {
   CHECK(second.code == int(ExitCode::unavailable));
   CHECK_THAT(second.text, Catch::Contains("is being worked on by process"));
   CHECK(first.wait().code == 0);
-  expect_undisturbed(runs, folder);
+  expect_undisturbed(runs, folder, steps);
 }
 
 TEST_CASE("a lease whose process id another process has now, or of before a reboot, is free") {

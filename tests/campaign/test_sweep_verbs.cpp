@@ -13,6 +13,7 @@
 #include "core/atomic_file.hpp"
 #include "tests/campaign/faults.hpp"
 #include "tests/campaign/outcome_table.hpp"
+#include "tests/support/tiny_sweep.hpp"
 
 namespace metascale {
 namespace {
@@ -116,23 +117,7 @@ class VerbCampaign {
 class DoneSweep {
  public:
   DoneSweep() {
-    std::ofstream(file()) << fmt::format(
-        R"(schema: 1
-name: tiny
-arms:
-  rwkv7: {{architecture: rwkv7, rank_decay: 8, rank_rate: 8, rank_value: 8, rank_gate: 8}}
-  transformer: {{architecture: transformer}}
-match: {{on: non_embedding_parameters, tolerance: 2%}}
-axes:
-  size: [{{name: 30k, layers: 2, width: 32, head_size: 16, target: 30k}}]
-  length: [2560 tokens]
-  seed: [1]
-training: {{batch_tokens: 256, context: 32}}
-data: {{name: tiny, train: {}, validation: {}, test: {}}}
-analysis: {{bootstrap: 100}}
-)",
-        runs_.tokens("train").string(), runs_.tokens("validation").string(),
-        runs_.tokens("test").string());
+    write_tiny_sweep(runs_, {.lines = "analysis: {bootstrap: 100}\n"});
     const Ended ended = call_program(
         runs_.path(), {"run", file().string(), "--results", results().string(), "--no-report"});
     INFO(ended.text);

@@ -24,8 +24,9 @@ fs::path fresh_output(const fs::path& folder) {
   }
 }
 
-template <typename Condition>
-bool came_true(Condition&& condition, std::chrono::seconds limit) {
+}  // namespace
+
+bool came_true(const std::function<bool()>& condition, std::chrono::seconds limit) {
   const auto end = std::chrono::steady_clock::now() + limit;
   while (!condition()) {
     if (std::chrono::steady_clock::now() > end) return false;
@@ -33,8 +34,6 @@ bool came_true(Condition&& condition, std::chrono::seconds limit) {
   }
   return true;
 }
-
-}  // namespace
 
 Program::Program(const fs::path& folder, const Words& arguments)
     : output_(fresh_output(folder)),

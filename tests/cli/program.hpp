@@ -38,7 +38,9 @@ class Program {
 Ended call_program(const std::filesystem::path& folder, const Words& arguments,
                    std::chrono::seconds limit = std::chrono::minutes(2));
 
-// Waits until `condition` holds; fails the test after a minute.
+// Waits until `condition` holds; false where it does not within that time.
+bool came_true(const std::function<bool()>& condition, std::chrono::seconds limit);
+// The same; fails the test after a minute.
 void wait_until(const std::function<bool()>& condition);
 
 // Lines of a run's journal: how far a run in another process is.

@@ -11,6 +11,7 @@
 #include "core/atomic_file.hpp"
 #include "sweeps/attempt.hpp"
 #include "tests/cli/program.hpp"
+#include "tests/support/tiny_sweep.hpp"
 
 namespace metascale {
 namespace {
@@ -62,23 +63,7 @@ class BatchSweep {
       : system_(runs_.path()), results_(runs_.path() / name) {
     std::string list = "1";
     for (int seed = 2; seed <= seeds; ++seed) list += fmt::format(", {}", seed);
-    std::ofstream(file()) << fmt::format(
-        R"(schema: 1
-name: tiny
-arms:
-  rwkv7: {{architecture: rwkv7, rank_decay: 8, rank_rate: 8, rank_value: 8, rank_gate: 8}}
-  transformer: {{architecture: transformer}}
-match: {{on: non_embedding_parameters, tolerance: 2%}}
-axes:
-  size: [{{name: 30k, layers: 2, width: 32, head_size: 16, target: 30k}}]
-  length: [2560 tokens]
-  seed: [{}]
-training: {{batch_tokens: 256, context: 32}}
-data: {{name: tiny, train: {}, validation: {}, test: {}}}
-log: {{checkpoint_every: 4 steps}}
-)",
-        list, runs_.tokens("train").string(), runs_.tokens("validation").string(),
-        runs_.tokens("test").string());
+    write_tiny_sweep(runs_, {.seeds = list, .lines = "log: {checkpoint_every: 4 steps}\n"});
   }
   Ended call(const std::string& verb, const Words& more = {},
              std::chrono::seconds limit = std::chrono::minutes(2)) const {
@@ -96,14 +81,15 @@ log: {{checkpoint_every: 4 steps}}
     const json status = json::parse(call_on_folder("status", {"--json"}).text);
     return status.at("states").value(word, std::size_t(0));
   }
-  fs::path run_of(const std::string& arm) const {
-    for (const auto& item : fs::directory_iterator(folder() / "runs"))
-      if (item.path().filename().string().starts_with(arm)) return item.path();
-    FAIL("no run of " << arm);
-    return {};
-  }
+  fs::path run_of(const std::string& arm) const { return testing::run_of(folder(), arm); }
   fs::path folder() const { return results_ / "tiny"; }
   const FakeBatchSystem& system() const { return system_; }
+  // Nothing took the name of the results for a command.
+  void expect_unharmed() const {
+    for (const auto& entry : fs::recursive_directory_iterator(runs_.path()))
+      CHECK(entry.path().filename() != "harm");
+    CHECK_FALSE(fs::exists("harm"));
+  }
 
  private:
   fs::path file() const { return runs_.path() / "sweep.yaml"; }
@@ -119,7 +105,9 @@ TEST_CASE("a sweep goes through a batch system that is known by three commands")
   const Ended printed = sweep.call("submit", {"--print"});
   CHECK(printed.code == 0);
   CHECK_THAT(printed.text, Contains("#!/bin/bash\n") && Contains(" launch "));
-  CHECK_FALSE(fs::exists(sweep.folder()));  // looking changes nothing
+  CHECK(sweep.call("plan").code == 0);
+  CHECK(sweep.system().jobs() == 0);        // looking starts nothing
+  CHECK_FALSE(fs::exists(sweep.folder()));  // and changes nothing
   const Ended submitted = sweep.call("submit", {"--json"});
   INFO(submitted.text);
   REQUIRE(submitted.code == 0);
@@ -130,7 +118,7 @@ TEST_CASE("a sweep goes through a batch system that is known by three commands")
   const Attempt attempt = read_attempts(sweep.run_of("rwkv7"))[0];
   CHECK(attempt.end == AttemptEnd::done);
   CHECK(attempt.cores == 1);
-  CHECK_FALSE(fs::exists("harm"));
+  sweep.expect_unharmed();
 }
 
 TEST_CASE("a job that was cancelled saves its run, and retry hands it over again") {

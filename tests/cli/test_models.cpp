@@ -1,5 +1,6 @@
 // The verbs that act on a trained model, as people call them.
 #include <catch2/catch.hpp>
+#include <cmath>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
@@ -25,7 +26,7 @@ fs::path trained(const RunsFolder& runs, Architecture architecture) {
 json json_of(const Ended& ended) {
   INFO(ended.text);
   REQUIRE(ended.code == 0);
-  return json::parse(ended.text);
+  return json::parse(ended.text.substr(ended.text.find('{')));  // behind lines of progress
 }
 
 TEST_CASE("a model is grown, trained on and shown from the command line") {
@@ -96,6 +97,88 @@ TEST_CASE("a model leaves and comes back with the same text in it") {
   CHECK(call_program(runs.path(), {"import", out, "-o", back}).code == 0);
   const json compared = json_of(call_program(runs.path(), {"show", run, back, "--json"}));
   for (const json& tensor : compared["tensors"]) CHECK(tensor["changed"] == 0);
+}
+
+TEST_CASE("a model that came in is evaluated by our protocol, to the bits that it left with") {
+  const RunsFolder runs;
+  const auto [architecture, format] =
+      GENERATE(table<Architecture, const char*>({{Architecture::transformer, "gpt_neox"},
+                                                 {Architecture::transformer_pp, "llama"},
+                                                 {Architecture::rwkv7, "rwkv"},
+                                                 {Architecture::rwkv7, "fla"},
+                                                 {Architecture::meta_state, "meta_state"}}));
+  CAPTURE(format);
+  const fs::path run = trained(runs, architecture), out = runs.path() / "out",
+                 back = runs.path() / "back";
+  REQUIRE(call_program(runs.path(), {"export", run, "--format", format, "-o", out}).code == 0);
+  REQUIRE(call_program(runs.path(), {"import", out, "-o", back}).code == 0);
+  for (const char* protocol : {"packed", "rolling"}) {
+    const auto evaluated = [&](const fs::path& model) {
+      return json_of(call_program(runs.path(), {"eval", model, "--data", runs.tokens("test"),
+                                                "--protocol", protocol, "--json"}));
+    };
+    const json left = evaluated(run), came = evaluated(back);
+    CHECK(came["nats"].get<double>() == left["nats"].get<double>());
+    CHECK(came["context"] == 32);
+    CHECK(came["bits_per_byte"] == left["bits_per_byte"]);
+    CHECK(came["digest"] == left["digest"]);
+    CHECK(came["step"] == 0);
+  }
+}
+
+TEST_CASE("evaluations of two models are kept by document, and compared pairwise") {
+  const RunsFolder runs;
+  const fs::path run = trained(runs, Architecture::rwkv7),
+                 earlier = run / "checkpoints" / "step-0000000004";
+  const auto evaluated = [&](const fs::path& model, const std::string& name,
+                             const testing::Words& more = {}) {
+    testing::Words words{"eval",   model,
+                         "--data", runs.tokens("test"),
+                         "--out",  runs.path() / "sums" / (name + ".bin"),
+                         "--json"};
+    words.insert(words.end(), more.begin(), more.end());
+    return json_of(call_program(runs.path(), words));
+  };
+  const auto compared = [&](const fs::path& first, const fs::path& second,
+                            const testing::Words& more = {}) {
+    testing::Words words{"compare", first, second};
+    words.insert(words.end(), more.begin(), more.end());
+    return call_program(runs.path(), words);
+  };
+  const fs::path sums = runs.path() / "sums";
+  const json first = evaluated(earlier, "step4"), second = evaluated(run, "step8");
+  const double difference =
+      second["nats_per_token"].get<double>() - first["nats_per_token"].get<double>();
+  CHECK(difference < 0);
+  const json pair = json_of(compared(sums / "step4.bin", sums / "step8.bin", {"--json"}));
+  CHECK(pair["comparable"] == true);
+  CHECK(pair["difference"].get<double>() == Approx(difference));
+  CHECK(pair["step"] == 4);
+  CHECK(pair["second_step"] == 8);
+  CHECK(pair["bca"][0].get<double>() <= difference);
+  CHECK(pair["bca"][1].get<double>() >= difference);
+  CHECK_THAT(compared(sums / "step4.bin", sums / "step8.bin").text,
+             Catch::Contains("at steps 4 and 8"));
+  CHECK(compared(sums / "step4.bin", sums / "step8.bin", {"--assert", "step8 < step4"}).code == 0);
+  CHECK(compared(sums / "step4.bin", sums / "step8.bin", {"--assert", "step4 < step8"}).code == 4);
+
+  // What the run left of its own final evaluation is of the same form, and the same windows.
+  const json own =
+      json_of(compared(run / "evaluations" / "test-step-8.bin", sums / "step8.bin", {"--json"}));
+  CHECK(std::abs(own["difference"].get<double>()) < 1e-5);
+
+  evaluated(run, "short", {"--context", "16"});
+  evaluated(run, "rolling", {"--protocol", "rolling"});
+  for (const char* other : {"short.bin", "rolling.bin"}) {
+    const Ended refused = compared(sums / "step8.bin", sums / other);
+    CHECK(refused.code == 4);
+    CHECK_THAT(refused.text, Catch::Contains("not comparable: evaluated on different windows"));
+  }
+  CHECK(compared(sums / "step8.bin", run).code == 2);
+  CHECK(compared(run / "config.yaml", sums / "step8.bin").code == 65);
+  CHECK(
+      call_program(runs.path(), {"eval", run, "--data", runs.tokens("test"), "--out", sums}).code ==
+      2);
 }
 
 TEST_CASE("what cannot be done with a model ends with the exit code that says whose fault it is") {

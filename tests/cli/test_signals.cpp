@@ -16,9 +16,9 @@ using testing::Ended, testing::expect_equal_bits, testing::journal_lines, testin
     testing::outcome_of, testing::Program, testing::RunsFolder;
 
 // So long that it is still running when the signal comes.
-RunConfig long_run(const RunsFolder& runs, const std::string& id) {
+RunConfig long_run(const RunsFolder& runs, const std::string& id, std::int64_t steps = 400) {
   RunConfig config = runs.config(id);
-  config.training.steps = 400;
+  config.training.steps = steps;
   config.evaluation.every_steps = 0;
   config.log.checkpoint_every = 0;
   return config;
@@ -32,7 +32,7 @@ struct Case {
   int signal, code;
 };
 
-TEST_CASE("TERM and USR2 save and exit with 75, INT with 130; each goes on to equal bits") {
+TEST_CASE("TERM and USR2 save and exit with 75, INT with 130, and each goes on to equal bits") {
   const auto [signal, code] = GENERATE(Case{SIGTERM, 75}, Case{SIGUSR2, 75}, Case{SIGINT, 130});
   CAPTURE(signal);
   const RunsFolder runs;
@@ -71,12 +71,13 @@ TEST_CASE("stops at ten random moments leave no trace") {
   REQUIRE(call_program(runs.path(), {"train", folder.string()}).code == 0);
   const fs::path whole = runs.write(long_run(runs, "undisturbed"));
   REQUIRE(call_program(runs.path(), {"train", whole.string()}).code == 0);
+  CHECK(outcome_of(folder).log.steps.back().attempt > 1);  // it was stopped at all
   expect_equal_bits(outcome_of(whole), outcome_of(folder));
 }
 
 TEST_CASE("a second process in a run's folder is refused while the first lives") {
   const RunsFolder runs;
-  const fs::path folder = runs.write(long_run(runs, "run"));
+  const fs::path folder = runs.write(long_run(runs, "run", 100'000));
   Program first(runs.path(), {"train", folder.string()});
   wait_for_steps(folder);
   const Ended second = call_program(runs.path(), {"train", folder.string()});

@@ -7,6 +7,7 @@
 
 #include "core/atomic_file.hpp"
 #include "tests/cli/program.hpp"
+#include "tests/support/tiny_sweep.hpp"
 
 namespace metascale {
 namespace {
@@ -20,26 +21,8 @@ using testing::call_program, testing::Ended, testing::RunsFolder, testing::Words
 class Sweep {
  public:
   Sweep() {
-    std::ofstream(file()) << fmt::format(
-        R"(schema: 1
-name: tiny
-arms:
-  rwkv7: {{architecture: rwkv7, rank_decay: 8, rank_rate: 8, rank_value: 8, rank_gate: 8}}
-  meta_state: {{architecture: meta_state, rank_decay: 8, rank_rate: 8, rank_value: 8, rank_gate: 8}}
-match: {{on: non_embedding_parameters, tolerance: 2%}}
-axes:
-  size: [{{name: 30k, layers: 2, width: 32, head_size: 16, target: 30k}}]
-  length: [2560 tokens]
-  seed: [1]
-training: {{batch_tokens: 256, context: 32}}
-data:
-  name: tiny
-  train: {}
-  validation: {}
-  test: {}
-)",
-        runs_.tokens("train").string(), runs_.tokens("validation").string(),
-        runs_.tokens("test").string());
+    write_tiny_sweep(runs_, {.other_arm = "meta_state: {architecture: meta_state, rank_decay: 8, "
+                                          "rank_rate: 8, rank_value: 8, rank_gate: 8}"});
   }
   Ended call(Words verb, const Words& more = {}) const {
     verb.insert(verb.end(), {file().string(), "--results", (runs_.path() / "results").string()});
@@ -47,12 +30,7 @@ data:
     return call_program(runs_.path(), verb);
   }
   fs::path folder() const { return runs_.path() / "results/tiny"; }
-  fs::path run_of(const std::string& prefix) const {
-    for (const auto& item : fs::directory_iterator(folder() / "runs"))
-      if (item.path().filename().string().starts_with(prefix)) return item.path();
-    FAIL("no run " << prefix);
-    return {};
-  }
+  fs::path run_of(const std::string& arm) const { return testing::run_of(folder(), arm); }
   Ended call_outside(const Words& words) const { return call_program(runs_.path(), words); }
 
  private:
@@ -81,13 +59,76 @@ TEST_CASE("a budget refuses plan and run with 2 once bench sweep has measured th
   CHECK_THAT(within.text, Contains("hours of one slot (about 0.00 with 2 slots)"));
 }
 
+TEST_CASE("bench sweep measures what --set, --only and --skip leave of a sweep") {
+  const Sweep sweep;
+  const auto shapes = [&](const Words& more) {
+    Words words{"--steps", "30", "--json"};
+    words.insert(words.end(), more.begin(), more.end());
+    const Ended bench = sweep.call({"bench", "sweep"}, words);
+    INFO(bench.text);
+    REQUIRE(bench.code == 0);
+    std::string names;
+    const json result = json::parse(bench.text);
+    for (const auto& [shape, times] : result.at("shapes").items())
+      names += shape + ";";
+    return names;
+  };
+  CHECK_THAT(shapes({"--only", "rwkv7-*"}), Contains("rwkv7") && !Contains("meta_state"));
+  const Words strict{"--set", "budget={hours: 1e-9, refuse_above: true}"};
+  CHECK(sweep.call({"plan"}, strict).code == 0);  // half of the hours are unknown
+  CHECK_THAT(shapes({"--skip", "rwkv7-*"}), Contains("meta_state") && !Contains("rwkv7"));
+  CHECK(sweep.call({"plan"}, strict).code == 2);  // the second half adds to the first
+  const std::string whole = shapes({"--only", "rwkv7-*"}),
+                    halved = shapes({"--only", "rwkv7-*", "--set", "training.context=16"});
+  CHECK(whole != halved);
+  const Ended idle = sweep.call({"bench", "sweep"}, {"--only", "rwkv8-*"});
+  CHECK(idle.code == 2);
+  CHECK_THAT(idle.text, Contains("no run of the sweep matches 'rwkv8-*'"));
+}
+
+TEST_CASE(
+    "plan, run and submit refuse a run that its GPU has no room for, before anything starts") {
+  const Sweep sweep;
+  const Words gpu{"--set", "device=cuda", "--set", "training.micro_batch=8", "--set"};
+  const auto with = [&](const std::string& memory) {
+    Words words = gpu;
+    words.push_back("resources={default: {gpus: 1, gpu_memory: " + memory + "}}");
+    return words;
+  };
+  CHECK(sweep.call({"plan"}, with("1 GiB")).code == 0);
+  for (const char* verb : {"plan", "run", "submit"}) {
+    CAPTURE(verb);
+    const Ended refused = sweep.call({verb}, with("2 MiB"));
+    CHECK(refused.code == 2);
+    CHECK_THAT(refused.text, Contains("training.micro_batch: 8 takes") &&
+                                 Contains("(resources.gpu_memory)") && Contains(" fits"));
+  }
+  CHECK_FALSE(fs::exists(sweep.folder() / "runs"));
+}
+
 TEST_CASE("check --json says what is wrong, with the same exit code") {
   const Sweep sweep;
-  const Ended bad = sweep.call({"check"}, {"--json", "--set", "analysis={fits: [isoflop]}"});
+  const Ended bad = sweep.call({"check"}, {"--json", "--set", "log={every: 2 steps}"});
   CHECK(bad.code == 2);
   CHECK(json::parse(bad.text).at("good") == false);
-  CHECK_THAT(json::parse(bad.text).at("error").get<std::string>(), Contains("not built yet"));
+  CHECK_THAT(json::parse(bad.text).at("error").get<std::string>(), Contains("each step is logged"));
   CHECK(json::parse(sweep.call({"check"}, {"--json"}).text).at("runs") == 2);
+}
+
+TEST_CASE("report fits isoFLOP profiles where the sweep file asks for them, or says why not") {
+  const Sweep sweep;
+  const auto isoflop_of = [&](const std::string& fits) {
+    const Words asked{"--no-report", "--set", "analysis={bootstrap: 20, fits: " + fits + "}"};
+    REQUIRE(sweep.call({"run"}, asked).code == 0);
+    REQUIRE(sweep.call_outside({"report", sweep.folder().string(), "--no-figures"}).code == 0);
+    return json::parse(read_file(sweep.folder() / "report/fits.json")).at("isoflop");
+  };
+  CHECK(isoflop_of("[power]").empty());
+  const json asked = isoflop_of("[power, isoflop]");
+  REQUIRE(asked.size() == 4);  // two arms, by two axes
+  CHECK_THAT(
+      asked[0].at("no_data").get<std::string>(),
+      Contains("no budget of FLOPs has 3 sizes that are done (cells of size and length: 1;"));
 }
 
 TEST_CASE("plan and run refuse a pattern that matches no run, and count only what it selects") {

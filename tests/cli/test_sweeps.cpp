@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/cli/program.hpp"
+#include "tests/support/tiny_sweep.hpp"
 
 namespace metascale {
 namespace {
@@ -23,30 +24,14 @@ using testing::Ended, testing::journal_lines, testing::call_program, testing::Pr
 class Sweep {
  public:
   explicit Sweep(int steps = 12, const std::string& arm_training = "{}") {
-    std::ofstream(runs_.path() / "sweep.yaml") << fmt::format(
-        R"(schema: 1
-name: tiny
-arms:
-  transformer: {{architecture: transformer, training: {}}}
-  rwkv7: {{architecture: rwkv7, rank_decay: 8, rank_rate: 8, rank_value: 8, rank_gate: 8}}
-match: {{on: non_embedding_parameters, tolerance: 2%}}
-axes:
-  size: [{{name: 30k, layers: 2, width: 32, head_size: 16, target: 30k}}]
-  length: [{} tokens]
-  seed: [1, 2]
-training: {{batch_tokens: 256, context: 32, learning_rate: 5e-3}}
-data:
-  name: tiny
-  train: {}
-  validation: {}
-  test: {}
-  tokenizer: bytes
-evaluation: {{every: never}}
-log: {{checkpoint_every: 4 steps}}
-policy: {{retries: 0}}
-)",
-        arm_training, steps * 256, runs_.tokens("train").string(),
-        runs_.tokens("validation").string(), runs_.tokens("test").string());
+    write_tiny_sweep(runs_, {.other_arm = fmt::format("transformer: {{architecture: transformer, "
+                                                      "training: {}}}",
+                                                      arm_training),
+                             .lengths = fmt::format("{} tokens", steps * 256),
+                             .seeds = "1, 2",
+                             .training = "learning_rate: 5e-3",
+                             .lines = "evaluation: {every: never}\n"
+                                      "log: {checkpoint_every: 4 steps}\npolicy: {retries: 0}\n"});
   }
   Ended call(const std::string& verb, const Words& more = {}) const {
     return call_program(runs_.path(), words(verb, more));
@@ -164,7 +149,7 @@ TEST_CASE("a sweep whose own process is killed leaves runs that can be started a
   Program program = sweep.start("run", {"--no-report", "--slots", "1"});
   sweep.wait_for_a_run([](const fs::path& run) { return journal_lines(run) >= 6; });
   program.send(SIGKILL);
-  program.wait();
+  CHECK(program.wait().code == 128 + SIGKILL);
   // Its children are told by the kernel, save, and give their folders back.
   testing::wait_until([&] {
     for (const fs::path& run : sweep.run_folders())

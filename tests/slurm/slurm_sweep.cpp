@@ -13,6 +13,7 @@
 #include "core/atomic_file.hpp"
 #include "core/command.hpp"
 #include "sweeps/attempt.hpp"
+#include "tests/support/tiny_sweep.hpp"
 
 namespace metascale::testing {
 namespace {
@@ -66,31 +67,21 @@ std::string output_of(const std::vector<std::string>& words) {
 
 SlurmSweep::SlurmSweep(const SlurmSweepOptions& options) {
   fs::create_directories(runs_.path() / "hold");
-  std::ofstream(runs_.path() / "sweep.yaml") << fmt::format(
-      R"(schema: 1
-name: tiny
-arms:
-  rwkv7: {{architecture: rwkv7, rank_decay: 8, rank_rate: 8, rank_value: 8, rank_gate: 8}}
-  transformer: {{architecture: transformer, training: {}}}
-match: {{on: non_embedding_parameters, tolerance: 2%}}
-axes:
-  size: [{{name: 30k, layers: 2, width: 32, head_size: 16, target: 30k}}]
-  length: [{}]
-  seed: [{}]
-training: {{batch_tokens: 256, context: 32, learning_rate: 5e-3, schedule: {}}}
-data: {{name: tiny, train: {}, validation: {}, test: {}, tokenizer: bytes}}
-evaluation: {{every: never}}
-log: {{checkpoint_every: 20 steps}}
-policy: {{retries: 1}}
-resources: {}
-budget: {{price_per_core_hour: 3}}
-launch: {{slurm: {{container: [{}, {}]{}{}}}}}
-)",
-      options.arm_training, options.lengths, options.seeds, options.schedule,
-      runs_.tokens("train").string(), runs_.tokens("validation").string(),
-      runs_.tokens("test").string(), options.resources, yaml_quoted((scripts / "hold.sh").string()),
-      yaml_quoted((runs_.path() / "hold").string()), options.slurm.empty() ? "" : ", ",
-      options.slurm);
+  const std::string hold = yaml_quoted((scripts / "hold.sh").string()),
+                    folder = yaml_quoted((runs_.path() / "hold").string());
+  write_tiny_sweep(
+      runs_,
+      {.other_arm =
+           "transformer: {architecture: transformer, training: " + options.arm_training + "}",
+       .lengths = options.lengths,
+       .seeds = options.seeds,
+       .training = "learning_rate: 5e-3, schedule: " + options.schedule,
+       .lines = fmt::format("evaluation: {{every: never}}\nlog: {{checkpoint_every: 20 steps}}\n"
+                            "policy: {{retries: 1}}\nresources: {}\n"
+                            "budget: {{price_per_core_hour: 3}}\n"
+                            "launch: {{slurm: {{container: [{}, {}]{}{}}}}}\n",
+                            options.resources, hold, folder, options.slurm.empty() ? "" : ", ",
+                            options.slurm)});
 }
 
 fs::path SlurmSweep::results() const { return runs_.path() / hostile; }

@@ -40,9 +40,11 @@ TEST_CASE(
     "slurmctld and of slurmd") {
   const Cluster cluster;
   if (cluster.say_if_skipped()) return;
-  const std::string note = "it's \"a\" `note` $(touch harm) #";
+  const std::string note = "it's \"a\" `note` $(touch harm) #",
+                    account = "it's an \"account\"; $(touch harm)`touch harm` &";
   const SlurmSweep sweep(
-      {.slurm = fmt::format("array_cap: 2, lines: [{}]", json("--comment=" + note).dump())});
+      {.slurm = fmt::format("array_cap: 2, account: {}, lines: [{}]", json(account).dump(),
+                            json("--comment=" + note).dump())});
   const json first = sweep.submit();
   REQUIRE(first.at("submissions").size() == 1);
   CHECK(first.at("submissions")[0].at("jobs").size() == 6);
@@ -54,6 +56,8 @@ TEST_CASE(
   for (const std::string& run : running) sweep.wait_for_attempt(run, 1);
   CHECK(lines_of(output_of({"squeue", "-h", "-r", "-t", "RUNNING"})) == 2);
   CHECK(output_of({"squeue", "-h", "-t", "RUNNING", "-o", "%k"}) == note + "\n" + note + "\n");
+  CHECK(output_of({"squeue", "-h", "-t", "RUNNING", "-o", "%a"}) ==
+        account + "\n" + account + "\n");
 
   output_of({"scontrol", "requeue", sweep.job_of(running[0])});
   sweep.kill_trainer(running[1]);
@@ -98,7 +102,7 @@ TEST_CASE(
 }
 
 TEST_CASE(
-    "a parent that times out twice is followed by its children; those of one that fails wait") {
+    "a parent that times out twice is followed by its children, and those of one that fails wait") {
   const Cluster cluster;
   if (cluster.say_if_skipped()) return;
   const SlurmSweep sweep(

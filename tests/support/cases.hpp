@@ -24,7 +24,7 @@ inline constexpr double f32 = 4e-5;   // a few hundred summands, each with 6e-8
 inline constexpr double bf16 = 2e-2;  // operands with 8 bits
 }  // namespace tolerance
 
-// The memory of a case, made before its operators [kernels/cases/].
+// The memory of a case, made before its operators [tests/kernels/*_cases.hpp].
 struct OwnMemory {
   Memory memory;
 };

@@ -95,8 +95,9 @@ std::vector<std::int64_t> checkpoint_steps(const fs::path& run_folder) {
 }
 
 Outcome outcome_of(const fs::path& run_folder) {
-  const fs::path newest =
-      run_folder / "checkpoints" / fmt::format("step-{:010}", checkpoint_steps(run_folder).back());
+  const auto steps = checkpoint_steps(run_folder);
+  REQUIRE_FALSE(steps.empty());
+  const fs::path newest = run_folder / "checkpoints" / fmt::format("step-{:010}", steps.back());
   return {.log = read_run_file(run_folder / "run.h5"),
           .weights = read_file(newest / "model.safetensors"),
           .moments = read_file(newest / "moments.safetensors")};
@@ -105,6 +106,7 @@ Outcome outcome_of(const fs::path& run_folder) {
 void expect_equal_bits(const Outcome& a, const Outcome& b) {
   const auto differences = log_differences(a.log, b.log, LogPart::deterministic);
   CHECK(differences == std::vector<std::string>{});
+  REQUIRE_FALSE(a.log.steps.empty());
   CHECK((a.weights == b.weights));  // brackets: nobody wants to see the bytes
   CHECK((a.moments == b.moments));
   for (std::size_t i = 1; i < a.log.steps.size(); ++i)

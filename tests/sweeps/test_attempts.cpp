@@ -44,7 +44,7 @@ TEST_CASE("attempts: one whose end nobody saw timed out if it came to about its 
   CHECK(attempt.end == AttemptEnd::killed);
 }
 
-TEST_CASE("attempts: a record reads back as it was written; a missing counter stays missing") {
+TEST_CASE("attempts: a record reads back as it was written, and a missing counter stays missing") {
   const Folder folder;
   const auto run = folder.job("a").folder;
   Attempt attempt{.number = new_attempt(run),

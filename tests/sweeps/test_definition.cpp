@@ -86,6 +86,20 @@ TEST_CASE("sweep file: one arm is no comparison") {
 TEST_CASE("sweep file: a name that would break a run's id is refused") {
   CHECK_THAT(refusal("  rwkv7:", "  rwkv-7:"), Catch::Contains("'rwkv-7' cannot be a name"));
   CHECK_THAT(refusal("name: 200k", "name: ../x"), Catch::Contains("'../x' cannot be a name"));
+  CHECK_THAT(refusal("  rwkv7:", "  <script>:"), Catch::Contains("'<script>' cannot be a name"));
+  for (const std::string name : {"../small", "/tmp/small", "..", ".small", "a b", "$(x)", "a;b"})
+    CHECK_THAT(refusal("name: small", "name: \"" + name + "\""),
+               Catch::Contains("'" + name + "' cannot be a name"));
+}
+
+TEST_CASE(
+    "sweep file: a model of no layers, width or heads' channels is refused, one head is not") {
+  for (const std::string key : {"layers: 3", "width: 64", "head_size: 32"}) {
+    const std::string name = key.substr(0, key.find(':'));
+    CHECK_THAT(refusal(key, name + ": 0"),
+               Catch::Contains("axes.size[0]." + name + ": '0' is out of range"));
+  }
+  CHECK(refusal("head_size: 32", "head_size: 64") == "accepted");
 }
 
 TEST_CASE("sweep file: an unknown size names the presets and the long form") {

@@ -1,4 +1,4 @@
-#include <chrono>
+#include <ctime>
 #include <set>
 
 #include "tests/sweeps/definitions.hpp"
@@ -170,7 +170,9 @@ TEST_CASE("resolve: a size may give the baseline's width instead of a target") {
 
 TEST_CASE("resolve: micro_batch auto divides the batch, a given one must") {
   CHECK(small_resolution().runs[0].config.training.micro_batch == 16);
-  CHECK(small_resolution({"training.batch_tokens=0.5M"}).runs[0].config.training.micro_batch == 63);
+  CHECK(small_resolution({"training.batch_tokens=0.5M", "axes.length=[1M tokens]"})
+            .runs[0]
+            .config.training.micro_batch == 63);
   CHECK_THAT(refusal_of([] { small_resolution({"training.micro_batch=5"}); }),
              Catch::Contains("training.micro_batch: 5 does not divide the 16 windows of a batch"));
 }
@@ -351,9 +353,10 @@ TEST_CASE("resolve: a pattern that matches no run is refused") {
   CHECK_THAT(refusal_of([&] { selected(all, {}, {"*-s9-*"}); }), Catch::Contains("'*-s9-*'"));
 }
 
-TEST_CASE("resolve: what is not built is refused at the line that asks for it") {
+TEST_CASE("resolve: what cannot be had is refused at the line that asks for it") {
   const auto [change, words] = GENERATE(table<std::string, std::string>(
-      {{"analysis={fits: [power, isoflop]}", "analysis: isoflop fits in a report: not built yet"},
+      {{"log.every=2 steps", "each step is logged; write every: 1 step"},
+       {"resources={default: {gpu_memory: lots}}", "'lots' is no amount of memory"},
        {"training.wkv=chunked", "training.wkv: chunked is a form of the GPU kernels"}}));
   CAPTURE(change);
   const std::string message = refusal_of([&, change = change] { small_resolution({change}); });
@@ -393,7 +396,7 @@ TEST_CASE("resolve: an arm's own rates leave the schedule, which pairs share, th
 TEST_CASE("resolve: a thousand runs in less than a second") {
   std::string seeds = "axes.seed=[1";
   for (int seed = 2; seed <= 500; ++seed) seeds += ", " + std::to_string(seed);
-  const auto start = std::chrono::steady_clock::now();
+  const std::clock_t start = std::clock();  // of this process: the machine may be busy
   CHECK(small_resolution({seeds + "]"}).runs.size() == 1000);
-  CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(1));
+  CHECK(std::clock() - start < CLOCKS_PER_SEC);
 }

@@ -49,7 +49,7 @@ void finish_trials(const Definition& definition, Ledger& ledger, double low_rate
 
 }  // namespace
 
-TEST_CASE("run_sweep: a launch that is not built says so") {
+TEST_CASE("run_sweep: a sweep for a batch system is refused, and told what it is for") {
   const Folder folder;
   Ledger ledger(folder.path / "results");
   CHECK_THAT(refusal_of([&] {
@@ -116,7 +116,10 @@ TEST_CASE("run_sweep: it says which trials the main runs wait for") {
 }
 
 TEST_CASE("run_sweep: a run has as many threads at a later start as at the first") {
-  if (available_cores().size() < 2) return;
+  if (available_cores().size() < 2) {
+    WARN("skipped: there is one core");
+    return;
+  }
   const Folder folder;
   Ledger ledger(folder.path / "results");
   RunSweepOptions options{

@@ -1,0 +1,32 @@
+#include "cli/limits.hpp"
+
+#include "kernels/gpu.hpp"
+#include "sweeps/gpu_memory.hpp"
+#include "sweeps/hours.hpp"
+#include "sweeps/run_sweep.hpp"
+
+namespace metascale {
+namespace {
+
+std::size_t bytes_of_this_gpu() {
+  if (!cuda::is_linked()) return 0;
+  try {
+    return gpu_info().memory_bytes;
+  } catch (const Error&) {
+    return 0;  // planned on a machine without one
+  }
+}
+
+}  // namespace
+
+void refuse_above_limits(const Definition& definition, const Resolution& resolution,
+                         const Ledger& ledger) {
+  const bool uses_gpus = definition.device == Device::cuda;
+  if (uses_gpus) refuse_above_memory(resolution, ledger, bytes_of_this_gpu());
+  const auto hours = StepSeconds(ledger.folder()).hours(resolution);
+  if (!hours) return;
+  const bool gpu_hours = asks_for_gpus(definition);
+  check_budget(definition, gpu_hours ? *hours : 0, gpu_hours ? 0 : *hours);
+}
+
+}  // namespace metascale

@@ -1,0 +1,56 @@
+#include "sweeps/gpu_memory.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+#include <tuple>
+
+#include "experiments/data_parallel.hpp"
+#include "sweeps/hours.hpp"
+
+namespace metascale {
+namespace {
+
+std::int64_t planned_micro_batch(const PlannedRun& run) {
+  const TrainingConfig& training = run.config.training;
+  return shared_micro_batch(training.batch_tokens / training.context, planned_ranks(run),
+                            training.micro_batch);
+}
+
+std::size_t room_of(const PlannedRun& run, std::size_t here_bytes) {
+  const ResourceSettings& resources = run.resources;
+  const std::size_t whole = resources.gpu_memory.value_or(here_bytes);
+  return whole / std::size_t(resources.runs_per_gpu.value_or(1));
+}
+
+}  // namespace
+
+int planned_ranks(const PlannedRun& run) {
+  const ResourceSettings& resources = run.resources;
+  return int(resources.ranks.value_or(std::max<std::int64_t>(1, resources.gpus.value_or(1))));
+}
+
+DeviceBytes planned_bytes(const PlannedRun& run) {
+  return device_bytes(run.config, planned_micro_batch(run), planned_ranks(run));
+}
+
+void refuse_above_memory(const Resolution& resolution, const Ledger& ledger,
+                         std::size_t here_bytes) {
+  std::set<std::tuple<std::string, int, std::size_t>> fitting;  // seeds are alike
+  for (const PlannedRun& run : resolution.runs) {
+    const std::size_t room = room_of(run, here_bytes);
+    if (run.config.device != Device::cuda || room == 0) continue;
+    if (ledger.status(run.config.id).phase() == RunPhase::done) continue;
+    if (!fitting.emplace(shape_of(run.config), planned_ranks(run), room).second) continue;
+    try {
+      expect_to_fit(run.config,
+                    {.micro_batch = planned_micro_batch(run), .ranks = planned_ranks(run)}, room,
+                    run.resources.gpu_memory ? "its GPU (resources.gpu_memory)" : "this GPU");
+    } catch (const Error& error) {
+      throw Error(fmt::format("{}: {}", run.config.id, error.what()), error.code);
+    }
+  }
+}
+
+}  // namespace metascale

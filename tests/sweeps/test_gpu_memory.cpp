@@ -1,0 +1,57 @@
+// What a GPU has no room for is refused while the sweep is planned.
+#include "sweeps/gpu_memory.hpp"
+#include "tests/support/temporary_folder.hpp"
+#include "tests/sweeps/definitions.hpp"
+
+using namespace metascale;
+using testing::TemporaryFolder;
+
+namespace {
+
+Resolution on_gpus(const std::string& resources) {
+  return small_resolution(
+      {"device=cuda", "training.micro_batch=4", "resources={default: " + resources + "}"});
+}
+
+std::string refusal(const Resolution& resolution, std::size_t here_bytes) {
+  const TemporaryFolder folder;
+  const Ledger ledger(folder.path() / "none");
+  return refusal_of([&] { refuse_above_memory(resolution, ledger, here_bytes); });
+}
+
+}  // namespace
+
+TEST_CASE("gpu memory: the exact bytes fit, one less is refused with the run and the way out") {
+  const Resolution resolution = on_gpus("{gpus: 1}");
+  std::size_t most = 0;
+  for (const PlannedRun& run : resolution.runs) most = std::max(most, planned_bytes(run).sum());
+  CHECK(refusal(resolution, most) == "accepted");
+  CHECK_THAT(refusal(resolution, most - 1), Catch::StartsWith("meta_state-") &&
+                                                Catch::Contains("training.micro_batch: 4 takes") &&
+                                                Catch::EndsWith("fits"));
+}
+
+TEST_CASE("gpu memory: what the sweep says of its GPUs counts, not the GPU at hand") {
+  CHECK(refusal(on_gpus("{gpus: 1, gpu_memory: 80 GiB}"), 1) == "accepted");
+  CHECK_THAT(refusal(on_gpus("{gpus: 1, gpu_memory: 1 MiB}"), std::size_t(1) << 40),
+             Catch::Contains("its GPU (resources.gpu_memory) has 1 MiB"));
+}
+
+TEST_CASE("gpu memory: runs that share a GPU have their part of it") {
+  const std::size_t bytes = planned_bytes(on_gpus("{gpus: 1}").runs.back()).sum();
+  CHECK(refusal(on_gpus("{gpus: 1, runs_per_gpu: 2}"), 2 * bytes + 2) == "accepted");
+  CHECK(refusal(on_gpus("{gpus: 1, runs_per_gpu: 3}"), 2 * bytes + 2) != "accepted");
+}
+
+TEST_CASE("gpu memory: the moments of several GPUs are shared between them") {
+  const PlannedRun one = on_gpus("{gpus: 1}").runs.front(),
+                   two = on_gpus("{gpus: 2, ranks: 2}").runs.front();
+  CHECK(planned_ranks(one) == 1);
+  CHECK(planned_ranks(two) == 2);
+  CHECK(planned_bytes(two).parameters < planned_bytes(one).parameters);
+}
+
+TEST_CASE("gpu memory: what is not known, and runs on CPUs, are not refused") {
+  CHECK(refusal(on_gpus("{gpus: 1}"), 0) == "accepted");
+  CHECK(refusal(small_resolution(), 1) == "accepted");
+}
