@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Installs what is missing, builds the preset release, and runs all tests.
 # usage: ./test.sh [--help] [--all] [CTEST-OPTION...]
-#   --all          also the tests labelled slow, and first all tests under AddressSanitizer with
-#                  UndefinedBehaviorSanitizer and under ThreadSanitizer
+#   --all          also the tests labelled slow, and first static analysis (scripts/analyse.sh) and all
+#                  tests under AddressSanitizer with UndefinedBehaviorSanitizer and under ThreadSanitizer
 #   CTEST-OPTION   handed to ctest, for example: -L kernels (one room), -R norm (by name)
 set -euo pipefail
 
@@ -16,6 +16,7 @@ cd "$(dirname "$0")"
 slow=OFF
 if [ "$all" = yes ]; then
   slow=ON
+  scripts/analyse.sh
   for preset in asan-ubsan tsan; do
     scripts/set_up.sh "$preset"
     ctest --preset "$preset" --parallel "$(nproc)" "$@"

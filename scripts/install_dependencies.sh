@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that metascale needs, and says which were missing. Root or sudo.
-# usage: scripts/install_dependencies.sh [--help] [--program] [--check]
-#   --program   those that the program needs; without it those of the tests too
-#   --check     only says what is missing; exit code 69 if anything is
+# usage: scripts/install_dependencies.sh [--help] [--program] [--analysis] [--check]
+#   --program    those that the program needs; without it those of the tests too
+#   --analysis   also what only `./test.sh --all` needs: static analysis and valgrind
+#   --check      only says what is missing; exit code 69 if anything is
 set -euo pipefail
 
 packages=(
@@ -19,18 +20,25 @@ for_tests=(
   python3-h5py python3-numpy                                                  # tests open logs
   chromium chromium-driver python3-selenium                                   # a test uses the page
 )
+for_analysis=(
+  clang-tidy libomp-dev cppcheck                                              # clang asks for its own omp.h
+  valgrind libc6-dbg                                                          # without libc's names it cannot start
+)
 
 check=no
 tests=yes
+analysis=no
 for argument in "$@"; do
   case "$argument" in
-    --help|-h) sed -n '2,5p' "$0" | sed 's/^# //'; exit 0 ;;
+    --help|-h) sed -n '2,6p' "$0" | sed 's/^# //'; exit 0 ;;
     --program) tests=no ;;
+    --analysis) analysis=yes ;;
     --check) check=yes ;;
     *) echo "install_dependencies.sh: unknown option '$argument'; see --help" >&2; exit 2 ;;
   esac
 done
 [ "$tests" = no ] || packages+=("${for_tests[@]}")
+[ "$analysis" = no ] || packages+=("${for_analysis[@]}")
 
 if ! command -v dpkg-query >/dev/null; then
   echo "install_dependencies.sh: this is not a Debian system; install the counterparts of: ${packages[*]}" >&2

@@ -1,0 +1,65 @@
+#!/usr/bin/env bash
+# Static analysis of the rooms' C++ files: clang-tidy (the checks of .clang-tidy) on all cores, and
+# cppcheck (without what scripts/cppcheck_suppressions.txt names). CUDA's files are read by neither.
+# usage: scripts/analyse.sh [--help] [PATH...]
+#   PATH   only files below it, or this file: core, data/bpe, kernels/cpu/norm.cpp ...
+# Exit code 1: there are findings; what the tools said stands in build/release/analysis.
+set -euo pipefail
+
+case "${1:-}" in
+  --help|-h) sed -n '2,6p' "$0" | sed 's/^# //'; exit 0 ;;
+  -*) echo "analyse.sh: unknown option '$1'; see --help" >&2; exit 2 ;;
+esac
+cd "$(dirname "$0")/.."
+scripts/install_dependencies.sh --analysis
+
+build=build/release
+results=$build/analysis
+cmake --preset release -DCMAKE_EXPORT_COMPILE_COMMANDS=ON >/dev/null
+rm -rf "$results"
+mkdir -p "$results/clang-tidy"
+
+paths=("$@")
+[ $# -gt 0 ] || paths=(core kernels data experiments sweeps analysis cli)
+python3 - "$build/compile_commands.json" "${paths[@]%/}" >"$results/files" <<'PYTHON'
+import json, os, sys
+files = {os.path.relpath(entry["file"]) for entry in json.load(open(sys.argv[1]))}
+wanted = [f for f in sorted(files) if any(f == p or f.startswith(p + "/") for p in sys.argv[2:])]
+print("\n".join(wanted))
+PYTHON
+mapfile -t files < <(grep . "$results/files")
+if [ ${#files[@]} -eq 0 ]; then echo "analyse.sh: no C++ file is built from: ${paths[*]}" >&2; exit 2; fi
+
+# The compiler's warnings are for the compiler: GCC's mean other things to clang.
+tidy() {
+  local log=$1/clang-tidy/${3//\//_}.txt
+  clang-tidy -p "$2" --quiet --extra-arg=-Wno-unknown-warning-option --extra-arg=-Wno-error "$3" \
+    >"$log" 2>&1 ||
+    grep -q ': error: ' "$log" || echo "$3: error: clang-tidy itself failed; see $log" >>"$log"
+}
+export -f tidy
+printf '%s\0' "${files[@]}" |
+  xargs -0 -P "$(nproc)" -I '{}' bash -c 'tidy "$@"' _ "$results" "$build" '{}'
+# A header's finding is told with every file that includes it.
+{ grep -hE ': (error|warning): ' "$results"/clang-tidy/*.txt || true; } |
+  sed "s#^$PWD/##" | sort -u >"$results/findings"
+of_tidy=$(wc -l <"$results/findings")
+
+# cppcheck 2.10 cannot read C++20's lambdas with a template list.
+mapfile -t readable < <(grep -L ']<typename' "${files[@]}")
+code=0
+[ ${#readable[@]} -eq 0 ] ||
+  printf '%s\n' "${readable[@]}" | cppcheck --file-list=- --quiet -j "$(nproc)" \
+    --std=c++20 --language=c++ -I . -D__linux__ -D__x86_64__ -DNDEBUG \
+    '-DNLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(...)=' --library=posix,openmp \
+    --enable=warning,performance,portability --suppressions-list=scripts/cppcheck_suppressions.txt \
+    --template='{file}:{line}: {severity}: {message} [{id}]' --error-exitcode=1 \
+    2>"$results/cppcheck" || code=$?
+of_cppcheck=$(grep -cE ': (error|warning|performance|portability): ' "$results/cppcheck" || true)
+[ "$code" -eq 0 ] || [ "$of_cppcheck" -gt 0 ] || { cat "$results/cppcheck" >&2; exit 70; }
+
+cat "$results/findings"
+[ ! -s "$results/cppcheck" ] || cat "$results/cppcheck"
+echo "clang-tidy: ${#files[@]} files, $of_tidy findings"
+echo "cppcheck:   ${#readable[@]} files, $of_cppcheck findings"
+[ $((of_tidy + of_cppcheck)) -eq 0 ]
