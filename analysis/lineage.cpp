@@ -8,8 +8,8 @@ namespace metascale {
 namespace {
 
 bool takes_part(const Run& run) {
-  return run.role == "run" && run.left_out.empty() && !run.is_probe() &&
-         run.state == RunState::done && std::isfinite(run.final_loss());
+  return run.is_compared() && !run.is_probe() && run.state == RunState::done &&
+         std::isfinite(run.final_loss());
 }
 
 // From the oldest ancestor of the folder to the run itself.

@@ -5,6 +5,7 @@
 #include <map>
 #include <mutex>
 #include <numbers>
+#include <tuple>
 #include <vector>
 
 #include "analysis/support/random.hpp"
@@ -18,11 +19,9 @@ struct Draw {
   double student, normal;
 };
 
-// Drawn once for all shares with as many seeds.
+// Drawn once for all shares with as many seeds. Called under half_width's lock.
 const std::vector<Draw>& draws_of(std::int64_t degrees) {
-  static std::mutex mutex;
   static std::map<std::int64_t, std::vector<Draw>> known;
-  const std::lock_guard lock(mutex);
   std::vector<Draw>& draws = known[degrees];
   if (!draws.empty()) return draws;
   CounterRandom random(1, 2);
@@ -34,16 +33,23 @@ const std::vector<Draw>& draws_of(std::int64_t degrees) {
   return draws;
 }
 
-// How far from 0 the sum of both errors lies, at most, in that share of all cases.
+// How far from 0 the sum of both errors lies, at most, in that share of all cases. Tables, page,
+// figures and files ask for the same shares: each is drawn once.
 double half_width(std::int64_t degrees, double seed_error, double example_error,
                   double confidence) {
+  static std::mutex mutex;
+  static std::map<std::tuple<std::int64_t, double, double, double>, double> known;
+  const std::lock_guard lock(mutex);
+  const auto [entry, is_new] =
+      known.try_emplace({degrees, seed_error, example_error, confidence}, 0.0);
+  if (!is_new) return entry->second;
   std::vector<double> sizes;
   sizes.reserve(interval_draws);
   for (const Draw& draw : draws_of(degrees))
     sizes.push_back(std::abs(seed_error * draw.student + example_error * draw.normal));
   const auto at = sizes.begin() + std::ptrdiff_t(confidence * (interval_draws - 1));
   std::nth_element(sizes.begin(), at, sizes.end());
-  return *at;
+  return entry->second = *at;
 }
 
 // values: in (-1, 1), one per seed; variance: of the angle of one, from the examples. On the angle

@@ -52,7 +52,7 @@ std::string openmp_waits() {  // [core/openmp_wait.hpp]
   for (const char* name : {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"})
     if (const char* value = std::getenv(name))
       found += fmt::format("{}{}={}", found.empty() ? "" : " ", name, value);
-  return found;
+  return found.empty() ? "as OpenMP's library does" : found;
 }
 
 std::vector<Finding> examine() {

@@ -2,8 +2,11 @@
 #include <fmt/format.h>
 #include <signal.h>
 
+#include <algorithm>
 #include <cstdio>
+#include <iterator>
 #include <new>
+#include <string_view>
 
 #include "cli/command.hpp"
 #include "core/build_info.hpp"
@@ -11,8 +14,19 @@
 
 using namespace metascale;
 
+namespace {
+
+// Verbs that compute for long on several threads, or start such; doctor tells how these wait.
+bool is_long(int argc, char** argv) {
+  constexpr std::string_view verbs[] = {"run",   "train",    "bench", "eval",
+                                        "probe", "generate", "doctor"};
+  return argc > 1 && std::find(std::begin(verbs), std::end(verbs), argv[1]) != std::end(verbs);
+}
+
+}  // namespace
+
 int main(int argc, char** argv) {
-  shorten_openmp_waits(argv);
+  if (is_long(argc, argv)) shorten_openmp_waits(argv);
   ::signal(SIGXFSZ, SIG_IGN);  // a limit of file sizes is an error of a write, as a full disk is
   CLI::App app(
       "metascale: matched language-model pretraining experiments, and which architecture "

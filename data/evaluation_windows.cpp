@@ -1,5 +1,7 @@
 #include "data/evaluation_windows.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "core/error.hpp"
@@ -73,9 +75,7 @@ class SegmentBuilder {
 };
 
 std::string joined(const std::vector<std::string>& names) {
-  std::string text;
-  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
-  return text;
+  return fmt::format("{}", fmt::join(names, ", "));
 }
 
 // Of the i-th of k equal parts of `total`.

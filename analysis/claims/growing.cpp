@@ -25,9 +25,7 @@ struct Group {
   std::vector<std::string> refused;  // runs that are not compared, and why
 };
 
-bool takes_part(const Run& run) {
-  return run.role == "run" && run.left_out.empty() && !run.is_probe();
-}
+bool takes_part(const Run& run) { return run.is_compared() && !run.is_probe(); }
 
 bool same_shape(const Run& grown, const Run& scratch) {
   for (const char* key :

@@ -7,6 +7,7 @@
 #include <tuple>
 
 #include "core/yaml.hpp"
+#include "experiments/plan.hpp"
 #include "kernels/wkv7.hpp"
 
 namespace metascale {
@@ -50,9 +51,7 @@ void check_model(const Check& check, const ModelConfig& model) {
   check.that(model.architecture != Architecture::transformer_pp || model.head_size % 2 == 0,
              "model.head_size", fmt::format("{} is odd", model.head_size),
              "channels of a head are turned in pairs: choose an even head size");
-  const bool recurrent =
-      model.architecture == Architecture::rwkv7 || model.architecture == Architecture::meta_state;
-  check.that(!recurrent || model.head_size <= wkv7_max_head, "model.head_size",
+  check.that(!is_recurrent(model) || model.head_size <= wkv7_max_head, "model.head_size",
              fmt::format("{} is too large", model.head_size),
              fmt::format("the time mix has heads of at most {} channels", wkv7_max_head));
   check.that(model.heads * model.head_size <= most_channels, "model.heads",

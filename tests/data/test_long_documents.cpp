@@ -143,7 +143,9 @@ TEST_CASE("reading a long line takes at most itself and twice its repaired bytes
       {'\xff', 18'000'000, 54'000'000},
   }));
   const auto file = folder.write("a.jsonl", "{\"text\":\"" + std::string(count, byte) + "\"}\n");
+#if !defined(__SANITIZE_ADDRESS__)  // which keeps what was freed
   CHECK(memory_of_reading(file, repaired) < std::int64_t(count + 2 * repaired + 12 * mebibyte));
+#endif
 }
 
 TEST_CASE("many small documents take no more memory than a few long ones") {

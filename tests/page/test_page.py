@@ -219,6 +219,12 @@ def pages_of_few_runs_are_quiet(page, fixture, folder):
         nothing_is_asked_of_a_network(page)
 
 
+def the_page_stands(page, folder):
+    the_page_is_accessible(page)
+    numbers_have_their_files(page, folder)
+    nothing_is_asked_of_a_network(page)
+
+
 def isoflop_profiles_are_drawn(page, fixture, folder):
     subprocess.run([fixture, folder, "isoflop"], check=True, stdout=subprocess.DEVNULL)
     page.get("file://" + os.path.join(folder, "report.html"))
@@ -235,9 +241,7 @@ def isoflop_profiles_are_drawn(page, fixture, folder):
     page.execute_script("document.getElementById('chart-optima').focus()")
     page.switch_to.active_element.send_keys(Keys.ARROW_DOWN)
     expect("FLOPs" in page.find_element(By.ID, "live").get_attribute("textContent"), "the keyboard reads no optimum")
-    the_page_is_accessible(page)
-    numbers_have_their_files(page, folder)
-    nothing_is_asked_of_a_network(page)
+    the_page_stands(page, folder)
 
 
 def probes_are_drawn(page, fixture, folder):
@@ -263,9 +267,7 @@ def probes_are_drawn(page, fixture, folder):
     page.execute_script("document.getElementById('chart-probes').focus()")
     page.switch_to.active_element.send_keys(Keys.ARROW_RIGHT)
     expect(" tokens, 2 seeds" in page.find_element(By.ID, "live").get_attribute("textContent"), "the keyboard reads no accuracy")
-    the_page_is_accessible(page)
-    numbers_have_their_files(page, folder)
-    nothing_is_asked_of_a_network(page)
+    the_page_stands(page, folder)
 
 
 def lineages_are_drawn(page, fixture, folder):
@@ -274,9 +276,7 @@ def lineages_are_drawn(page, fixture, folder):
     every_chart_is_drawn(page, ["chart-lineage"])
     counts = chart(page, "chart-lineage", "chart.data.datasets.map(set => [set.data.length, set.showLine !== false])")
     expect(counts == [[3, True], [1, False], [1, False]], f"a line of three stages and two marks are shown as {counts}")
-    the_page_is_accessible(page)
-    numbers_have_their_files(page, folder)
-    nothing_is_asked_of_a_network(page)
+    the_page_stands(page, folder)
 
 
 def main():
