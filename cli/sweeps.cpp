@@ -159,8 +159,10 @@ ExitCode run_run(const SweepVerb& verb) {
 // The last lines of a file, read from its end: a log may be large.
 std::string last_lines(const fs::path& path, std::int64_t lines) {
   constexpr std::int64_t piece = 1 << 16;
-  std::ifstream file(path, std::ios::binary | std::ios::ate);
-  if (!file)
+  std::error_code error;
+  std::ifstream file;
+  if (fs::is_regular_file(path, error)) file.open(path, std::ios::binary | std::ios::ate);
+  if (!file.is_open())
     throw Error(fmt::format("{}: cannot be read; this attempt left no output", path.string()),
                 ExitCode::bad_input);
   std::int64_t begin = file.tellg(), found = 0;

@@ -1,14 +1,16 @@
 #include "core/heartbeat.hpp"
 
+#include <fcntl.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <fstream>
 #include <limits>
 #include <nlohmann/json.hpp>
 
 #include "core/atomic_file.hpp"
 #include "core/error.hpp"
+#include "core/file.hpp"
 
 namespace metascale {
 namespace {
@@ -84,10 +86,13 @@ std::optional<Heartbeat> read_heartbeat(const std::filesystem::path& folder) {
 }
 
 std::string read_reason(const std::filesystem::path& mark) {
-  std::ifstream file(mark);
   std::string text(longest_reason, '\0');
-  file.read(text.data(), std::streamsize(text.size()));
-  text.resize(std::size_t(file.gcount()));
+  try {
+    const File file(mark, O_RDONLY);
+    text.resize(file.read_some(text.data(), text.size(), 0));
+  } catch (const Error&) {  // it is not there, or no file
+    return "";
+  }
   text.erase(text.find_last_not_of(" \t\r\n") + 1);
   return text;
 }

@@ -8,7 +8,6 @@
 #include <climits>
 #include <cstdlib>
 #include <fstream>
-#include <iterator>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <sstream>
@@ -62,10 +61,14 @@ std::optional<Holder> parse_holder(const std::string& text) {
   }
 }
 
+// Nothing: it is not there. Throws Error{bad_input} where it is no file, or far too large for one.
 std::optional<std::string> text_of(const std::filesystem::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return std::nullopt;
-  return std::string(std::istreambuf_iterator<char>(file), {});
+  try {
+    return read_file(path, 1 << 16);
+  } catch (const Error& error) {
+    if (error.code != ExitCode::io) throw;
+    return std::nullopt;
+  }
 }
 
 // Both times are the file server's, so that clocks of machines need not agree.

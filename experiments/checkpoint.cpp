@@ -170,6 +170,16 @@ std::string model_identity(const ModelConfig& m) {
 Checkpoints::Checkpoints(fs::path run_folder, const ModelConfig& model)
     : folder_(std::move(run_folder) / "checkpoints"), identity_(model_identity(model)) {}
 
+void Checkpoints::refuse_link() const {
+  std::error_code error;
+  if (fs::is_symlink(fs::symlink_status(folder_, error)))
+    throw Error(
+        fmt::format("{}: is a symbolic link, and old checkpoints are removed there; put the "
+                    "run folder itself on the other disk, or a folder here",
+                    folder_.string()),
+        ExitCode::bad_input);
+}
+
 fs::path Checkpoints::folder_of(std::int64_t step) const {
   return folder_ / fmt::format("step-{:010}", step);
 }

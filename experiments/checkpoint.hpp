@@ -53,6 +53,10 @@ class Checkpoints {
  public:
   Checkpoints(std::filesystem::path run_folder, const ModelConfig& model);
 
+  // Throws Error{bad_input} where checkpoints/ is a link: a run writes and removes in its folder
+  // only.
+  void refuse_link() const;
+
   // Writes step-<state.step> and removes all but the newest log.keep and those of
   // log.checkpoint_at. Throws Error{io}; what was there before still stands then.
   void save(const TrainingState& state, const ParameterList& list, const HostArenas& arenas,

@@ -99,6 +99,15 @@ std::map<std::string, std::string> locked_digests(const Definition& definition,
 
 Ledger::Ledger(fs::path folder) : folder_(std::move(folder)) {}
 
+fs::path Ledger::run_folder(const std::string& id) const {
+  if (id.empty() || id == "." || id == ".." || id.find('/') != std::string::npos)
+    throw Error(fmt::format("{}: '{}' is no run's id; a file of this folder was tampered with, or "
+                            "is another program's",
+                            folder_.string(), id),
+                ExitCode::bad_input);
+  return folder_ / "runs" / id;
+}
+
 LedgerChanges Ledger::compare(const Resolution& resolution) const {
   LedgerChanges changes;
   std::set<std::string> wanted;

@@ -33,7 +33,8 @@ class Ledger {
   explicit Ledger(std::filesystem::path folder);
 
   const std::filesystem::path& folder() const { return folder_; }
-  std::filesystem::path run_folder(const std::string& id) const { return folder_ / "runs" / id; }
+  // Throws Error{bad_input} for an id that would lead out of runs/: ids are read from files, too.
+  std::filesystem::path run_folder(const std::string& id) const;
 
   LedgerChanges compare(const Resolution& resolution) const;
   // Creates the folders of new runs and rewrites sweep.yaml, plan.csv and the lock. Finished runs

@@ -33,6 +33,8 @@ std::vector<std::string> cells_of(const std::string& line) {
 // Of plan.csv; a run whose line vanished from the sweep is not in it.
 std::map<std::string, PlannedSteps> planned_steps(const fs::path& folder) {
   std::map<std::string, PlannedSteps> planned;
+  std::error_code error;
+  if (!fs::is_regular_file(folder / "plan.csv", error)) return planned;
   std::ifstream file(folder / "plan.csv");
   std::string line;
   if (!std::getline(file, line)) return planned;

@@ -95,6 +95,7 @@ std::optional<TrainingState> newest_checkpoint(const Checkpoints& checkpoints, C
   std::string text;
   if (ranks.rank() == 0)
     ranks.keep_others_waiting([&] {
+      checkpoints.refuse_link();
       if (const auto found = checkpoints.newest(damaged, wanted)) text = to_text(*found);
     });
   text = broadcast_text(ranks, text, 0);

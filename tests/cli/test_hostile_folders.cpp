@@ -45,6 +45,18 @@ TEST_CASE("a journal that is a link to another file is refused, and that file le
   CHECK(precious.is_untouched());
 }
 
+TEST_CASE("checkpoints that are a link to another folder are not written, and its files stay") {
+  const RunsFolder runs;
+  const fs::path folder = runs.write(runs.config("run")), other = runs.path() / "other";
+  fs::create_directories(other / "step-0000000001");
+  fs::create_directory_symlink(other, folder / "checkpoints");
+  const Ended ended = call_program(runs.path(), {"train", folder.string()});
+  CHECK(ended.code == int(ExitCode::bad_input));
+  CHECK_THAT(ended.text, Contains("checkpoints: is a symbolic link"));
+  CHECK(fs::is_directory(other / "step-0000000001"));
+  CHECK(std::distance(fs::directory_iterator(other), {}) == 1);
+}
+
 TEST_CASE("what a run writes replaces a link, and leaves the file that it led to as it is") {
   const RunsFolder runs;
   const Precious precious(runs, "the only copy");
@@ -75,6 +87,9 @@ TEST_CASE("a FIFO in the place of a run's file keeps nobody waiting") {
   fs::remove(folder / "state.json");
   CHECK(train_beside("state.json").code == 0);
   fs::remove(folder / "DONE");
+  CHECK_THAT(train_beside("lease.json").text, Contains("lease.json: this is not a regular file"));
+  fs::remove(folder / "lease.json");
+  fs::remove(folder / "FAILED");
   fs::remove(folder / "config.yaml");
   CHECK(train_beside("config.yaml").code == 2);
 }

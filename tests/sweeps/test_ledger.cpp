@@ -46,6 +46,14 @@ TEST_CASE("ledger: a sweep's folder holds what was asked, what it became, and a 
   CHECK_NOTHROW(read_yaml(folder.path() / "sweep.lock.yaml"));
 }
 
+TEST_CASE("ledger: an id out of a file cannot lead out of the sweep's folder") {
+  const TemporaryFolder folder;
+  const Ledger ledger(folder.path());
+  for (const char* id : {"", ".", "..", "../other", "a/../../b", "/etc"})
+    CHECK_THROWS_WITH(ledger.run_folder(id), Catch::Contains("is no run's id"));
+  CHECK(ledger.run_folder("a..b-s0") == folder.path() / "runs" / "a..b-s0");
+}
+
 TEST_CASE("ledger: the plan is a table with one line per run") {
   const std::string table = plan_table(small_resolution());
   CHECK_THAT(table, Catch::StartsWith("id,arm,architecture,size,length,seed,role,parameters,"));
