@@ -186,6 +186,7 @@ void read_beside(Collection& collection) {
   try {
     collection.context = read_context_costs(collection.folder / "context.json");
     collection.prices = read_prices(collection.folder);
+    collection.planned_hours = read_planned_hours(collection.folder);
   } catch (const Error& error) {
     collection.notes.push_back(concat(error.what(), ". The report goes without it."));
   }

@@ -90,6 +90,7 @@ struct Collection {
   std::vector<std::string> notes;       // what was odd about the folder
   std::optional<ContextCosts> context;  // of the folder's context.json
   DevicePrices prices;
+  std::map<std::string, double> planned_hours;  // by run id, where the plan knew
 
   std::string baseline() const { return arms.empty() ? "" : arms.front(); }
 };

@@ -1,9 +1,12 @@
 #include "analysis/device_use.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "analysis/support/csv.hpp"
 #include "core/atomic_file.hpp"
 #include "core/error.hpp"
 #include "core/yaml.hpp"
@@ -58,6 +61,26 @@ DevicePrices read_prices(const fs::path& results) {
   const YamlNode* budget = sweep.find("budget");
   if (budget == nullptr) return {};
   return {price(*budget, "price_per_gpu_hour"), price(*budget, "price_per_core_hour")};
+}
+
+std::map<std::string, double> read_planned_hours(const fs::path& results) {
+  std::map<std::string, double> hours;
+  if (!fs::exists(results / "plan.csv")) return hours;
+  const Csv plan = read_csv(results / "plan.csv");
+  if (std::find(plan.columns.begin(), plan.columns.end(), "hours") == plan.columns.end())
+    return hours;  // older ones had none
+  const std::size_t id = plan.column("id"), column = plan.column("hours");
+  for (const CsvRow& row : plan.rows) {
+    if (row.cells[column].empty()) continue;
+    const auto value = parse_number(row.cells[column]);
+    if (!value || !std::isfinite(*value) || *value < 0)
+      throw Error(
+          fmt::format("{}:{}: '{}' is no number of hours; metascale run writes the plan anew",
+                      plan.file, row.line, row.cells[column]),
+          ExitCode::bad_input);
+    hours[row.cells[id]] = *value;
+  }
+  return hours;
 }
 
 }  // namespace metascale

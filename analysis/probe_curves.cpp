@@ -46,7 +46,7 @@ class Curves {
   void add(const Cell& cell) {
     const ProbeSetting setting = probe_setting(cell);
     for (const auto& [length, shares] : shares_by_length(cell)) {
-      const auto put = [&](ProbeAxis axis, std::int64_t x) {
+      const auto put = [&, length = length, &shares = shares](ProbeAxis axis, std::int64_t x) {
         if (axis == ProbeAxis::length || (length == setting.trained && x > 0))
           add(cell, setting, axis, length, double(x), shares);
       };

@@ -148,7 +148,7 @@ LedgerChanges Ledger::update(const Definition& definition, const Resolution& res
   const LedgerChanges changes = compare(resolution);
   write_lock(definition, resolution);
   write_file_atomically(folder_ / "sweep.yaml", definition.text);
-  write_file_atomically(folder_ / "plan.csv", plan_table(resolution));
+  write_file_atomically(folder_ / "plan.csv", plan_table(resolution, StepSeconds(folder_)));
   for (const std::string& id : changes.longer) {
     fs::remove(run_folder(id) / "DONE");
     event("continued", id, "it was done with fewer steps than are planned now");
@@ -229,20 +229,22 @@ std::map<std::string, double> Ledger::validation_losses(const std::vector<Planne
   return losses;
 }
 
-std::string plan_table(const Resolution& resolution) {
+std::string plan_table(const Resolution& resolution, const StepSeconds& seconds) {
   std::string text =
       "id,arm,architecture,size,length,seed,role,parameters,non_embedding_parameters,feed_forward,"
-      "flops_per_token,steps,batch_tokens,tokens,flops,learning_rate,parent\n";
+      "flops_per_token,steps,batch_tokens,tokens,flops,learning_rate,parent,hours\n";
   for (const PlannedRun& run : resolution.runs) {
     const RunConfig& config = run.config;
-    text += fmt::format("{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{}\n",
-                        run.waits_for_tuning ? std::string() : config.id, config.arm,
-                        name_of(config.model.architecture), config.size, config.length, config.seed,
-                        name_of(config.role), run.counts.parameters,
-                        run.counts.non_embedding_parameters, config.model.feed_forward,
-                        run.counts.flops_per_token, config.training.steps,
-                        config.training.batch_tokens, run.tokens, run.flops,
-                        config.training.optimizer.learning_rate, config.parent.run);
+    const auto hours = seconds.hours(run);
+    text +=
+        fmt::format("{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{}\n",
+                    run.waits_for_tuning ? std::string() : config.id, config.arm,
+                    name_of(config.model.architecture), config.size, config.length, config.seed,
+                    name_of(config.role), run.counts.parameters,
+                    run.counts.non_embedding_parameters, config.model.feed_forward,
+                    run.counts.flops_per_token, config.training.steps, config.training.batch_tokens,
+                    run.tokens, run.flops, config.training.optimizer.learning_rate,
+                    config.parent.run, hours ? fmt::format("{}", *hours) : std::string());
   }
   return text;
 }

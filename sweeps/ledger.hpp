@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "sweeps/hours.hpp"
 #include "sweeps/resolve.hpp"
 #include "sweeps/status.hpp"
 
@@ -57,7 +58,8 @@ class Ledger {
   std::filesystem::path folder_;
 };
 
-// plan.csv: one line per run.
-std::string plan_table(const Resolution& resolution);
+// plan.csv: one line per run; hours of its own steps on one slot, empty where nothing measured
+// them.
+std::string plan_table(const Resolution& resolution, const StepSeconds& seconds);
 
 }  // namespace metascale

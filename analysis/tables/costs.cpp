@@ -2,6 +2,8 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
+#include <string>
 
 #include "analysis/support/text.hpp"
 #include "analysis/tables.hpp"
@@ -16,11 +18,14 @@ struct Use {
   std::int64_t logged = 0, attempts = 0, damaged = 0;
   double gpu_hours = 0, core_hours = 0, step_hours = 0;
   double flops = 0, planned_flops = 0;
-  double joules = 0;  // NaN where a start has none
+  double planned_hours = 0;  // NaN where the plan did not know a run's
+  double joules = 0;         // NaN where a start has none
 };
 
-void add_run(Use& use, const Run& run) {
+void add_run(Use& use, const Run& run, const std::map<std::string, double>& planned_hours) {
   use.runs.push_back(&run);
+  const auto planned = planned_hours.find(run.id);
+  use.planned_hours += planned != planned_hours.end() ? planned->second : std::nan("");
   use.step_hours += run.own_hours;
   use.flops += run.flops - run.inherited.flops;
   use.planned_flops +=
@@ -41,7 +46,7 @@ std::vector<Use> uses_of(const Report& report) {
              candidate.length == run.length;
     });
     if (use == uses.end()) use = uses.insert(use, Use{run.arm, run.size, run.length});
-    add_run(*use, run);
+    add_run(*use, run, report.collection.planned_hours);
   }
   return uses;
 }
@@ -61,6 +66,11 @@ TableCell cost_cell(const Use& use, const DevicePrices& prices) {
   return {fixed(cost, 2), exact(cost), "", ""};
 }
 
+TableCell planned_hours_cell(double hours) {
+  return std::isfinite(hours) ? TableCell{fixed(hours, 2), exact(hours), "", ""}
+                              : TableCell{"-", "nan", "quiet", ""};
+}
+
 TableCell flops_cell(double flops) {
   return std::isfinite(flops) ? TableCell{scientific(flops), exact(flops), "", ""} : not_logged;
 }
@@ -70,8 +80,8 @@ TableCell flops_cell(double flops) {
 Table device_hours_table(const Report& report) {
   Table table{
       "device_hours",
-      "Device-hours of all starts of all runs, lost ones included, beside the hours of the "
-      "logged steps and the FLOPs that were planned; cost at the prices of the sweep's budget",
+      "Device-hours of all starts of all runs, lost ones included; hours of the logged steps and "
+      "FLOPs done, each beside what was planned; cost at the prices of the sweep's budget",
       {{"arm", "Arm", false},
        {"size", "Size", false},
        {"length", "Length", false},
@@ -83,6 +93,7 @@ Table device_hours_table(const Report& report) {
        {"core_hours", "Core-hours"},
        {"cost", "Cost"},
        {"step_hours", "Hours of steps"},
+       {"planned_hours", "Hours planned"},
        {"flops", "FLOPs done"},
        {"planned_flops", "FLOPs planned"},
        {"joules", "Energy, J"},
@@ -100,6 +111,7 @@ Table device_hours_table(const Report& report) {
                           hours_cell(use, use.core_hours),
                           cost_cell(use, report.collection.prices),
                           {fixed(use.step_hours, 2), exact(use.step_hours)},
+                          planned_hours_cell(use.planned_hours),
                           flops_cell(use.flops),
                           flops_cell(use.planned_flops),
                           use.logged == 0 ? not_logged : flops_cell(use.joules),

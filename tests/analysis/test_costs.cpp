@@ -174,6 +174,7 @@ TEST_CASE("the table of device-hours stands beside the plan, at the budget's pri
   collection.runs[0].device_use = DeviceUse{.attempts = 3, .gpu_hours = 1.5, .core_hours = 12};
   collection.runs[0].device_use->joules = 7.5e3;
   collection.prices.gpu_hour = 2;
+  for (const Run& run : collection.runs) collection.planned_hours[run.id] = 0.75;
   const Report report = report_of(std::move(collection));
   const Table table = device_hours_table(report);
   REQUIRE(table.rows.size() == 1);
@@ -184,14 +185,26 @@ TEST_CASE("the table of device-hours stands beside the plan, at the budget's pri
   CHECK(row[9].exact == "3");
   double planned = 0;
   for (const Run& run : report.collection.runs) planned += *run.number("training_flops");
-  CHECK(std::stod(row[12].exact) == Approx(planned));
-  CHECK(row[13].exact == "7500");
+  CHECK(std::stod(row[13].exact) == Approx(planned));
+  CHECK(row[11].exact == "1.5");
+  CHECK(row[14].exact == "7500");
 }
 
 TEST_CASE("runs without logged starts have device-hours that were not logged") {
   const Table table = device_hours_table(report_of(one_cell()));
   CHECK(table.rows[0][7].shown == "not logged");
   CHECK(table.rows[0][9].shown == "-");
+}
+
+TEST_CASE("planned hours are those of the plan, where it knew them") {
+  const Folder folder;
+  CHECK(read_planned_hours(folder.path()).empty());
+  folder.write("plan.csv", "id,arm\na,rwkv7\n");  // of an older version
+  CHECK(read_planned_hours(folder.path()).empty());
+  folder.write("plan.csv", "id,arm,hours\na,rwkv7,1.25\nb,rwkv7,\n");
+  CHECK(read_planned_hours(folder.path()) == std::map<std::string, double>{{"a", 1.25}});
+  folder.write("plan.csv", "id,arm,hours\na,rwkv7,soon\n");
+  CHECK_THROWS_WITH(read_planned_hours(folder.path()), Catch::Contains("plan.csv:2: 'soon'"));
 }
 
 TEST_CASE("prices are those of the sweep file's budget") {

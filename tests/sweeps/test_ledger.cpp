@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include <cmath>
 #include <fstream>
 
@@ -55,9 +57,17 @@ TEST_CASE("ledger: an id out of a file cannot lead out of the sweep's folder") {
 }
 
 TEST_CASE("ledger: the plan is a table with one line per run") {
-  const std::string table = plan_table(small_resolution());
+  const TemporaryFolder folder;
+  StepSeconds seconds(folder.path());
+  const Resolution resolution = small_resolution();
+  seconds.set(resolution.runs[0].config, 3600);
+  const std::string table = plan_table(resolution, seconds);
   CHECK_THAT(table, Catch::StartsWith("id,arm,architecture,size,length,seed,role,parameters,"));
   CHECK(std::count(table.begin(), table.end(), '\n') == 3);
+  CHECK_THAT(table, Catch::Contains("learning_rate,parent,hours\n"));
+  const double steps =
+      resolution.runs[0].tokens / double(resolution.runs[0].config.training.batch_tokens);
+  CHECK_THAT(table, Catch::Contains(fmt::format(",{}\n", steps)));  // an hour each
 }
 
 TEST_CASE("ledger: only what is new is added, and nothing is deleted") {
