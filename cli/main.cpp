@@ -1,5 +1,4 @@
 // metascale: one program, many verbs.
-#include <fmt/format.h>
 #include <signal.h>
 
 #include <algorithm>
@@ -23,11 +22,7 @@ bool is_long(int argc, char** argv) {
   return argc > 1 && std::find(std::begin(verbs), std::end(verbs), argv[1]) != std::end(verbs);
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
-  if (is_long(argc, argv)) shorten_openmp_waits(argv);
-  ::signal(SIGXFSZ, SIG_IGN);  // a limit of file sizes is an error of a write, as a full disk is
+int call(int argc, char** argv) {
   CLI::App app(
       "metascale: matched language-model pretraining experiments, and which architecture "
       "scales better");
@@ -43,19 +38,30 @@ int main(int argc, char** argv) {
     add(app, action);
   try {
     app.parse(argc, argv);
-    return int(action());
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : int(ExitCode::usage);
+  }
+  return int(action());
+}
+
+int complain(ExitCode code, const char* what, const char* before = "") {
+  std::fprintf(stderr, "metascale: %s%s\n", before, what);  // unlike fmt's, throws nothing
+  return int(code);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  ::signal(SIGXFSZ, SIG_IGN);  // a limit of file sizes is an error of a write, as a full disk is
+  try {
+    if (is_long(argc, argv)) shorten_openmp_waits(argv);
+    return call(argc, argv);
   } catch (const Error& error) {
-    fmt::print(stderr, "metascale: {}\n", error.what());
-    return int(error.code);
+    return complain(error.code, error.what());
   } catch (const std::bad_alloc&) {
-    fmt::print(stderr,
-               "metascale: out of memory; lower training.micro_batch, or set "
-               "training.recompute: block\n");
-    return int(ExitCode::run_failed);
+    return complain(ExitCode::run_failed,
+                    "out of memory; lower training.micro_batch, or set training.recompute: block");
   } catch (const std::exception& error) {
-    fmt::print(stderr, "metascale: internal error: {}\n", error.what());
-    return int(ExitCode::internal);
+    return complain(ExitCode::internal, error.what(), "internal error: ");
   }
 }

@@ -173,7 +173,7 @@ std::string last_lines(const fs::path& path, std::int64_t lines) {
     file.seekg(begin -= size);
     if (!file.read(more.data(), size))
       throw Error(fmt::format("{}: cannot be read to its end", path.string()), ExitCode::io);
-    text = more + text;
+    text.insert(0, more);
     for (std::size_t i = std::size_t(size); i-- > 0;)
       // The one at the very end closes the last line.
       if (text[i] == '\n' && i + 1 < text.size() && ++found == lines) return text.substr(i + 1);

@@ -201,9 +201,9 @@ RunLog read_journal(const std::filesystem::path& path) {
   Rebuild rebuild(path);
   std::string_view line;
   while (lines.next(line)) {
-    std::optional<nlohmann::json> row;
-    if (lines.ended()) row = parse_journal_line(line);
-    if (!row && lines.at_end()) break;  // torn
+    const bool is_whole = lines.ended() && has_good_crc(line);
+    const auto row = is_whole ? parse_journal_line(line) : std::nullopt;
+    if (!is_whole && lines.at_end()) break;  // torn
     if (!row) refuse_line(path, lines.number(), "this line is damaged");
     try {
       rebuild.apply(*row);

@@ -7,6 +7,7 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
+#include "core/hash.hpp"
 #include "core/hdf5.hpp"
 #include "core/journal.hpp"
 #include "core/journal/lines.hpp"
@@ -322,6 +323,16 @@ TEST_CASE("a final evaluation that only the journal has is not lost") {
   write_run_file(folder / "run.h5", log);
   std::string source;
   CHECK(read_run_folder(folder.path(), &source).evaluations.size() == 2);
+}
+
+TEST_CASE("a last line with a good checksum that is no row is refused, not taken for a torn one") {
+  const TemporaryFolder folder;
+  write_journal(folder.path(), sample_log());
+  const auto path = folder / "journal.jsonl";
+  std::string line = R"({"row":)";
+  line += R"(,"crc":")" + to_hex(crc32c(line.data(), line.size())) + "\"}\n";
+  write_bytes(path, read_bytes(path) + line);
+  CHECK_THAT(refusal(path), Catch::Contains("this line is damaged"));
 }
 
 TEST_CASE("of a damaged and a whole file the whole one is read") {
