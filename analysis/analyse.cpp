@@ -100,13 +100,13 @@ PairReport compare_pair(const MatchedPair& pair, const Report& report, std::uint
 }
 
 void describe_protocol(Report& report) {
-  std::set<std::string> protocols, coverages, splits;
+  std::set<std::string> protocols, coverages, splits, tokenizers;
   // Of the texts; where all ran on probes, of those.
   for (const Cell& cell : report.cells.empty() ? report.probe_cells : report.cells)
     for (const Run* run : cell.runs) {
       const Evaluation& evaluation = *run->final_evaluation();
       protocols.insert(evaluation.protocol), splits.insert(evaluation.split);
-      coverages.insert(evaluation.coverage);
+      coverages.insert(evaluation.coverage), tokenizers.insert(run->tokenizer());
     }
   const auto join = [](const std::set<std::string>& values) {
     std::string text;
@@ -115,7 +115,7 @@ void describe_protocol(Report& report) {
   };
   if (protocols.empty()) return;
   report.protocol = concat("split ", join(splits), ", protocol ", join(protocols), ", coverage ",
-                           join(coverages));
+                           join(coverages), ", tokenizer ", join(tokenizers));
   if (coverages != std::set<std::string>{"all"})
     report.notes.push_back(concat("The final evaluations cover a fixed subset of the split (",
                                   join(coverages), "): they show the method and claim nothing."));
@@ -176,6 +176,7 @@ const char* name_of(FitAxis axis) {
     case FitAxis::non_embedding_parameters: return "non_embedding_parameters";
     case FitAxis::parameters: return "parameters";
     case FitAxis::training_flops: return "training_flops";
+    case FitAxis::tokens: return "tokens";
   }
   return "?";
 }
@@ -185,6 +186,7 @@ const char* words_of(FitAxis axis) {
     case FitAxis::non_embedding_parameters: return "non-embedding parameters";
     case FitAxis::parameters: return "parameters";
     case FitAxis::training_flops: return "training FLOPs";
+    case FitAxis::tokens: return "training tokens";
   }
   return "?";
 }
@@ -194,6 +196,7 @@ double value_on(FitAxis axis, const Cell& cell) {
     case FitAxis::non_embedding_parameters: return cell.non_embedding_parameters;
     case FitAxis::parameters: return cell.parameters;
     case FitAxis::training_flops: return cell.training_flops;
+    case FitAxis::tokens: return cell.tokens;
   }
   return std::numeric_limits<double>::quiet_NaN();
 }

@@ -55,19 +55,6 @@ std::string arm_of(const Report& report, const std::vector<std::string>& archite
   return run == nullptr ? "" : run->arm;
 }
 
-// Sizes and lengths at which both arms have a run, done or not, and there is no comparison.
-std::size_t places_without_comparison(const Report& report, const std::string& subject,
-                                      const std::string& other,
-                                      const std::vector<Comparison>& found) {
-  std::set<Place> compared;
-  for (const Comparison& comparison : found) compared.insert(place_of(comparison));
-  const std::set<Place> others = places_of(report, other);
-  std::size_t missing = 0;
-  for (const Place& place : places_of(report, subject))
-    missing += others.contains(place) && !compared.contains(place) ? 1 : 0;
-  return missing;
-}
-
 // An arm of the sweep, and what to call one where it has none.
 struct Arm {
   std::string name;
@@ -81,7 +68,9 @@ Claim judge_below(const Report& report, Claim claim, const Arm& subject, const A
   claim.would_decide = fmt::format("a matched pair of {} and {}", subject.words(), other.words());
   if (found.empty()) return claim;
   int better = 0, worse = 0;
+  std::set<Place> judged;
   for (const Comparison& comparison : found) {
+    judged.insert(place_of(comparison));
     const Interval interval = comparison.interval();
     better += interval.low > 0 ? 1 : 0;
     worse += interval.high < 0 ? 1 : 0;
@@ -90,15 +79,14 @@ Claim judge_below(const Report& report, Claim claim, const Arm& subject, const A
   }
   claim.measure = fmt::format("Loss of {} below that of {} by", subject.name, other.name);
   const bool all_better = better == int(found.size());
-  const std::size_t missing = places_without_comparison(report, subject.name, other.name, found);
+  const std::size_t missing = places_missing(report, subject.name, other.name, judged);
   claim.verdict = worse > 0                    ? Verdict::does_not_hold
                   : all_better && missing == 0 ? Verdict::holds
                                                : Verdict::not_decided;
   if (claim.verdict != Verdict::not_decided)
     claim.would_decide.clear();
   else if (all_better)
-    claim.would_decide = fmt::format(
-        "matched pairs at {} more of the sizes and lengths that both arms have", missing);
+    claim.would_decide = words_of_missing(missing);
   else
     claim.would_decide = "more seeds at the sizes whose interval contains 0";
   refuse_subsets(report, claim);
@@ -178,6 +166,15 @@ double early_loss(const Run& run) {
   return nats / tokens;
 }
 
+// Whether the run was evaluated at positions beyond the short ones too: else the loss there is the
+// loss of claim (a) again.
+bool sees_further(const Run& run) {
+  const auto& rows = run.final_evaluation()->positions;
+  return std::any_of(rows.begin(), rows.end(), [](const PositionRow& row) {
+    return row.last >= short_context && row.tokens > 0;
+  });
+}
+
 Interval seed_interval(const SeedMean& gain, double confidence) {
   CounterRandom random(1, 1);
   std::vector<double> draws(20000);
@@ -188,7 +185,8 @@ Interval seed_interval(const SeedMean& gain, double confidence) {
 Claim judge_short_context(const Report& report, Claim claim, const std::string& subject,
                           const std::string& other) {
   claim.would_decide = "final evaluations with loss by position, over more seeds";
-  int better = 0, worse = 0, pairs = 0;
+  int better = 0, worse = 0, shown = 0;
+  std::set<Place> judged;
   for (const Comparison& comparison : comparisons(report, subject, other)) {
     std::vector<double> gains;
     for (std::size_t i = 0; i < comparison.mine().size(); ++i)
@@ -196,17 +194,29 @@ Claim judge_short_context(const Report& report, Claim claim, const std::string& 
     const SeedMean gain = mean_over_seeds(gains, known_seed_deviation * std::sqrt(2.0));
     if (!std::isfinite(gain.value)) continue;
     const Interval interval = seed_interval(gain, report.confidence);
-    ++pairs, better += interval.low > 0 ? 1 : 0, worse += interval.high < 0 ? 1 : 0;
+    ++shown;
+    if (sees_further(*comparison.mine().front())) {
+      judged.insert(place_of(comparison));
+      better += interval.low > 0 ? 1 : 0, worse += interval.high < 0 ? 1 : 0;
+    }
     claim.evidence.push_back(
         {words_of(place_of(comparison)), share_text(gain.value) + " " + share_text(interval)});
   }
-  if (pairs == 0) return claim;
+  if (shown == 0) return claim;
   claim.measure =
       fmt::format("Loss at positions below {} lower by (intervals over seeds)", short_context);
-  claim.verdict = worse > 0         ? Verdict::does_not_hold
-                  : better == pairs ? Verdict::holds
-                                    : Verdict::not_decided;
-  if (claim.verdict != Verdict::not_decided) claim.would_decide.clear();
+  const bool all_better = !judged.empty() && better == int(judged.size());
+  const std::size_t missing = places_missing(report, subject, other, judged);
+  claim.verdict = worse > 0                    ? Verdict::does_not_hold
+                  : all_better && missing == 0 ? Verdict::holds
+                                               : Verdict::not_decided;
+  if (claim.verdict != Verdict::not_decided)
+    claim.would_decide.clear();
+  else if (judged.empty())
+    claim.would_decide = fmt::format(
+        "contexts of more than {} tokens: without them this is claim (a) again", short_context);
+  else if (all_better)
+    claim.would_decide = words_of_missing(missing);
   refuse_subsets(report, claim);
   return claim;
 }

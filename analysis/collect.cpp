@@ -218,6 +218,11 @@ std::optional<std::string> Run::fact(const std::string& key) const {
   return found->second;
 }
 
+std::string Run::tokenizer() const {
+  const std::string identity = fact("tokenizer").value_or("unknown");
+  return identity.substr(0, identity.find(':'));  // what its ids are stands behind
+}
+
 std::optional<double> Run::number(const std::string& key) const {
   const auto text = fact(key);
   if (!text) return std::nullopt;

@@ -69,6 +69,7 @@ struct Run {
   // The final evaluation on test, or on validation if test was never opened; nullptr: none.
   const Evaluation* final_evaluation() const;
   std::optional<std::string> fact(const std::string& key) const;
+  std::string tokenizer() const;  // its name and version, "bytes v1"; "unknown": it was not logged
   std::optional<double> number(const std::string& key) const;  // a fact that reads as a number
   // Averages of the final evaluation, nats per token and bits per byte; NaN without one.
   double final_loss() const;

@@ -39,6 +39,12 @@ void compare_data_at(std::int64_t step, const Run& first, const Run& second,
                step));
 }
 
+std::string words_of(const Evaluation& evaluation, const Run& run) {
+  const bool is_all = evaluation.coverage == "all";
+  return concat(evaluation.split, ", ", evaluation.protocol, ", ",
+                is_all ? "all of it" : evaluation.coverage, ", tokenizer ", run.tokenizer());
+}
+
 // Validation losses at the last step that both have evaluated.
 void compare_trimmed(const Run& first, const Run& second, CompareResult& result) {
   result.reasons = differences(match_key_of(first.log.facts), match_key_of(second.log.facts));
@@ -49,6 +55,7 @@ void compare_trimmed(const Run& first, const Run& second, CompareResult& result)
                          one.tokens == other.tokens;
       if (!alike || one.step < result.step) continue;
       result.step = one.step;
+      result.scored = words_of(one, first);
       result.result.first_loss = one.loss(), result.result.second_loss = other.loss();
     }
   if (result.step == 0) {
@@ -105,11 +112,13 @@ CompareResult compare_files(const std::filesystem::path& first, const std::files
   right.id = result.second, right.arm = second.stem().string();
   left.documents = document_losses(one.segments);
   right.documents = document_losses(other.segments);
-  if (one.digest != other.digest)
+  if (one.digest != other.digest) {
     result.reasons.push_back(concat("evaluated on different windows: the digests are ",
                                     to_hex(one.digest), " and ", to_hex(other.digest)));
-  else
+  } else {
     compare_documents(left, right, options.paired, result);
+    result.scored = concat("the same windows, of digest ", to_hex(one.digest));
+  }
   if (!options.assertion.empty()) judge(left, right, result);
   return result;
 }
@@ -128,6 +137,7 @@ std::string CompareResult::text() const {
   std::string text = fmt::format("{}\n{}\n", first, second);
   for (const std::string& reason : reasons) text += "not comparable: " + reason + "\n";
   if (reasons.empty()) {
+    text += fmt::format("scored      {}\n", scored);
     text += fmt::format("loss        {:.4f} and {:.4f} nats/token at {}\n", result.first_loss,
                         result.second_loss,
                         step == second_step ? fmt::format("step {}", step)
@@ -157,6 +167,7 @@ std::string CompareResult::json() const {
                               {"reasons", reasons},
                               {"step", step},
                               {"second_step", second_step},
+                              {"scored", scored},
                               {"first_loss", number(result.first_loss)},
                               {"second_loss", number(result.second_loss)},
                               {"difference", number(result.difference)},
@@ -182,6 +193,7 @@ CompareResult compare(const Run& first, const Run& second, const CompareOptions&
     if (result.reasons.empty()) {
       compare_documents(first, second, options.paired, result);
       result.step = first.final_evaluation()->step;
+      result.scored = words_of(*first.final_evaluation(), first);
     }
   }
   result.second_step = result.step;
@@ -192,6 +204,10 @@ CompareResult compare(const Run& first, const Run& second, const CompareOptions&
 CompareResult compare(const std::filesystem::path& first, const std::filesystem::path& second,
                       const CompareOptions& options) {
   std::error_code ignored;  // what cannot be looked at is no file; reading it says why
+  for (const auto& path : {first, second})
+    if (std::filesystem::status(path, ignored).type() == std::filesystem::file_type::not_found)
+      throw Error(concat(path.string(), ": there is no such file or folder; check the path"),
+                  ExitCode::usage);
   const bool is_file = std::filesystem::is_regular_file(first, ignored);
   if (is_file != std::filesystem::is_regular_file(second, ignored))
     throw Error(concat((is_file ? first : second).string(), " is a file and ",

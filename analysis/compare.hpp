@@ -25,8 +25,11 @@ struct CompareResult {
   std::vector<std::string> reasons;  // why they are not comparable; empty: they are
   bool has_interval = false;         // false when trimmed: a single number each
   PairedResult result;               // second minus first
-  std::int64_t step = 0;             // of the losses compared
-  std::int64_t second_step = 0;      // the same, but for two files, which may differ in it
+  // What was scored: "test, packed_windows, 64 of 8755 windows, tokenizer bytes v1"; of files,
+  // which do not tell, the digest of the windows. Empty where they are not comparable.
+  std::string scored;
+  std::int64_t step = 0;         // of the losses compared
+  std::int64_t second_step = 0;  // the same, but for two files, which may differ in it
   std::string assertion;
   bool asserted_holds = true;  // true without an assertion
 
@@ -39,7 +42,7 @@ struct CompareResult {
 // Two run folders, or two files of segments [core/journal.hpp], a run's own or those of `metascale
 // eval --out`: these are comparable where their evaluations scored the same windows, by the digest.
 // Throws Error{bad_input} if a folder holds no readable run or a file no segments, Error{usage} for
-// a folder beside a file, or an assertion that names neither.
+// a path that is not there, a folder beside a file, or an assertion that names neither.
 CompareResult compare(const std::filesystem::path& first, const std::filesystem::path& second,
                       const CompareOptions& options = {});
 CompareResult compare(const Run& first, const Run& second, const CompareOptions& options = {});

@@ -6,6 +6,7 @@
 
 #include "core/atomic_file.hpp"
 #include "core/error.hpp"
+#include "core/json_text.hpp"
 
 namespace metascale {
 namespace {
@@ -51,6 +52,14 @@ ContextModel model_of(const json& row) {
   return model;
 }
 
+// 97.5 % points of Student's t with 1, 2 .. 10 degrees of freedom; then the tenth's, which is
+// wider.
+double t_quantile(std::size_t freedom) {
+  constexpr double table[] = {12.706, 4.303, 3.182, 2.776, 2.571,
+                              2.447,  2.365, 2.306, 2.262, 2.228};
+  return table[std::min(freedom, std::size(table)) - 1];
+}
+
 }  // namespace
 
 const ContextExponent* ContextModel::exponent(const std::string& quantity) const {
@@ -69,10 +78,35 @@ const ContextModel* ContextCosts::find(const std::string& architecture) const {
   return nullptr;
 }
 
+std::optional<MemoryGrowth> measured_growth(const ContextModel& model,
+                                            const ContextModel& attention) {
+  const std::vector<ContextPoint>& points = model.generation;
+  const bool measured = std::ranges::any_of(
+      points, [](const ContextPoint& point) { return point.resident_bytes > 0; });
+  if (points.size() < 3 || !measured || attention.generation.empty()) return std::nullopt;
+  const ContextPoint& longest = attention.generation.back();
+  const double cache = longest.bytes / double(longest.tokens);  // of one token
+  if (!(cache > 0)) return std::nullopt;
+  const double n = double(points.size());
+  double tokens = 0, bytes = 0, xx = 0, xy = 0, squares = 0;
+  for (const ContextPoint& point : points)
+    tokens += double(point.tokens) / n, bytes += point.resident_bytes / n;
+  for (const ContextPoint& point : points) {
+    const double x = double(point.tokens) - tokens;
+    xx += x * x, xy += x * (point.resident_bytes - bytes);
+  }
+  if (!(xx > 0)) return std::nullopt;
+  const double slope = xy / xx;
+  for (const ContextPoint& point : points)
+    squares += std::pow(point.resident_bytes - bytes - slope * (double(point.tokens) - tokens), 2);
+  const double half = t_quantile(points.size() - 2) * std::sqrt(squares / (n - 2) / xx);
+  return MemoryGrowth{slope / cache, {(slope - half) / cache, (slope + half) / cache}};
+}
+
 std::optional<ContextCosts> read_context_costs(const std::filesystem::path& file) {
   if (!std::filesystem::exists(file)) return std::nullopt;
   try {
-    const json root = json::parse(read_file(file, most_bytes));
+    const json root = parse_json_or_throw(read_file(file, most_bytes));
     ContextCosts costs;
     for (const json& row : root.at("models")) costs.models.push_back(model_of(row));
     return costs;

@@ -21,7 +21,9 @@ struct ContextPoint {
 
 // cost ~ tokens^value; an interval of 95 %.
 struct ContextExponent {
-  std::string quantity;  // training_seconds | training_bytes | generation_seconds | ..._bytes
+  // training_seconds | training_bytes | training_resident_bytes, and of generation; bytes of
+  // generation are all that is carried at a position, not divided by its tokens
+  std::string quantity;
   double value = 0;
   Interval interval;
   std::int64_t points = 0;
@@ -37,6 +39,18 @@ struct ContextModel {
   // The curve that a quantity is of.
   const std::vector<ContextPoint>& curve(const std::string& quantity) const;
 };
+
+// How much further memory a further token of generation was measured to take, as a share of what
+// it takes in the cache of attention: 0 is constant memory, 1 a cache. The slope of the resident
+// bytes against the position by least squares, with Student's t interval of 95 %.
+struct MemoryGrowth {
+  double share = 0;
+  Interval interval;
+};
+// Nothing with fewer than three positions, where the process was not seen to grow at any of them
+// (resident bytes were not measured), or where the attention's cache is not known.
+std::optional<MemoryGrowth> measured_growth(const ContextModel& model,
+                                            const ContextModel& attention);
 
 struct ContextCosts {
   std::vector<ContextModel> models;

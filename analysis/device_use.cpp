@@ -9,6 +9,7 @@
 #include "analysis/support/csv.hpp"
 #include "core/atomic_file.hpp"
 #include "core/error.hpp"
+#include "core/json_text.hpp"
 #include "core/yaml.hpp"
 
 namespace metascale {
@@ -18,17 +19,19 @@ namespace fs = std::filesystem;
 
 void add_attempt(DeviceUse& use, bool& all_joules, double& joules, const fs::path& path) {
   try {
-    const auto file = nlohmann::json::parse(read_file(path, 1 << 20));
+    const auto file = parse_json(read_file(path, 1 << 20, Links::refuse));
     const double started = file.at("started"), seen = file.at("seen");
     const double cores = file.at("cores"), gpus = file.at("gpus");
     const double hours = std::max(0.0, seen - started) / 3600;
-    if (!std::isfinite(hours * (cores + gpus)) || cores < 0 || gpus < 0)
+    const bool has_joules = file.contains("joules");
+    const double own = has_joules ? file.at("joules").get<double>() : 0;
+    // Bounded, so that no sum of them is infinite.
+    const auto is_in = [](double value, double most) { return value >= 0 && value <= most; };
+    if (!is_in(hours, 1e8) || !is_in(cores, 1e9) || !is_in(gpus, 1e9) || !is_in(own, 1e18))
       throw Error(concat(path.string(), ": no numbers of devices"), ExitCode::bad_input);
     use.gpu_hours += gpus * hours, use.core_hours += cores * hours;
-    if (file.contains("joules"))
-      joules += file.at("joules").get<double>();
-    else
-      all_joules = false;
+    joules += own;
+    all_joules = all_joules && has_joules;
     ++use.attempts;
   } catch (const std::exception&) {
     ++use.damaged;  // the table says so

@@ -25,8 +25,8 @@ struct DevicePrices {
 };
 DevicePrices read_prices(const std::filesystem::path& results);
 
-// Of plan.csv, by run id: hours of a run's own steps, where the plan knew them [docs/sweep-file.md].
-// Throws Error{bad_input} naming file:line where it is no such table.
+// Of plan.csv, by run id: hours of a run's own steps, where the plan knew them
+// [docs/sweep-file.md]. Throws Error{bad_input} naming file:line where it is no such table.
 std::map<std::string, double> read_planned_hours(const std::filesystem::path& results);
 
 }  // namespace metascale

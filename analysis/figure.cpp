@@ -6,6 +6,7 @@
 #include "core/atomic_file.hpp"
 #include "core/command.hpp"
 #include "core/error.hpp"
+#include "core/file.hpp"
 #include "core/parallel.hpp"
 
 namespace metascale {
@@ -13,11 +14,14 @@ namespace {
 
 constexpr double gnuplot_seconds = 60;
 
-// Widths of one and two columns of a page, in centimetres, as journals give them.
+// Widths of one and two columns of a page, in centimetres, as journals give them. All three forms
+// have one layout; mark makes points in SVG as large as in the others, line the lines of a key as
+// high.
 constexpr const char* terminals = R"(if (!exists("formats")) formats = "svg pdf png"
 set datafile separator comma
 set datafile missing "nan"
 set encoding utf8
+set pointsize 0.01  # in SVG whiskers stand on white discs of this size; plots have their own ps
 set border 3 lw 0.8 lc rgb "#555555"
 set tics nomirror out scale 0.5 textcolor rgb "#333333"
 set grid ytics lt 1 lw 0.5 lc rgb "#e4e4e4"
@@ -28,8 +32,10 @@ constexpr const char* loop_head = R"(do for [columns=1:2] {
   wide = columns == 1 ? 8.6 : 17.8
   high = columns == 1 ? 6.4 : 9.0
   do for [format in formats] {
+    mark = format eq "svg" ? 0.4 : 1.0
+    line = format eq "svg" ? 1.3 : 1.0
     if (format eq "svg") {
-      set terminal svg size wide*62, high*62 dynamic enhanced font "DejaVu Sans,12" background "white"
+      set terminal svg size wide*72/2.54, high*72/2.54 dynamic enhanced font "DejaVu Sans,7" linewidth 0.6 background "white"
     }
     if (format eq "pdf") { set terminal pdfcairo size wide cm, high cm enhanced font "DejaVu Sans,7" }
     if (format eq "png") {
@@ -37,14 +43,25 @@ constexpr const char* loop_head = R"(do for [columns=1:2] {
     }
 )";
 
+// Inside the loop, whose terminal and variables they need.
+std::string indented(const std::string& settings) {
+  std::string text = "    unset arrow\n    set key spacing (format eq \"svg\" ? 0.7 : 1.15)\n    ";
+  for (const char letter : settings) {
+    text += letter;
+    if (letter == '\n') text += "    ";
+  }
+  text.erase(text.find_last_not_of(' ') + 1);
+  return text;
+}
+
 }  // namespace
 
 std::string gnuplot_script(const Figure& figure) {
   std::string plots;
   for (const std::string& plot : figure.plots)
     plots += (plots.empty() ? "" : ", \\\n         ") + plot;
-  return "# Draws this figure again: gnuplot " + figure.name + ".gp\n" + terminals +
-         figure.settings + loop_head +
+  return "# Draws this figure again: gnuplot " + figure.name + ".gp\n" + terminals + loop_head +
+         indented(figure.settings) +
          fmt::format(
              "    set output \"{}\" . (columns == 1 ? \"\" : \"-double\") . \".\" . format\n",
              figure.name) +
@@ -53,7 +70,7 @@ std::string gnuplot_script(const Figure& figure) {
 
 std::vector<std::string> write_figures(const Report& report, const std::filesystem::path& folder,
                                        int threads) {
-  std::filesystem::create_directories(folder);
+  make_own_folder(folder);
   const std::vector<Figure> figures = figures_of(report);
   for (const Figure& figure : figures) {
     write_file_atomically(folder / (figure.name + ".csv"), figure.data);

@@ -86,6 +86,18 @@ Interval Fit::predict_interval(std::span<const double> x, double confidence) con
   return percentile_interval(std::move(draws), confidence);
 }
 
+std::vector<double> twice_the_largest(std::span<const FitPoint> points) {
+  std::vector<double> x(points.empty() ? 0 : points.front().x.size());
+  for (const FitPoint& point : points)
+    for (std::size_t i = 0; i < x.size(); ++i) x[i] = std::max(x[i], 2 * point.x[i]);
+  return x;
+}
+
+Prediction predict_ahead(const Fit& fit, double confidence) {
+  const std::vector<double> x = twice_the_largest(fit.points);
+  return {x, fit.predict(x), fit.predict_interval(x, confidence)};
+}
+
 Fit fit_law(LawKind kind, std::span<const FitPoint> points, const FitOptions& options) {
   const Law& form = law(kind);
   check_points(form, points);

@@ -79,6 +79,16 @@ struct Fit {
   Interval predict_interval(std::span<const double> x, double confidence = 0.95) const;
 };
 
+// What a law says at twice the largest fitted x, in N and in D: to be read before its coefficients,
+// which are nearly collinear.
+struct Prediction {
+  std::vector<double> x;
+  double value = 0;
+  Interval interval;  // unknown without bootstrap
+};
+Prediction predict_ahead(const Fit& fit, double confidence = 0.95);
+std::vector<double> twice_the_largest(std::span<const FitPoint> points);
+
 // Throws Error{bad_input} if a value is not positive and finite, or if there are fewer points than
 // two (loglog) or than the law's coefficients.
 Fit fit_law(LawKind kind, std::span<const FitPoint> points, const FitOptions& options = {});

@@ -116,14 +116,25 @@ std::string health_text(const std::vector<std::string>& problems) {
   return text;
 }
 
+std::string range_text(const Interval& range) {
+  return range.known() ? fmt::format("   [{:.4g}, {:.4g}]", range.low, range.high) : "";
+}
+
+// Predictions come before coefficients, which are nearly collinear.
+std::string prediction_text(const Prediction& ahead) {
+  std::string text =
+      fmt::format("predicts    {:.6g}{}   at ", ahead.value, range_text(ahead.interval));
+  if (ahead.x.size() == 1) return text + fmt::format("{:.4g}, twice the largest x\n", ahead.x[0]);
+  return text + fmt::format("N {:.4g}, D {:.4g}, twice the largest\n", ahead.x[0], ahead.x[1]);
+}
+
 std::string text_of(const Fit& fit) {
   std::string text =
       fmt::format("law         {}\npoints      {}\n", name_of(fit.kind), fit.points.size());
+  text += prediction_text(predict_ahead(fit));
   for (std::size_t i = 0; i < fit.coefficients.size(); ++i) {
-    text += fmt::format("{:<12}{:.6g}", law(fit.kind).names[i], fit.coefficients[i]);
-    if (!fit.intervals.empty() && fit.intervals[i].known())
-      text += fmt::format("   [{:.4g}, {:.4g}]", fit.intervals[i].low, fit.intervals[i].high);
-    text += "\n";
+    text += fmt::format("{:<12}{:.6g}{}\n", law(fit.kind).names[i], fit.coefficients[i],
+                        range_text(fit.intervals.empty() ? Interval{} : fit.intervals[i]));
   }
   text += fmt::format("objective   {:.6g}\nworst       {:.3f} % of the loss\n", fit.objective,
                       100 * fit.worst_residual);
@@ -139,15 +150,26 @@ std::string text_of(const Fit& fit) {
   return text + health_text(fit.problems);
 }
 
+// 0 and infinity stand where draws have their minimum at the edge of the profile.
+std::string optimum_range(const Interval& range) {
+  if (!range.known()) return "";
+  const auto end = [](double value) {
+    return value == 0 || std::isinf(value) ? "unbounded" : fmt::format("{:.4g}", value);
+  };
+  return fmt::format("[{}, {}]", end(range.low), end(range.high));
+}
+
 std::string text_of(const IsoflopFit& fit) {
   std::string text = "law         isoflop\n";
+  if (std::isfinite(fit.exponent)) {
+    const double flops = 2 * fit.budgets.back().flops;
+    text += fmt::format("predicts    N* {:.4g}{}   at C = {:.3g}, twice the largest\n",
+                        fit.predict(flops), range_text(fit.predict_interval(flops)), flops);
+  }
   for (const IsoflopBudget& budget : fit.budgets)
-    text += fmt::format(
-        "C {:<10.3g}N* {:<12.5g}{:<24}loss {:<10.5f}{}\n", budget.flops, budget.parameters,
-        budget.interval.known()
-            ? fmt::format("[{:.4g}, {:.4g}]", budget.interval.low, budget.interval.high)
-            : "",
-        budget.loss, budget.problem.empty() ? "" : "refused: " + budget.problem);
+    text += fmt::format("C {:<10.3g}N* {:<12.5g}{:<24}loss {:<10.5f}{}\n", budget.flops,
+                        budget.parameters, optimum_range(budget.interval), budget.loss,
+                        budget.problem.empty() ? "" : "refused: " + budget.problem);
   text += fmt::format("exponent    {:.4f}   [{:.4f}, {:.4f}]   N* = {:.4g} C^exponent\n",
                       fit.exponent, fit.interval.low, fit.interval.high, fit.coefficient);
   return text + health_text(fit.problems);
@@ -157,11 +179,10 @@ std::string text_of(const JointReport& joint) {
   const JointFit& fit = joint.fit;
   std::string text = fmt::format("law         chinchilla, {} and {} with one E, alpha and beta\n",
                                  joint.first_arm, joint.second_arm);
-  const auto add = [&](const char* name, double value, const Interval& range) {
-    text += fmt::format("{:<12}{:.6g}", name, value);
-    if (range.known()) text += fmt::format("   [{:.4g}, {:.4g}]", range.low, range.high);
-    text += "\n";
+  const auto add = [&](const std::string& name, double value, const Interval& range) {
+    text += fmt::format("{:<12}{:.6g}{}\n", name, value, range_text(range));
   };
+  text += prediction_text(fit.ahead[0]) + prediction_text(fit.ahead[1]);
   for (std::size_t i = 0; i < JointFit::names.size(); ++i)
     add(JointFit::names[i], fit.coefficients[i],
         fit.intervals.empty() ? Interval{} : fit.intervals[i]);

@@ -31,6 +31,17 @@ std::pair<double, double> fitted_range(const Fit& fit) {
   return {low->x[0], high->x[0]};
 }
 
+// x at which a replicate of the baseline reaches the loss that the arm has at x. One that never
+// falls to it needs infinitely much; one that does not fall and lies below it already, nothing.
+double drawn_inverse(const Fit& baseline, std::span<const double> replicate, double loss,
+                     double x) {
+  const double there = inverse(baseline, replicate, loss);
+  if (std::isfinite(there)) return there;
+  const double at[] = {x};
+  return law(baseline.kind).loss(replicate, at) > loss ? std::numeric_limits<double>::infinity()
+                                                       : 0;
+}
+
 }  // namespace
 
 Advantage advantage_at(const Fit& baseline, double baseline_x, const Fit& arm, double x,
@@ -61,11 +72,16 @@ EquivalentGain equivalent_gain(const Fit& baseline, const Fit& arm, double x, do
   for (std::size_t i = 0; i < std::min(baseline.replicates.size(), arm.replicates.size()); ++i) {
     const auto& other = arm.replicates[i];
     const double drawn = loss * law(arm.kind).loss(other, at) / fitted;
-    draws.push_back(inverse(baseline, baseline.replicates[i], drawn) / x);
+    draws.push_back(drawn_inverse(baseline, baseline.replicates[i], drawn, x) / x);
   }
   result.interval = percentile_interval(std::move(draws), confidence);
   result.at_equal = advantage_at(baseline, x, arm, x, loss, confidence);
   const auto [low, high] = fitted_range(baseline);
+  const auto is_beyond = [&, low = low, high = high](double gain) {
+    return gain * x < low || gain * x > high;
+  };
+  result.low_beyond = is_beyond(result.interval.low);
+  result.high_beyond = is_beyond(result.interval.high);
   if (!std::isfinite(result.baseline_x))
     result.problem = "the baseline's law never reaches this loss";
   else if (result.baseline_x < low || result.baseline_x > high)

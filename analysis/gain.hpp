@@ -20,9 +20,12 @@ struct EquivalentGain {
   double loss = 0;        // of the arm, measured
   double baseline_x = 0;  // what the baseline's law needs for that loss; NaN: never reaches it
   double gain = 0;        // baseline_x / x
-  Interval interval;      // of the gain, by replicates of both arms
-  Advantage at_equal;     // at the same x
-  std::string problem;    // why the gain must not be quoted; empty: it may
+  // Of the gain, by replicates of both arms. In a replicate whose law never reaches the loss the
+  // gain is infinite, and so is the end where more of them do than lie beyond it.
+  Interval interval;
+  bool low_beyond = false, high_beyond = false;  // that end lies outside the fitted range
+  Advantage at_equal;                            // at the same x
+  std::string problem;                           // why the gain must not be quoted; empty: it may
 };
 
 // Both fits have one variable; the arm's replicates give the noise of its loss at x. The two must

@@ -8,10 +8,11 @@
 namespace metascale {
 namespace {
 
-// Sorts what is finite to the front and drops the rest; empty if that leaves less than half.
-void keep_finite_sorted(std::vector<double>& draws) {
+// Sorts, without what is no number; empty if that leaves less than half. Infinite draws stay: they
+// are values beyond all others, and an interval without them would be too narrow.
+void keep_numbers_sorted(std::vector<double>& draws) {
   const std::size_t before = draws.size();
-  std::erase_if(draws, [](double draw) { return !std::isfinite(draw); });
+  std::erase_if(draws, [](double draw) { return std::isnan(draw); });
   if (2 * draws.size() < before) draws.clear();
   std::sort(draws.begin(), draws.end());
 }
@@ -35,17 +36,19 @@ double quantile(std::span<const double> sorted, double fraction) {
   const double place = std::clamp(fraction, 0.0, 1.0) * double(sorted.size() - 1);
   const std::size_t below = std::size_t(place);
   const std::size_t above = std::min(below + 1, sorted.size() - 1);
-  return sorted[below] + (place - double(below)) * (sorted[above] - sorted[below]);
+  const double low = sorted[below], high = sorted[above], part = place - double(below);
+  if (std::isinf(low) || std::isinf(high)) return part > 0 && !std::isinf(low) ? high : low;
+  return low + part * (high - low);
 }
 
 Interval percentile_interval(std::vector<double> draws, double confidence) {
-  keep_finite_sorted(draws);
+  keep_numbers_sorted(draws);
   return {quantile(draws, (1 - confidence) / 2), quantile(draws, (1 + confidence) / 2)};
 }
 
 Interval bca_interval(std::vector<double> draws, double estimate,
                       std::span<const double> leave_one_out, double confidence) {
-  keep_finite_sorted(draws);
+  keep_numbers_sorted(draws);
   if (draws.empty()) return {};
   const auto [first, last] = std::equal_range(draws.begin(), draws.end(), estimate);
   // Ties count half: draws of a statistic that never moves are then unbiased.

@@ -17,7 +17,8 @@ struct Interval {  // NaN, NaN: none could be computed
 // The quantile of sorted values at fraction in [0, 1], linear between neighbours; NaN of none.
 double quantile(std::span<const double> sorted, double fraction);
 
-// Central interval of the draws that are finite; unknown if fewer than half of them are.
+// Central interval of the draws that are numbers, infinite ones among them: an end is infinite
+// where more draws than lie beyond it are. Unknown if fewer than half are numbers.
 Interval percentile_interval(std::vector<double> draws, double confidence);
 
 // estimate: of the data itself; leave_one_out: estimates without each unit in turn.

@@ -8,15 +8,18 @@
 #include <limits>
 #include <map>
 
+#include "analysis/fitting/draw_counter.hpp"
 #include "analysis/fitting/health.hpp"
 #include "analysis/paired.hpp"
 #include "analysis/support/random.hpp"
 #include "core/error.hpp"
+#include "core/parallel.hpp"
 
 namespace metascale {
 namespace {
 
 constexpr std::size_t fewest_budgets = 4;
+constexpr double most_undefined = 0.05;  // share of the draws without an exponent
 
 struct Point {  // one size at one budget
   double log_parameters, loss;
@@ -77,11 +80,13 @@ Eigen::Vector3d parabola(const std::vector<Point>& points, double centre) {
   return powers.colPivHouseholderQr().solve(losses);
 }
 
+constexpr const char* at_edge =
+    "the lowest loss is at the edge: the minimum has points on one side only";
+
 std::string why_refused(const std::vector<Point>& all, std::size_t lowest, double curvature,
                         double minimum) {
   if (!(curvature > 0)) return "the parabola opens downward";
-  if (lowest == 0 || lowest + 1 == all.size())
-    return "the lowest loss is at the edge: the minimum has points on one side only";
+  if (lowest == 0 || lowest + 1 == all.size()) return at_edge;
   if (minimum <= all[lowest - 1].log_parameters || minimum >= all[lowest + 1].log_parameters)
     return "the parabola's minimum lies beyond the neighbours of the lowest point";
   return "";
@@ -137,25 +142,60 @@ std::vector<IsoflopBudget> fit_budgets(const Profiles& profiles, std::size_t nea
   return fitted;
 }
 
+// N* of a draw as far as it tells. With the lowest loss at the edge, or a parabola that opens
+// downward, it tells only on which side of the profile N* lies.
+double drawn_optimum(const IsoflopBudget& budget, const std::vector<Point>& points) {
+  if (points.size() < fewest_sizes) return std::nan("");
+  if (budget.curvature > 0 && budget.problem != at_edge) return budget.parameters;
+  return points.front().loss < points.back().loss ? 0 : std::numeric_limits<double>::infinity();
+}
+
+struct Drawn {
+  IsoflopLine line;
+  std::vector<double> optima;  // one per budget
+  std::vector<char> refused;
+};
+
+Drawn draw_profiles(const Profiles& profiles, const IsoflopOptions& options, std::int64_t draw) {
+  CounterRandom random(options.fit.seed, std::uint64_t(draw));
+  Profiles drawn = profiles;
+  for (auto& [flops, points] : drawn.budgets)
+    for (Point& point : points)
+      point.loss *= 1 + profiles.noise / std::sqrt(point.runs) * random.normal();
+  const std::vector<IsoflopBudget> budgets = fit_budgets(drawn, options.nearest);
+  Drawn result{line_through(budgets, Through::accepted), {}, {}};
+  for (const IsoflopBudget& budget : budgets) {
+    result.optima.push_back(drawn_optimum(budget, drawn.budgets.at(budget.flops)));
+    result.refused.push_back(budget.problem.empty() ? 0 : 1);
+  }
+  return result;
+}
+
 void add_intervals(IsoflopFit& fit, const Profiles& profiles, const IsoflopOptions& options) {
+  std::vector<Drawn> draws(std::size_t(options.fit.draws));
+  DrawCounter counter(options.fit.progress, options.fit.draws);
+  parallel_for(options.fit.threads, options.fit.draws, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t draw = begin; draw < end; ++draw) {
+      draws[std::size_t(draw)] = draw_profiles(profiles, options, draw);
+      counter.count();
+    }
+  });
   std::vector<double> slopes;
-  std::vector<std::vector<double>> optima(fit.budgets.size());
-  for (int draw = 0; draw < options.fit.draws; ++draw) {
-    CounterRandom random(options.fit.seed, std::uint64_t(draw));
-    Profiles drawn = profiles;
-    for (auto& [flops, points] : drawn.budgets)
-      for (Point& point : points)
-        point.loss *= 1 + profiles.noise / std::sqrt(point.runs) * random.normal();
-    const std::vector<IsoflopBudget> budgets = fit_budgets(drawn, options.nearest);
-    for (std::size_t i = 0; i < budgets.size(); ++i)
-      optima[i].push_back(budgets[i].problem.empty() ? budgets[i].parameters : std::nan(""));
-    fit.replicates.push_back(line_through(budgets, Through::accepted));
-    slopes.push_back(fit.replicates.back().slope);
+  for (const Drawn& draw : draws) {
+    fit.replicates.push_back(draw.line);
+    slopes.push_back(draw.line.slope);
   }
   fit.interval = percentile_interval(std::move(slopes), options.fit.confidence);
-  for (std::size_t i = 0; i < optima.size(); ++i)
-    if (fit.budgets[i].problem.empty())
-      fit.budgets[i].interval = percentile_interval(std::move(optima[i]), options.fit.confidence);
+  for (std::size_t i = 0; i < fit.budgets.size(); ++i) {
+    IsoflopBudget& budget = fit.budgets[i];
+    std::vector<double> optima;
+    for (const Drawn& draw : draws) {
+      optima.push_back(draw.optima[i]);
+      budget.refused_draws += draw.refused[i] != 0 ? 1.0 / double(draws.size()) : 0;
+    }
+    if (budget.problem.empty())
+      budget.interval = percentile_interval(std::move(optima), options.fit.confidence);
+  }
 }
 
 double decades_of_accepted(const std::vector<IsoflopBudget>& budgets) {
@@ -197,6 +237,15 @@ void judge(IsoflopFit& fit) {
   if (const double span = decades_of_accepted(fit.budgets); span < least_decades)
     fit.problems.push_back(
         fmt::format("C spans {:.2f} decades only (at least {})", span, least_decades));
+  const auto undefined =
+      std::count_if(fit.replicates.begin(), fit.replicates.end(),
+                    [](const IsoflopLine& line) { return !std::isfinite(line.slope); });
+  const double share = double(undefined) / std::max(1.0, double(fit.replicates.size()));
+  if (accepted >= 2 && share > most_undefined)
+    fit.problems.push_back(fmt::format(
+        "in {:.0f} % of the draws fewer than two budgets have a minimum: the exponent's "
+        "interval is too narrow",
+        100 * share));
   judge_influence(fit);
 }
 

@@ -7,6 +7,7 @@
 #include <limits>
 #include <numeric>
 
+#include "analysis/fitting/draw_counter.hpp"
 #include "analysis/fitting/health.hpp"
 #include "analysis/fitting/minimise.hpp"
 #include "analysis/fitting/noise.hpp"
@@ -105,8 +106,14 @@ struct Draws {
   }
 };
 
+std::vector<double> of_arm(std::span<const double> joint, std::size_t arm) {
+  std::vector<double> own;
+  for (const std::size_t place : places[arm]) own.push_back(joint[place]);
+  return own;
+}
+
 void add_intervals(JointFit& fit, const Tables& tables, const Draws& draws,
-                   const FitOptions& options) {
+                   const FitOptions& options, DrawCounter& counter) {
   std::vector<std::vector<double>> replicates(std::size_t(options.draws));
   parallel_for(options.threads, options.draws, [&](std::int64_t begin, std::int64_t end) {
     Tables drawn = tables;
@@ -114,6 +121,7 @@ void add_intervals(JointFit& fit, const Tables& tables, const Draws& draws,
     for (std::int64_t i = begin; i < end; ++i) {
       draws.draw(options, i, drawn);
       replicates[std::size_t(i)] = minimise_nearby(problem, fit.inside, near).at;
+      counter.count();
     }
   });
   const auto interval_of = [&](const auto& value_of) {
@@ -124,17 +132,20 @@ void add_intervals(JointFit& fit, const Tables& tables, const Draws& draws,
   for (std::size_t k = 0; k < coefficients; ++k)
     fit.intervals.push_back(
         interval_of([&](const auto& replicate) { return known_of(replicate)[k]; }));
+  for (std::size_t arm = 0; arm < 2; ++arm)
+    fit.ahead[arm].interval = interval_of([&](const auto& at) {
+      return law(LawKind::chinchilla).loss(of_arm(at, arm), fit.ahead[arm].x);
+    });
   fit.interval_a = interval_of([](const auto& at) { return std::exp(at[2] - at[0]); });
   fit.interval_b = interval_of([](const auto& at) { return std::exp(at[3] - at[1]); });
 }
 
 // Tables drawn from the joint law: how often do separate fits win by as much?
-double p_value_of(const JointFit& fit, const Tables& tables, Draws draws,
-                  const FitOptions& options) {
+double p_value_of(const JointFit& fit, const Tables& tables, Draws draws, const FitOptions& options,
+                  DrawCounter& counter) {
   const Law& form = law(LawKind::chinchilla);
   for (std::size_t arm = 0; arm < 2; ++arm) {
-    std::vector<double> own;
-    for (const std::size_t place : places[arm]) own.push_back(fit.inside[place]);
+    const std::vector<double> own = of_arm(fit.inside, arm);
     for (std::size_t i = 0; i < tables.arms[arm].points(); ++i)
       draws.noise[arm].centre[i] =
           form.log_loss(own, {tables.arms[arm].log_x.data() + 2 * i, 2}, nullptr);
@@ -151,6 +162,7 @@ double p_value_of(const JointFit& fit, const Tables& tables, Draws draws,
       const Minimum joint = minimise_nearby(problem, fit.inside, near);
       as_much[std::size_t(i)] =
           joint.objective - separate_objective(drawn, joint.at, options) >= won ? 1 : 0;
+      counter.count();
     }
   });
   return (1 + std::accumulate(as_much.begin(), as_much.end(), 0.0)) / double(count + 1);
@@ -208,16 +220,17 @@ JointFit fit_jointly(std::span<const FitPoint> first, std::span<const FitPoint> 
       {noise_of(arms[0], tables.arms[0], options), noise_of(arms[1], tables.arms[1], options)}};
   fit.cells = draws.noise[0].cells + draws.noise[1].cells;
   for (std::size_t arm = 0; arm < 2; ++arm) {
-    std::vector<double> own;
-    for (const std::size_t place : places[arm]) own.push_back(best.at[place]);
+    const std::vector<double> own = of_arm(best.at, arm), ahead = twice_the_largest(all);
+    fit.ahead[arm] = {ahead, form.loss(own, ahead), {}};
     for (const FitPoint& point : arms[arm])
       fit.worst_residual =
           std::max(fit.worst_residual, std::abs(form.loss(own, point.x) / point.loss - 1));
   }
   fit.p_value = std::numeric_limits<double>::quiet_NaN();
   if (options.draws > 0) {
-    add_intervals(fit, tables, draws, options);
-    fit.p_value = p_value_of(fit, tables, draws, options);
+    DrawCounter counter(options.progress, options.draws + std::min(options.draws, most_tables));
+    add_intervals(fit, tables, draws, options, counter);
+    fit.p_value = p_value_of(fit, tables, draws, options, counter);
   }
   judge(fit, all, problem, best);
   return fit;

@@ -19,6 +19,7 @@ struct JointFit {
   std::vector<double> inside;        // A, B and E as logarithms
   std::vector<double> coefficients;  // as people know them
   std::vector<Interval> intervals;   // empty without bootstrap
+  std::array<Prediction, 2> ahead;   // of each arm, at twice the largest N and D of both
   double ratio_a = 0, ratio_b = 0;   // second over first arm: below 1, the second arm is better
   Interval interval_a, interval_b;
   double objective = 0;           // of the joint fit

@@ -134,6 +134,10 @@ void match_cell(const Cell& cell, const std::string& first_arm, const std::strin
 
 bool is_grown(const Run& run) { return run.fact("lineage").has_value(); }
 
+bool has_own_tokens(const Run& run) {
+  return is_grown(run) || run.fact("scratch_partner_of").has_value();
+}
+
 ScratchCompute scratch_compute_of(const Run& scratch) {
   return scratch.fact("scratch_compute") == "added" ? ScratchCompute::added : ScratchCompute::total;
 }

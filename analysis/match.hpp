@@ -16,6 +16,9 @@ namespace metascale {
 std::vector<std::string> mismatches(const Run& first, const Run& second);
 
 bool is_grown(const Run& run);
+// Grown, or from scratch beside a grown one: its tokens follow from the growth, not from its
+// length.
+bool has_own_tokens(const Run& run);
 
 // What a run from scratch has as much of as the grown run beside it: the compute of the whole
 // lineage, or that since the last growth.

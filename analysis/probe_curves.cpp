@@ -41,7 +41,7 @@ std::map<std::int64_t, Shares> shares_by_length(const Cell& cell) {
 
 class Curves {
  public:
-  explicit Curves(double confidence) : confidence_(confidence) {}
+  explicit Curves(const Report& report) : report_(report) {}
 
   void add(const Cell& cell) {
     const ProbeSetting setting = probe_setting(cell);
@@ -78,8 +78,12 @@ class Curves {
   void add(const Cell& cell, const ProbeSetting& setting, ProbeAxis axis, std::int64_t tested,
            double x, const Shares& shares) {
     ProbeLine& line = line_of(curves_of(setting, axis, held_along(axis, setting, tested)), cell);
-    const ProbePoint point{
-        x, share_of(shares, confidence_), shares.size(), tested, cell.size, cell.tokens};
+    const ProbePoint point{x,
+                           report_.shares->of(shares, report_.confidence),
+                           shares.size(),
+                           tested,
+                           cell.size,
+                           cell.tokens};
     const auto at = std::lower_bound(line.points.begin(), line.points.end(), x,
                                      [](const ProbePoint& p, double value) { return p.x < value; });
     if (at == line.points.end() || at->x != x)
@@ -104,7 +108,7 @@ class Curves {
     return curves.lines.back();
   }
 
-  double confidence_;
+  const Report& report_;
   std::vector<ProbeCurves> curves_;
 };
 
@@ -139,7 +143,7 @@ const char* words_of(ProbeAxis axis) {
 }
 
 std::vector<ProbeCurves> probe_curves(const Report& report) {
-  Curves curves(report.confidence);
+  Curves curves(report);
   for (const std::string& arm : report.collection.arms)
     for (const Cell& cell : report.probe_cells)
       if (cell.arm == arm) curves.add(cell);

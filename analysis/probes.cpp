@@ -43,15 +43,15 @@ void read_parameters(const std::string& identity, ProbeSetting& setting) {
   }
 }
 
-void measure(ProbeDifference& entry, const std::vector<Accuracy>& own,
-             const std::vector<Accuracy>& others, double confidence) {
+void measure(const Report& report, const std::vector<Accuracy>& own,
+             const std::vector<Accuracy>& others, ProbeDifference& entry) {
   std::vector<SeedShare> mine, theirs;
   for (const Accuracy& accuracy : own) mine.push_back(answers_of(accuracy));
   for (const Accuracy& accuracy : others) theirs.push_back(answers_of(accuracy));
   entry.seeds = own.size();
-  entry.subject_accuracy = share_of(mine, confidence);
-  entry.other_accuracy = share_of(theirs, confidence);
-  entry.difference = share_difference(mine, theirs, confidence);
+  entry.subject_accuracy = report.shares->of(mine, report.confidence);
+  entry.other_accuracy = report.shares->of(theirs, report.confidence);
+  entry.difference = report.shares->difference(mine, theirs, report.confidence);
 }
 
 void compare_cells(const Report& report, const Cell& own, const Cell& other,
@@ -80,7 +80,7 @@ void compare_cells(const Report& report, const Cell& own, const Cell& other,
                           .trained = trained_length(own),
                           .tested = tested,
                           .runs = runs};
-    measure(entry, values.first, values.second, report.confidence);
+    measure(report, values.first, values.second, entry);
     found.push_back(std::move(entry));
   }
 }

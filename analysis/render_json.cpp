@@ -10,8 +10,15 @@
 namespace metascale {
 namespace {
 
+// An end is null where it is infinite; with both null there is no interval.
+Json prediction_json(const Prediction& ahead) {
+  return {{"x", numbers(ahead.x)},
+          {"value", number(ahead.value)},
+          {"interval", interval(ahead.interval)}};
+}
+
 Json fit_json(const Fit& fit) {
-  Json json{{"law", name_of(fit.kind)}};
+  Json json{{"law", name_of(fit.kind)}, {"prediction", prediction_json(predict_ahead(fit))}};
   for (std::size_t i = 0; i < fit.coefficients.size(); ++i) {
     json["coefficients"][law(fit.kind).names[i]] = number(fit.coefficients[i]);
     if (!fit.intervals.empty())
@@ -84,7 +91,10 @@ Json pairs_json(const Report& report) {
 
 Json joint_json(const JointReport& entry) {
   const JointFit& fit = entry.fit;
-  Json json{{"first", entry.first_arm}, {"second", entry.second_arm}};
+  Json json{
+      {"first", entry.first_arm},
+      {"second", entry.second_arm},
+      {"predictions", Json::array({prediction_json(fit.ahead[0]), prediction_json(fit.ahead[1])})}};
   for (std::size_t i = 0; i < JointFit::names.size(); ++i) {
     json["coefficients"][JointFit::names[i]] = number(fit.coefficients[i]);
     if (!fit.intervals.empty()) json["intervals"][JointFit::names[i]] = interval(fit.intervals[i]);
@@ -104,12 +114,19 @@ Json budget_json(const IsoflopBudget& budget) {
           {"curvature", number(budget.curvature)},
           {"parameters", number(budget.parameters)},
           {"interval", interval(budget.interval)},
+          {"interval_unbounded", unbounded(budget.interval)},
+          {"refused_draws", number(budget.refused_draws)},
           {"loss", number(budget.loss)},
           {"problem", budget.problem}};
 }
 
 Json isoflop_json(const IsoflopFit& fit) {
+  const double ahead = fit.budgets.empty() ? std::nan("") : 2 * fit.budgets.back().flops;
   Json json{{"law", "isoflop"},
+            {"prediction",
+             {{"flops", number(ahead)},
+              {"parameters", number(fit.predict(ahead))},
+              {"interval", interval(fit.predict_interval(ahead))}}},
             {"coefficients",
              {{"coefficient", number(fit.coefficient)},
               {"exponent", number(fit.exponent)},
@@ -195,6 +212,7 @@ std::string render_json(const Report& report) {
   for (const ArmFit& entry : report.fits) {
     Json fit = fit_json(entry.fit);
     fit["arm"] = entry.arm, fit["length"] = entry.length, fit["axis"] = name_of(entry.axis);
+    if (!entry.size.empty()) fit["size"] = entry.size;
     if (entry.held_out) {
       fit["held_out_what"] = entry.held_out_what;
       fit["without_held_out"] = fit_json(*entry.held_out);
@@ -211,17 +229,20 @@ std::string render_json(const Report& report) {
   for (const IsoflopReport& entry : report.isoflops)
     json["isoflop"].push_back(isoflop_report_json(entry));
   for (const GainReport& entry : report.gains)
-    json["gains"].push_back({{"arm", entry.arm},
-                             {"size", entry.size},
-                             {"length", entry.length},
-                             {"axis", name_of(entry.axis)},
-                             {"x", number(entry.gain.x)},
-                             {"baseline_x", number(entry.gain.baseline_x)},
-                             {"gain", number(entry.gain.gain)},
-                             {"interval", interval(entry.gain.interval)},
-                             {"advantage", number(entry.gain.at_equal.share)},
-                             {"advantage_interval", interval(entry.gain.at_equal.interval)},
-                             {"problem", entry.gain.problem}});
+    json["gains"].push_back(
+        {{"arm", entry.arm},
+         {"size", entry.size},
+         {"length", entry.length},
+         {"axis", name_of(entry.axis)},
+         {"x", number(entry.gain.x)},
+         {"baseline_x", number(entry.gain.baseline_x)},
+         {"gain", number(entry.gain.gain)},
+         {"interval", interval(entry.gain.interval)},
+         {"interval_unbounded", unbounded(entry.gain.interval)},
+         {"interval_outside_fit", {entry.gain.low_beyond, entry.gain.high_beyond}},
+         {"advantage", number(entry.gain.at_equal.share)},
+         {"advantage_interval", interval(entry.gain.at_equal.interval)},
+         {"problem", entry.gain.problem}});
   return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 

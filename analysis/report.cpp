@@ -9,6 +9,7 @@
 #include "analysis/tables.hpp"
 #include "core/atomic_file.hpp"
 #include "core/error.hpp"
+#include "core/file.hpp"
 
 namespace metascale {
 namespace {
@@ -20,12 +21,12 @@ void make_folder(const fs::path& folder) {
   fs::create_directories(folder, problem);
   if (problem)
     throw Error(concat(folder.string(), ": cannot be made: ", problem.message(),
-                       "; give another folder with --output"),
+                       "; give another folder with --out"),
                 ExitCode::io);
 }
 
 void write_tables(const Report& report, const fs::path& folder) {
-  make_folder(folder);
+  make_own_folder(folder);
   for (const Table& table : all_tables(report))
     write_file_atomically(folder / (table.key + ".csv"), to_csv(table));
   write_file_atomically(folder / "comparison.tex", to_latex(comparison_table(report)));
@@ -59,7 +60,10 @@ ReportResult result_of(Report& report, const fs::path& page) {
 
 ReportResult write_report(Collection collection, const ReportOptions& options) {
   const fs::path folder = options.output.empty() ? collection.folder / "report" : options.output;
-  make_folder(folder);
+  if (options.output.empty())
+    make_own_folder(folder);
+  else
+    make_folder(folder);
   Report report = analyse(std::move(collection), options);
   if (options.figures) {
     if (options.progress) options.progress("figures");

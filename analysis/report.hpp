@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -15,6 +16,7 @@
 #include "analysis/joint_fit.hpp"
 #include "analysis/match.hpp"
 #include "analysis/paired.hpp"
+#include "analysis/share.hpp"
 
 namespace metascale {
 
@@ -60,18 +62,20 @@ struct PairReport {
   std::string problem;  // why there is no result; empty: there is one
 };
 
-enum class FitAxis { non_embedding_parameters, parameters, training_flops };
+enum class FitAxis { non_embedding_parameters, parameters, training_flops, tokens };
 const char* name_of(FitAxis axis);   // as in the logs' facts
 const char* words_of(FitAxis axis);  // for people
 double value_on(FitAxis axis, const Cell& cell);
 
 struct ArmFit {
-  std::string arm, length;  // length "all": over all lengths, with N and D
+  // length "all": over all lengths, with N and D, or in tokens alone at one size
+  std::string arm, length;
   FitAxis axis = FitAxis::non_embedding_parameters;
   Fit fit;
   std::optional<Fit> held_out;  // fitted without what it has to predict, by the law that the
                                 // points left allow (law_for):
   std::string held_out_what = "largest size";
+  std::string size;  // of a fit in tokens; empty: all sizes
 };
 
 // The cells of one arm that cost equally many FLOPs.
@@ -111,9 +115,11 @@ struct Report {
   std::vector<IsoflopReport> isoflops;  // none where they were not asked for
   std::vector<GainReport> gains;
   std::vector<Claim> claims;
+  // Of answers on probes: what is drawn for one table, the page and the figures use too.
+  std::unique_ptr<ShareIntervals> shares = std::make_unique<ShareIntervals>();
   std::vector<std::string>
       notes;              // what a reader must know: subsets, single seeds, what is missing
-  std::string protocol;   // how the final evaluations were made
+  std::string protocol;   // how the final evaluations were made, with which tokenizer
   std::string generated;  // UTC, ISO 8601
   double confidence = 0.95;
   int refresh_seconds = 0;

@@ -2,11 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
-#include <mutex>
 #include <numbers>
-#include <tuple>
-#include <vector>
 
 #include "analysis/support/random.hpp"
 
@@ -14,57 +10,6 @@ namespace metascale {
 namespace {
 
 constexpr int interval_draws = 20000;
-
-struct Draw {
-  double student, normal;
-};
-
-// Drawn once for all shares with as many seeds. Called under half_width's lock.
-const std::vector<Draw>& draws_of(std::int64_t degrees) {
-  static std::map<std::int64_t, std::vector<Draw>> known;
-  std::vector<Draw>& draws = known[degrees];
-  if (!draws.empty()) return draws;
-  CounterRandom random(1, 2);
-  draws.resize(interval_draws);
-  for (Draw& draw : draws) {
-    draw.student = random.student_t(degrees);
-    draw.normal = random.normal();
-  }
-  return draws;
-}
-
-// How far from 0 the sum of both errors lies, at most, in that share of all cases. Tables, page,
-// figures and files ask for the same shares: each is drawn once.
-double half_width(std::int64_t degrees, double seed_error, double example_error,
-                  double confidence) {
-  static std::mutex mutex;
-  static std::map<std::tuple<std::int64_t, double, double, double>, double> known;
-  const std::lock_guard lock(mutex);
-  const auto [entry, is_new] =
-      known.try_emplace({degrees, seed_error, example_error, confidence}, 0.0);
-  if (!is_new) return entry->second;
-  std::vector<double> sizes;
-  sizes.reserve(interval_draws);
-  for (const Draw& draw : draws_of(degrees))
-    sizes.push_back(std::abs(seed_error * draw.student + example_error * draw.normal));
-  const auto at = sizes.begin() + std::ptrdiff_t(confidence * (interval_draws - 1));
-  std::nth_element(sizes.begin(), at, sizes.end());
-  return entry->second = *at;
-}
-
-// values: in (-1, 1), one per seed; variance: of the angle of one, from the examples. On the angle
-// asin(v) the noise of a share is the same everywhere, and the ends of the scale are +-pi/2.
-Interval interval_by_angle(const std::vector<double>& values, double variance, double confidence) {
-  const double count = double(values.size());
-  double mean = 0, squares = 0;
-  for (const double value : values) mean += std::asin(value) / count;
-  for (const double value : values) squares += std::pow(std::asin(value) - mean, 2);
-  const double half =
-      half_width(std::int64_t(values.size()) - 1, std::sqrt(squares / (count - 1) / count),
-                 std::sqrt(variance), confidence);
-  constexpr double end = std::numbers::pi / 2;
-  return {std::sin(std::max(mean - half, -end)), std::sin(std::min(mean + half, end))};
-}
 
 // One of none or all of its examples is not free of noise: two more are added, one right and one
 // wrong [Agresti, Coull 1998].
@@ -82,7 +27,51 @@ void widen_to(double value, Interval& interval) {
 
 }  // namespace
 
-Share share_of(std::span<const SeedShare> seeds, double confidence) {
+// Drawn once for all shares with as many seeds.
+const std::vector<ShareIntervals::Draw>& ShareIntervals::draws_of(std::int64_t degrees) {
+  std::vector<Draw>& draws = draws_[degrees];
+  if (!draws.empty()) return draws;
+  CounterRandom random(1, 2);
+  draws.resize(interval_draws);
+  for (Draw& draw : draws) {
+    draw.student = random.student_t(degrees);
+    draw.normal = random.normal();
+  }
+  return draws;
+}
+
+// How far from 0 the sum of both errors lies, at most, in that share of all cases.
+double ShareIntervals::half_width(std::int64_t degrees, double seed_error, double example_error,
+                                  double confidence) {
+  const std::lock_guard lock(mutex_);
+  const auto [entry, is_new] =
+      half_widths_.try_emplace({degrees, seed_error, example_error, confidence}, 0.0);
+  if (!is_new) return entry->second;
+  std::vector<double> sizes;
+  sizes.reserve(interval_draws);
+  for (const Draw& draw : draws_of(degrees))
+    sizes.push_back(std::abs(seed_error * draw.student + example_error * draw.normal));
+  const auto at = sizes.begin() + std::ptrdiff_t(confidence * (interval_draws - 1));
+  std::nth_element(sizes.begin(), at, sizes.end());
+  return entry->second = *at;
+}
+
+// values: in (-1, 1), one per seed; variance: of the angle of one, from the examples. On the angle
+// asin(v) the noise of a share is the same everywhere, and the ends of the scale are +-pi/2.
+Interval ShareIntervals::interval_by_angle(const std::vector<double>& values, double variance,
+                                           double confidence) {
+  const double count = double(values.size());
+  double mean = 0, squares = 0;
+  for (const double value : values) mean += std::asin(value) / count;
+  for (const double value : values) squares += std::pow(std::asin(value) - mean, 2);
+  const double half =
+      half_width(std::int64_t(values.size()) - 1, std::sqrt(squares / (count - 1) / count),
+                 std::sqrt(variance), confidence);
+  constexpr double end = std::numbers::pi / 2;
+  return {std::sin(std::max(mean - half, -end)), std::sin(std::min(mean + half, end))};
+}
+
+Share ShareIntervals::of(std::span<const SeedShare> seeds, double confidence) {
   Share share;
   std::vector<double> values;
   double variance = 0;
@@ -98,8 +87,8 @@ Share share_of(std::span<const SeedShare> seeds, double confidence) {
   return share;
 }
 
-Share share_difference(std::span<const SeedShare> own, std::span<const SeedShare> others,
-                       double confidence) {
+Share ShareIntervals::difference(std::span<const SeedShare> own, std::span<const SeedShare> others,
+                                 double confidence) {
   Share share;
   std::vector<double> values;
   double variance = 0;

@@ -14,6 +14,7 @@
 #include "cli/report_summary.hpp"
 #include "cli/signals.hpp"
 #include "core/progress.hpp"
+#include "core/terminal.hpp"
 
 namespace metascale {
 namespace {
@@ -59,7 +60,8 @@ void export_all(const ReportVerb& verb, const ReportResult& result, int threads)
     const fs::path folder = result.page.parent_path() / name;
     const ExportResult exported = export_runs(collection, export_format_named(name), folder);
     if (!verb.json) fmt::print("{}: {} runs\n", folder.string(), exported.runs);
-    for (const std::string& problem : exported.problems) fmt::print(stderr, "{}\n", problem);
+    for (const std::string& problem : exported.problems)
+      fmt::print(stderr, "{}\n", printable(problem));
   }
 }
 
@@ -90,7 +92,7 @@ ExitCode run_report(const ReportVerb& verb) {
 
 ExitCode run_compare(const CompareVerb& verb) {
   const CompareResult result = compare(verb.first, verb.second, verb.options);
-  fmt::print("{}\n", verb.json ? result.json() : result.text());
+  fmt::print("{}\n", verb.json ? result.json() : printable(result.text()));
   return result.exit_code();
 }
 
@@ -100,14 +102,15 @@ ExitCode run_fit(const FitVerb& verb) {
   FitTableResult result;
   {
     Progress progress;
-    const int bar = progress.add("bootstrap");
+    int bar = -1;  // until the first draw: a fit without bootstrap shows none
     options.fit.progress = [&](int done, int of) {
+      if (bar < 0) bar = progress.add("bootstrap");
       progress.update(bar, double(done) / of, fmt::format("{} of {} draws", done, of));
     };
     result = fit_table(verb.table, options);
-    progress.finish(bar, "");
+    if (bar >= 0) progress.finish(bar, "");
   }
-  fmt::print("{}\n", verb.json ? result.json() : result.text());
+  fmt::print("{}\n", verb.json ? result.json() : printable(result.text()));
   return ExitCode::good;
 }
 
@@ -121,7 +124,7 @@ void add_analysis_verbs(CLI::App& app, Action& action) {
   verb->add_option("--out", report->options.output, "folder of the report [<folder>/report]");
   verb->add_flag("--watch", report->watch, "again and again, until INT; the page reloads itself");
   verb->add_option("--interval", report->interval, "seconds between two reports of --watch [10]")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(1, 86400));
   verb->add_flag("--no-figures", report->no_figures, "leave out the gnuplot figures");
   verb->add_option("--export", report->exports, "every step also for: csv | tensorboard | wandb")
       ->delimiter(',');
@@ -143,7 +146,9 @@ void add_analysis_verbs(CLI::App& app, Action& action) {
                   "metascale fit table.csv --law chinchilla --parameters n --tokens d --loss loss",
                   fit, run_fit);
   FitTableOptions& options = fit->options;
-  verb->add_option("table", fit->table, "CSV with a header line")->required();
+  verb->add_option("table", fit->table, "CSV with a header line")
+      ->required()
+      ->check(CLI::ExistingPath);
   verb->add_option("--law", options.law, "power | loglog | chinchilla | tied | isoflop");
   verb->add_option("--parameters", options.parameters, "column of parameters");
   verb->add_option("--tokens", options.tokens, "column of tokens");
@@ -155,10 +160,11 @@ void add_analysis_verbs(CLI::App& app, Action& action) {
   verb->add_option("--arm", options.arm, "chinchilla: column of two arms, fitted under one law");
   verb->add_option("--where", options.where, "column=value: only these rows");
   verb->add_option("--objective", options.objective, "huber | squared_log | squared");
-  verb->add_option("--nearest", options.nearest, "isoflop: sizes of each parabola; 0: all");
+  verb->add_option("--nearest", options.nearest, "isoflop: sizes of each parabola; 0: all")
+      ->check(CLI::NonNegativeNumber);
   verb->add_option("--draws", options.fit.draws, "of the bootstrap; 0: no intervals [2000]")
       ->check(CLI::NonNegativeNumber);
-  verb->add_option("--seed", options.fit.seed, "of the bootstrap");
+  verb->add_option("--seed", options.fit.seed, "of the bootstrap")->check(CLI::NonNegativeNumber);
   verb->add_flag("--json", fit->json, "for machines");
 }
 

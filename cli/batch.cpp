@@ -14,6 +14,7 @@
 #include "cli/limits.hpp"
 #include "cli/signals.hpp"
 #include "cli/sweep_file.hpp"
+#include "core/run_lease.hpp"
 #include "sweeps/hours.hpp"
 #include "sweeps/launch.hpp"
 #include "sweeps/submit.hpp"
@@ -100,12 +101,14 @@ ExitCode run_submit(const SubmitVerb& verb) {
 
 ExitCode run_launch(const LaunchVerb& verb) {
   catch_stop_signals();
-  return launch_task(
-      verb.submission, verb.task,
-      {.program = this_program(), .stop_signal = stop_signal, .say = [](const auto& line) {
-         fmt::print("{}\n", line);
-         std::fflush(stdout);
-       }});
+  return launch_task(verb.submission, verb.task,
+                     {.program = this_program(),
+                      .job_seconds = seconds_since_start(),  // the job's script became this program
+                      .stop_signal = stop_signal,
+                      .say = [](const auto& line) {
+                        fmt::print("{}\n", line);
+                        std::fflush(stdout);
+                      }});
 }
 
 // The runs of a sweep's folder that the patterns name.
@@ -207,8 +210,11 @@ void add_batch_verbs(CLI::App& app, Action& action) {
   verb = add_verb(app, action, "launch", "run the runs of one job (what job scripts start)",
                   "metascale launch results/pile/submissions/0001 0", launch, run_launch);
   verb->add_option("submission", launch->submission, "results/<sweep>/submissions/<number>")
-      ->required();
-  verb->add_option("task", launch->task, "which of its tasks, from 0")->required();
+      ->required()
+      ->check(CLI::ExistingDirectory);
+  verb->add_option("task", launch->task, "which of its tasks, from 0")
+      ->required()
+      ->check(CLI::NonNegativeNumber);
 
   const auto retry = std::make_shared<ChangeVerb>(), cancel = std::make_shared<ChangeVerb>();
   verb = add_change_verb(app, action, "retry", "start failed runs again",

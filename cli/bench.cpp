@@ -161,9 +161,14 @@ void add_bench_verbs(CLI::App& app, Action& action) {
                "metascale bench cpu --threads 2", cpu, run_cpu);
   verb->add_option("--threads", cpu->threads, "of each step")->check(CLI::PositiveNumber);
   verb->add_option("--steps", cpu->steps, "counted steps")->check(CLI::PositiveNumber);
-  verb->add_option("--size", cpu->sizes, "1M, 10M [both]");
-  verb->add_option("--architecture", cpu->architectures, "of them only [all]");
-  verb->add_option("--precision", cpu->precisions, "f32, bf16 [both]");
+  std::vector<std::string> sizes, names;
+  for (const Rung& rung : rungs) sizes.emplace_back(rung.name);
+  for (const Architecture architecture : architectures) names.push_back(name_of(architecture));
+  verb->add_option("--size", cpu->sizes, "of these only [both]")->check(CLI::IsMember(sizes));
+  verb->add_option("--architecture", cpu->architectures, "of these only [all]")
+      ->check(CLI::IsMember(names));
+  verb->add_option("--precision", cpu->precisions, "of these only [both]")
+      ->check(CLI::IsMember({name_of(Precision::f32), name_of(Precision::bf16)}));
   verb->add_flag("--json", cpu->json, "for machines");
 
   const auto sweep = std::make_shared<BenchSweepVerb>();

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "experiments/context_cost.hpp"
 #include "experiments/matching.hpp"
@@ -37,15 +38,21 @@ struct Quantity {
   const char* words;
   CostCurve Measurement::*curve;
   double CostPoint::*cost;
+  bool is_compared;  // between architectures: what has a spread, or needs none
 };
-constexpr Quantity quantities[] = {{"training_seconds", "training, seconds per token",
-                                    &Measurement::training, &CostPoint::seconds},
-                                   {"training_bytes", "training, planned bytes per token",
-                                    &Measurement::training, &CostPoint::planned_bytes},
-                                   {"generation_seconds", "generation, seconds per token",
-                                    &Measurement::generation, &CostPoint::seconds},
-                                   {"generation_bytes", "generation, bytes carried",
-                                    &Measurement::generation, &CostPoint::planned_bytes}};
+constexpr Quantity quantities[] = {
+    {"training_seconds", "training, seconds per token", &Measurement::training, &CostPoint::seconds,
+     true},
+    {"training_bytes", "training, bytes per token, as planned", &Measurement::training,
+     &CostPoint::planned_bytes, true},
+    {"training_resident_bytes", "training, bytes per token, as measured", &Measurement::training,
+     &CostPoint::resident_bytes, false},
+    {"generation_seconds", "generation, seconds per token", &Measurement::generation,
+     &CostPoint::seconds, true},
+    {"generation_bytes", "generation, bytes carried, as computed", &Measurement::generation,
+     &CostPoint::planned_bytes, true},
+    {"generation_resident_bytes", "generation, bytes held, as measured", &Measurement::generation,
+     &CostPoint::resident_bytes, false}};
 
 // All models have the Transformer's number of parameters, as nearly as their widths allow.
 std::vector<ModelConfig> models_of(const ContextVerb& verb) {
@@ -72,8 +79,10 @@ bool is_wanted(const ContextVerb& verb, Architecture architecture) {
 
 void print_curve(const char* name, const char* words, const CostCurve& curve) {
   for (const CostPoint& point : curve.points)
-    fmt::print("{:<15} {:<10} {:>7} {:>12.3f} {:>14.0f} {:>14.0f}\n", name, words, point.tokens,
-               1e6 * point.seconds, point.planned_bytes, point.resident_bytes);
+    fmt::print("{:<15} {:<10} {:>7} {:>12.3f} {:>26} {:>14.0f} {:>14.0f}\n", name, words,
+               point.tokens, 1e6 * point.seconds,
+               fmt::format("[{:.3f}, {:.3f}]", 1e6 * point.seconds_low, 1e6 * point.seconds_high),
+               point.planned_bytes, point.resident_bytes);
   if (curve.left_out > 0)
     fmt::print("{:<15} {:<10} {:>7} and longer: not measured within --seconds\n", name, words,
                curve.left_out);
@@ -85,6 +94,7 @@ json to_json(const CostCurve& curve) {
   for (const CostPoint& point : curve.points)
     points.push_back({{"tokens", point.tokens},
                       {"seconds_per_token", point.seconds},
+                      {"seconds_spread", {point.seconds_low, point.seconds_high}},
                       {"planned_bytes", point.planned_bytes},
                       {"resident_bytes", point.resident_bytes}});
   return {{"points", points}, {"left_out_from", curve.left_out}};
@@ -102,27 +112,45 @@ json exponents_of(const Measurement& row, bool prints) {
     const std::string text =
         fit ? fmt::format("{:+.3f} [{:+.3f}, {:+.3f}]", fit->value, fit->low, fit->high)
             : "fewer than 3 lengths";
-    fmt::print("{:<15} {:<36} {}\n", name_of(row.architecture), quantity.words, text);
+    fmt::print("{:<15} {:<40} {}\n", name_of(row.architecture), quantity.words, text);
   }
   return fits;
 }
 
+// `second` stays below `first` from some length on; nothing where that is not decided.
+std::optional<json> crossover_of(const Measurement& first, const Measurement& second,
+                                 const Quantity& quantity, bool prints) {
+  const auto at = crossover(first.*quantity.curve, second.*quantity.curve, quantity.cost);
+  if (!at) return std::nullopt;
+  const char *cheaper = name_of(second.architecture), *dearer = name_of(first.architecture);
+  if (prints && at->from_the_start)
+    fmt::print("{}: {} below {} at every length\n", quantity.words, cheaper, dearer);
+  else if (prints)
+    fmt::print("{}: {} below {} from {:.0f} tokens on, between {:.0f} and {:.0f}\n", quantity.words,
+               cheaper, dearer, at->tokens, at->low, at->high);
+  return json{{"cheaper", cheaper},
+              {"dearer", dearer},
+              {"quantity", quantity.name},
+              {"from_tokens", at->tokens},
+              {"between_tokens", {at->low, at->high}},
+              {"from_the_start", at->from_the_start}};
+}
+
 json crossovers_of(const std::vector<Measurement>& rows, bool prints) {
   json found = json::array();
-  for (const Measurement& first : rows)
-    for (const Measurement& second : rows)
+  for (std::size_t i = 0; i < rows.size(); ++i)
+    for (std::size_t j = i + 1; j < rows.size(); ++j)
       for (const Quantity& quantity : quantities) {
-        const auto at = crossover(first.*quantity.curve, second.*quantity.curve, quantity.cost);
-        if (!at) continue;
-        const char *cheaper = name_of(second.architecture), *dearer = name_of(first.architecture);
-        found.push_back({{"cheaper", cheaper},
-                         {"dearer", dearer},
-                         {"quantity", quantity.name},
-                         {"from_tokens", at->tokens},
-                         {"from_the_start", at->from_the_start}});
-        if (prints && !at->from_the_start)
-          fmt::print("{}: {} below {} from {:.0f} tokens on\n", quantity.words, cheaper, dearer,
-                     at->tokens);
+        const Measurement &one = rows[i], &other = rows[j];
+        if (!quantity.is_compared || (one.*quantity.curve).points.empty()) continue;
+        auto decided = crossover_of(one, other, quantity, prints);
+        if (!decided) decided = crossover_of(other, one, quantity, prints);
+        if (decided) {
+          found.push_back(*decided);
+        } else if (prints) {
+          fmt::print("{}: {} and {}: no crossover decided\n", quantity.words,
+                     name_of(one.architecture), name_of(other.architecture));
+        }
       }
   return found;
 }
@@ -132,8 +160,8 @@ ExitCode run_bench_context(const ContextVerb& verb) {
   std::vector<Measurement> rows;
   json models = json::array();
   if (prints)
-    fmt::print("{:<15} {:<10} {:>7} {:>12} {:>14} {:>14}\n", "architecture", "", "tokens",
-               "us/token", "planned bytes", "resident bytes");
+    fmt::print("{:<15} {:<10} {:>7} {:>12} {:>26} {:>14} {:>14}\n", "architecture", "", "tokens",
+               "us/token", "its spread", "planned bytes", "resident bytes");
   for (const ModelConfig& model : models_of(verb)) {
     if (!is_wanted(verb, model.architecture)) continue;
     Measurement row{.architecture = model.architecture,

@@ -8,6 +8,7 @@
 
 #include "cli/command.hpp"
 #include "cli/output.hpp"
+#include "core/json_text.hpp"
 #include "core/progress.hpp"
 #include "data/convert.hpp"
 #include "data/corpus.hpp"
@@ -54,7 +55,7 @@ json to_json(const PrepareResult& result) {
           {"skipped", result.skipped},
           {"empty", result.empty},
           {"duplicates_removed", result.duplicates},
-          {"overlap", json::parse(to_json_text(result.overlaps))}};
+          {"overlap", parse_json(to_json_text(result.overlaps))}};
 }
 
 void print_parts(const PrepareResult& result) {
@@ -185,7 +186,7 @@ ExitCode run_inspect(const InspectVerb& verb) {
                std::string(std::size_t(40 * bin.documents / most), '#'), bin.documents);
   for (const auto& sample : found.samples)
     fmt::print("\n--- document {} ({}, {} tokens)\n{}\n", sample.document, sample.domain,
-               sample.tokens, sample.text);
+               sample.tokens, for_stdout(sample.text));
   return ExitCode::good;
 }
 
@@ -273,7 +274,8 @@ void add_data_verbs(CLI::App& app, Action& action) {
   verb = add_verb(*data, action, "inspect", "what a token file holds",
                   "metascale data inspect corpora/small/train", inspect, run_inspect);
   verb->add_option("file", inspect->path, "token file, with or without .bin")->required();
-  verb->add_option("--samples", inspect->options.samples, "documents to show");
+  verb->add_option("--samples", inspect->options.samples, "documents to show")
+      ->check(CLI::NonNegativeNumber);
   verb->add_option("--tokenizer", inspect->options.tokenizer,
                    "bytes, or the path of the tokenizer.json that made it, for the samples");
   add_format(*verb, *inspect);

@@ -62,7 +62,8 @@ ExitCode with_input(const EncodeVerb& verb, Run&& run) {
   }
   std::ifstream file(verb.input, std::ios::binary);
   if (!file)
-    throw Error(fmt::format("{}: cannot be opened; does it exist?", verb.input), ExitCode::io);
+    throw Error(fmt::format("{}: cannot be opened; check the path and its permissions", verb.input),
+                ExitCode::usage);
   run(file, verb.input, *tokenizer);
   return ExitCode::good;
 }

@@ -57,7 +57,8 @@ void add_exchange_verbs(CLI::App& app, Action& action) {
                   "metascale import pythia-160m -o results/pythia-160m", in, run_import);
   verb->add_option("source", in->source,
                    "folder with config.json and safetensors, or a .safetensors file")
-      ->required();
+      ->required()
+      ->check(CLI::ExistingPath);
   verb->add_option("--format", in->format,
                    "gpt_neox, llama, rwkv, fla or meta_state [as config.json says]");
   verb->add_option("--tokenizer", in->tokenizer, "bytes, or a tokenizer.json [the one beside it]");

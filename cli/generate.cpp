@@ -10,6 +10,7 @@
 #include <optional>
 
 #include "cli/command.hpp"
+#include "cli/output.hpp"
 #include "cli/signals.hpp"
 #include "data/tokenizer.hpp"
 #include "experiments/generation.hpp"
@@ -71,7 +72,7 @@ ExitCode run_generate(const GenerateVerb& verb) {
     made.push_back(token);
     generator.read(token);
     if (verb.json) continue;
-    const std::string text = tokenizer->decode(std::span(&token, 1));
+    const std::string text = for_stdout(tokenizer->decode(std::span(&token, 1)));
     std::fwrite(text.data(), 1, text.size(), stdout);
     std::fflush(stdout);
   }
@@ -108,7 +109,8 @@ void add_generate_verb(CLI::App& app, Action& action) {
                    "0: always the most likely token [1]");
   verb->add_option("--top-p", options->sampling.top_p,
                    "only the most likely tokens with this probability together [1]");
-  verb->add_option("--seed", options->sampling.seed, "of the draws [0]");
+  verb->add_option("--seed", options->sampling.seed, "of the draws [0]")
+      ->check(CLI::NonNegativeNumber);
   verb->add_option("--threads", options->threads, "[1]")->check(CLI::Range(1, 4096));
   verb->add_option("--save-state", options->save_state, "file to go on from later");
   verb->add_option("--restore-state", options->restore_state, "go on from this file");

@@ -71,12 +71,16 @@ void add_grow_verb(CLI::App& app, Action& action) {
   verb->add_option("--layers", options->layers, "2x, or the new number");
   verb->add_option("--low-ranks", options->low_ranks, "2x: low-rank maps of rwkv7 and meta_state");
   verb->add_option("--insert-after", options->options.insert_after,
-                   "block behind which each new one goes, ascending [evenly spread]");
-  verb->add_option("--steps", options->options.steps, "to train the grown run for [as its parent]");
+                   "block behind which each new one goes, ascending [evenly spread]")
+      ->check(CLI::NonNegativeNumber);
+  verb->add_option("--steps", options->options.steps, "to train the grown run for [as its parent]")
+      ->check(CLI::PositiveNumber);
   verb->add_option("--new-learning-rate", options->options.new_learning_rate,
-                   "multiplier of the learning rate of what is new [1]");
+                   "multiplier of the learning rate of what is new [1]")
+      ->check(CLI::NonNegativeNumber);
   verb->add_option("--new-weight-decay", options->options.new_weight_decay,
-                   "multiplier of the weight decay of what is new [1]");
+                   "multiplier of the weight decay of what is new [1]")
+      ->check(CLI::NonNegativeNumber);
   verb->add_option("-o,--out", options->out, "run folder to be made")->required();
 }
 

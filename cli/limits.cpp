@@ -2,7 +2,6 @@
 
 #include "kernels/gpu.hpp"
 #include "sweeps/gpu_memory.hpp"
-#include "sweeps/hours.hpp"
 #include "sweeps/run_sweep.hpp"
 
 namespace metascale {
@@ -23,10 +22,10 @@ void refuse_above_limits(const Definition& definition, const Resolution& resolut
                          const Ledger& ledger) {
   const bool uses_gpus = definition.device == Device::cuda;
   if (uses_gpus) refuse_above_memory(resolution, ledger, bytes_of_this_gpu());
-  const auto hours = StepSeconds(ledger.folder()).hours(resolution);
+  const auto hours = planned_hours(definition, resolution, ledger);
   if (!hours) return;
-  const bool gpu_hours = asks_for_gpus(definition);
-  check_budget(definition, gpu_hours ? *hours : 0, gpu_hours ? 0 : *hours);
+  const bool gpus = asks_for_gpus(definition);
+  check_budget(definition, gpus ? hours->devices : 0, gpus ? 0 : hours->slots);
 }
 
 }  // namespace metascale

@@ -10,6 +10,7 @@
 #include "cli/command.hpp"
 #include "core/build_info.hpp"
 #include "core/openmp_wait.hpp"
+#include "core/terminal.hpp"
 
 using namespace metascale;
 
@@ -45,7 +46,9 @@ int call(int argc, char** argv) {
 }
 
 int complain(ExitCode code, const char* what, const char* before = "") {
-  std::fprintf(stderr, "metascale: %s%s\n", before, what);  // unlike fmt's, throws nothing
+  std::fprintf(stderr, "metascale: %s", before);  // unlike fmt's, throws nothing
+  print_printable(stderr, what);                  // it may quote a file
+  std::fputc('\n', stderr);
   return int(code);
 }
 

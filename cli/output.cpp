@@ -6,11 +6,17 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "core/terminal.hpp"
+
 namespace metascale {
 
 void print_json_line(const nlohmann::json& document) {
   fmt::print("{}\n", document.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
   std::fflush(stdout);
+}
+
+std::string for_stdout(const std::string& text) {
+  return isatty(STDOUT_FILENO) == 1 ? printable(text) : text;
 }
 
 StatusLine::StatusLine() : terminal_(isatty(STDERR_FILENO) == 1) {}
@@ -25,9 +31,9 @@ void StatusLine::show(const std::string& text) {
   if (now - last_ < pause) return;
   last_ = now;
   if (terminal_)
-    fmt::print(stderr, "\r\x1b[K{}", text);
+    fmt::print(stderr, "\r\x1b[K{}", printable(text));
   else
-    fmt::print(stderr, "{}\n", text);
+    fmt::print(stderr, "{}\n", printable(text));
   std::fflush(stderr);
 }
 

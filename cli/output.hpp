@@ -10,6 +10,9 @@ namespace metascale {
 // One line on stdout. A message may hold a path or a log, which need not be UTF-8.
 void print_json_line(const nlohmann::json& document);
 
+// What a file or a model says: as it is, or printable where stdout is a terminal.
+std::string for_stdout(const std::string& text);
+
 // One line on a terminal's stderr that is written over; elsewhere a plain line every ten seconds.
 class StatusLine {
  public:

@@ -102,10 +102,10 @@ double checkpoint_bytes(const Resolution& resolution) {
   return sum;
 }
 
-std::string hours_text(const std::optional<double>& hours, const Definition& definition,
+std::string hours_text(const std::optional<PlannedHours>& hours, const Definition& definition,
                        std::size_t runs) {
   if (!hours) return "hours unknown: metascale bench sweep measures them";
-  std::string text = fmt::format("{:.2f} hours of one slot", *hours);
+  std::string text = fmt::format("{:.2f} hours of one slot", hours->slots);
   const auto* local = std::get_if<LocalLaunch>(&definition.launch.how);
   if (!local || definition.device == Device::cuda || runs == 0) return text;
   const std::int64_t cores = std::int64_t(available_cores().size());
@@ -113,15 +113,49 @@ std::string hours_text(const std::optional<double>& hours, const Definition& def
       std::min(std::int64_t(runs),
                local->slots ? local->slots : cores / std::max<std::int64_t>(1, local->threads));
   if (slots > 1)
-    text += fmt::format(" (about {:.2f} with {} slots)", *hours / double(slots), slots);
+    text += fmt::format(" (about {:.2f} with {} slots)", hours->slots / double(slots), slots);
   return text;
+}
+
+json run_json(const PlannedRun& run, const DeviceBytes& bytes, const std::optional<double>& hours,
+              const Ledger& ledger) {
+  const auto& config = run.config;
+  json items = json::array();
+  for (const auto& item : itemise_model(config.model, config.training.context))
+    items.push_back({{"name", item.name},
+                     {"parameters", item.parameters},
+                     {"flops_per_token", item.flops_per_token}});
+  return {{"id", config.id},
+          {"arm", config.arm},
+          {"architecture", name_of(config.model.architecture)},
+          {"size", config.size},
+          {"length", config.length},
+          {"seed", config.seed},
+          {"role", name_of(config.role)},
+          {"layers", config.model.layers},
+          {"width", config.model.width},
+          {"feed_forward", config.model.feed_forward},
+          {"parameters", run.counts.parameters},
+          {"non_embedding_parameters", run.counts.non_embedding_parameters},
+          {"flops_per_token", run.counts.flops_per_token},
+          {"items", items},
+          {"steps", config.training.steps},
+          {"tokens", run.tokens},
+          {"flops", run.flops},
+          {"learning_rate", config.training.optimizer.learning_rate},
+          {"parameter_bytes", bytes.parameters},
+          {"activation_bytes", bytes.programs},
+          {"checkpoint_bytes", checkpoint_bytes(run)},
+          {"hours", hours ? json(*hours) : json()},
+          {"state", ledger.status(config.id).word()},
+          {"waits_for_tuning", run.waits_for_tuning}};
 }
 
 }  // namespace
 
 std::string plan_text(const Definition& definition, const Resolution& resolution,
                       const Ledger& ledger) {
-  const auto hours = StepSeconds(ledger.folder()).hours(resolution);
+  const auto hours = planned_hours(definition, resolution, ledger);
   std::string text = fmt::format("{}: {} runs\n\n", definition.name, resolution.runs.size());
   text += models_table(resolution) + items_table(resolution) + runs_table(resolution, ledger) +
           pairs_table(resolution);
@@ -137,40 +171,8 @@ json plan_json(const Definition& definition, const Resolution& resolution, const
   const StepSeconds seconds(ledger.folder());
   DeviceMemory memory;
   json runs = json::array(), pairs = json::array();
-  for (const auto& run : resolution.runs) {
-    const auto& config = run.config;
-    const DeviceBytes& bytes = memory.of(run);
-    json items = json::array();
-    for (const auto& item : itemise_model(config.model, config.training.context))
-      items.push_back({{"name", item.name},
-                       {"parameters", item.parameters},
-                       {"flops_per_token", item.flops_per_token}});
-    const auto hours = seconds.hours(run);
-    runs.push_back({{"id", config.id},
-                    {"arm", config.arm},
-                    {"architecture", name_of(config.model.architecture)},
-                    {"size", config.size},
-                    {"length", config.length},
-                    {"seed", config.seed},
-                    {"role", name_of(config.role)},
-                    {"layers", config.model.layers},
-                    {"width", config.model.width},
-                    {"feed_forward", config.model.feed_forward},
-                    {"parameters", run.counts.parameters},
-                    {"non_embedding_parameters", run.counts.non_embedding_parameters},
-                    {"flops_per_token", run.counts.flops_per_token},
-                    {"items", items},
-                    {"steps", config.training.steps},
-                    {"tokens", run.tokens},
-                    {"flops", run.flops},
-                    {"learning_rate", config.training.optimizer.learning_rate},
-                    {"parameter_bytes", bytes.parameters},
-                    {"activation_bytes", bytes.programs},
-                    {"checkpoint_bytes", checkpoint_bytes(run)},
-                    {"hours", hours ? json(*hours) : json()},
-                    {"state", ledger.status(config.id).word()},
-                    {"waits_for_tuning", run.waits_for_tuning}});
-  }
+  for (const auto& run : resolution.runs)
+    runs.push_back(run_json(run, memory.of(run), seconds.hours(run), ledger));
   for (const auto& pair : resolution.pairs)
     pairs.push_back({{"size", pair.size},
                      {"first", pair.first},
@@ -179,7 +181,9 @@ json plan_json(const Definition& definition, const Resolution& resolution, const
                      {"first_value", pair.first_value},
                      {"second_value", pair.second_value},
                      {"mismatch", pair.mismatch}});
-  const auto all_hours = seconds.hours(resolution);
+  const auto hours = planned_hours(definition, resolution, ledger);
+  const auto cost = planned_cost(definition, hours);
+  const BudgetDefinition& budget = definition.budget;
   return {{"name", definition.name},
           {"runs", runs},
           {"pairs", pairs},
@@ -187,10 +191,14 @@ json plan_json(const Definition& definition, const Resolution& resolution, const
            {{"tokens", resolution.tokens},
             {"flops", resolution.flops},
             {"checkpoint_bytes", checkpoint_bytes(resolution)},
-            {"hours", all_hours ? json(*all_hours) : json()}}},
+            {"hours", hours ? json(hours->slots) : json()},
+            {"device", asks_for_gpus(definition) ? "gpu" : "core"},
+            {"device_hours", hours ? json(hours->devices) : json()},
+            {"cost", cost ? json(*cost) : json()}}},
           {"budget",
-           {{"hours", definition.budget.hours > 0 ? json(definition.budget.hours) : json()},
-            {"refuse_above", definition.budget.refuse_above}}}};
+           {{"hours", budget.hours > 0 ? json(budget.hours) : json()},
+            {"gpu_hours", budget.gpu_hours > 0 ? json(budget.gpu_hours) : json()},
+            {"refuse_above", budget.refuse_above}}}};
 }
 
 std::string plan_changes(const Resolution& resolution, const Ledger& ledger) {

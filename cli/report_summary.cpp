@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "core/terminal.hpp"
+
 namespace metascale {
 namespace {
 
@@ -49,7 +51,7 @@ void print_report(const ReportResult& result, bool json) {
     fmt::print("{}\n",
                report_json(result).dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
   else
-    fmt::print("{}", report_text(result));
+    fmt::print("{}", printable(report_text(result)));
 }
 
 void apply_analysis(const AnalysisDefinition& analysis, ReportOptions& options) {

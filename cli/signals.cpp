@@ -34,7 +34,7 @@ void release_stop_signals() {
 }
 
 int stop_signal() {
-  static int asked = 0;
+  static int asked = 0;  // one per process, as its signals are
   const sigset_t set = stop_signals();
   const timespec at_once{};
   const int signal = sigtimedwait(&set, nullptr, &at_once);  // -1: there is none

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -16,9 +15,13 @@
 #include "cli/report_summary.hpp"
 #include "cli/signals.hpp"
 #include "cli/sweep_file.hpp"
+#include "core/file.hpp"
 #include "core/progress.hpp"
+#include "core/terminal.hpp"
+#include "sweeps/attempt.hpp"
 #include "sweeps/hours.hpp"
 #include "sweeps/live_view.hpp"
+#include "sweeps/numbered_folders.hpp"
 
 namespace metascale {
 namespace {
@@ -116,10 +119,10 @@ void print_execution(const Execution& execution) {
   for (const auto& result : execution.results) ++counts[result.outcome];
   for (const auto& [outcome, count] : counts) fmt::print("{} {}  ", count, name_of(outcome));
   fmt::print("\n");
-  for (const auto& note : execution.notes) fmt::print("{}\n", note);
+  for (const auto& note : execution.notes) fmt::print("{}\n", printable(note));
   for (const auto& result : execution.results)
     if (result.outcome == Outcome::failed)
-      fmt::print(stderr, "{}: {}\n", result.id, result.message);
+      fmt::print(stderr, "{}: {}\n", result.id, printable(result.message));
 }
 
 ExitCode run_run(const SweepVerb& verb) {
@@ -156,25 +159,24 @@ ExitCode run_run(const SweepVerb& verb) {
   return code;
 }
 
-// The last lines of a file, read from its end: a log may be large.
+// The last lines of a run's file, read from its end: a log may be large. Of one without line feeds,
+// its last 16 MiB.
 std::string last_lines(const fs::path& path, std::int64_t lines) {
-  constexpr std::int64_t piece = 1 << 16;
+  constexpr std::size_t piece = 1 << 16, most = std::size_t(16) << 20;
   std::error_code error;
-  std::ifstream file;
-  if (fs::is_regular_file(path, error)) file.open(path, std::ios::binary | std::ios::ate);
-  if (!file.is_open())
+  if (!fs::is_regular_file(path, error))
     throw Error(fmt::format("{}: cannot be read; this attempt left no output", path.string()),
                 ExitCode::bad_input);
-  std::int64_t begin = file.tellg(), found = 0;
+  const File file = open_to_read(path, Links::refuse);
+  std::uint64_t begin = file.size();
+  std::int64_t found = 0;
   std::string text;
-  while (begin > 0) {
-    const std::int64_t size = std::min(begin, piece);
-    std::string more(std::size_t(size), '\0');
-    file.seekg(begin -= size);
-    if (!file.read(more.data(), size))
-      throw Error(fmt::format("{}: cannot be read to its end", path.string()), ExitCode::io);
+  while (begin > 0 && text.size() < most) {
+    const std::size_t size = std::size_t(std::min<std::uint64_t>(begin, piece));
+    std::string more(size, '\0');
+    file.read(more.data(), size, begin -= size);
     text.insert(0, more);
-    for (std::size_t i = std::size_t(size); i-- > 0;)
+    for (std::size_t i = size; i-- > 0;)
       // The one at the very end closes the last line.
       if (text[i] == '\n' && i + 1 < text.size() && ++found == lines) return text.substr(i + 1);
   }
@@ -182,15 +184,12 @@ std::string last_lines(const fs::path& path, std::int64_t lines) {
 }
 
 ExitCode run_logs(const LogsVerb& verb) {
-  std::vector<fs::path> attempts;
-  std::error_code error;
-  for (const auto& item : fs::directory_iterator(verb.run / "attempts", error))
-    attempts.push_back(item.path());
+  const std::vector<int> attempts = numbered_folders(verb.run / "attempts");
   if (attempts.empty())
     throw Error(
         fmt::format("{}: no attempts here; give results/<sweep>/runs/<run>", verb.run.string()),
         ExitCode::usage);
-  const fs::path log = *std::max_element(attempts.begin(), attempts.end()) / "out.log";
+  const fs::path log = attempt_folder(verb.run, attempts.back()) / "out.log";
   const std::string text = last_lines(log, verb.lines);
   if (verb.json)
     print_json_line({{"log", log.string()},
@@ -198,7 +197,7 @@ ExitCode run_logs(const LogsVerb& verb) {
                      {"attempts", attempts.size()},
                      {"text", text}});
   else
-    fmt::print("{}\n{}", log.string(), text);
+    fmt::print("{}\n{}", log.string(), for_stdout(text));
   return ExitCode::good;
 }
 
@@ -228,8 +227,10 @@ void add_sweep_verbs(CLI::App& app, Action& action) {
   verb = add_sweep_verb(app, action, "run", "run a sweep on this machine, then report",
                         "metascale run sweeps/quick.yaml", run, run_run);
   add_selection(*verb, *run);
-  verb->add_option("--slots", run->slots, "runs at a time [one per core]");
-  verb->add_option("--threads", run->threads, "threads of each run");
+  verb->add_option("--slots", run->slots, "runs at a time [one per core]")
+      ->check(CLI::Range(1, 4096));
+  verb->add_option("--threads", run->threads, "of each run [the cores, divided among the runs]")
+      ->check(CLI::Range(1, 4096));
   verb->add_flag("--fail-fast", run->fail_fast, "stop at the first run that fails");
   verb->add_flag("--no-report", run->no_report, "leave out the report at the end");
   verb->add_flag("--json", run->json, "for machines; progress stays on stderr");

@@ -78,7 +78,7 @@ ExitCode train_and_show(const TrainVerb& verb, const RunConfig& config, Communic
   hooks.on_step = [&](const StepRow& row) {
     progress.update(
         bar, double(row.step) / double(config.training.steps),
-        fmt::format("loss {:.4f}  {}", row.loss, format_rate(row.tokens_per_second, "tok/s")));
+        fmt::format("loss {:.4f}  {}", row.loss, format_rate(row.tokens_per_second, "tok")));
   };
   hooks.on_evaluation = [&](const Evaluation& row) { progress.message(words_of(row)); };
   hooks.on_message = [&](const std::string& line) { progress.message(line); };

@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "core/error.hpp"
-#include "core/file.hpp"
 
 namespace metascale {
 namespace {
@@ -63,8 +62,8 @@ void write_file_atomically(const std::filesystem::path& path, std::string_view b
   atomic.commit();
 }
 
-std::string read_file(const std::filesystem::path& path, std::uint64_t max_bytes) {
-  const File file(path, O_RDONLY);
+std::string read_file(const std::filesystem::path& path, std::uint64_t max_bytes, Links links) {
+  const File file = open_to_read(path, links);
   const std::uint64_t size = file.size();
   if (size > max_bytes)
     throw Error(concat(path.string(), ": the file has ", size, " bytes, but at most ", max_bytes,

@@ -7,6 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include "core/file.hpp"
+
 namespace metascale {
 
 // A file being written under a name of its own beside `path`. Without commit() it is removed again.
@@ -28,7 +30,8 @@ class AtomicFile {
 void write_file_atomically(const std::filesystem::path& path, std::string_view bytes);
 
 // The whole file. Throws Error{io}, or Error{bad_input} if it is larger than max_bytes.
-std::string read_file(const std::filesystem::path& path, std::uint64_t max_bytes = 64u << 20);
+std::string read_file(const std::filesystem::path& path, std::uint64_t max_bytes = 64u << 20,
+                      Links links = Links::follow);
 
 void sync_folder(const std::filesystem::path& folder);  // makes renames in it last
 

@@ -8,6 +8,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "core/commit.hpp"
+
 namespace metascale {
 namespace {
 
@@ -26,11 +28,12 @@ std::string dotted(unsigned version) {  // 10203 is 1.2.3
 
 std::map<std::string, std::string> build_info() {
   return {{"version", METASCALE_VERSION},
-          {"commit", METASCALE_COMMIT},
+          {"commit", built_commit},
           {"compiler", __VERSION__},
           {"build_type", METASCALE_BUILD_TYPE},
           {"hdf5", hdf5_version()},
           {"yaml-cpp", METASCALE_YAML_CPP_VERSION},
+          {"zstd", METASCALE_ZSTD_VERSION},
           {"nlohmann_json", fmt::format("{}.{}.{}", NLOHMANN_JSON_VERSION_MAJOR,
                                         NLOHMANN_JSON_VERSION_MINOR, NLOHMANN_JSON_VERSION_PATCH)},
           {"fmt", dotted(FMT_VERSION)},

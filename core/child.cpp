@@ -76,8 +76,9 @@ Child::Child(const ChildCommand& command) {
   words.insert(words.end(), command.arguments.begin(), command.arguments.end());
   std::vector<std::string> variables = merged_environment(command.environment);
   const std::vector<char*> arguments = pointers(words), environment = pointers(variables);
-  const File output =
-      command.output.empty() ? File() : File(command.output, O_WRONLY | O_CREAT | O_APPEND);
+  const File output = command.output.empty()
+                          ? File()
+                          : File(command.output, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW);
   const File input("/dev/null", O_RDONLY);
   int report[2];
   if (pipe2(report, O_CLOEXEC) != 0)

@@ -15,6 +15,7 @@
 // A rank that dies or does not answer ends the run: wait() throws RankLost on every other rank.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -24,6 +25,8 @@
 #include "core/tensor.hpp"
 
 namespace metascale {
+
+inline constexpr double default_rank_timeout = 45;  // seconds; with what ends a run, below 60
 
 enum class Reduction { sum, max };
 
@@ -75,6 +78,13 @@ class Communicator {
   // they are told that this one lives.
   virtual void keep_others_waiting(const std::function<void()>& work) = 0;
 
+  // For who waits for something else, such as a GPU, in a wait that began at `start`: to be called
+  // often, with nothing begun here, while the other ranks do so or wait here. Throws as wait()
+  // does, also where a rank has given no sign of life for the time-out. Returns the seconds since
+  // start, or since a rank last kept others waiting; 0 while one of them may be about to be lost.
+  virtual double watch(std::chrono::steady_clock::time_point start) = 0;
+  virtual double timeout() const = 0;  // seconds without an answer after which a rank is lost
+
   // Ends this process and all ranks. why: told to those that have not failed yet. Returns where
   // this is the only rank.
   virtual void abort(const std::string& why, ExitCode code) = 0;
@@ -94,10 +104,12 @@ class SingleCommunicator final : public Communicator {
   void barrier() override {}
   void wait() override {}
   void keep_others_waiting(const std::function<void()>& work) override { work(); }
+  double watch(std::chrono::steady_clock::time_point start) override {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  }
+  double timeout() const override { return default_rank_timeout; }
   void abort(const std::string&, ExitCode) override {}
 };
-
-inline constexpr double default_rank_timeout = 45;  // seconds; with what ends a run, below 60
 
 // The ranks that mpirun or srun --mpi=pmix started this process among; single where none did. Once
 // per process. timeout: seconds without an answer after which a rank is lost. Throws

@@ -44,6 +44,24 @@ void throw_io_error(std::string_view action, const std::filesystem::path& path, 
               ExitCode::io);
 }
 
+void refuse_link(const std::filesystem::path& path) {
+  std::error_code error;
+  if (std::filesystem::is_symlink(std::filesystem::symlink_status(path, error)))
+    throw Error(
+        concat(path.string(),
+               ": is a symbolic link, and what is written or removed there would be outside "
+               "of its folder; put a folder in its place, or the whole run or sweep on the "
+               "other disk"),
+        ExitCode::bad_input);
+}
+
+void make_own_folder(const std::filesystem::path& path) {
+  refuse_link(path);
+  std::error_code error;
+  std::filesystem::create_directories(path, error);
+  if (error) throw_io_error("create the folder", path, error.value());
+}
+
 File::File(const std::filesystem::path& path, int flags, mode_t mode) : path_(path) {
   do {
     descriptor_ = ::open(path.c_str(), flags | O_CLOEXEC | O_NONBLOCK, mode);
@@ -118,6 +136,10 @@ void File::close() {
   const int descriptor = std::exchange(descriptor_, -1);
   if (descriptor >= 0 && ::close(descriptor) != 0 && errno != EINTR)
     throw_io_error("close", path_, errno);
+}
+
+File open_to_read(const std::filesystem::path& path, Links links) {
+  return File(path, links == Links::follow ? O_RDONLY : O_RDONLY | O_NOFOLLOW);
 }
 
 }  // namespace metascale

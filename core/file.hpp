@@ -14,6 +14,16 @@ namespace metascale {
 [[noreturn]] void throw_io_error(std::string_view action, const std::filesystem::path& path,
                                  int error_number);
 
+// A link at the end of a path. What runs and sweeps keep in their folders is no link, and none is
+// followed there: whoever made the folder could have us show, or write to, any file of ours by one.
+enum class Links { follow, refuse };
+
+// Throws Error{bad_input} where this is a symbolic link.
+void refuse_link(const std::filesystem::path& path);
+// Makes a folder that is ours alone, and those above it, where they are missing. Throws Error{io},
+// and as refuse_link does; folders above it may be links.
+void make_own_folder(const std::filesystem::path& path);
+
 class File {
  public:
   File() = default;
@@ -42,5 +52,7 @@ class File {
   std::filesystem::path path_;
   int descriptor_ = -1;
 };
+
+File open_to_read(const std::filesystem::path& path, Links links);  // throws Error{io}
 
 }  // namespace metascale

@@ -11,7 +11,7 @@ namespace {
 
 // HDF5 keeps state of its own for the whole process, so its lock is one for the process, too.
 std::recursive_mutex& library_lock() {
-  static std::recursive_mutex lock;
+  static std::recursive_mutex lock;  // one per process
   return lock;
 }
 

@@ -51,13 +51,19 @@ struct Hdf5Array {
 
 // A file as it was when opened: read into memory at once, so no lock is taken on it and a writer
 // may replace it meanwhile. Every function throws Error{bad_input} naming file, object and cause;
-// sizes told by the file are checked against what it really stores before memory is allocated.
+// sizes told by the file are checked against what it really stores before memory is allocated. As
+// that may be packed a thousandfold, all that is read of a file has a limit, too.
 class Hdf5Reader {
  public:
   static constexpr std::uint64_t max_file_bytes = std::uint64_t(4) << 30;
+  // Of memory, for all that is read of a file of that size: 1 GiB and 64 times the file, at most
+  // 64 GiB. The log of 10^7 steps takes 0.8 GB.
+  static std::uint64_t most_memory(std::uint64_t file_bytes);
+
   explicit Hdf5Reader(const std::filesystem::path& path);  // Error{io} if it cannot be opened
   // bytes: the content of the file at path, read before.
   Hdf5Reader(const std::filesystem::path& path, std::string_view bytes);
+  Hdf5Reader(const std::filesystem::path& path, std::string_view bytes, std::uint64_t memory);
 
   bool contains(const std::string& name) const;
   std::vector<std::string> groups(const std::string& group = "/") const;    // children's names
@@ -80,6 +86,7 @@ class Hdf5Reader {
 
  private:
   [[noreturn]] void fail(const std::string& object, const std::string& what) const;
+  void take(const std::string& object, std::uint64_t count, std::uint64_t bytes) const;
   Hdf5Handle open_dataset(const std::string& name) const;
   Hdf5Handle open_attribute(const std::string& object, const std::string& name) const;
   std::vector<std::string> children(const std::string& group, bool want_groups) const;
@@ -92,6 +99,7 @@ class Hdf5Reader {
   Hdf5Session session_;  // first: the handles are closed before the lock is given back
   std::filesystem::path path_;
   std::uint64_t file_bytes_ = 0;
+  mutable std::uint64_t memory_left_ = 0;  // a session is of one thread
   Hdf5Handle file_;
 };
 

@@ -16,7 +16,7 @@ namespace {
 constexpr std::uint64_t deflate_ratio = 1100;  // deflate reaches at most 1032 to 1
 constexpr std::uint64_t max_chunk_bytes = std::uint64_t(256) << 20;
 constexpr std::uint64_t max_string_bytes = std::uint64_t(1) << 30;
-constexpr std::size_t strings_at_once = 64;
+constexpr std::uint64_t strings_at_once = 64;
 
 herr_t refuse_external_link(const char*, const char*, const char*, const char*, unsigned*, hid_t,
                             void*) {
@@ -61,8 +61,17 @@ std::string fixed_string(const char* bytes, std::size_t size) {  // up to the fi
 Hdf5Reader::Hdf5Reader(const std::filesystem::path& path)
     : Hdf5Reader(path, read_file(path, max_file_bytes)) {}
 
+std::uint64_t Hdf5Reader::most_memory(std::uint64_t file_bytes) {
+  constexpr std::uint64_t gib = std::uint64_t(1) << 30;
+  return std::min(gib + 64 * std::min(file_bytes, gib), 64 * gib);
+}
+
 Hdf5Reader::Hdf5Reader(const std::filesystem::path& path, std::string_view bytes)
-    : path_(path), file_bytes_(bytes.size()) {
+    : Hdf5Reader(path, bytes, most_memory(bytes.size())) {}
+
+Hdf5Reader::Hdf5Reader(const std::filesystem::path& path, std::string_view bytes,
+                       std::uint64_t memory)
+    : path_(path), file_bytes_(bytes.size()), memory_left_(memory) {
   if (bytes.empty()) fail("", "the file is empty");
   const Hdf5Handle list(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
   H5Pset_fapl_core(list.id(), std::size_t(1) << 20, false);
@@ -79,6 +88,14 @@ void Hdf5Reader::fail(const std::string& object, const std::string& what) const 
   throw Error(concat(path_.string(), object.empty() ? "" : ": ", object, ": ", what,
                      "; the file is damaged or of another kind: make it or copy it anew"),
               ExitCode::bad_input);
+}
+
+// Of the memory that this file may take, before it is taken.
+void Hdf5Reader::take(const std::string& object, std::uint64_t count, std::uint64_t bytes) const {
+  if (count > memory_left_ / bytes)
+    fail(object, concat("its ", count, " elements and what was read before take more memory than ",
+                        "a file of ", file_bytes_, " bytes may"));
+  memory_left_ -= count * bytes;
 }
 
 bool Hdf5Reader::contains(const std::string& name) const {
@@ -176,7 +193,9 @@ std::vector<std::int64_t> Hdf5Reader::extents(const std::string& name) const {
 
 template <typename T>
 std::vector<T> Hdf5Reader::read(const std::string& name) const {
-  std::vector<T> values(product(extents(name)));
+  const std::size_t count = product(extents(name));
+  take(name, count, sizeof(T));
+  std::vector<T> values(count);
   const Hdf5Handle dataset = open_dataset(name);
   const Hdf5Handle type(H5Dget_type(dataset.id()), H5Tclose);
   if (!holds<T>(type.id()))
@@ -197,6 +216,7 @@ template std::vector<std::uint8_t> Hdf5Reader::read(const std::string&) const;
 
 Hdf5Array Hdf5Reader::read_array(const std::string& name) const {
   Hdf5Array array{extents(name), {}};
+  take(name, product(array.extents), sizeof(double));
   array.values.resize(product(array.extents));
   const Hdf5Handle dataset = open_dataset(name);
   const Hdf5Handle type(H5Dget_type(dataset.id()), H5Tclose);
@@ -228,11 +248,14 @@ std::string take_strings(const StringSource& source, hsize_t count, std::uint64_
   const Hdf5Handle memory_space(H5Screate_simple(1, &count, nullptr), H5Sclose);
   if (H5Tis_variable_str(source.type) <= 0) {
     const std::size_t size = H5Tget_size(source.type);
+    if (size > max_string_bytes / count) return "its strings are absurdly long";
     std::vector<char> bytes(size * count);
     if (!source.read(source.type, memory_space.id(), bytes.data())) return hdf5_cause();
-    for (hsize_t i = 0; i < count; ++i)
+    for (hsize_t i = 0; i < count; ++i) {
       strings.push_back(fixed_string(bytes.data() + i * size, size));
-    return "";
+      total += strings.back().size();
+    }
+    return total > max_string_bytes ? "its strings are absurdly long" : "";
   }
   const Hdf5Handle type = hdf5_string_type();  // the character set must be the stored one
   H5Tset_cset(type.id(), H5Tget_cset(source.type));
@@ -258,16 +281,20 @@ std::vector<std::string> Hdf5Reader::strings_of(const std::string& what, std::in
   const hssize_t points = H5Sget_simple_extent_npoints(space);
   const bool scalar = H5Sget_simple_extent_type(space) == H5S_SCALAR;
   if (points < 0 || (is_attribute && points != 1)) fail(what, "one string is expected");
+  take(what, std::uint64_t(points), sizeof(std::string));
   const StringSource source{id, type, space, is_attribute};
   std::vector<std::string> strings;
   std::uint64_t total = 0;
-  for (hsize_t begin = 0; begin < hsize_t(points); begin += strings_at_once) {
-    const hsize_t count = std::min<hsize_t>(strings_at_once, hsize_t(points) - begin);
+  // All may name the same bytes of the file, and HDF5 makes a copy for each.
+  const hsize_t most = std::clamp<hsize_t>(max_string_bytes / file_bytes_, 1, strings_at_once);
+  for (hsize_t begin = 0; begin < hsize_t(points); begin += most) {
+    const hsize_t count = std::min<hsize_t>(most, hsize_t(points) - begin);
     if (!scalar && H5Sselect_hyperslab(space, H5S_SELECT_SET, &begin, nullptr, &count, nullptr) < 0)
       fail(what, hdf5_cause());
     const std::string complaint = take_strings(source, count, total, strings);
     if (!complaint.empty()) fail(what, concat("cannot read these strings (", complaint, ")"));
   }
+  take(what, total, 1);
   return strings;
 }
 

@@ -21,7 +21,8 @@ struct Heartbeat {
   double tokens_per_second = 0;
   double time = 0;  // seconds since 1970, UTC; 0: set by write_heartbeat
   std::int32_t attempt = 0;
-  std::string message;  // why it failed, what it waits for
+  std::string message;           // why it failed, what it waits for
+  std::optional<double> joules;  // that this attempt's GPUs used; nothing where none counts them
 };
 
 // Writes folder/state.json. Throws Error{io}.

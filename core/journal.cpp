@@ -19,11 +19,22 @@ namespace {
 
 constexpr std::uint64_t max_segments_bytes = std::uint64_t(4) << 30;
 
-[[noreturn]] void refuse_line(const std::filesystem::path& path, std::int64_t line,
-                              const std::string& what) {
+[[noreturn]] void refuse_damaged(const std::filesystem::path& path, std::int64_t line) {
+  const std::string remedy =
+      line == 1 ? std::string(
+                      "nothing stands before it: put the run's folder back from a copy, or remove "
+                      "it and start the run anew")
+                : concat("what stands before it is good: keep a copy, cut the file to its first ",
+                         line - 1, " lines, and start the run again from its newest checkpoint");
+  throw Error(concat(path.string(), ":", line, ": this line is damaged; ", remedy),
+              ExitCode::bad_input);
+}
+
+// The line is as it was written: nothing may be cut for it.
+[[noreturn]] void refuse_unknown(const std::filesystem::path& path, std::int64_t line,
+                                 const std::string& what) {
   throw Error(concat(path.string(), ":", line, ": ", what,
-                     "; what stands before it is good: keep a copy, cut the file to its first ",
-                     line - 1, " lines, and start the run again from its newest checkpoint"),
+                     "; the line has its right checksum: use the metascale that wrote it"),
               ExitCode::bad_input);
 }
 
@@ -35,7 +46,7 @@ std::uint64_t end_of_whole_lines(const std::filesystem::path& path) {
   while (lines.next(line)) {
     if (!lines.ended() || !has_good_crc(line)) {
       const std::uint64_t begin = lines.begin();
-      if (!lines.at_end()) refuse_line(path, lines.number(), "this line is damaged");
+      if (!lines.at_end()) refuse_damaged(path, lines.number());
       return begin;
     }
     end = lines.begin() + line.size() + 1;
@@ -44,7 +55,7 @@ std::uint64_t end_of_whole_lines(const std::filesystem::path& path) {
 }
 
 std::string digest_of(const std::filesystem::path& path) {
-  const std::string bytes = read_file(path, max_segments_bytes);
+  const std::string bytes = read_file(path, max_segments_bytes, Links::refuse);
   return to_hex(xxh3_128(bytes.data(), bytes.size()));
 }
 
@@ -76,6 +87,10 @@ class Rebuild {
 
   void apply(const nlohmann::json& row) {
     const std::string kind = read_text(row, "row");
+    if (const std::int32_t attempt = read_attempt(row); attempt > 0) {
+      if (attempt < newest_attempt_) return;  // it had lost the run
+      if (kind == "header" || kind == "resume") newest_attempt_ = attempt;
+    }
     if (kind == "header") {
       read_header(row, log_);
       has_header_ = true;
@@ -92,6 +107,7 @@ class Rebuild {
     }
   }
   bool has_header() const { return has_header_; }
+  std::int32_t newest_attempt() const { return newest_attempt_; }
 
   RunLog finish() {
     // Segments of superseded evaluations may be gone, so files are read for those that stand.
@@ -135,6 +151,7 @@ class Rebuild {
   // What names their segments, beside log_.evaluations.
   std::vector<nlohmann::json> evaluation_rows_;
   bool has_header_ = false;
+  std::int32_t newest_attempt_ = 0;  // that was begun
 };
 
 }  // namespace
@@ -166,7 +183,9 @@ void Journal::write_line(const std::string& line) {
 }
 
 void Journal::header(const RunLog& log) {
-  write_line(journal_line(to_row(log)));
+  nlohmann::ordered_json row = to_row(log);
+  if (attempt_ > 0) row["attempt"] = attempt_;
+  write_line(journal_line(row));
   sync();
 }
 
@@ -176,6 +195,7 @@ void Journal::append(const Event& event) { write_line(journal_line(to_row(event)
 
 void Journal::append(const Evaluation& evaluation, const std::string& segments_file) {
   nlohmann::ordered_json row = to_row(evaluation);
+  if (attempt_ > 0) row["attempt"] = attempt_;
   if (!segments_file.empty()) {
     row["segments"] = segments_file;
     row["segments_digest"] = digest_of(below(file_.path().parent_path(), segments_file));
@@ -196,7 +216,7 @@ void Journal::sync() {
   broken_ = false;
 }
 
-RunLog read_journal(const std::filesystem::path& path) {
+RunLog read_journal(const std::filesystem::path& path, std::int32_t* newest_attempt) {
   LineReader lines(path);
   Rebuild rebuild(path);
   std::string_view line;
@@ -204,11 +224,12 @@ RunLog read_journal(const std::filesystem::path& path) {
     const bool is_whole = lines.ended() && has_good_crc(line);
     const auto row = is_whole ? parse_journal_line(line) : std::nullopt;
     if (!is_whole && lines.at_end()) break;  // torn
-    if (!row) refuse_line(path, lines.number(), "this line is damaged");
+    if (!is_whole) refuse_damaged(path, lines.number());
+    if (!row) refuse_unknown(path, lines.number(), "it is not one JSON object of little depth");
     try {
       rebuild.apply(*row);
     } catch (const std::invalid_argument& error) {
-      refuse_line(path, lines.number(), error.what());
+      refuse_unknown(path, lines.number(), error.what());
     }
   }
   if (!rebuild.has_header())
@@ -216,6 +237,7 @@ RunLog read_journal(const std::filesystem::path& path) {
                        ": it has no header row, so no run is known from it; start the "
                        "run again"),
                 ExitCode::bad_input);
+  if (newest_attempt) *newest_attempt = rebuild.newest_attempt();
   try {
     return rebuild.finish();
   } catch (const std::invalid_argument& error) {

@@ -22,6 +22,9 @@ class Journal {
   Journal(const Journal&) = delete;
   Journal& operator=(const Journal&) = delete;
 
+  // The attempt that headers and evaluations are written by from here on; steps, events and resumes
+  // name theirs themselves. Without it they name none, as in older journals.
+  void begin(std::int32_t attempt) { attempt_ = attempt; }
   void header(const RunLog& log);  // run id, configuration, facts, environment: one per attempt
   void append(const StepRow& row);
   // segments_file: where the evaluation's segments were written before this call, relative to the
@@ -36,12 +39,16 @@ class Journal {
  private:
   void write_line(const std::string& json);
   File file_;
+  std::int32_t attempt_ = 0;  // 0: none was begun
   bool broken_ = false;
 };
 
 // Rebuilds the log that a journal tells of (segments are read from evaluations/ beside it).
-// A torn last line is ignored; damage before it is Error{bad_input} naming file:line.
-RunLog read_journal(const std::filesystem::path& path);
+// Headers and resumes begin an attempt; rows that an older one wrote after that are left out: it
+// had lost the run and did not know yet. newest_attempt becomes the newest that was begun, 0 where
+// none was. A torn last line is ignored; damage before it, and a schema or rows that this program
+// does not know, are Error{bad_input} naming file:line.
+RunLog read_journal(const std::filesystem::path& path, std::int32_t* newest_attempt = nullptr);
 
 // The newest of run.h5 and journal.jsonl in a run folder: run.h5 where it holds the journal's last
 // row, else the journal. `source` becomes the name of the file that was read, and why where it was

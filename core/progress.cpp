@@ -87,6 +87,7 @@ void Progress::message(const std::string& line) {
 }
 
 std::string Progress::time_left(const Bar& bar) const {
+  if (bar.first_time < 0) return "";  // its work took no time that we saw
   const double done = bar.fraction - bar.first_fraction, spent = now_() - bar.first_time;
   if (bar.finished) return format_duration(spent);
   if (done <= 0 || spent <= 0) return "";

@@ -200,7 +200,7 @@ void write_run_file(const std::filesystem::path& path, const RunLog& log) {
 }
 
 RunLog read_run_file(const std::filesystem::path& path) {
-  const std::string bytes = read_file(path, Hdf5Reader::max_file_bytes);
+  const std::string bytes = read_file(path, Hdf5Reader::max_file_bytes, Links::refuse);
   std::string_view content = bytes;
   // HDF5 1.10 can crash on damaged files, so it gets to see only bytes that are as they were
   // written.

@@ -1,7 +1,5 @@
 // A run folder holds its log twice: run.h5 for people, journal.jsonl for truth. Which one to read,
 // and how the first is made anew from the second.
-#include <fcntl.h>
-
 #include <algorithm>
 #include <optional>
 
@@ -17,7 +15,7 @@ namespace {
 
 // The last whole line of a file, without its line feed; nothing if there is none.
 std::optional<std::string> last_line(const std::filesystem::path& path) {
-  const File file(path, O_RDONLY);
+  const File file = open_to_read(path, Links::refuse);
   const std::uint64_t size = file.size();
   for (std::uint64_t span = std::uint64_t(1) << 16;; span *= 8) {
     const std::uint64_t begin = size > span ? size - span : 0;

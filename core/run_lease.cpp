@@ -2,8 +2,10 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <climits>
 #include <cstdlib>
@@ -15,8 +17,10 @@
 #include "core/atomic_file.hpp"
 #include "core/error.hpp"
 #include "core/file.hpp"
+#include "core/file_clock.hpp"
 #include "core/hash.hpp"
 #include "core/heartbeat.hpp"
+#include "core/json_text.hpp"
 
 namespace metascale {
 namespace {
@@ -44,18 +48,31 @@ std::uint64_t start_of_process(pid_t pid) {
   return start;
 }
 
+// A job of Slurm, and how often it was started again; no name where we are in none.
+struct JobStart {
+  std::string job;
+  std::int64_t restarts = 0;
+};
+
+JobStart this_job() {
+  const char* job = std::getenv("SLURM_JOB_ID");
+  const char* restarts = std::getenv("SLURM_RESTART_COUNT");  // set from the second start on
+  return {job ? job : "", restarts ? std::atoll(restarts) : 0};
+}
+
 struct Holder {
   ProcessIdentity process;
-  std::string token, job;
+  std::string token;
+  JobStart job;
 };
 
 std::optional<Holder> parse_holder(const std::string& text) {
-  const auto json = nlohmann::json::parse(text, nullptr, false);
+  const auto json = parse_json(text);
   try {
     return Holder{{json.at("host"), json.at("boot"), json.at("pid_namespace"),
                    json.at("pid").get<pid_t>(), json.at("start").get<std::uint64_t>()},
                   json.at("token"),
-                  json.at("job")};
+                  {json.at("job"), json.value("restarts", std::int64_t(0))}};
   } catch (const nlohmann::json::exception&) {
     return std::nullopt;  // not a lease: judged by its age alone
   }
@@ -90,14 +107,22 @@ Life life_of(const ProcessIdentity& there) {
   return start_of_process(there.pid) == there.start ? Life::alive : Life::dead;
 }
 
+// Slurm starts a job again only after it has ended it everywhere, or given its node up.
+bool is_earlier_start(const JobStart& there, const JobStart& here) {
+  return !there.job.empty() && there.job == here.job && there.restarts < here.restarts;
+}
+
 Life life_of(const std::optional<Holder>& holder) {
-  return holder ? life_of(holder->process) : Life::unknown;
+  if (!holder) return Life::unknown;
+  const Life life = life_of(holder->process);
+  if (life == Life::unknown && is_earlier_start(holder->job, this_job())) return Life::dead;
+  return life;
 }
 
 std::string describe(const std::optional<Holder>& holder) {
   if (!holder) return "a process that cannot be told from its lease";
   return concat("process ", holder->process.pid, " on ", holder->process.host,
-                holder->job.empty() ? "" : " (job " + holder->job + ")");
+                holder->job.job.empty() ? "" : " (job " + holder->job.job + ")");
 }
 
 // Moves a dead lease away. If another process was faster and its new lease was moved, that is put
@@ -178,11 +203,11 @@ RunLease::~RunLease() {
 
 std::string RunLease::text() const {
   const ProcessIdentity me = this_process();
-  const char* job = std::getenv("SLURM_JOB_ID");
+  const JobStart job = this_job();
   const nlohmann::ordered_json json = {
-      {"host", me.host}, {"boot", me.boot},   {"pid_namespace", me.pid_namespace},
-      {"pid", me.pid},   {"start", me.start}, {"job", job ? job : ""},
-      {"token", token_}};
+      {"host", me.host}, {"boot", me.boot},         {"pid_namespace", me.pid_namespace},
+      {"pid", me.pid},   {"start", me.start},       {"job", job.job},
+      {"token", token_}, {"restarts", job.restarts}};
   return json.dump(1) + "\n";
 }
 
@@ -205,6 +230,21 @@ void RunLease::renew() {
 bool lease_holder_is_gone(const std::filesystem::path& run_folder) {
   const std::optional<std::string> found = text_of(run_folder / "lease.json");
   return found && life_of(parse_holder(*found)) == Life::dead;
+}
+
+double seconds_until_stale(const std::filesystem::path& run_folder, double stale_seconds) {
+  const std::filesystem::path path = run_folder / "lease.json";
+  const std::optional<std::string> found = text_of(path);
+  if (!found || life_of(parse_holder(*found)) != Life::unknown) return 0;
+  const std::optional<double> age = FileClock().seconds_since_written(path);
+  return age ? std::max(0.0, stale_seconds - *age) : 0;
+}
+
+double seconds_since_start() {
+  timespec now{};
+  ::clock_gettime(CLOCK_BOOTTIME, &now);
+  const double start = double(start_of_process(::getpid())) / double(::sysconf(_SC_CLK_TCK));
+  return std::max(0.0, double(now.tv_sec) + 1e-9 * double(now.tv_nsec) - start);
 }
 
 }  // namespace metascale

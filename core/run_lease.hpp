@@ -1,6 +1,7 @@
 // Who works in a run folder: lease.json names one process. No flock, which network file systems
 // lack: a lease is created by link(2), which is exclusive everywhere, and its holder is known to be
-// dead when its process is gone, its machine was started again, or (on another machine) it has not
+// dead when its process is gone, its machine was started again, or (on another machine, or in
+// another container) when it is of an earlier start of the Slurm job that we are in, or has not
 // renewed it.
 #pragma once
 
@@ -23,6 +24,8 @@ struct ProcessIdentity {
 ProcessIdentity this_process();
 // Whether that process is known to be gone; false where this machine cannot tell.
 bool has_ended(const ProcessIdentity& process);
+// Since this process began; what it executed before it became this program counts, too.
+double seconds_since_start();
 
 class RunLease {
  public:
@@ -51,5 +54,9 @@ class RunLease {
 
 // Whether the folder's lease names a process that is known to be gone: its run was lost.
 bool lease_holder_is_gone(const std::filesystem::path& run_folder);
+// Until a holder that cannot be looked at from here has lost the folder's lease, unless it renews
+// it. 0: there is none such, or whether it lives is known.
+double seconds_until_stale(const std::filesystem::path& run_folder,
+                           double stale_seconds = RunLease::default_stale_seconds);
 
 }  // namespace metascale

@@ -187,7 +187,8 @@ Hash128 write_safetensors(const std::filesystem::path& path, std::vector<StoredT
   return digest.digest();
 }
 
-SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : file_(path, O_RDONLY) {
+SafetensorsFile::SafetensorsFile(const std::filesystem::path& path, Links links)
+    : file_(open_to_read(path, links)) {
   const std::uint64_t size = file_.size();
   std::uint64_t length = 0;
   if (size < sizeof length) refuse(path, concat("it has only ", size, " bytes"));

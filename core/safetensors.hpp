@@ -45,7 +45,7 @@ class SafetensorsFile {
   };
   static constexpr std::uint64_t max_header_bytes = 100'000'000;  // as the reference reader has it
 
-  explicit SafetensorsFile(const std::filesystem::path& path);
+  explicit SafetensorsFile(const std::filesystem::path& path, Links links = Links::follow);
 
   const std::vector<Entry>& entries() const { return entries_; }  // sorted by name
   const std::map<std::string, std::string>& metadata() const { return metadata_; }

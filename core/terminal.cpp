@@ -7,6 +7,38 @@
 #include <string_view>
 
 namespace metascale {
+namespace {
+
+constexpr char digits[] = "0123456789abcdef";
+
+// Calls put with each byte as it may be shown.
+template <typename Put>
+void each_printable(std::string_view text, Put&& put) {
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    auto letter = static_cast<unsigned char>(text[i]);
+    const auto next = static_cast<unsigned char>(i + 1 < text.size() ? text[i + 1] : 0);
+    const bool is_c1 = letter == 0xc2 && next >= 0x80 && next < 0xa0;
+    if (!is_c1 && ((letter >= 0x20 && letter != 0x7f) || letter == '\n' || letter == '\t')) {
+      put(text[i]);
+      continue;
+    }
+    if (is_c1) letter = next, ++i;
+    for (const char shown : {'\\', 'x', digits[letter / 16], digits[letter % 16]}) put(shown);
+  }
+}
+
+}  // namespace
+
+std::string printable(std::string_view text) {
+  std::string shown;
+  shown.reserve(text.size());
+  each_printable(text, [&](char letter) { shown += letter; });
+  return shown;
+}
+
+void print_printable(std::FILE* stream, std::string_view text) noexcept {
+  each_printable(text, [&](char letter) { std::fputc(letter, stream); });
+}
 
 bool is_terminal(std::FILE* stream) {
   const char* kind = std::getenv("TERM");

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdio>
+#include <string>
+#include <string_view>
 
 namespace metascale {
 
@@ -9,5 +11,11 @@ bool is_terminal(std::FILE* stream);   // one that moves its cursor; TERM=dumb d
 bool wants_colour(std::FILE* stream);  // a terminal, and NO_COLOR is not set [no-color.org]
 int columns_of(std::FILE* stream);     // 80 where unknown
 int rows_of(std::FILE* stream);        // 24 where unknown
+
+// Text out of files as a terminal may show it: control characters other than line feeds and tabs,
+// which would move the cursor, set the title or write over what was said, become \x1b and the like
+// (those of C1 too, in UTF-8: U+009B is another ESC [).
+std::string printable(std::string_view text);
+void print_printable(std::FILE* stream, std::string_view text) noexcept;  // takes no memory
 
 }  // namespace metascale

@@ -8,9 +8,10 @@
 
 #include <algorithm>
 #include <cctype>
-#include <fstream>
 #include <functional>
 #include <sstream>
+
+#include "core/atomic_file.hpp"
 
 namespace metascale {
 namespace {
@@ -155,10 +156,14 @@ YamlNode with_bases(YamlNode root, const files::path& folder, YamlLimits& limits
     if (limits.bases-- <= 0)
       throw yaml_error(name, "too many files in base:", "name each file once");
     const files::path path = folder / read_string(name);
-    if (!files::exists(path))
+    std::error_code error;
+    if (!files::exists(path, error))
       throw yaml_error(name, fmt::format("there is no file '{}'", path.string()),
                        "the name is relative to the file that it stands in");
     YamlNode base = with_bases(read_yaml(path, limits), path.parent_path(), limits, depth + 1);
+    if (base.kind != YamlNode::Kind::map)  // merge_over would pass over it in silence
+      throw yaml_error(name, fmt::format("'{}' holds no keys", path.string()),
+                       "a base is a map of keys and values");
     merged = merged.kind == YamlNode::Kind::null ? std::move(base) : merge_over(merged, base);
   }
   const auto index = std::find(root.keys.begin(), root.keys.end(), "base") - root.keys.begin();
@@ -247,12 +252,8 @@ YamlNode read_yaml(const files::path& path, const YamlLimits& limits) {
   if (size > limits.bytes)
     throw located({path.string(), 1, 1}, "", fmt::format("{} bytes", size),
                   fmt::format("at most {} are read", limits.bytes));
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  text << file.rdbuf();
-  if (!file)
-    throw Error(fmt::format("{}: reading it failed; check the disk", path.string()), ExitCode::io);
-  return parse_yaml(text.str(), path.string(), limits);
+  // No more than that size: a file of /proc has 0, and no end.
+  return parse_yaml(read_file(path, limits.bytes), path.string(), limits);
 }
 
 YamlNode with_bases(YamlNode root, const files::path& folder, const YamlLimits& limits) {

@@ -135,7 +135,8 @@ struct DocumentReader::OpenFile {
 
 std::vector<std::filesystem::path> find_source_files(const std::filesystem::path& source) {
   if (!std::filesystem::exists(source))
-    throw Error(concat(source.string(), ": there is no such file or folder"), ExitCode::bad_input);
+    throw Error(concat(source.string(), ": there is no such file or folder; check the path"),
+                ExitCode::usage);
   if (!std::filesystem::is_directory(source)) {
     known_ending(source);
     return {source};

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.hpp"
+#include "core/json_text.hpp"
 #include "data/json/document_line.hpp"
 #include "data/utf8.hpp"
 
@@ -13,11 +14,11 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 std::vector<std::int32_t> read_ids(const std::string& line) {
-  const Json json = Json::parse(line, nullptr, false);
+  const nlohmann::json json = parse_json(line);
   const bool has_ids = json.is_object() && json.contains("ids") && json["ids"].is_array();
   if (!has_ids) throw Error("is no object with a list \"ids\"", ExitCode::bad_input);
   std::vector<std::int32_t> ids;
-  for (const Json& id : json["ids"]) {
+  for (const nlohmann::json& id : json["ids"]) {
     if (!id.is_number_unsigned() || id.get<std::uint64_t>() > INT32_MAX)
       throw Error(concat("ids[", ids.size(), "] is no token id"), ExitCode::bad_input);
     ids.push_back(id.get<std::int32_t>());

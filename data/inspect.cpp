@@ -94,6 +94,7 @@ class Verifier {
     try {
       fault = find_fault();
     } catch (const Error& error) {
+      if (error.code == ExitCode::usage) throw;  // the file is not there: nothing was checked
       fault = error.what();
     }
     checks_.push_back({.what = what, .passed = fault.empty(), .fault = fault});

@@ -55,8 +55,8 @@ struct Check {
   bool passed = false;
   std::string fault;  // where it did not pass: what is there, and what should be
 };
-// Every length, offset, id, count and digest. A file that cannot even be opened fails the first
-// check.
+// Every length, offset, id, count and digest. A file that cannot even be read fails the first
+// check. Throws Error{usage} where there is no such file.
 std::vector<Check> verify_token_file(const std::filesystem::path& path,
                                      const ForeignTokens& foreign = {});
 

@@ -15,8 +15,10 @@ namespace metascale {
 namespace {
 
 [[noreturn]] void refuse(const std::filesystem::path& path, const char* what) {
-  throw Error(concat(path.string(), ": cannot ", what, ": ", std::strerror(errno)),
-              ExitCode::bad_input);
+  const bool is_missing = errno == ENOENT || errno == ENOTDIR;
+  throw Error(concat(path.string(), ": cannot ", what, ": ", std::strerror(errno),
+                     is_missing ? "; check the path" : "; give a file that you may read"),
+              is_missing ? ExitCode::usage : ExitCode::bad_input);
 }
 
 }  // namespace

@@ -10,8 +10,8 @@ namespace metascale {
 class MappedFile {
  public:
   MappedFile() = default;
-  // An empty file maps to no bytes. Throws Error{bad_input} if there is no such file or it cannot
-  // be read.
+  // An empty file maps to no bytes. Throws Error{usage} if there is no such file, Error{bad_input}
+  // if it cannot be read.
   explicit MappedFile(const std::filesystem::path& path);
   ~MappedFile();
   MappedFile(MappedFile&& other) noexcept;

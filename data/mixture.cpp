@@ -8,6 +8,7 @@
 #include "core/domain_means.hpp"
 #include "core/error.hpp"
 #include "core/hash.hpp"
+#include "core/json_text.hpp"
 
 namespace metascale {
 namespace {
@@ -57,7 +58,7 @@ std::uint32_t reverse_bits(std::uint32_t value) {  // of 16
 Mixture parse_mixture(const std::string& text) {
   if (text == "as_stored") return {};
   if (text == "pile") return {.kind = MixtureKind::pile};
-  const Json json = Json::parse(text, nullptr, false);
+  const Json json = parse_json(text);
   if (!json.is_object() || json.size() != 1 || !json.begin()->is_object() || json.begin()->empty())
     refuse(concat("'", text, "' is none of ", forms));
   Mixture mixture;

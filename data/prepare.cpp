@@ -7,6 +7,7 @@
 
 #include "core/atomic_file.hpp"
 #include "core/error.hpp"
+#include "core/json_text.hpp"
 #include "core/run_lease.hpp"
 #include "data/preparation/block_encoder.hpp"
 #include "data/preparation/held_out.hpp"
@@ -17,6 +18,10 @@ namespace metascale {
 namespace {
 
 constexpr std::int64_t block_bytes = 8 << 20;  // of documents, tokenised together
+
+std::string words_of_skipped(std::int64_t lines) {
+  return lines > 0 ? concat("; bad lines skipped: ", lines) : "";
+}
 
 // Reads one file from a document on, in blocks.
 class FilePass {
@@ -120,7 +125,7 @@ class Preparation {
     for (const SourceStamp& stamp : plan_.stamps)
       key.push_back(sha256_hex(concat(stamp.path, "|", stamp.bytes, "|", stamp.modified)));
     if (std::filesystem::exists(path)) {
-      const auto json = nlohmann::json::parse(read_file(path), nullptr, false);
+      const auto json = parse_json(read_file(path));
       if (json.is_object() && json.value("key", nlohmann::json()) == key)
         split_ = HashSplit::from_text(json.value("split", ""));
     }
@@ -135,7 +140,7 @@ class Preparation {
   HashSplit find_hash_split() {
     HashSplit split(options_.shares);
     PrepareProgress progress{.part = "splitting", .stored_total = total_stored()};
-    std::int64_t finished = 0;
+    std::int64_t finished = 0, skipped = 0;
     for (const PreparationUnit& unit : plan_.units) {
       FilePass pass(options_, unit.file);
       std::vector<Document> block;
@@ -146,10 +151,12 @@ class Preparation {
         report(progress, finished + pass.reader().stored_bytes_read());
       }
       finished += pass.reader().stored_bytes_read();
+      skipped += pass.reader().skipped();
     }
     if (progress.documents == 0)
       throw Error(concat(options_.source.string(), ": the corpus is empty: none of its ",
-                         plan_.units.size(), " files holds a document with text"),
+                         plan_.units.size(), " files holds a document with text",
+                         words_of_skipped(skipped)),
                   ExitCode::bad_input);
     split.finish();
     return split;
@@ -282,7 +289,8 @@ class Preparation {
                                      [&](const auto& row) { return row.split == split; });
       throw Error(concat(unit->file.string(), ": there is no text for ", name_of(split),
                          ": no line of its files has a \"text\" that is not empty",
-                         split == Split::train ? " and not in validation or test" : ""),
+                         split == Split::train ? " and not in validation or test" : "",
+                         words_of_skipped(state_.now.counts.skipped + state_.now.counts.too_long)),
                   ExitCode::bad_input);
     }
   }

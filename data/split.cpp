@@ -6,6 +6,7 @@
 
 #include "core/error.hpp"
 #include "core/hash.hpp"
+#include "core/json_text.hpp"
 
 namespace metascale {
 namespace {
@@ -135,7 +136,7 @@ std::string HashSplit::to_text() const {
 HashSplit HashSplit::from_text(const std::string& text) {
   HashSplit split{Shares{}};
   try {
-    const auto json = nlohmann::json::parse(text);
+    const auto json = parse_json_or_throw(text);
     const auto borders = [](const nlohmann::json& pair) {
       return Borders{pair.at(0).get<std::uint64_t>(), pair.at(1).get<std::uint64_t>()};
     };

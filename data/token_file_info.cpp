@@ -4,6 +4,7 @@
 
 #include "core/atomic_file.hpp"
 #include "core/error.hpp"
+#include "core/json_text.hpp"
 #include "data/token_file.hpp"
 
 namespace metascale {
@@ -97,7 +98,7 @@ void check_sums(const Reader& reader, const TokenFileInfo& info) {
 
 TokenFileInfo read_token_file_info(const std::filesystem::path& path) {
   const std::string where = path.string();
-  const Json json = Json::parse(read_file(path), nullptr, false);
+  const Json json = parse_ordered_json(read_file(path));
   if (json.is_discarded()) throw Error(concat(where, ": is not JSON"), ExitCode::bad_input);
   const Reader reader(json, where);
   if (reader.text("format") != format)

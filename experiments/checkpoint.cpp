@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/atomic_file.hpp"
+#include "core/file.hpp"
 #include "core/hash.hpp"
 #include "core/json_text.hpp"
 #include "core/safetensors.hpp"
@@ -79,7 +80,8 @@ void check_file(const fs::path& path, const json& expected) {
   const auto bytes = fs::file_size(path), wanted = expected.at("bytes").get<std::uintmax_t>();
   if (bytes != wanted)
     throw Damaged(fmt::format("{} has {} bytes instead of {}", path.string(), bytes, wanted));
-  if (to_hex(SafetensorsFile(path).digest()) != expected.at("xxh3_128").get<std::string>())
+  if (to_hex(SafetensorsFile(path, Links::refuse).digest()) !=
+      expected.at("xxh3_128").get<std::string>())
     throw Damaged(fmt::format("{} has another digest than was written", path.string()));
 }
 
@@ -95,7 +97,7 @@ json sealed(json document) {
 
 // What sealed() made. Its digest is checked before anything in it is believed.
 json read_json(const fs::path& path) {
-  json document = parse_json(read_file(path, 1u << 20));
+  json document = parse_json(read_file(path, 1u << 20, Links::refuse));
   if (document.is_discarded() || !document.is_object())
     throw Damaged("not the JSON of a checkpoint");
   const std::string digest = document.value("xxh3_128", "");
@@ -141,7 +143,9 @@ TrainingState state_of_json(const json& document) {
 }  // namespace
 
 std::string to_text(const TrainingState& state) { return json_of(state).dump(); }
-TrainingState parse_state(const std::string& text) { return state_of_json(json::parse(text)); }
+TrainingState parse_state(const std::string& text) {
+  return state_of_json(parse_json_or_throw(text));
+}
 
 HostArenas arenas_of(const ParameterMemory& memory) {
   return {memory.dtype, memory.values.data(), memory.m.data(), memory.v.data()};
@@ -170,15 +174,7 @@ std::string model_identity(const ModelConfig& m) {
 Checkpoints::Checkpoints(fs::path run_folder, const ModelConfig& model)
     : folder_(std::move(run_folder) / "checkpoints"), identity_(model_identity(model)) {}
 
-void Checkpoints::refuse_link() const {
-  std::error_code error;
-  if (fs::is_symlink(fs::symlink_status(folder_, error)))
-    throw Error(
-        fmt::format("{}: is a symbolic link, and old checkpoints are removed there; put the "
-                    "run folder itself on the other disk, or a folder here",
-                    folder_.string()),
-        ExitCode::bad_input);
-}
+void Checkpoints::refuse_link() const { metascale::refuse_link(folder_); }
 
 fs::path Checkpoints::folder_of(std::int64_t step) const {
   return folder_ / fmt::format("step-{:010}", step);
@@ -188,6 +184,7 @@ void Checkpoints::save(const TrainingState& state, const ParameterList& list,
                        const HostArenas& arenas, const LogConfig& log) {
   const fs::path target = folder_of(state.step), aside = target.string() + unfinished_mark;
   std::error_code error;
+  make_own_folder(folder_);
   for (const auto& leftover : unfinished()) fs::remove_all(leftover, error);
   fs::create_directories(aside, error);
   if (error)
@@ -240,6 +237,7 @@ void Checkpoints::remove_old(std::int64_t saved, const LogConfig& log) const {
 }
 
 void Checkpoints::remove_after(std::int64_t step) const {
+  refuse_link();
   const std::vector<std::int64_t> found = steps();
   std::error_code error;
   for (const std::int64_t later : found)
@@ -326,8 +324,8 @@ TrainingState Checkpoints::state_of(std::int64_t step) const {
 void Checkpoints::load(std::int64_t step, const ParameterList& list,
                        ParameterMemory& memory) const {
   const fs::path model = folder_of(step) / model_file, moments = folder_of(step) / moments_file;
-  read_tensors(SafetensorsFile(model), model, list, memory, memory.values, "");
-  const SafetensorsFile both(moments);
+  read_tensors(SafetensorsFile(model, Links::refuse), model, list, memory, memory.values, "");
+  const SafetensorsFile both(moments, Links::refuse);
   read_tensors(both, moments, list, memory, memory.m, "m.");
   read_tensors(both, moments, list, memory, memory.v, "v.");
 }

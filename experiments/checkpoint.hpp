@@ -53,12 +53,12 @@ class Checkpoints {
  public:
   Checkpoints(std::filesystem::path run_folder, const ModelConfig& model);
 
-  // Throws Error{bad_input} where checkpoints/ is a link: a run writes and removes in its folder
-  // only.
+  // As save and remove_after do, before anything is computed that could not be saved.
   void refuse_link() const;
 
   // Writes step-<state.step> and removes all but the newest log.keep and those of
-  // log.checkpoint_at. Throws Error{io}; what was there before still stands then.
+  // log.checkpoint_at. Throws Error{io}, Error{bad_input} where checkpoints/ is a symbolic link;
+  // what was there before still stands then.
   void save(const TrainingState& state, const ParameterList& list, const HostArenas& arenas,
             const LogConfig& log);
   void save(const TrainingState& state, const ParameterList& list, const ParameterMemory& memory,
@@ -77,7 +77,8 @@ class Checkpoints {
   // Reads the tensors of step-<step>. Throws Error{bad_input} naming file and tensor.
   void load(std::int64_t step, const ParameterList& list, ParameterMemory& memory) const;
 
-  // Those of later steps go: the run went back, and must not be gone on with from there.
+  // Those of later steps go: the run went back, and must not be gone on with from there. Throws as
+  // save does.
   void remove_after(std::int64_t step) const;
 
   std::filesystem::path folder_of(std::int64_t step) const;

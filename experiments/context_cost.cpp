@@ -86,8 +86,11 @@ CostPoint training_point(const ModelConfig& model, std::int64_t context,
   run.seconds();  // touches all memory
   std::vector<double> seconds;
   for (int i = 0; i < options.repeats; ++i) seconds.push_back(run.seconds());
+  const Spread spread = spread_of_median(seconds);
   return {.tokens = context,
           .seconds = median(seconds) / tokens,
+          .seconds_low = spread.low / tokens,
+          .seconds_high = spread.high / tokens,
           .planned_bytes = double(run.program().bytes()) / tokens,
           .resident_bytes = run.resident() / tokens};
 }
@@ -111,8 +114,11 @@ CostPoint generation_point(Generator& generator, std::int64_t vocabulary, std::i
     generator.read(std::int32_t(i * 104729 % vocabulary));
     seconds.push_back(seconds_since(start));
   }
+  const Spread spread = spread_of_median(seconds);
   return {.tokens = position,
           .seconds = median(seconds),
+          .seconds_low = spread.low,
+          .seconds_high = spread.high,
           .planned_bytes = double(generator.carried_bytes()),
           .resident_bytes = std::max(0.0, resident_bytes() - before)};
 }
@@ -124,7 +130,28 @@ double t_quantile(std::size_t freedom) {
   return freedom <= std::size(table) ? table[freedom - 1] : 1.96;
 }
 
+// What was computed has none.
+Spread spread_in(const CostPoint& point, double CostPoint::*cost) {
+  if (cost == &CostPoint::seconds) return {point.seconds_low, point.seconds_high};
+  return {point.*cost, point.*cost};
+}
+
 }  // namespace
+
+Spread spread_of_median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  const std::size_t n = values.size();
+  // Of n fair coins at most k fall heads with 2.5 % or less: the interval leaves k at either side.
+  double probability = std::pow(0.5, double(n)), sum = probability;
+  std::size_t k = 0;
+  for (std::size_t next = 1; 2 * next < n; ++next) {
+    probability *= double(n - next + 1) / double(next);
+    sum += probability;
+    if (sum > 0.025) break;
+    k = next;
+  }
+  return {values[k], values[n - 1 - k]};
+}
 
 double resident_bytes() {
   malloc_trim(0);  // what was freed is not held
@@ -174,18 +201,29 @@ std::optional<Exponent> fit_exponent(const CostCurve& curve, double CostPoint::*
 std::optional<Crossover> crossover(const CostCurve& first, const CostCurve& second,
                                    double CostPoint::*cost) {
   const std::size_t both = std::min(first.points.size(), second.points.size());
-  // Positive where the second is cheaper.
-  const auto lead = [&](std::size_t i) {
+  std::size_t from = both;  // from here on second is cheaper, beyond the spread of the repeats
+  while (from > 0 && spread_in(second.points[from - 1], cost).high <
+                         spread_in(first.points[from - 1], cost).low)
+    --from;
+  if (from == both) return std::nullopt;
+  const auto tokens = [&](std::size_t i) { return double(first.points[i].tokens); };
+  if (from == 0)
+    return Crossover{
+        .tokens = tokens(0), .low = tokens(0), .high = tokens(0), .from_the_start = true};
+  std::size_t before = from;  // up to before - 1: dearer, likewise
+  while (before > 0 && spread_in(first.points[before - 1], cost).high >=
+                           spread_in(second.points[before - 1], cost).low)
+    --before;
+  if (before == 0) return std::nullopt;
+  const auto lead = [&](std::size_t i) {  // positive where the second is cheaper
     return std::log(first.points[i].*cost / (second.points[i].*cost));
   };
-  std::size_t from = both;
-  while (from > 0 && lead(from - 1) > 0) --from;
-  if (from == both) return std::nullopt;
-  if (from == 0) return Crossover{.tokens = double(first.points[0].tokens), .from_the_start = true};
-  const double below = lead(from - 1), above = lead(from), part = -below / (above - below);
-  const double x0 = std::log(double(first.points[from - 1].tokens));
-  const double x1 = std::log(double(first.points[from].tokens));
-  return Crossover{.tokens = std::exp(x0 + part * (x1 - x0))};
+  std::size_t last = from - 1;  // at which the second's median is not cheaper
+  while (lead(last) > 0) --last;
+  const double part = -lead(last) / (lead(last + 1) - lead(last));
+  const double x0 = std::log(tokens(last)), x1 = std::log(tokens(last + 1));
+  return Crossover{
+      .tokens = std::exp(x0 + part * (x1 - x0)), .low = tokens(before - 1), .high = tokens(from)};
 }
 
 }  // namespace metascale

@@ -20,8 +20,9 @@ struct ContextCostOptions {
 };
 
 struct CostPoint {
-  std::int64_t tokens = 0;  // length of the window, or position
-  double seconds = 0;       // per token
+  std::int64_t tokens = 0;                   // length of the window, or position
+  double seconds = 0;                        // per token; the median of the repeats
+  double seconds_low = 0, seconds_high = 0;  // between which that median lies
   // Training: activations, per token. generation: carried at this position.
   double planned_bytes = 0;
   // By which the process grew, likewise; parameters not counted. Between two powers of 2 a cache
@@ -49,14 +50,23 @@ struct Exponent {
 std::optional<Exponent> fit_exponent(const CostCurve& curve,
                                      double CostPoint::*cost);  // 3 points or more
 
-// The length from which `second` stays cheaper than `first`, between two measured lengths by a
-// straight line in logarithms. Nothing where it is not cheaper at the last length of both.
+// The length from which `second` stays cheaper than `first`: where straight lines between the
+// medians cross, in logarithms, and the measured lengths beside it at which their repeats leave no
+// doubt.
 struct Crossover {
-  double tokens = 0;
-  bool from_the_start = false;  // it was never dearer
+  double tokens = 0, low = 0, high = 0;
+  bool from_the_start = false;  // it was cheaper at every length of both
 };
+// Nothing where the spreads of the repeats overlap at the last length of both, or at the first
+// ones without a length where `second` is dearer beyond its spread: no crossover is decided.
 std::optional<Crossover> crossover(const CostCurve& first, const CostCurve& second,
                                    double CostPoint::*cost);
+
+// Between which the median of the repeats lies: 95 % by order statistics; fewer than six: all.
+struct Spread {
+  double low = 0, high = 0;
+};
+Spread spread_of_median(std::vector<double> values);  // one value or more
 
 double resident_bytes();  // of this process, its files not counted
 

@@ -63,9 +63,12 @@ TrainingState load_grown(const Checkpoints& parent, const RunConfig& run, const 
 }
 
 RunConfig grown_run(const StoredModel& parent, const GrowOptions& options, const std::string& id) {
-  if (parent.step < 1)
+  // At step 0, as an import is, nothing is older than what grows now [experiments/birth.hpp].
+  if (parent.step == 0 && (options.new_learning_rate != 1 || options.new_weight_decay != 1))
     throw Error(
-        fmt::format("{}: a model at step 0 has no training that could go on; train it first",
+        fmt::format("{}: all of a model that grows at step 0 is new to its training, so that what "
+                    "the growth adds has no rate or decay of its own; leave --new-learning-rate "
+                    "and --new-weight-decay out",
                     parent.folder.string()),
         ExitCode::usage);
   RunConfig run = parent.run;
@@ -90,6 +93,9 @@ RunConfig grown_run(const StoredModel& parent, const GrowOptions& options, const
   run.match["match_on"] = "parameters";
   run.match["match_value"] =
       fmt::format("{}", count_model(run.model, run.training.context).parameters);
+  // An import is of no sweep, which would say what its training is matched in: in nothing.
+  run.match.try_emplace("schedule", fmt::format("of {} alone", id));
+  run.match.try_emplace("match_tolerance", "0%");
   return parse_run_config(to_yaml(run), (parent.run_folder / "config.yaml").string());
 }
 

@@ -46,12 +46,12 @@ std::vector<std::size_t> family_of(const std::vector<MatchArm>& arms, std::size_
 
 enum class Sharing { families, none };
 
-// The width given to a member of the family; 0: none is.
-std::int64_t given_width(const std::vector<MatchArm>& arms,
+// That of the arm itself; else the baseline's, where it is one of the family; 0: none is given. One
+// that another arm was given for itself is that arm's alone.
+std::int64_t given_width(const std::vector<MatchArm>& arms, std::size_t index,
                          const std::vector<std::size_t>& family) {
-  for (const std::size_t member : family)
-    if (arms[member].model.feed_forward) return arms[member].model.feed_forward;
-  return 0;
+  const std::int64_t own = arms[index].model.feed_forward;
+  return own || family.front() != 0 ? own : arms[0].model.feed_forward;
 }
 
 MatchResult solve(const std::vector<MatchArm>& arms, const MatchRequest& request, std::int64_t step,
@@ -67,7 +67,7 @@ MatchResult solve(const std::vector<MatchArm>& arms, const MatchRequest& request
       mean.slope += line.slope / double(family.size());
     }
     ModelConfig model = arms[i].model;
-    model.feed_forward = given_width(arms, family);
+    model.feed_forward = given_width(arms, i, family);
     if (!model.feed_forward) model.feed_forward = nearest_width(mean, request.target, step);
     result.values.push_back(matched_value(model, request.on, request.context));
     result.models.push_back(model);

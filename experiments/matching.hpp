@@ -37,8 +37,9 @@ struct MatchResult {
 double matched_value(const ModelConfig& model, MatchOn on, std::int64_t context);
 
 // Arms that differ in what is read from the state only (rwkv7, meta_state) get one width for all
-// where the tolerance allows it. Throws Error{usage} without a place: which arm or pair cannot be
-// matched, the nearest possible, and the tolerance or target that would do.
+// where the tolerance allows it: the first arm's, if it is one of them and has one. Throws
+// Error{usage} without a place: which arm or pair cannot be matched, the nearest possible, and the
+// tolerance or target that would do.
 MatchResult match_arms(const std::vector<MatchArm>& arms, const MatchRequest& request);
 
 }  // namespace metascale

@@ -8,6 +8,7 @@
 #include <cmath>
 
 #include "core/match_key.hpp"
+#include "experiments/grown_checkpoint.hpp"
 #include "experiments/lineage.hpp"
 #include "experiments/plan.hpp"
 #include "experiments/precision.hpp"
@@ -45,6 +46,7 @@ const RunConfig& checked(const RunConfig& config) {
 }
 
 void expect_same_data(const RunData& data, const TrainingState& start) {
+  if (is_of_import(start)) return;
   if (start.data_fingerprint != data.fingerprint())
     throw Error(fmt::format("{}: not the tokens that this run was trained on so far (fingerprint "
                             "{}, checkpoint {})",

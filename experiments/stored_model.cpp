@@ -69,7 +69,7 @@ LoadedModel::LoadedModel(const ModelConfig& config, Dtype dtype)
 }
 
 LoadedModel load_model(const StoredModel& stored, Dtype dtype) {
-  const SafetensorsFile file(stored.tensors());
+  const SafetensorsFile file(stored.tensors(), Links::refuse);
   const ParameterList wanted = parameters_of(stored.run.model);
   for (const auto& entry : wanted.entries())  // before memory is taken for them
     expect_stored_shape(file.at(entry.spec.name), stored.tensors(), entry.spec.shape);

@@ -6,10 +6,10 @@
 #include <cmath>
 
 #include "core/atomic_file.hpp"
-#include "core/build_info.hpp"
 #include "experiments/training/bad_steps.hpp"
 #include "experiments/training/checkpoint_schedule.hpp"
 #include "experiments/training/checkpoint_writer.hpp"
+#include "experiments/training/environment.hpp"
 #include "experiments/training/failure.hpp"
 #include "experiments/training/sign_of_life.hpp"
 #include "experiments/training/starting_point.hpp"
@@ -29,7 +29,7 @@ class Training {
         folder_(folder),
         config_(config),
         hooks_(hooks),
-        life_(folder, ranks.rank() == 0),
+        life_(folder, ranks.rank() == 0, hooks.renewal_seconds),
         checkpoints_(folder, config.model),
         start_(find_start()),
         context_(config_, start_, &ranks),
@@ -37,8 +37,8 @@ class Training {
                   {.run_id = config.id,
                    .configuration = to_yaml(config),
                    .facts = context_.facts(),
-                   .environment = build_info()},
-                  ranks.rank() == 0),
+                   .environment = environment_of_run(context_.state.threads)},
+                  ranks.rank() == 0, [this](bool surely) { life_.expect_ours(surely); }),
         events_(recorder_, context_, hooks.on_message) {}
 
   ExitCode run() {
@@ -78,6 +78,7 @@ class Training {
 
   void begin() {
     std::error_code error;
+    life_.expect_ours(true);
     if (run_.writes()) fs::remove(folder_ / "FAILED", error);  // of an earlier attempt
     beat(RunPhase::running);
     recorder_.resume(context_.state.step);
@@ -161,7 +162,8 @@ class Training {
                 .steps = config_.training.steps,
                 .loss = last_.step > 0 ? last_.loss : std::nan(""),
                 .tokens_per_second = last_.tokens_per_second,
-                .attempt = recorder_.attempt()});
+                .attempt = recorder_.attempt(),
+                .joules = events_.joules()});
   }
 
   Communicator& ranks_;

@@ -21,6 +21,7 @@ struct TrainHooks {
   std::function<void(const StepRow&)> on_step = [](const StepRow&) {};
   std::function<void(const Evaluation&)> on_evaluation = [](const Evaluation&) {};
   std::function<void(const std::string&)> on_message = [](const std::string&) {};
+  double renewal_seconds = 20;  // of the lease on the run's folder
 };
 
 // Trains the run in this folder (config.yaml is there) to its end or until it is stopped. ranks:

@@ -14,4 +14,6 @@ bool processor_has(Simd level);
 // Results of two such levels agree up to rounding only.
 std::string cpu_instructions();
 
+std::string onednn_version();  // "2.6.3", of the library as loaded
+
 }  // namespace metascale

@@ -3,7 +3,7 @@
 
 namespace metascale {
 
-std::unique_ptr<Communicator> connect_gpus(const Queue&, Communicator&, double) {
+std::unique_ptr<Communicator> connect_gpus(const Queue&, Communicator&) {
   throw Error(
       "a run on several GPUs needs NCCL, which this program was built without; configure it with: "
       "cmake --preset cuda, on a machine with nccl.h",

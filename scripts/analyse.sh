@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
-# Static analysis of the rooms' C++ files: clang-tidy (the checks of .clang-tidy) on all cores, and
-# cppcheck (without what scripts/cppcheck_suppressions.txt names). CUDA's files are read by neither.
+# Static analysis: clang-format 14 says which tracked C++ files are not in the project's format; of the
+# rooms' files clang-tidy (the checks of .clang-tidy) on all cores, and cppcheck (without what
+# scripts/cppcheck_suppressions.txt names). CUDA's files are read by the first only.
 # usage: scripts/analyse.sh [--help] [PATH...]
 #   PATH   only files below it, or this file: core, data/bpe, kernels/cpu/norm.cpp ...
 # Exit code 1: there are findings; what the tools said stands in build/release/analysis.
 set -euo pipefail
 
 case "${1:-}" in
-  --help|-h) sed -n '2,6p' "$0" | sed 's/^# //'; exit 0 ;;
+  --help|-h) sed -n '2,7p' "$0" | sed 's/^# //'; exit 0 ;;
   -*) echo "analyse.sh: unknown option '$1'; see --help" >&2; exit 2 ;;
 esac
 cd "$(dirname "$0")/.."
@@ -18,6 +19,15 @@ results=$build/analysis
 cmake --preset release -DCMAKE_EXPORT_COMPILE_COMMANDS=ON >/dev/null
 rm -rf "$results"
 mkdir -p "$results/clang-tidy"
+
+# Quick, so it comes first. What is not tracked, as generated files, is nobody's to format.
+git ls-files -z -- "${@:-.}" | grep -zE '\.(cpp|hpp|h|cu|cuh)$' |
+  xargs -0 -r clang-format --dry-run -Werror 2>"$results/clang-format" || true
+{ grep 'code should be clang-formatted' "$results/clang-format" || true; } |
+  cut -d: -f1 | sort -u >"$results/unformatted"
+of_format=$(wc -l <"$results/unformatted")
+if [ "$of_format" -eq 0 ] && [ -s "$results/clang-format" ]; then cat "$results/clang-format" >&2; exit 70; fi
+sed 's/$/: not in the format of .clang-format; clang-format -i mends it/' "$results/unformatted"
 
 paths=("$@")
 [ $# -gt 0 ] || paths=(core kernels data experiments sweeps analysis cli)
@@ -60,6 +70,7 @@ of_cppcheck=$(grep -cE ': (error|warning|performance|portability): ' "$results/c
 
 cat "$results/findings"
 [ ! -s "$results/cppcheck" ] || cat "$results/cppcheck"
+echo "clang-format: $of_format files to format"
 echo "clang-tidy: ${#files[@]} files, $of_tidy findings"
 echo "cppcheck:   ${#readable[@]} files, $of_cppcheck findings"
-[ $((of_tidy + of_cppcheck)) -eq 0 ]
+[ $((of_format + of_tidy + of_cppcheck)) -eq 0 ]

@@ -21,7 +21,7 @@ for_tests=(
   chromium chromium-driver python3-selenium                                   # a test uses the page
 )
 for_analysis=(
-  clang-tidy libomp-dev cppcheck                                              # clang asks for its own omp.h
+  clang-format clang-tidy libomp-dev cppcheck                                 # clang asks for its own omp.h
   valgrind libc6-dbg                                                          # without libc's names it cannot start
 )
 

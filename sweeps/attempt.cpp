@@ -8,7 +8,8 @@
 
 #include "core/atomic_file.hpp"
 #include "core/error.hpp"
-#include "core/heartbeat.hpp"
+#include "core/json_text.hpp"
+#include "sweeps/numbered_folders.hpp"
 
 namespace metascale {
 namespace {
@@ -35,11 +36,20 @@ AttemptEnd end_named(const std::string& name) {
   return AttemptEnd::killed;
 }
 
+// Sums of what no attempt can have been would be infinite, or no numbers.
+bool is_possible(const Attempt& attempt) {
+  constexpr double most_seconds = 1e11, most_devices = 1e9, most_joules = 1e18;
+  const auto is_in = [](double value, double most) { return value >= 0 && value <= most; };
+  return is_in(attempt.started, most_seconds) && is_in(attempt.seen, most_seconds) &&
+         is_in(attempt.limit, most_seconds) && is_in(attempt.cores, most_devices) &&
+         is_in(attempt.gpus, most_devices) && is_in(attempt.joules.value_or(0), most_joules);
+}
+
 std::optional<Attempt> parse_attempt(const fs::path& path) {
   std::error_code error;
   if (!fs::exists(path, error)) return std::nullopt;
   try {
-    const json file = json::parse(read_file(path, 1 << 20));
+    const json file = parse_json(read_file(path, 1 << 20, Links::refuse));
     Attempt attempt{.end = end_named(file.at("end")),
                     .job = file.at("job"),
                     .node = file.at("node"),
@@ -52,23 +62,19 @@ std::optional<Attempt> parse_attempt(const fs::path& path) {
                     .cores = file.at("cores"),
                     .gpus = file.at("gpus")};
     if (file.contains("joules")) attempt.joules = file.at("joules").get<double>();
-    return attempt;
+    return is_possible(attempt) ? std::optional(attempt) : std::nullopt;
   } catch (const std::exception&) {
     return std::nullopt;
   }
 }
 
-std::vector<int> attempt_numbers(const fs::path& run_folder) {
-  std::vector<int> numbers;
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator(run_folder / "attempts", error))
-    if (const int number = std::atoi(entry.path().filename().c_str()); number > 0)
-      numbers.push_back(number);
-  std::sort(numbers.begin(), numbers.end());
-  return numbers;
-}
+fs::path attempts_folder(const fs::path& run_folder) { return run_folder / "attempts"; }
 
 }  // namespace
+
+void Attempt::take_energy(const Heartbeat& word) {
+  if (word.time >= started && word.joules) joules = word.joules;
+}
 
 const char* name_of(AttemptEnd end) {
   return std::find_if(std::begin(end_names), std::end(end_names),
@@ -77,19 +83,11 @@ const char* name_of(AttemptEnd end) {
 }
 
 fs::path attempt_folder(const fs::path& run_folder, int number) {
-  return run_folder / "attempts" / fmt::format("{:04}", number);
+  return numbered_folder(attempts_folder(run_folder), number);
 }
 
 int new_attempt(const fs::path& run_folder) {
-  const std::vector<int> numbers = attempt_numbers(run_folder);
-  const int number = numbers.empty() ? 1 : numbers.back() + 1;
-  std::error_code error;
-  fs::create_directories(attempt_folder(run_folder, number), error);
-  if (error)
-    throw Error(fmt::format("{}: cannot make this folder: {}; check the disk",
-                            attempt_folder(run_folder, number).string(), error.message()),
-                ExitCode::io);
-  return number;
+  return make_numbered_folder(attempts_folder(run_folder));
 }
 
 void write_attempt(const fs::path& run_folder, const Attempt& attempt) {
@@ -112,7 +110,7 @@ void write_attempt(const fs::path& run_folder, const Attempt& attempt) {
 
 std::vector<Attempt> read_attempts(const fs::path& run_folder) {
   std::vector<Attempt> attempts;
-  for (const int number : attempt_numbers(run_folder)) {
+  for (const int number : numbered_folders(attempts_folder(run_folder))) {
     attempts.push_back(parse_attempt(attempt_folder(run_folder, number) / "attempt.json")
                            .value_or(Attempt{.end = AttemptEnd::killed}));
     attempts.back().number = number;
@@ -142,7 +140,10 @@ void close_unseen(Attempt& attempt, std::int64_t now_checkpoint) {
 void close_last(const fs::path& run_folder, std::vector<Attempt>& attempts) {
   if (attempts.empty() || attempts.back().end != AttemptEnd::running) return;
   Attempt& last = attempts.back();
-  if (const auto word = read_heartbeat(run_folder)) last.seen = std::max(last.seen, word->time);
+  if (const auto word = read_heartbeat(run_folder)) {
+    last.seen = std::max(last.seen, word->time);
+    last.take_energy(*word);
+  }
   close_unseen(last, newest_checkpoint(run_folder));
   write_attempt(run_folder, last);
 }

@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "core/heartbeat.hpp"
+
 namespace metascale {
 
 enum class AttemptEnd {
@@ -27,18 +29,20 @@ struct Attempt {
   std::string job, node;  // of the batch system; job is empty for a start by hand
   double started = 0;     // seconds since 1970
   double seen = 0;        // the last time that who started it was alive: at its end, the end
-  double limit = 0;       // seconds that its job may take; 0: none
+  double limit = 0;       // seconds that its job had left when it started; 0: no limit
   std::int64_t first_checkpoint = 0;  // the newest when it started; 0: none
   std::int64_t last_checkpoint = 0;   // the newest when it ended
   int exit_code = 0;
   double cores = 0, gpus = 0;    // its share: half a GPU where two runs share one
-  std::optional<double> joules;  // where a counter was there
+  std::optional<double> joules;  // of its GPUs, where they are counted
 
   double seconds() const { return seen > started ? seen - started : 0; }
+  // Takes over what the run said in this attempt of its energy; nothing of an earlier one.
+  void take_energy(const Heartbeat& word);
 };
 
 std::filesystem::path attempt_folder(const std::filesystem::path& run_folder, int number);
-// Makes the next attempt's folder and returns its number. Throws Error{io}.
+// Makes the next attempt's folder and returns its number. Throws as make_numbered_folder does.
 int new_attempt(const std::filesystem::path& run_folder);
 void write_attempt(const std::filesystem::path& run_folder, const Attempt& attempt);
 // In order. One without attempt.json, or with a damaged one, counts with its number only.

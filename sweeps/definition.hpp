@@ -187,8 +187,8 @@ struct LocalLaunch {
 };
 struct SlurmLaunch {
   std::string partition, account, qos, constraint;  // empty: not said
-  std::int64_t array_cap = 0;                       // tasks of one array at a time; 0: no cap
-  std::vector<std::string> lines;                   // further options of sbatch, one each
+  std::int64_t array_cap = 0;      // tasks at a time, of runs of equal resources; 0: no cap
+  std::vector<std::string> lines;  // further options of sbatch, one each
   std::vector<std::string> environment{"HOME",    "LANG",       "LD_LIBRARY_PATH",
                                        "LOGNAME", "MODULEPATH", "PATH",
                                        "SHELL",   "USER"};  // variables that jobs are given
@@ -197,10 +197,13 @@ struct SlurmLaunch {
 // Words are handed over as they are, without a shell; {script}, {job}, {name} ... are filled in.
 struct TemplateLaunch {
   std::vector<std::string> submit, state, cancel;
+  std::vector<std::string> find;  // prints the job of a {name}, or nothing; empty: there is none
   std::string job = "([0-9]+[A-Za-z0-9_.-]*)";  // group 1 in what submit prints is the job's id
   std::string ended;                            // what state prints of a job that has ended
-  std::vector<std::string> lines;               // at the head of the script: directives
-  std::vector<std::string> launcher;            // before the program, for runs of several ranks
+  // What a state that ends otherwise than with 0 says of a job that is not there: PBS, SGE, LSF.
+  std::string gone = "Unknown Job|has finished|do not exist|Job <[^>]*> is not found";
+  std::vector<std::string> lines;     // at the head of the script: directives
+  std::vector<std::string> launcher;  // before the program, for runs of several ranks
 };
 // What jobs of every batch system have.
 struct JobSettings {

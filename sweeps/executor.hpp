@@ -68,7 +68,7 @@ enum class Pinning {
 // What is recorded of each start besides [sweeps/attempt.hpp].
 struct AttemptFacts {
   std::string job, node;  // of the batch system
-  double limit = 0;       // seconds; 0: none
+  double deadline = 0;    // seconds since 1970, when its job is ended; 0: never
   double gpus = 0;        // of one run
   double cores = 0;       // of one run; 0: as many as it has threads
 };
@@ -77,7 +77,9 @@ struct ExecutorOptions {
   std::filesystem::path program;        // the metascale to start
   std::vector<std::string> launcher;    // words before it: srun, a container's
   std::int64_t slots = 0, threads = 0;  // runs at a time, threads of each; 0: auto
-  std::int64_t retries = 1;             // after exit codes 1, 3, 69 and crashes
+  // After exit codes 1, 3, 69 and crashes. Not counted: one wait for a lease that a process on
+  // another machine may have left behind.
+  std::int64_t retries = 1;
   OnFailure on_failure = OnFailure::keep_going;
   std::function<Stop()> stop = [] { return Stop::none; };  // asked several times a second
   int stop_signal = SIGTERM;                               // what runs are then sent

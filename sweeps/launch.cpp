@@ -24,8 +24,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Slurm's warning can come a minute early, and again by what the setup of the site takes.
-constexpr double warning_slack = 120;     // seconds
+constexpr double warning_slack = 120;     // seconds; Slurm's warning can come a minute early
 constexpr double hand_over_seconds = 30;  // to wait for another process that hands over
 
 std::string variable(const char* name) {
@@ -43,8 +42,7 @@ class Launch {
   Launch(const fs::path& folder, std::size_t task, const LaunchOptions& options)
       : options_(options),
         submission_(read_submission(folder)),
-        ledger_(fs::absolute(folder).lexically_normal().parent_path().parent_path()),
-        started_(seconds_since_1970()) {
+        ledger_(fs::absolute(folder).lexically_normal().parent_path().parent_path()) {
     if (task >= submission_.tasks.size())
       throw Error(fmt::format("{}: has {} tasks, and no task {}; count from 0", folder.string(),
                               submission_.tasks.size(), task),
@@ -53,7 +51,8 @@ class Launch {
     job_ = job_of_environment();
     if (job_.empty() && task < submission_.jobs.size()) job_ = submission_.jobs[task];
     // Slurm counts its limits in minutes.
-    limit_ = 60 * std::ceil(submission_.resources.time / 60);
+    if (const double limit = 60 * std::ceil(submission_.resources.time / 60); limit > 0)
+      deadline_ = seconds_since_1970() - options.job_seconds + limit;
   }
 
   ExitCode run() {
@@ -134,7 +133,7 @@ class Launch {
     const std::string node = variable("SLURMD_NODENAME");
     executor.facts.job = job_;
     executor.facts.node = node.empty() ? this_process().host : node;
-    executor.facts.limit = limit_;
+    executor.facts.deadline = deadline_;
     executor.facts.gpus = resources.gpus_per_run();
     executor.facts.cores = double(resources.cpus);
     executor.events.ended = [this](const Job& job, int code, const std::string& what_now) {
@@ -166,9 +165,9 @@ class Launch {
     const int signal = options_.stop_signal();
     if (signal == 0) return Stop::none;
     if (signal == SIGINT) return Stop::interrupt;
-    const double elapsed = seconds_since_1970() - started_;
     const double warned = signal == SIGUSR2 ? submission_.job.signal_before + warning_slack : 0;
-    return limit_ > 0 && elapsed >= limit_ - warned ? Stop::time_limit : Stop::terminate;
+    const bool is_limit = deadline_ > 0 && seconds_since_1970() >= deadline_ - warned;
+    return is_limit ? Stop::time_limit : Stop::terminate;
   }
 
   // Whether a run is left that can go on.
@@ -239,10 +238,9 @@ class Launch {
   const LaunchOptions& options_;
   Submission submission_;
   Ledger ledger_;
-  double started_;
   std::vector<std::string> runs_;
   std::string job_;
-  double limit_ = 0;  // seconds; 0: none
+  double deadline_ = 0;  // seconds since 1970; 0: none
 };
 
 }  // namespace

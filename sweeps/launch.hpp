@@ -13,6 +13,7 @@ namespace metascale {
 
 struct LaunchOptions {
   std::filesystem::path program;  // the metascale to start
+  double job_seconds = 0;         // for which the job has run: the site's setup
   // The signal that asked to stop: SIGTERM, SIGUSR2 or SIGINT; 0: none did. Asked several times a
   // second.
   std::function<int()> stop_signal = [] { return 0; };

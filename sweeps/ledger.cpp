@@ -187,13 +187,15 @@ void Ledger::write_lock(const Definition& definition, const Resolution& resoluti
   write_file_atomically(path, text);
 }
 
-RunStatus Ledger::status(const std::string& id) const { return read_status(run_folder(id)); }
+RunStatus Ledger::status(const std::string& id) const {
+  return read_status(run_folder(id), clock_);
+}
 
 std::vector<RunStatus> Ledger::statuses() const {
   std::vector<RunStatus> all;
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(folder_ / "runs", error))
-    if (fs::exists(entry.path() / "config.yaml")) all.push_back(read_status(entry.path()));
+    if (fs::exists(entry.path() / "config.yaml")) all.push_back(read_status(entry.path(), clock_));
   std::sort(all.begin(), all.end(),
             [](const RunStatus& a, const RunStatus& b) { return a.id < b.id; });
   return all;
@@ -208,7 +210,7 @@ void Ledger::event(const std::string& kind, const std::string& run,
   if (!message.empty()) json["message"] = message;
   const std::string line =
       json.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace) + "\n";
-  const File file(folder_ / "events.jsonl", O_WRONLY | O_CREAT | O_APPEND);
+  const File file(folder_ / "events.jsonl", O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW);
   file.write(line.data(), line.size());
 }
 

@@ -56,6 +56,7 @@ class Ledger {
  private:
   void write_lock(const Definition& definition, const Resolution& resolution) const;
   std::filesystem::path folder_;
+  mutable FileClock clock_;
 };
 
 // plan.csv: one line per run; hours of its own steps on one slot, empty where nothing measured

@@ -84,10 +84,6 @@ std::optional<JobStates> ask(const std::vector<const Submission*>& open,
   return all;
 }
 
-double silent_seconds(const RunOverview& run) {
-  return seconds_since_1970() - run.status.last.time;
-}
-
 std::string waiting_words(const RunOverview& run, const JobState& job) {
   static const std::set<std::string> usual{"", "Priority", "Resources", "None"};
   std::string text = run.step > 0 ? fmt::format("goes on at step {}", run.step) : "";
@@ -111,7 +107,8 @@ void judge_by_job(RunOverview& run, const JobState& job) {
     return;
   }
   if (job.word == "there") {  // a batch system that does not say which
-    if (says_running && run.status.presence == Presence::lost && silent_seconds(run) > dead_seconds)
+    if (says_running && run.status.presence == Presence::lost &&
+        run.status.silent_seconds > dead_seconds)
       return;
     run.word = says_running ? "running" : "queued";
     return;
@@ -121,10 +118,10 @@ void judge_by_job(RunOverview& run, const JobState& job) {
     run.message = waiting_words(run, job);
     return;
   }
-  if (says_running && silent_seconds(run) > dead_seconds) {
+  if (says_running && run.status.silent_seconds > dead_seconds) {
     run.word = "lost";
     run.message = fmt::format("its job runs, but it has said nothing for {}",
-                              format_duration(silent_seconds(run)));
+                              format_duration(run.status.silent_seconds));
     return;
   }
   run.word = "running";

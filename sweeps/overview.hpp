@@ -1,5 +1,6 @@
-// How all runs of a sweep stand: their own files first, the batch system second. Reads only, takes
-// no locks, and works from any machine that sees the folder.
+// How all runs of a sweep stand: their own files first, the batch system second. Takes no locks,
+// changes nothing (a file is made for a moment, to read the clock of its file system), and works
+// from any machine that sees the folder.
 #pragma once
 
 #include <functional>

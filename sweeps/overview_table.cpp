@@ -6,6 +6,7 @@
 #include <cmath>
 #include <map>
 
+#include "core/terminal.hpp"
 #include "core/units.hpp"
 #include "sweeps/overview.hpp"
 
@@ -23,7 +24,7 @@ std::string first_line(const std::string& text) { return text.substr(0, text.fin
 Cells cells_of(const RunOverview& run) {
   const Heartbeat& last = run.status.last;
   const bool is_running = run.word == "running";
-  return {
+  Cells cells{
       run.status.id,
       run.word,
       run.steps > 0 ? fmt::format("{} / {}", run.step, run.steps) : std::string(),
@@ -35,6 +36,8 @@ Cells cells_of(const RunOverview& run) {
       run.node,
       run.status.attempts > 0 ? std::to_string(run.status.attempts) : std::string(),
       first_line(run.message)};
+  for (std::string& cell : cells) cell = printable(cell);  // these are words of files
+  return cells;
 }
 
 bool is_number(std::size_t column) { return (column >= 2 && column <= 5) || column == 8; }
@@ -90,7 +93,7 @@ std::string overview_table(const Overview& overview, int columns) {
   for (const Cells& row : rows) text += line_of(row, widths, columns);
   text += counts_text(overview) + "\n" + hours_text(overview) + "\n";
   if (!overview.remark.empty())
-    text += "the batch system does not answer (" + overview.remark +
+    text += "the batch system does not answer (" + printable(overview.remark) +
             "): states are those of the runs' own files\n";
   return text;
 }

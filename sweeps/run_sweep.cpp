@@ -7,6 +7,7 @@
 
 #include "core/local_ranks.hpp"
 #include "experiments/trainer.hpp"
+#include "sweeps/submit/grouping.hpp"
 
 namespace metascale {
 namespace {
@@ -84,6 +85,22 @@ ExecutorOptions executor_options(const Definition& definition, const RunSweepOpt
   return executor;
 }
 
+// As many as executor_options gives each run.
+double cores_of_slot(const Definition& definition, const Ledger& ledger) {
+  const LocalLaunch& local = std::get<LocalLaunch>(definition.launch.how);
+  if (local.threads) return double(local.threads);
+  const std::int64_t slots = local.slots || definition.device != Device::cuda ? local.slots : 1;
+  const auto cores = available_cores();
+  if (slots > std::int64_t(cores.size())) return 1;  // planned on another machine
+  const std::size_t runs = resolve_with_ledger(definition, ledger).runs.size();
+  return double(plan_slots(cores, slots, 0, runs).threads);
+}
+
+double price_of(const Definition& definition) {
+  return asks_for_gpus(definition) ? definition.budget.price_per_gpu_hour
+                                   : definition.budget.price_per_core_hour;
+}
+
 bool waits(const PlannedRun& run) { return run.waits_for_tuning; }
 
 // The main runs of a sweep whose tuning is not over: in the result, and why in its notes.
@@ -157,20 +174,46 @@ bool asks_for_gpus(const Definition& definition) {
          std::any_of(when.begin(), when.end(), [&](const auto& item) { return asks(item.second); });
 }
 
-std::string budget_text(const Definition& definition, std::optional<double> hours) {
+std::optional<PlannedHours> planned_hours(const Definition& definition,
+                                          const Resolution& resolution, const Ledger& ledger) {
+  const StepSeconds seconds(ledger.folder());
+  const bool gpus = asks_for_gpus(definition),
+             is_local = std::holds_alternative<LocalLaunch>(definition.launch.how);
+  PlannedHours sum;
+  for (const PlannedRun& run : resolution.runs) {
+    const std::optional<double> hours = seconds.hours(run);
+    if (!hours) return std::nullopt;
+    const JobResources job = job_resources(run.resources);
+    sum.slots += *hours;
+    sum.devices += *hours * (gpus ? job.gpus_per_run() : job.cores_per_run());
+  }
+  if (is_local && !gpus) sum.devices = sum.slots * cores_of_slot(definition, ledger);
+  return sum;
+}
+
+std::optional<double> planned_cost(const Definition& definition,
+                                   const std::optional<PlannedHours>& hours) {
+  const double price = price_of(definition);
+  if (!hours || !(price > 0)) return std::nullopt;
+  return hours->devices * price;
+}
+
+std::string budget_text(const Definition& definition, const std::optional<PlannedHours>& hours) {
   const BudgetDefinition& budget = definition.budget;
   const bool gpus = asks_for_gpus(definition);
   const char* unit = gpus ? "GPU hours" : "hours";
-  const double allowed = gpus ? budget.gpu_hours : budget.hours,
-               price = gpus ? budget.price_per_gpu_hour : budget.price_per_core_hour;
-  const std::string cost = hours && price > 0 ? fmt::format("cost: {:.2f} ({:.1f} {} at {})",
-                                                            *hours * price, *hours, unit, price)
-                                              : "";
+  const double allowed = gpus ? budget.gpu_hours : budget.hours;
+  const auto price = planned_cost(definition, hours);
+  const std::string cost =
+      price ? fmt::format("cost: {:.2f} ({:.1f} {} hours at {})", *price, hours->devices,
+                          gpus ? "GPU" : "core", price_of(definition))
+            : "";
   if (!(allowed > 0)) return cost;
   if (!hours)
     return fmt::format("budget: {:.1f} {}; what the plan needs is not known", allowed, unit);
-  return fmt::format("budget: needs {:.1f} of {:.1f} {}{}{}{}", *hours, allowed, unit,
-                     *hours > allowed ? ": above it" : "", cost.empty() ? "" : "; ", cost);
+  const double needed = gpus ? hours->devices : hours->slots;
+  return fmt::format("budget: needs {:.1f} of {:.1f} {}{}{}{}", needed, allowed, unit,
+                     needed > allowed ? ": above it" : "", cost.empty() ? "" : "; ", cost);
 }
 
 }  // namespace metascale

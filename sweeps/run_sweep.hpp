@@ -28,14 +28,25 @@ Resolution resolve_with_ledger(const Definition& definition, const Ledger& ledge
 // Error{usage} for a launch that is not built.
 Execution run_sweep(const Definition& definition, Ledger& ledger, const RunSweepOptions& options);
 
-// Throws Error{usage} where the definition's budget refuses so many hours. hours: of this machine
-// or these GPUs, added up over runs.
+// Throws Error{usage} where the definition's budget refuses so many hours. gpu_hours: of single
+// GPUs; hours: of slots.
 void check_budget(const Definition& definition, double gpu_hours, double hours);
 // Whether hours of this sweep are hours of GPUs.
 bool asks_for_gpus(const Definition& definition);
-// "budget: needs 13.5 of 12.0 hours: above it; cost: 33.75 (13.5 GPU hours at 2.5)"; hours: of one
-// device (or slot), added up over runs; nothing where they are not known. Empty where the
-// definition has neither such a budget nor a price.
-std::string budget_text(const Definition& definition, std::optional<double> hours);
+
+// Hours that runs take, added up over them.
+struct PlannedHours {
+  double slots = 0;    // each run counts once, whatever it runs on
+  double devices = 0;  // times the GPUs of each run, or its cores where the sweep asks for no GPUs
+};
+// Nothing where one of the runs was not measured. Cores of runs on this machine are its slots'.
+std::optional<PlannedHours> planned_hours(const Definition& definition,
+                                          const Resolution& resolution, const Ledger& ledger);
+// At the definition's price; nothing where that or the hours are not known.
+std::optional<double> planned_cost(const Definition& definition,
+                                   const std::optional<PlannedHours>& hours);
+// "budget: needs 13.5 of 12.0 hours: above it; cost: 67.50 (27.0 core hours at 2.5)". Empty where
+// the definition has neither such a budget nor a price.
+std::string budget_text(const Definition& definition, const std::optional<PlannedHours>& hours);
 
 }  // namespace metascale

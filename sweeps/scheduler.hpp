@@ -27,9 +27,10 @@ using JobStates = std::map<std::string, JobState>;
 class Scheduler {
  public:
   virtual ~Scheduler() = default;
-  // Writes the scripts into the submission's folder and hands them over; fills submission.jobs.
-  // Throws Error{unavailable} with the batch system's own words; submission.jobs then holds what
-  // was handed over before.
+  // Writes the scripts into the submission's folder and hands them over; fills submission.jobs, and
+  // notes each in the folder where there is one call for each. Throws Error{unavailable} with the
+  // batch system's own words; submission.jobs then holds what was handed over before, and in_doubt
+  // says whether the next one was, perhaps.
   virtual void submit(const std::filesystem::path& sweep_folder, Submission& submission) = 0;
   // What submit would hand over: command lines and scripts, for people.
   virtual std::string scripts(const std::filesystem::path& sweep_folder,
@@ -38,9 +39,10 @@ class Scheduler {
   // seconds; complaint then says how.
   virtual std::optional<JobStates> states(const std::vector<const Submission*>& submissions,
                                           double seconds, std::string& complaint) = 0;
-  // Jobs of a submission whose folder does not name them, because we were killed before we could
-  // write: found by its unique name. Empty: there are none.
+  // The jobs of a submission that is in doubt: those that it names, and what is found in the queue
+  // by its unique name. Throws Error{unavailable}.
   virtual std::vector<std::string> find(const Submission& submission) = 0;
+  virtual bool finds_by_name() { return true; }
   // Throws Error{unavailable}.
   virtual void cancel(const std::vector<std::string>& jobs) = 0;
   // Asks it to start this job, which runs, once more. Returns a complaint, empty where it will.

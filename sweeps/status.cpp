@@ -24,6 +24,11 @@ std::int64_t count_attempts(const fs::path& folder) {
 }  // namespace
 
 RunStatus read_status(const fs::path& folder) {
+  FileClock clock;
+  return read_status(folder, clock);
+}
+
+RunStatus read_status(const fs::path& folder, FileClock& clock) {
   RunStatus status;
   status.id = folder.filename().string();
   status.attempts = count_attempts(folder);
@@ -31,9 +36,11 @@ RunStatus read_status(const fs::path& folder) {
     status.last = *last;
     status.reason = last->message;
     if (last->phase == RunPhase::done) status.last.phase = RunPhase::saved;  // DONE alone says so
-    const bool is_silent = seconds_since_1970() - last->time > heartbeat_timeout;
-    if (last->phase == RunPhase::running && (is_silent || lease_holder_is_gone(folder)))
-      status.presence = Presence::lost;
+    if (last->phase == RunPhase::running) {
+      status.silent_seconds = clock.seconds_since_written(folder / "state.json").value_or(0);
+      if (status.silent_seconds > heartbeat_timeout || lease_holder_is_gone(folder))
+        status.presence = Presence::lost;
+    }
   }
   const auto decide = [&](RunPhase phase) {
     status.last.phase = phase;

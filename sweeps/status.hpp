@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "core/file_clock.hpp"
 #include "core/heartbeat.hpp"
 #include "core/progress.hpp"
 
@@ -20,6 +21,7 @@ struct RunStatus {
   std::string id;
   Heartbeat last;  // what the run said last; phase: what DONE and FAILED say, where they are there
   Presence presence = Presence::as_said;
+  double silent_seconds = 0;  // of one that says it runs: since it said so last
   std::int64_t attempts = 0;
   std::string reason;  // of a failure, a cancellation, a wait
 
@@ -34,7 +36,9 @@ struct RunStatus {
 // gone.
 inline constexpr double heartbeat_timeout = 300;  // seconds
 
-// Reads runs/<id>. A state.json that is damaged counts as absent.
+// Reads runs/<id>. A state.json that is damaged counts as absent. Silence is judged by the dates of
+// files alone, since the run may be on a machine with another clock.
+RunStatus read_status(const std::filesystem::path& run_folder, FileClock& clock);
 RunStatus read_status(const std::filesystem::path& run_folder);
 
 // "loss 2.1034, 12.3k tok/s": what a bar of a running run says.

@@ -1,17 +1,14 @@
 #include "sweeps/submission.hpp"
 
 #include <fmt/format.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <nlohmann/json.hpp>
 #include <random>
 
 #include "core/atomic_file.hpp"
 #include "core/heartbeat.hpp"
+#include "core/json_text.hpp"
+#include "sweeps/numbered_folders.hpp"
 
 namespace metascale {
 namespace {
@@ -59,17 +56,19 @@ SlurmLaunch slurm_from(const json& file) {
 }
 
 ordered_json to_json(const TemplateLaunch& commands) {
-  return {{"submit", commands.submit},    {"state", commands.state}, {"cancel", commands.cancel},
-          {"job", commands.job},          {"ended", commands.ended}, {"lines", commands.lines},
-          {"launcher", commands.launcher}};
+  return {{"submit", commands.submit}, {"state", commands.state}, {"cancel", commands.cancel},
+          {"find", commands.find},     {"job", commands.job},     {"ended", commands.ended},
+          {"gone", commands.gone},     {"lines", commands.lines}, {"launcher", commands.launcher}};
 }
 
 TemplateLaunch template_from(const json& file) {
   return {.submit = file.at("submit"),
           .state = file.at("state"),
           .cancel = file.at("cancel"),
+          .find = file.value("find", std::vector<std::string>()),  // older ones have none
           .job = file.at("job"),
           .ended = file.at("ended"),
+          .gone = file.value("gone", TemplateLaunch().gone),
           .lines = file.at("lines"),
           .launcher = file.at("launcher")};
 }
@@ -104,6 +103,7 @@ Submission submission_from(const json& file) {
                         .dependency = file.at("dependency"),
                         .jobs = file.at("jobs"),
                         .abandoned = file.at("abandoned")};
+  submission.in_doubt = file.value("in_doubt", submission.jobs.empty());
   if (file.contains("slurm"))
     submission.how = slurm_from(file.at("slurm"));
   else
@@ -127,26 +127,14 @@ std::int64_t Submission::count_runs() const {
 fs::path submissions_folder(const fs::path& sweep_folder) { return sweep_folder / "submissions"; }
 
 fs::path submission_folder(const fs::path& sweep_folder, int number) {
-  return submissions_folder(sweep_folder) / fmt::format("{:04}", number);
+  return numbered_folder(submissions_folder(sweep_folder), number);
 }
 
 void create_submission(const fs::path& sweep_folder, Submission& submission) {
-  std::error_code ignored;
-  fs::create_directories(submissions_folder(sweep_folder), ignored);
-  int number = 1;
-  for (const auto& entry : fs::directory_iterator(submissions_folder(sweep_folder), ignored))
-    number = std::max(number, std::atoi(entry.path().filename().c_str()) + 1);
-  while (::mkdir(submission_folder(sweep_folder, number).c_str(), 0777) != 0) {
-    if (errno != EEXIST)
-      throw Error(
-          fmt::format("{}: cannot make this folder: {}; check the disk",
-                      submission_folder(sweep_folder, number).string(), std::strerror(errno)),
-          ExitCode::io);
-    ++number;
-  }
-  submission.number = number;
-  submission.name = fmt::format("{}.{:04}.{}", submission.sweep, number, fresh_token());
+  submission.number = make_numbered_folder(submissions_folder(sweep_folder));
+  submission.name = fmt::format("{}.{:04}.{}", submission.sweep, submission.number, fresh_token());
   submission.time = seconds_since_1970();
+  submission.in_doubt = true;
   write_submission(sweep_folder, submission);
 }
 
@@ -162,7 +150,8 @@ void write_submission(const fs::path& sweep_folder, const Submission& submission
                        {"dependency", submission.dependency},
                        {"tasks", submission.tasks},
                        {"jobs", submission.jobs},
-                       {"abandoned", submission.abandoned}};
+                       {"abandoned", submission.abandoned},
+                       {"in_doubt", submission.in_doubt}};
   if (const auto* slurm = std::get_if<SlurmLaunch>(&submission.how))
     file["slurm"] = to_json(*slurm);
   else
@@ -173,10 +162,10 @@ void write_submission(const fs::path& sweep_folder, const Submission& submission
 
 Submission read_submission(const fs::path& folder) {
   const fs::path path = folder / "submission.json";
-  const std::string text = read_file(path, 256u << 20);
+  const std::string text = read_file(path, 256u << 20, Links::refuse);
   try {
-    Submission submission = submission_from(json::parse(text));
-    submission.number = std::atoi(folder.filename().c_str());
+    Submission submission = submission_from(parse_json_or_throw(text));
+    submission.number = number_of(folder);
     return submission;
   } catch (const json::exception& error) {
     throw Error(fmt::format("{}: {}; the jobs that it names are not known any more: remove this "
@@ -188,11 +177,10 @@ Submission read_submission(const fs::path& folder) {
 
 std::vector<Submission> read_submissions(const fs::path& sweep_folder) {
   std::vector<Submission> all;
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator(submissions_folder(sweep_folder), error))
-    if (fs::exists(entry.path() / "submission.json")) all.push_back(read_submission(entry.path()));
-  std::sort(all.begin(), all.end(),
-            [](const Submission& a, const Submission& b) { return a.number < b.number; });
+  for (const int number : numbered_folders(submissions_folder(sweep_folder))) {
+    const fs::path folder = submission_folder(sweep_folder, number);
+    if (fs::exists(folder / "submission.json")) all.push_back(read_submission(folder));
+  }
   return all;
 }
 

@@ -39,14 +39,19 @@ struct Submission {
   std::string dependency;                       // the job that the batch system waits for
   std::vector<std::string> jobs;                // of each task; empty: it was not handed over (yet)
   bool abandoned = false;                       // it never will be
+  // The first task that `jobs` does not name may be in the queue: it was handed over just when we
+  // were killed, or could not hear the answer.
+  bool in_doubt = false;
 
   std::int64_t count_runs() const;
+  bool is_in_doubt() const { return in_doubt && !abandoned && jobs.size() < tasks.size(); }
 };
 
 std::filesystem::path submissions_folder(const std::filesystem::path& sweep_folder);
 std::filesystem::path submission_folder(const std::filesystem::path& sweep_folder, int number);
 
-// Gives it a number and a name, and writes submission.json. Throws Error{io}.
+// Gives it a number and a name, and writes submission.json: in doubt until more is known. Throws
+// Error{io}.
 void create_submission(const std::filesystem::path& sweep_folder, Submission& submission);
 void write_submission(const std::filesystem::path& sweep_folder, const Submission& submission);
 // Throws Error{bad_input} with the file's name.

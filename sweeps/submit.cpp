@@ -11,6 +11,7 @@
 #include "core/run_lease.hpp"
 #include "sweeps/run_sweep.hpp"
 #include "sweeps/submit/grouping.hpp"
+#include "sweeps/submit/queue.hpp"
 
 namespace metascale {
 namespace {
@@ -31,20 +32,11 @@ std::unique_ptr<RunLease> sweep_lease(const Ledger& ledger, double seconds) {
   }
 }
 
-// Submissions that were written, and perhaps handed over, by a process that was killed then.
-void recover(const Ledger& ledger) {
-  for (Submission& submission : read_submissions(ledger.folder())) {
-    if (!submission.jobs.empty() || submission.abandoned) continue;
-    submission.jobs = scheduler_of(submission)->find(submission);
-    submission.abandoned = submission.jobs.empty();
-    write_submission(ledger.folder(), submission);
-  }
-}
-
 class Selection {
  public:
-  Selection(const Overview& overview, std::map<std::string, std::string>* stale = nullptr)
-      : overview_(overview), stale_(stale) {}
+  explicit Selection(const Overview& overview, Doubts doubts = {},
+                     std::map<std::string, std::string>* stale = nullptr)
+      : overview_(overview), doubts_(std::move(doubts)), stale_(stale) {}
 
   // Why a run must not be handed over; empty: it may.
   std::string refusal(const std::string& id) {
@@ -61,6 +53,7 @@ class Selection {
       case RunPhase::timed_out: break;
     }
     if (run->is_active()) return run->word;
+    if (const auto doubt = doubts_.find(id); doubt != doubts_.end()) return doubt->second;
     if (run->word == "lost" && run->in_queue && run->in_queue->phase != JobPhase::ended && stale_)
       (*stale_)[id] = run->job;  // a job that hangs
     return "";
@@ -81,6 +74,7 @@ class Selection {
 
  private:
   const Overview& overview_;
+  Doubts doubts_;
   std::map<std::string, std::string>* stale_;
 };
 
@@ -90,9 +84,9 @@ struct Chosen {
   std::map<std::string, std::string> stale;  // run -> job that hangs
 };
 
-Chosen choose_runs(const Resolution& resolution, const Overview& overview) {
+Chosen choose_runs(const Resolution& resolution, const Overview& overview, const Doubts& doubts) {
   Chosen chosen;
-  Selection selection(overview, &chosen.stale);
+  Selection selection(overview, doubts, &chosen.stale);
   std::set<std::string> ids;
   for (const PlannedRun& run : resolution.runs) {  // parents stand before their children
     const std::string &id = run.config.id, &parent = run.config.parent.run;
@@ -149,15 +143,6 @@ void hand_over(const Ledger& ledger, Scheduler& scheduler, std::vector<Submissio
   }
 }
 
-Overview sure_overview(const Ledger& ledger) {
-  Overview overview = overview_of(ledger, {.seconds = 30, .scheduler = {}});
-  if (!overview.remark.empty())
-    throw Error("the batch system does not answer (" + overview.remark +
-                    "), so it is not known what is in its queue; try again",
-                ExitCode::unavailable);
-  return overview;
-}
-
 // A submission like the one that this run was in, for such runs of it as are named.
 std::vector<Submission> like_before(const std::vector<Submission>& submissions,
                                     const std::vector<std::string>& runs,
@@ -199,9 +184,9 @@ SubmitResult submit_sweep(const Definition& definition, Ledger& ledger,
   fs::create_directories(ledger.folder());
   const auto lease = sweep_lease(ledger, options.lease_seconds);
   ledger.update(definition, all);
-  recover(ledger);
+  const Doubts doubts = settle_doubts(ledger);
   const Overview overview = sure_overview(ledger);
-  Chosen chosen = choose_runs(chosen_runs, overview);
+  Chosen chosen = choose_runs(chosen_runs, overview, doubts);
   std::vector<std::string> hanging;
   for (const auto& [run, job] : chosen.stale) hanging.push_back(job);
   if (!hanging.empty()) scheduler->cancel(hanging);
@@ -218,7 +203,7 @@ SubmitPlan plan_submit(const Definition& definition, const Ledger& ledger,
   const Resolution resolution =
       selected(resolve_with_ledger(definition, ledger), options.only, options.skip);
   const Overview overview = overview_of(ledger);
-  const Chosen chosen = choose_runs(resolution, overview);
+  const Chosen chosen = choose_runs(resolution, overview, doubts_of(ledger));
   SubmitPlan plan{.result = {.submissions = {}, .left_out = chosen.left_out}, .scripts = ""};
   plan.result.submissions =
       grouped(definition, chosen.runs, scheduler->most_tasks(), options.program);
@@ -241,10 +226,10 @@ SubmitPlan plan_submit(const Definition& definition, const Ledger& ledger,
 SubmitResult submit_again(const Ledger& ledger, const std::vector<std::string>& runs,
                           const AgainOptions& options) {
   const auto lease = sweep_lease(ledger, options.lease_seconds);
-  recover(ledger);
+  const Doubts doubts = settle_doubts(ledger);
   const Overview overview = sure_overview(ledger);
   SubmitResult result;
-  Selection selection(overview);
+  Selection selection(overview, doubts);
   std::vector<std::string> free;
   for (const std::string& run : runs) {
     const RunOverview* known = overview.find(run);
@@ -263,24 +248,6 @@ SubmitResult submit_again(const Ledger& ledger, const std::vector<std::string>& 
     submission = one[0];
   }
   return result;
-}
-
-SubmitResult retry_runs(const Ledger& ledger, const std::vector<std::string>& runs) {
-  std::vector<std::string> again;
-  for (const std::string& run : runs) {
-    const fs::path folder = ledger.run_folder(run);
-    if (fs::exists(folder / "DONE")) continue;
-    fs::remove(folder / "FAILED");
-    fs::remove(folder / "CANCELLED");
-    Heartbeat last = read_heartbeat(folder).value_or(Heartbeat{});
-    last.phase = newest_checkpoint(folder) > 0 ? RunPhase::saved : RunPhase::pending;
-    last.message = "to be tried again";
-    last.time = 0;
-    write_heartbeat(folder, last);
-    ledger.event("retried", run, "");
-    again.push_back(run);
-  }
-  return submit_again(ledger, again, {.lease_seconds = 10, .own_job = ""});
 }
 
 std::vector<std::string> cancel_runs(const Ledger& ledger, const std::vector<std::string>& runs) {

@@ -26,7 +26,8 @@ struct SubmitResult {
 
 // Hands over what is neither done nor in the queue nor given up, and returns at once. Runs of equal
 // resources become one array; a run whose parent is not done waits for the parent's job to end in
-// any way, and looks for itself. Throws Error{unavailable} where the batch system does not answer
+// any way, and looks for itself. A run that was perhaps handed over before, which nobody can find
+// out but a person, is left out. Throws Error{unavailable} where the batch system does not answer
 // (what it was handed before stands), Error{usage} where the launch is local.
 SubmitResult submit_sweep(const Definition& definition, Ledger& ledger,
                           const SubmitOptions& options);
@@ -48,7 +49,9 @@ SubmitResult submit_again(const Ledger& ledger, const std::vector<std::string>& 
                           const AgainOptions& options);
 
 // Forgets that these runs failed or were cancelled, and hands those over again that a batch system
-// had; the others are left to metascale run.
+// had; the others are left to metascale run. A run whose job goes on with others stays marked, and
+// is left out. Throws Error{unavailable} before any mark is taken away where the batch system does
+// not answer.
 SubmitResult retry_runs(const Ledger& ledger, const std::vector<std::string>& runs);
 
 // Marks the runs that are not over as cancelled; jobs that have no other run to work on are taken

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/atomic_file.hpp"
+#include "core/json_text.hpp"
 
 namespace metascale {
 
@@ -12,7 +13,7 @@ std::optional<TokenFileFacts> token_file_facts(const std::filesystem::path& path
   std::filesystem::path file = path;
   file += ".json";
   if (path.empty() || !std::filesystem::exists(file)) return std::nullopt;
-  const nlohmann::json json = nlohmann::json::parse(read_file(file), nullptr, false);
+  const nlohmann::json json = parse_json(read_file(file));
   try {
     return TokenFileFacts{.tokenizer = json.at("tokenizer").at("name").get<std::string>(),
                           .vocabulary = json.at("tokenizer").at("vocabulary").get<std::int64_t>(),

@@ -152,7 +152,8 @@ std::string words_of(const char* cost, const AtEqualCost& value, const CostRatio
 Claim judge_efficiency(const Report& report, Claim claim, const std::string& subject,
                        const std::string& other) {
   claim.would_decide = "matched pairs at two sizes or more";
-  int better = 0, worse = 0, judged = 0;
+  int better = 0, worse = 0;
+  std::set<Place> judged;
   std::string remedy;
   for (const Comparison& comparison : comparisons(report, subject, other)) {
     const bool forward = comparison.sign > 0;
@@ -163,7 +164,7 @@ Claim judge_efficiency(const Report& report, Claim claim, const std::string& sub
     const CostRatio by_flops = flops_ratio(arm, base), by_hours = hours_ratio(report, comparison);
     const AtEqualCost flops = at_equal_cost(comparison, slope, by_flops, report.confidence);
     const AtEqualCost hours = at_equal_cost(comparison, slope, by_hours, report.confidence);
-    ++judged;
+    judged.insert(place_of(comparison));
     if (remedy.empty()) remedy = by_hours.remedy;
     better += flops.interval.low > 0 && hours.interval.low > 0 ? 1 : 0;  // NaN: not known
     worse += flops.interval.high < 0 || hours.interval.high < 0 ? 1 : 0;
@@ -171,13 +172,16 @@ Claim judge_efficiency(const Report& report, Claim claim, const std::string& sub
         {words_of(place_of(comparison)),
          words_of("FLOPs", flops, by_flops) + ", " + words_of("hours", hours, by_hours)});
   }
-  if (judged == 0) return claim;
-  claim.would_decide =
-      remedy.empty() ? "more seeds at the sizes whose interval contains 0" : remedy;
+  if (judged.empty()) return claim;
+  const bool all_better = better == int(judged.size());
+  const std::size_t missing = places_missing(report, subject, other, judged);
+  claim.would_decide = !remedy.empty() ? remedy
+                       : all_better    ? words_of_missing(missing)
+                                       : "more seeds at the sizes whose interval contains 0";
   claim.measure = fmt::format("Loss of {} below that of {}", subject, other);
-  claim.verdict = worse > 0          ? Verdict::does_not_hold
-                  : better == judged ? Verdict::holds
-                                     : Verdict::not_decided;
+  claim.verdict = worse > 0                    ? Verdict::does_not_hold
+                  : all_better && missing == 0 ? Verdict::holds
+                                               : Verdict::not_decided;
   if (claim.verdict != Verdict::not_decided) claim.would_decide.clear();
   refuse_subsets(report, claim);
   return claim;

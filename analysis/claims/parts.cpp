@@ -49,6 +49,20 @@ std::set<Place> places_of(const Report& report, const std::string& arm) {
   return places;
 }
 
+std::size_t places_missing(const Report& report, const std::string& subject,
+                           const std::string& other, const std::set<Place>& judged) {
+  const std::set<Place> others = places_of(report, other);
+  std::size_t missing = 0;
+  for (const Place& place : places_of(report, subject))
+    missing += others.contains(place) && !judged.contains(place) ? 1 : 0;
+  return missing;
+}
+
+std::string words_of_missing(std::size_t missing) {
+  return fmt::format("matched pairs at {} more of the sizes and lengths that both arms have",
+                     missing);
+}
+
 std::string read_out_of(const Run& run) {
   if (const auto fact = run.fact("read_out")) return *fact;
   for (const char* control : {"time_mix", "none"})

@@ -61,6 +61,11 @@ Place place_of(const Comparison& comparison);
 std::string words_of(const Place& place);
 // Where the arm has a run on a text, done or not.
 std::set<Place> places_of(const Report& report, const std::string& arm);
+// Sizes and lengths at which both arms have a run, done or not, and that are not among the judged.
+std::size_t places_missing(const Report& report, const std::string& subject,
+                           const std::string& other, const std::set<Place>& judged);
+// What would decide a claim that all judged places are for: pairs at the others.
+std::string words_of_missing(std::size_t missing);
 
 // What a model reads beside its time mix: state, time_mix or none. Old logs lack the fact; the
 // arm's name must do there.

@@ -17,6 +17,7 @@ namespace {
 
 constexpr double trained_enough = 0.99;  // of the answers at the trained length, mean over seeds
 constexpr double tracks = 0.9;           // of the answers [Merrill et al. 2024]
+constexpr double alike_tokens = 1.05;    // whole batches round the tokens of a budget
 
 constexpr const char* deciding_tasks[] = {"a5", "s5", "s5_swaps"};
 
@@ -58,14 +59,47 @@ struct Control {
 constexpr Control controls[] = {{"RWKV-7 on S3 or S5 by swaps", tracks_swaps},
                                 {"a Transformer on MQAR (64, 4)", recalls_four}};
 
-// The best cell of a control; empty text: it is passed.
-std::string unpassed(const Report& report, const Control& control) {
-  double best = std::nan("");
-  for (const Cell& cell : report.probe_cells)
-    if (control.is_of(cell)) best = std::fmax(best, trained_accuracy(cell));
+// A control tells whether models of its own size learn with its own training: of layers and width
+// as the cell has them, where both logged these, and of no more tokens.
+bool is_control_for(const Cell& control, const Cell& cell) {
+  const Run &one = *control.runs.front(), &other = *cell.runs.front();
+  for (const char* key : {"layers", "width"}) {
+    const auto a = one.number(key), b = other.number(key);
+    if (a && b && *a != *b) return false;
+  }
+  return control.tokens <= alike_tokens * cell.tokens;
+}
+
+// The best cell of a control, of those for `cell` (nullptr: of all); empty text: it is passed.
+std::string unpassed(const Report& report, const Control& control, const Cell* cell) {
+  double best = std::nan(""), elsewhere = std::nan("");
+  for (const Cell& candidate : report.probe_cells) {
+    if (!control.is_of(candidate)) continue;
+    const bool counts = cell == nullptr || is_control_for(candidate, *cell);
+    double& kept = counts ? best : elsewhere;
+    kept = std::fmax(kept, trained_accuracy(candidate));
+  }
   if (best > trained_enough) return "";
-  return std::isnan(best) ? fmt::format("{} has not run", control.words)
-                          : fmt::format("{} reaches {:.1f} %", control.words, 100 * best);
+  if (!std::isnan(best)) return fmt::format("{} reaches {:.1f} %", control.words, 100 * best);
+  return fmt::format("{} has not run{}", control.words,
+                     std::isnan(elsewhere)
+                         ? ""
+                         : fmt::format(" at the size and with the tokens of {}", cell->size));
+}
+
+std::string unpassed(const Report& report, const Cell* cell) {
+  std::string missing;
+  for (const Control& control : controls)
+    if (const std::string what = unpassed(report, control, cell); !what.empty())
+      missing += (missing.empty() ? "" : "; ") + what;
+  return missing;
+}
+
+const Cell* cell_of(const Report& report, const ProbeDifference& entry) {
+  for (const Cell& cell : report.probe_cells)
+    if (cell.arm == entry.subject && cell.size == entry.size && cell.length == entry.length)
+      return &cell;
+  return nullptr;
 }
 
 std::string words_of(const Share& share) {
@@ -75,9 +109,16 @@ std::string words_of(const Share& share) {
                                  : "");
 }
 
-// How a task ended: ahead and tracking somewhere, behind somewhere.
+// How a task ended: ahead and tracking somewhere, behind an arm that tracks somewhere. Where
+// neither tracks, a difference is one of guesses.
 struct Outcome {
   bool ahead = false, behind = false;
+
+  void add(const ProbeDifference& entry) {
+    const Interval& interval = entry.difference.interval;
+    ahead = ahead || (interval.low > 0 && entry.subject_accuracy.value > tracks);
+    behind = behind || (interval.high < 0 && entry.other_accuracy.value > tracks);
+  }
 };
 
 Verdict verdict_of(const std::map<std::string, Outcome>& tasks) {
@@ -88,40 +129,57 @@ Verdict verdict_of(const std::map<std::string, Outcome>& tasks) {
   return all ? Verdict::holds : Verdict::not_decided;
 }
 
+// The outcome of every deciding task, by its cells whose controls are passed.
+struct Outcomes {
+  std::map<std::string, Outcome> tasks;
+  std::size_t judged = 0;  // cells at tested lengths
+  std::string missing;     // controls of the first cell that lacks some; empty: none does
+};
+
+Outcomes outcomes_of(const Report& report, const std::vector<ProbeDifference>& found) {
+  Outcomes outcomes;
+  for (const ProbeDifference& entry : found) {
+    if (!decides(entry.task)) continue;
+    Outcome& outcome = outcomes.tasks[entry.task];
+    const std::string missing = unpassed(report, cell_of(report, entry));
+    if (outcomes.missing.empty()) outcomes.missing = missing;
+    if (!missing.empty()) continue;
+    outcome.add(entry);
+    ++outcomes.judged;
+  }
+  if (outcomes.tasks.empty()) outcomes.missing = unpassed(report, nullptr);
+  return outcomes;
+}
+
+std::string training_until_passed(const std::string& missing) {
+  return fmt::format("training until the positive controls pass {:.0f} % (not trained enough: {})",
+                     100 * trained_enough, missing);
+}
+
 }  // namespace
 
 Claim judge_tracking(const Report& report, Claim claim, const std::string& subject,
                      const std::string& other) {
   claim.would_decide = "state-tracking probes of a meta_state arm and a Transformer";
   const std::vector<ProbeDifference> found = probe_differences(report, subject, other);
-  std::map<std::string, Outcome> tasks;
   for (const ProbeDifference& entry : found) {
     claim.evidence.push_back(
         {fmt::format("{}, {} tokens", entry.size, entry.tested),
          fmt::format("{} against {}, {}{}", words_of(entry.subject_accuracy),
                      words_of(entry.other_accuracy), entry.difference.value < 0 ? "" : "+",
                      words_of(entry.difference))});
-    if (!decides(entry.task)) continue;
-    Outcome& outcome = tasks[entry.task];
-    const Interval& interval = entry.difference.interval;
-    outcome.ahead = outcome.ahead || (interval.low > 0 && entry.subject_accuracy.value > tracks);
-    outcome.behind = outcome.behind || interval.high < 0;
   }
   if (found.empty()) return claim;
   claim.measure = fmt::format("Right answers of {} against {}, and the difference", subject, other);
-  std::string missing;
-  for (const Control& control : controls)
-    if (const std::string what = unpassed(report, control); !what.empty())
-      missing += (missing.empty() ? "" : "; ") + what;
-  if (!missing.empty()) {
-    claim.would_decide =
-        fmt::format("training until the positive controls pass {:.0f} % (not trained enough: {})",
-                    100 * trained_enough, missing);
+  const Outcomes outcomes = outcomes_of(report, found);
+  if (!outcomes.missing.empty() && outcomes.judged == 0) {
+    claim.would_decide = training_until_passed(outcomes.missing);
     return claim;
   }
-  claim.verdict = verdict_of(tasks);
+  claim.verdict = verdict_of(outcomes.tasks);
   claim.would_decide = claim.verdict != Verdict::not_decided ? ""
-                       : tasks.empty()
+                       : !outcomes.missing.empty() ? training_until_passed(outcomes.missing)
+                       : outcomes.tasks.empty()
                            ? "word problems over a5, s5 or s5_swaps: groups that are not solvable"
                            : fmt::format(
                                  "more seeds, or training until {} has over {:.0f} % of "

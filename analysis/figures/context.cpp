@@ -12,7 +12,7 @@ namespace {
 constexpr double megabyte = 1e6;
 
 // Architectures with the same form of state lie on one another: rings and crosses in turn.
-const char* mark_of(int block) { return block % 2 == 0 ? "pt 6 ps 1.2" : "pt 2 ps 0.7"; }
+const char* mark_of(int block) { return block % 2 == 0 ? "pt 6 ps mark*1.2" : "pt 2 ps mark*0.7"; }
 
 void add_model(const ContextModel& model, int block, Figure& figure) {
   figure.data += block > 0 ? "\n\n" : "";
@@ -33,20 +33,23 @@ void add_generation_memory_figure(const Report& report, std::vector<Figure>& fig
   if (!report.collection.context) return;
   Figure figure{.name = "generation-memory", .data = "", .settings = "", .plots = {}};
   std::int64_t first = std::numeric_limits<std::int64_t>::max(), last = 0;
+  std::vector<std::string> titles;
   int block = 0;
   for (const ContextModel& model : report.collection.context->models) {
     if (model.generation.empty()) continue;
     first = std::min(first, model.generation.front().tokens);
     last = std::max(last, model.generation.back().tokens);
+    titles.push_back(model.architecture);
     add_model(model, block++, figure);
   }
   if (block == 0) return;
+  titles.push_back("state, as computed");
   figure.plots.push_back("NaN with lines dt 2 lc rgb '#555555' title 'state, as computed'");
   figure.settings = fmt::format(
       "set logscale xy\nset xrange [{}:{}]\nset xlabel 'Tokens before the generated one'\nset "
       "ylabel 'Memory of generation (MB)'\nset format x '10^{{%L}}'\nset format y '10^{{%L}}'\n"
-      "set key outside top center horizontal\n",
-      0.8 * double(first), 1.25 * double(last));
+      "{}",
+      0.8 * double(first), 1.25 * double(last), key_above(titles));
   figures.push_back(std::move(figure));
 }
 

@@ -1,5 +1,7 @@
 #include "analysis/figures/drawing.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 
@@ -33,6 +35,23 @@ int point_of(const Report& report, const std::string& arm) {
   static constexpr std::array<int, 7> types{7, 5, 9, 13, 11, 15, 3};  // filled, then open shapes
   return types[place(report.collection.arms, arm) % types.size()];
 }
+
+std::string key_above(const std::vector<std::string>& titles, int lines) {
+  // gnuplot takes an outside key for narrower than it is, and cuts it off. Of the key's font the
+  // plot of a figure one column wide holds some 54 letters; beside each title stands its sample.
+  constexpr std::size_t letters = 54, sample = 7;
+  std::size_t longest = 1;
+  for (const std::string& title : titles) longest = std::max(longest, title.size());
+  const std::size_t columns = std::clamp<std::size_t>(letters / (longest + sample), 1,
+                                                      std::max<std::size_t>(1, titles.size()));
+  const std::size_t rows = (titles.size() + columns - 1) / columns;
+  return fmt::format(
+      "set key at screen 0.5, screen 0.985 center top horizontal maxcols {} font ',6'\n"
+      "set tmargin line*{:.1f}\n",
+      columns, 1.15 * double(rows) + 0.9 + 1.3 * double(lines));
+}
+
+std::string key_of_arms(const Report& report) { return key_above(report.collection.arms); }
 
 int dash_of(const Report& report, const std::string& size) {
   return int(place(report.sizes(), size) % 5) + 1;

@@ -3,6 +3,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "analysis/figure.hpp"
 
@@ -11,7 +12,11 @@ namespace metascale {
 std::string gnuplot_text(std::string_view text);  // a gnuplot string without escapes
 std::string colour_of(const Report& report, const std::string& arm);  // "#rrggbb", quoted
 int point_of(const Report& report, const std::string& arm);           // point type
-int dash_of(const Report& report, const std::string& size);           // dash type
+// The words of a key above the plot, in as many columns as the longest of its titles leaves room
+// for, and of the margin that it takes. lines: more of them between the key and the plot.
+std::string key_above(const std::vector<std::string>& titles, int lines = 0);
+std::string key_of_arms(const Report& report);
+int dash_of(const Report& report, const std::string& size);  // dash type
 
 // Per arm the profiles with their parabolas; then the optima of all arms against their budgets.
 void add_isoflop_figures(const Report& report, std::vector<Figure>& figures);

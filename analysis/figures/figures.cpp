@@ -39,8 +39,8 @@ void add_loss_by_size(const Report& report, std::vector<Figure>& figures) {
     figure.settings = fmt::format(
         "set xrange [-0.35:{}]\nset xtics ({}) noenhanced\nset xlabel 'Model size'\nset ylabel "
         "'Final "
-        "loss (nats per token)'\nset format y '%.2f'\nset offsets 0, 0, graph 0.06, graph 0.06\n",
-        double(sizes.size()) - 0.65, tics);
+        "loss (nats per token)'\nset format y '%.2f'\nset offsets 0, 0, graph 0.06, graph 0.06\n{}",
+        double(sizes.size()) - 0.65, tics, key_of_arms(report));
     int column = 3;
     for (const std::string& arm : report.collection.arms) {
       const std::string colour = colour_of(report, arm);
@@ -49,7 +49,7 @@ void add_loss_by_size(const Report& report, std::vector<Figure>& figures) {
           "notitle",
           figure.name, column + 1, column, column + 1, colour));
       figure.plots.push_back(fmt::format(
-          "'{}.csv' skip 1 using 1:{} with linespoints lc rgb {} pt {} ps 0.9 lw 1.6 title {}",
+          "'{}.csv' skip 1 using 1:{} with linespoints lc rgb {} pt {} ps mark*0.9 lw 1.6 title {}",
           figure.name, column, colour, point_of(report, arm), gnuplot_text(arm)));
       column += 2;
     }
@@ -155,7 +155,7 @@ void add_scaling(const Report& report, FitAxis axis, std::vector<Figure>& figure
                       "notitle",
                       figure.name, block, colour, entry.fit.healthy() ? 1 : 2));
       points.push_back(fmt::format(
-          "'{}.csv' index {} using 1:2 with points lc rgb {} pt {} ps 1.1 "
+          "'{}.csv' index {} using 1:2 with points lc rgb {} pt {} ps mark*1.1 "
           "title {}",
           figure.name, block + 1, colour, point_of(report, entry.arm), gnuplot_text(entry.arm)));
       block += 2;
@@ -164,9 +164,9 @@ void add_scaling(const Report& report, FitAxis axis, std::vector<Figure>& figure
     figure.plots.insert(figure.plots.end(), points.begin(), points.end());
     figure.settings = fmt::format(
         "set logscale xy\nset xlabel {}\nset ylabel 'Final loss (nats per token)'\nset format x "
-        "'{}'\n{}",
+        "'{}'\n{}{}",
         gnuplot_text(words_of(axis)), axis == FitAxis::training_flops ? "10^{%T}" : "%.0s%c",
-        loss_range(report, axis, length));
+        loss_range(report, axis, length), key_of_arms(report));
     figures.push_back(std::move(figure));
   }
 }
@@ -182,6 +182,7 @@ void add_rows(const Report& report, const std::string& name, const std::vector<B
   if (bars.empty()) return;
   Figure figure{name, "", "", {}};
   std::string tics;
+  std::vector<std::string> titles;
   int block = 0;
   for (const std::string& arm : report.collection.arms) {
     std::string rows;
@@ -191,9 +192,11 @@ void add_rows(const Report& report, const std::string& name, const std::vector<B
                             bars[i].high, csv_escape(bars[i].label));
     if (rows.empty()) continue;
     figure.data += (block > 0 ? "\n\n" : "") + rows;
-    figure.plots.push_back(fmt::format(
-        "'{}.csv' index {} using 1:2:3:4 with xerrorbars lc rgb {} pt {} ps 1.1 lw 1.3 title {}",
-        name, block, colour_of(report, arm), point_of(report, arm), gnuplot_text(arm)));
+    figure.plots.push_back(
+        fmt::format("'{}.csv' index {} using 1:2:3:4 with xerrorbars lc rgb {} pt {} ps mark*1.1 "
+                    "lw 1.3 title {}",
+                    name, block, colour_of(report, arm), point_of(report, arm), gnuplot_text(arm)));
+    titles.push_back(arm);
     ++block;
   }
   for (std::size_t i = 0; i < bars.size(); ++i)
@@ -202,10 +205,8 @@ void add_rows(const Report& report, const std::string& name, const std::vector<B
       "set ytics ({}) noenhanced font ',{}'\nset yrange [0.4:{}]\nset xlabel 'Difference in loss "
       "(%)'\n"
       "set xrange [*<0:0<*]\nset arrow from 0, graph 0 to 0, graph 1 nohead dt 2 lc rgb "
-      "'#555555'\nset key outside top "
-      "center "
-      "horizontal\nset offsets graph 0.03, graph 0.03, 0, 0\n",
-      tics, bars.size() > 14 ? 5 : 6, double(bars.size()) + 0.6);
+      "'#555555'\nset offsets graph 0.03, graph 0.03, 0, 0\n{}",
+      tics, bars.size() > 14 ? 5 : 6, double(bars.size()) + 0.6, key_above(titles));
   figures.push_back(std::move(figure));
 }
 
@@ -221,8 +222,8 @@ void add_differences(const Report& report, std::vector<Figure>& figures) {
   const PairReport* largest = nullptr;  // the last arm against the baseline at the largest size
   for (const PairReport& pair : report.pairs) {
     if (!pair.problem.empty() || pair.pair->first_arm != report.collection.baseline()) continue;
-    pairs.push_back(
-        bar_of(pair.pair->size + " " + pair.pair->length, pair.pair->second_arm, pair.result));
+    pairs.push_back(bar_of(pair.pair->size + " " + length_words(pair.pair->length),
+                           pair.pair->second_arm, pair.result));
     if (largest == nullptr || largest->pair->second_arm != pair.pair->second_arm ||
         pair.first->parameters >= largest->first->parameters)
       largest = &pair;

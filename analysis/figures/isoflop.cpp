@@ -29,8 +29,8 @@ void add_profile(const IsoflopProfile& profile, const IsoflopBudget& budget, int
       fmt::format("'{}.csv' index {} using 1:2 with lines lc rgb {} dt {} lw 1.4 notitle",
                   figure.name, block + 1, colour, budget.problem.empty() ? 1 : 2));
   figure.plots.push_back(fmt::format(
-      "'{}.csv' index {} using 1:2 with points lc rgb {} pt {} ps 0.9 title {}", figure.name, block,
-      colour, 2 * (number % 4) + 5, gnuplot_text(scientific(profile.flops) + " FLOPs")));
+      "'{}.csv' index {} using 1:2 with points lc rgb {} pt {} ps mark*0.9 title {}", figure.name,
+      block, colour, 2 * (number % 4) + 5, gnuplot_text(scientific(profile.flops) + " FLOPs")));
 }
 
 void add_profiles(const IsoflopReport& entry, std::vector<Figure>& figures) {
@@ -66,7 +66,7 @@ void add_optima(const Report& report, const IsoflopReport& entry, int& block, Fi
       fmt::format("'{}.csv' index {} using 1:2:3:4 with yerrorbars lc rgb {} pt 0 lw 1.3 notitle",
                   figure.name, block, colour));
   figure.plots.push_back(fmt::format(
-      "'{}.csv' index {} using 1:2 with points lc rgb {} pt {} ps 1.1 title {}", figure.name,
+      "'{}.csv' index {} using 1:2 with points lc rgb {} pt {} ps mark*1.1 title {}", figure.name,
       block++, colour, point_of(report, entry.arm), gnuplot_text(entry.arm)));
   if (!std::isfinite(fit.exponent)) return;
   for (const double flops : log_spaced(low, high)) {
@@ -97,8 +97,8 @@ void add_isoflop_figures(const Report& report, std::vector<Figure>& figures) {
   if (block == 0) return;
   optima.settings = fmt::format(
       "set logscale xy\nset xlabel 'Budget (model FLOPs)'\nset ylabel {}\nset format x "
-      "'10^{{%T}}'\nset format y '%.0s%c'\n",
-      gnuplot_text(std::string("Optimal ") + words_of(axis)));
+      "'10^{{%T}}'\nset format y '%.0s%c'\n{}",
+      gnuplot_text(std::string("Optimal ") + words_of(axis)), key_of_arms(report));
   figures.push_back(std::move(optima));
 }
 

@@ -43,6 +43,7 @@ std::string ticks_between(double low, double high) {
 
 void add_lineage_figure(const Report& report, std::vector<Figure>& figures) {
   Figure figure{"lineage", "", "", {}};
+  std::vector<std::string> titles;
   int block = 0;
   double first = std::numeric_limits<double>::infinity(), last = 0;
   for (const Lineage& lineage : lineages(report)) {
@@ -51,26 +52,30 @@ void add_lineage_figure(const Report& report, std::vector<Figure>& figures) {
       rows += row_of(stage);
       first = std::min(first, stage.flops), last = std::max(last, stage.flops);
     }
-    add_block(report, lineage.arm, rows, "linespoints pt 7 ps 0.8 lw 1.6", block, figure);
-    figure.plots.back() += " title " + gnuplot_text(lineage.arm + " " + lineage.size);
+    add_block(report, lineage.arm, rows, "linespoints pt 7 ps mark*0.8 lw 1.6", block, figure);
+    titles.push_back(lineage.arm + " " + lineage.size);
+    figure.plots.back() += " title " + gnuplot_text(titles.back());
     for (const ScratchPoint& scratch : lineage.scratch) {
       const bool total = scratch.compute == ScratchCompute::total;
       add_block(report, scratch.point.arm, row_of(scratch.point),
-                total ? "points pt 4 ps 1.1 lw 1.4" : "points pt 8 ps 1.1 lw 1.4", block, figure);
+                total ? "points pt 4 ps mark*1.1 lw 1.4" : "points pt 8 ps mark*1.1 lw 1.4", block,
+                figure);
       figure.plots.back() += " notitle";
       first = std::min(first, scratch.point.flops), last = std::max(last, scratch.point.flops);
     }
   }
   if (block == 0) return;
   for (const auto& [type, words] :
-       {std::pair{4, "scratch, equal total"}, std::pair{8, "scratch, equal additional"}})
-    figure.plots.push_back(
-        fmt::format("keyentry with points pt {} ps 1.1 lc rgb '#555555' title '{}'", type, words));
+       {std::pair{4, "scratch, equal total"}, std::pair{8, "scratch, equal additional"}}) {
+    titles.push_back(words);
+    figure.plots.push_back(fmt::format(
+        "keyentry with points pt {} ps mark*1.1 lc rgb '#555555' title '{}'", type, words));
+  }
   figure.settings = fmt::format(
       "set logscale x\nset xrange [{}:{}]\nset xtics ({})\nset xlabel 'Model FLOPs of the whole "
-      "lineage'\nset ylabel 'Final loss (nats per token)'\nset format y '%.2f'\nset key outside "
-      "top center horizontal font ',6'\nset offsets 0, 0, graph 0.06, graph 0.06\n",
-      first / 1.25, last * 1.25, ticks_between(first / 1.25, last * 1.25));
+      "lineage'\nset ylabel 'Final loss (nats per token)'\nset format y '%.2f'\nset offsets 0, 0, "
+      "graph 0.06, graph 0.06\n{}",
+      first / 1.25, last * 1.25, ticks_between(first / 1.25, last * 1.25), key_above(titles));
   figures.push_back(std::move(figure));
 }
 

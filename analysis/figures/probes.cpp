@@ -38,17 +38,22 @@ std::string settings_of(const ProbeCurves& curves) {
   for (const ProbeLine& line : curves.lines)
     for (const ProbePoint& point : line.points) x.insert(point.x);
   const bool log = curves.axis != ProbeAxis::layers;
+  const std::string title = curves.task + ": " + curves.held;
+  constexpr std::size_t widest_title = 58;  // letters that one column holds
+  std::vector<std::string> titles;
+  for (const ProbeLine& line : curves.lines) titles.push_back(line.arm);
+  if (std::isfinite(curves.chance)) titles.push_back("chance");
   std::string ticks;
   for (const double value : x)
     ticks += fmt::format("{}'{}' {}", ticks.empty() ? "" : ", ",
                          value < 1e4 ? fixed(value, 0) : short_count(value), value);
   return fmt::format(
       "{}set xrange [{}:{}]\nset yrange [0:104]\nset xlabel {}\nset ylabel 'Right answers (%)'\n"
-      "{}set title {} noenhanced font ',6'\nset key outside top center horizontal\n",
+      "{}set title {} noenhanced font ',{}'\n{}",
       log ? "set logscale x\n" : "", log ? *x.begin() / 1.15 : *x.begin() - 0.4,
       log ? *x.rbegin() * 1.15 : *x.rbegin() + 0.4, gnuplot_text(words_of(curves.axis)),
-      x.size() < 8 ? "set xtics (" + ticks + ")\n" : "set format x '%.0s%c'\n",
-      gnuplot_text(curves.task + ": " + curves.held));
+      x.size() < 8 ? "set xtics (" + ticks + ")\n" : "set format x '%.0s%c'\n", gnuplot_text(title),
+      title.size() > widest_title ? 5 : 6, key_above(titles, 1));
 }
 
 void add_line(const Report& report, const ProbeLine& line, int block, Figure& figure,
@@ -71,7 +76,7 @@ void add_line(const Report& report, const ProbeLine& line, int block, Figure& fi
                     figure.name, block, colour));
   }
   lines.push_back(fmt::format(
-      "'{}.csv' index {} using 1:2 with linespoints lc rgb {} pt {} ps 0.8 lw 1.5 title {}",
+      "'{}.csv' index {} using 1:2 with linespoints lc rgb {} pt {} ps mark*0.8 lw 1.5 title {}",
       figure.name, block, colour, point_of(report, line.arm), gnuplot_text(line.arm)));
 }
 

@@ -1,7 +1,6 @@
 #include "analysis/fitting/bootstrap.hpp"
 
-#include <mutex>
-
+#include "analysis/fitting/draw_counter.hpp"
 #include "analysis/fitting/noise.hpp"
 #include "core/parallel.hpp"
 
@@ -13,8 +12,7 @@ void add_replicates(Fit& fit, const LogTable& table, std::span<const std::vector
   fit.parametric_bootstrap = noise.deviations.empty();
   fit.noise = noise.deviation();
   fit.replicates.assign(std::size_t(options.draws), {});
-  std::mutex progress_lock;
-  int done = 0;
+  DrawCounter counter(options.progress, options.draws);
   parallel_for(options.threads, options.draws, [&](std::int64_t begin, std::int64_t end) {
     LogTable drawn = table;
     const LeastSquares problem = problem_of(law(fit.kind), drawn, options);
@@ -26,9 +24,7 @@ void add_replicates(Fit& fit, const LogTable& table, std::span<const std::vector
         if (minimum.objective < best.objective) best = std::move(minimum);
       }
       fit.replicates[std::size_t(draw)] = best.at.empty() ? fit.inside : best.at;
-      if (!options.progress) continue;
-      const std::scoped_lock lock(progress_lock);
-      options.progress(++done, options.draws);
+      counter.count();
     }
   });
 }

@@ -109,6 +109,13 @@ void judge_extrapolation(const Fit& fit, std::vector<std::string>& problems) {
 
 }  // namespace
 
+std::vector<std::string> grave_problems(const Fit& fit) {
+  std::vector<std::string> grave;
+  for (const std::string& problem : fit.problems)
+    if (!problem.starts_with(interval_unreliable)) grave.push_back(problem);
+  return grave;
+}
+
 bool describes_points(const Fit& fit) {
   return fit.replicates.empty() || residual_size(fit) <= far_beyond_noise * fit.noise;
 }

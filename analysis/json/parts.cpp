@@ -15,6 +15,9 @@ Json numbers(const std::vector<double>& values) {
 Json interval(const Interval& value) {
   return Json::array({number(value.low), number(value.high)});
 }
+Json unbounded(const Interval& value) {
+  return Json::array({value.low == 0 || std::isinf(value.low), std::isinf(value.high)});
+}
 
 Json cells_json(const Report& report) {
   Json list = Json::array();

@@ -13,6 +13,9 @@ using Json = nlohmann::ordered_json;
 Json number(double value);  // null for NaN and infinity, which have no JSON
 Json numbers(const std::vector<double>& values);
 Json interval(const Interval& value);  // [low, high]
+// [low, high]: whether that end is infinite, for which there is no JSON number. Of a positive
+// quantity 0 is no bound either.
+Json unbounded(const Interval& value);
 Json cells_json(const Report& report);
 Json probe_curves_json(const Report& report);
 Json probe_depths_json(const Report& report);

@@ -53,6 +53,9 @@ const tooltip = () => ({
 });
 
 // Draws intervals of points that carry {low, high}.
+// An interval in words; an end that is null has no bound, and without both there is no interval.
+const rangeWords = (low, high, words) => low == null && high == null ? "" :
+  ` [${low == null ? "unbounded" : words(low)}, ${high == null ? "unbounded" : words(high)}]`;
 const whiskers = {
   id: "whiskers",
   afterDatasetsDraw(chart) {
@@ -64,11 +67,12 @@ const whiskers = {
       ctx.lineWidth = 1.5;
       chart.getDatasetMeta(index).data.forEach((element, i) => {
         const {low, high} = set.data[i];
-        if (low == null || high == null || low === high) return;
-        const top = chart.scales.y.getPixelForValue(high), bottom = chart.scales.y.getPixelForValue(low);
+        if ((low == null && high == null) || low === high) return;
+        const top = high == null ? chart.chartArea.top : chart.scales.y.getPixelForValue(high);
+        const bottom = low == null ? chart.chartArea.bottom : chart.scales.y.getPixelForValue(low);
         ctx.beginPath();
         ctx.moveTo(element.x, top); ctx.lineTo(element.x, bottom);
-        for (const y of [top, bottom]) { ctx.moveTo(element.x - 4, y); ctx.lineTo(element.x + 4, y); }
+        for (const y of [high == null ? null : top, low == null ? null : bottom].filter(end => end !== null)) { ctx.moveTo(element.x - 4, y); ctx.lineTo(element.x + 4, y); }
         ctx.stroke();
       });
       ctx.restore();

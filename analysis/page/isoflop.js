@@ -59,7 +59,7 @@ const drawOptima = make("chart-optima", canvas => {
                y: {...axis("Optimal " + fitTitles[isoflopAxis()].toLowerCase(), true, logTick), ...rangeOf(sets, "y", 1.2)}},
       plugins: {legend: isoflopLegend(), tooltip: {...tooltip(), filter: item => !item.dataset.helper, callbacks: {
         title: items => items.length ? short(items[0].parsed.x) + " FLOPs" : "",
-        label: item => ` ${item.dataset.label}: ${short(item.parsed.y)}${item.raw.low == null ? "" : ` [${short(item.raw.low)}, ${short(item.raw.high)}]`}, loss ${item.raw.loss.toFixed(4)}`,
+        label: item => ` ${item.dataset.label}: ${short(item.parsed.y)}${rangeWords(item.raw.low, item.raw.high, short)}, loss ${item.raw.loss.toFixed(4)}`,
       }}},
     },
     plugins: [whiskers],

@@ -57,7 +57,7 @@ const drawGains = bySize("chart-gains", {
     const gain = data.gains.find(g => g.arm === arm && g.size === size && g.length === option("gains-length", lastLength) && g.axis === option("gains-x", "training_flops"));
     return gain ? {y: gain.gain, low: gain.low, high: gain.high} : {};
   },
-  words: ({y, low, high}) => `${y.toFixed(2)} x${low == null ? "" : ` [${low.toFixed(2)}, ${high.toFixed(2)}]`}`,
+  words: ({y, low, high}) => `${y.toFixed(2)} x${rangeWords(low, high, value => value.toFixed(2))}`,
 });
 redrawOn(["gains-x", "gains-length"], drawGains);
 

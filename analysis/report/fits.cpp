@@ -6,6 +6,8 @@
 #include <set>
 
 #include "analysis/fitting/health.hpp"
+#include "analysis/match.hpp"
+#include "analysis/support/text.hpp"
 #include "core/error.hpp"
 
 namespace metascale {
@@ -13,25 +15,44 @@ namespace {
 
 double value_on(FitAxis axis, const Run& run) {
   if (axis == FitAxis::training_flops) return run.flops;
+  if (axis == FitAxis::tokens) return double(run.tokens);
   return run.number(name_of(axis)).value_or(std::numeric_limits<double>::quiet_NaN());
 }
 
-// One point per run that is done, of one arm; on two axes (N, D) if lengths are mixed.
-std::vector<FitPoint> points_of(const Report& report, const std::string& arm,
-                                const std::string& length, FitAxis axis, bool with_tokens) {
+// Which runs a law is fitted to: those of an arm, of one length and one size where these are named.
+struct Chosen {
+  std::string arm, length, size;  // empty: all lengths, all sizes
+  FitAxis axis = FitAxis::non_embedding_parameters;
+  bool with_tokens = false;  // points in N and D
+
+  bool takes(const Cell& cell) const {
+    return cell.arm == arm && (length.empty() || cell.length == length) &&
+           (size.empty() || cell.size == size);
+  }
+  bool takes(const Run& run) const { return with_tokens ? !is_grown(run) : !has_own_tokens(run); }
+};
+
+// One point per run that is done.
+std::vector<FitPoint> points_of(const Report& report, const Chosen& chosen) {
   std::vector<FitPoint> points;
   for (const Cell& cell : report.cells) {
-    if (cell.arm != arm || (!with_tokens && cell.length != length)) continue;
+    if (!chosen.takes(cell)) continue;
     for (const Run* run : cell.runs) {
+      if (!chosen.takes(*run)) continue;
       FitPoint point{
-          run->id, cell.size + " " + cell.length, {value_on(axis, *run)}, run->final_loss()};
-      if (with_tokens) point.x.push_back(double(run->tokens));
+          run->id, cell.size + " " + cell.length, {value_on(chosen.axis, *run)}, run->final_loss()};
+      if (chosen.with_tokens) point.x.push_back(double(run->tokens));
       if (std::all_of(point.x.begin(), point.x.end(),
                       [](double x) { return std::isfinite(x) && x > 0; }))
         points.push_back(std::move(point));
     }
   }
   return points;
+}
+
+std::vector<FitPoint> points_in_both(const Report& report, const std::string& arm) {
+  return points_of(report,
+                   {.arm = arm, .axis = FitAxis::non_embedding_parameters, .with_tokens = true});
 }
 
 // Of the grid's 4,500, for the seven coefficients of two arms, whose searches cost more.
@@ -68,30 +89,33 @@ FitOptions options_held_out(FitOptions options) {
   return options;
 }
 
-void note_failure(Report& report, const std::string& arm, const std::string& length, FitAxis axis,
+void note_failure(Report& report, const std::string& arm, const std::string& where, FitAxis axis,
                   const Error& error) {
   report.notes.push_back(
-      concat("No fit of ", arm, " (", length, ") in ", words_of(axis), ": ", error.what()));
+      concat("No fit of ", arm, " (", where, ") in ", words_of(axis), ": ", error.what()));
 }
 
-// One length, one variable.
-void add_fit(Report& report, const std::string& arm, const std::string& length, FitAxis axis,
-             const ReportOptions& options) {
-  const std::vector<FitPoint> points = points_of(report, arm, length, axis, false);
-  if (points.empty() || distinct(points, 0) < 2) return;
-  const FitOptions fit_options = options_for(report, arm, options);
+// One variable: N or C at one length, or D at one size, where two values are no law yet.
+void add_fit(Report& report, const Chosen& chosen, const ReportOptions& options) {
+  const std::vector<FitPoint> points = points_of(report, chosen);
+  const bool over_tokens = chosen.axis == FitAxis::tokens;
+  if (points.empty() || distinct(points, 0) < (over_tokens ? 3 : 2)) return;
+  const FitOptions fit_options = options_for(report, chosen.arm, options);
   const auto fit = [](const std::vector<FitPoint>& some, FitOptions own) {
     const LawKind kind = law_for(some);
     own.objective = default_objective(kind);
     return fit_law(kind, some, own);
   };
   try {
-    ArmFit entry{arm, length, axis, fit(points, fit_options), {}};
+    ArmFit entry{chosen.arm,  over_tokens ? "all" : chosen.length,
+                 chosen.axis, fit(points, fit_options),
+                 {},          over_tokens ? "longest length" : "largest size",
+                 chosen.size};
     if (distinct(points, 0) >= 4)
       entry.held_out = fit(holding_out_largest(points, 0), options_held_out(fit_options));
     report.fits.push_back(std::move(entry));
   } catch (const Error& error) {
-    note_failure(report, arm, length, axis, error);
+    note_failure(report, chosen.arm, over_tokens ? chosen.size : chosen.length, chosen.axis, error);
   }
 }
 
@@ -101,7 +125,7 @@ void add_fits_over_lengths(Report& report, const std::string& arm, const ReportO
   constexpr FitAxis axis = FitAxis::non_embedding_parameters;
   const std::size_t lengths = report.lengths().size();
   if (lengths < 2) return;
-  const std::vector<FitPoint> points = points_of(report, arm, "all", axis, true);
+  const std::vector<FitPoint> points = points_in_both(report, arm);
   const FitOptions fit_options = options_for(report, arm, options);
   if (points.size() < 6 || distinct(points, 0) < 2 || distinct(points, 1) < 2) return;
   try {
@@ -119,6 +143,31 @@ void add_fits_over_lengths(Report& report, const std::string& arm, const ReportO
   } catch (const Error& error) {
     note_failure(report, arm, "all", axis, error);
   }
+}
+
+void note_own_tokens(Report& report) {
+  std::size_t grown = 0, partners = 0;
+  for (const Cell& cell : report.cells)
+    for (const Run* run : cell.runs)
+      if (is_grown(*run))
+        ++grown;
+      else if (has_own_tokens(*run))
+        ++partners;
+  if (grown + partners == 0) return;
+  report.notes.push_back(concat(
+      "Laws in one variable leave out ", grown, " grown runs and ", partners,
+      " from scratch beside them, whose tokens follow from the growth and not from their length; "
+      "laws in N and D leave out the grown ones, which have no one N."));
+}
+
+// Why the gain must not be quoted, where a law that it rests on is bad; empty: both may be used.
+std::string why_not_quoted(const ArmFit& base, const ArmFit& own) {
+  std::string text;
+  for (const ArmFit* entry : {&base, &own})
+    if (const auto grave = grave_problems(entry->fit); !grave.empty())
+      text += concat(text.empty() ? "" : "; ", "the law of ", entry->arm, " is bad (",
+                     joined(grave), ")");
+  return text;
 }
 
 }  // namespace
@@ -146,23 +195,25 @@ const ArmFit* find_fit(const Report& report, const std::string& arm, const std::
 }
 
 void add_fits(Report& report, const ReportOptions& options) {
+  note_own_tokens(report);
   for (const std::string& arm : report.collection.arms) {
     for (const std::string& length : report.lengths())
       for (const FitAxis axis :
            {FitAxis::non_embedding_parameters, FitAxis::parameters, FitAxis::training_flops})
-        add_fit(report, arm, length, axis, options);
+        add_fit(report, {.arm = arm, .length = length, .axis = axis}, options);
+    for (const std::string& size : report.sizes())
+      add_fit(report, {.arm = arm, .size = size, .axis = FitAxis::tokens}, options);
     add_fits_over_lengths(report, arm, options);
   }
 }
 
 void add_joint_fits(Report& report, const ReportOptions& options) {
-  constexpr FitAxis axis = FitAxis::non_embedding_parameters;
   const std::string baseline = report.collection.baseline();
   if (report.lengths().size() < 2) return;
-  const std::vector<FitPoint> first = points_of(report, baseline, "all", axis, true);
+  const std::vector<FitPoint> first = points_in_both(report, baseline);
   for (const std::string& arm : report.collection.arms) {
     if (arm == baseline) continue;
-    const std::vector<FitPoint> second = points_of(report, arm, "all", axis, true);
+    const std::vector<FitPoint> second = points_in_both(report, arm);
     if (first.size() < 6 || second.size() < 6 || distinct(first, 0) < 2) continue;
     FitOptions fit_options = options_for(report, arm, options);
     if (fit_options.starts == 0) fit_options.starts = joint_starts;
@@ -185,9 +236,8 @@ void add_gains(Report& report, const ReportOptions& options) {
       GainReport entry{cell.arm, cell.size, cell.length, axis,
                        equivalent_gain(base->fit, own->fit, value_on(axis, cell), cell.loss,
                                        options.confidence)};
-      if (entry.gain.problem.empty() &&
-          !(describes_points(base->fit) && describes_points(own->fit)))
-        entry.gain.problem = "a law that it rests on does not describe its points";
+      if (const std::string bad = why_not_quoted(*base, *own); !bad.empty())
+        entry.gain.problem += (entry.gain.problem.empty() ? "" : "; ") + bad;
       report.gains.push_back(std::move(entry));
     }
 }

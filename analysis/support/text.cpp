@@ -4,7 +4,10 @@
 
 #include <array>
 #include <cctype>
+#include <charconv>
 #include <cmath>
+#include <cstdint>
+#include <utility>
 
 #include "core/error.hpp"
 
@@ -23,6 +26,19 @@ std::string replace_each(std::string_view text, auto replacement_of) {
   }
   return result;
 }
+
+// Whether a spreadsheet may compute it. Behind a sign, numbers (also "-inf" and "+1.24 %") and the
+// dash that stands for no value are harmless.
+bool is_formula(std::string_view text) {
+  if (text.empty()) return false;
+  if (std::string_view("=@\t\r").find(text.front()) != std::string_view::npos) return true;
+  if (text.front() != '+' && text.front() != '-') return false;
+  const std::string_view rest = text.substr(1);
+  if (rest == "inf" || rest == "nan") return false;
+  return rest.find_first_not_of("0123456789.,+-eE% ") != std::string_view::npos;
+}
+
+bool is_control(char letter) { return static_cast<unsigned char>(letter) < 0x20 || letter == 0x7f; }
 
 }  // namespace
 
@@ -65,8 +81,10 @@ std::string percent(double share, int digits) {
 
 std::string interval_text(const Interval& interval, int digits, double scale) {
   if (!interval.known()) return "-";
-  return fmt::format("[{:+.{}f}, {:+.{}f}]", scale * interval.low, digits, scale * interval.high,
-                     digits);
+  const auto end = [&](double value) {
+    return std::isinf(value) ? "unbounded" : fmt::format("{:+.{}f}", scale * value, digits);
+  };
+  return fmt::format("[{}, {}]", end(interval.low), end(interval.high));
 }
 
 std::string duration_text(double hours) {
@@ -76,12 +94,36 @@ std::string duration_text(double hours) {
   return fmt::format("{:.1f} h", hours);
 }
 
+namespace {
+
+// A whole number with a unit of size, where that says it in full: 307200 as 307.2k, 512 as 512.
+std::string shorter(std::string_view count) {
+  std::int64_t value = 0;
+  const auto [stop, problem] = std::from_chars(count.data(), count.data() + count.size(), value);
+  if (problem != std::errc() || stop != count.data() + count.size()) return std::string(count);
+  constexpr std::array<std::pair<double, char>, 4> units{
+      {{1e12, 'T'}, {1e9, 'B'}, {1e6, 'M'}, {1e3, 'k'}}};
+  for (const auto& [size, unit] : units) {
+    if (double(value) < size) continue;
+    const std::string text = fmt::format("{:.4g}", double(value) / size);
+    return std::abs(std::stod(text) * size - double(value)) < 0.5 ? text + unit
+                                                                  : std::string(count);
+  }
+  return std::string(count);
+}
+
+}  // namespace
+
 std::string length_words(std::string_view label) {
+  // The labels of models from scratch beside grown ones end so.
+  for (const std::string_view end : {".added", ".total"})
+    if (label.size() > end.size() && label.ends_with(end))
+      return concat(length_words(label.substr(0, label.size() - end.size())), ", ", end.substr(1));
   for (const std::string_view unit : {"tokens", "flops", "flop", "steps"})
     if (label.size() > unit.size() && label.ends_with(unit)) {
       const std::string_view count = label.substr(0, label.size() - unit.size());
       const bool is_number = std::isdigit(static_cast<unsigned char>(count.front())) != 0;
-      if (is_number && count.back() != ' ') return concat(count, " ", unit);
+      if (is_number && count.back() != ' ') return concat(shorter(count), " ", unit);
     }
   return std::string(label);
 }
@@ -106,8 +148,9 @@ std::string html_escape(std::string_view text) {
 }
 
 std::string csv_escape(std::string_view text) {
-  if (text.find_first_of(",\"\r\n") == std::string_view::npos) return std::string(text);
-  return '"' +
+  const std::string mark = is_formula(text) ? "'" : "";
+  if (text.find_first_of(",\"\r\n") == std::string_view::npos) return mark + std::string(text);
+  return '"' + mark +
          replace_each(text,
                       [](char letter) -> std::string_view {
                         return letter == '"' ? "\"\"" : std::string_view{};
@@ -120,6 +163,11 @@ std::string markdown_escape(std::string_view text) {
     switch (letter) {
       case '|': return "\\|";
       case '<': return "&lt;";
+      case '&': return "&amp;";
+      case '\\': return "\\\\";
+      case '[': return "\\[";
+      case ']': return "\\]";
+      case '!': return "\\!";
       case '\n': return " ";
       case '\r': return "";
       case '`': return "\\`";
@@ -143,7 +191,9 @@ std::string latex_escape(std::string_view text) {
       case '~': return "\\textasciitilde{}";
       case '^': return "\\textasciicircum{}";
       case '\\': return "\\textbackslash{}";
-      default: return {};
+      case '<': return "\\textless{}";
+      case '>': return "\\textgreater{}";
+      default: return is_control(letter) ? " " : std::string_view{};
     }
   });
 }

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 
 #include "analysis/support/text.hpp"
@@ -42,6 +43,9 @@ TableCell loss_cell(const Cell* cell) {
   if (cell == nullptr) return {"-", "", "quiet"};
   std::string shown = fixed(cell->loss, 4);
   if (std::isfinite(cell->loss_deviation)) shown += " \xC2\xB1 " + fixed(cell->loss_deviation, 4);
+  if (std::any_of(cell->runs.begin(), cell->runs.end(),
+                  [](const Run* run) { return has_own_tokens(*run); }))
+    shown += ", " + short_count(cell->tokens) + " tokens";
   return {shown, exact(cell->loss), ""};
 }
 

@@ -151,12 +151,14 @@ Table context_exponents_table(const Report& report) {
 Table context_costs_table(const Report& report) {
   Table table{"context_costs",
               "Cost of a token against the length of its context: bytes of training are planned "
-              "per token, those of generation carried at that position",
+              "per token, those of generation all that is carried at that position; resident: by "
+              "which the process was measured to grow, likewise",
               {{"architecture", "Architecture", false},
                {"phase", "Phase", false},
                {"tokens", "Context, tokens"},
                {"seconds_per_token", "Seconds/token"},
-               {"bytes", "Bytes"}},
+               {"bytes", "Bytes"},
+               {"resident_bytes", "Resident bytes"}},
               {}};
   if (!report.collection.context) return table;
   for (const ContextModel& model : report.collection.context->models)
@@ -166,7 +168,8 @@ Table context_costs_table(const Report& report) {
                               {phase},
                               {std::to_string(point.tokens)},
                               {scientific(point.seconds), exact(point.seconds)},
-                              {short_count(point.bytes), exact(point.bytes)}});
+                              {short_count(point.bytes), exact(point.bytes)},
+                              {short_count(point.resident_bytes), exact(point.resident_bytes)}});
   return table;
 }
 

@@ -24,6 +24,7 @@ const char* short_words(FitAxis axis) {
     case FitAxis::non_embedding_parameters: return "non-embedding N";
     case FitAxis::parameters: return "N";
     case FitAxis::training_flops: return "FLOPs";
+    case FitAxis::tokens: return "D";
   }
   return "?";
 }
@@ -43,6 +44,26 @@ std::string coefficients_of(const Fit& fit, bool in_full) {
   return text;
 }
 
+TableCell length_of(const ArmFit& entry) {
+  return entry.size.empty()
+             ? length_cell(entry.length)
+             : TableCell{entry.length + ", " + entry.size, entry.length + " " + entry.size, "", ""};
+}
+
+TableCell prediction_of(const Fit& fit, double confidence) {
+  const Prediction ahead = predict_ahead(fit, confidence);
+  std::string shown = fixed(ahead.value, 4), full = exact(ahead.value);
+  if (ahead.interval.known()) {
+    shown += fmt::format(" [{:.4g}, {:.4g}]", ahead.interval.low, ahead.interval.high);
+    full += fmt::format(" [{} {}]", exact(ahead.interval.low), exact(ahead.interval.high));
+  }
+  for (std::size_t i = 0; i < ahead.x.size(); ++i) {
+    const char* name = ahead.x.size() == 1 ? " at " : i == 0 ? " at N " : ", D ";
+    shown += name + scientific(ahead.x[i]), full += name + exact(ahead.x[i]);
+  }
+  return {shown, full, "", ""};
+}
+
 // Mean over the runs that the fit had to predict.
 TableCell held_out_of(const ArmFit& entry) {
   if (!entry.held_out) return {"-"};
@@ -55,8 +76,7 @@ TableCell held_out_of(const ArmFit& entry) {
 // Few cells alone make the interval unreliable; all else makes the fit bad.
 TableCell health_of(const Fit& fit) {
   if (fit.healthy()) return {"good", "", "good"};
-  if (fit.problems.size() == 1 && fit.problems[0].rfind(interval_unreliable, 0) == 0)
-    return {interval_unreliable, "", "warn"};
+  if (grave_problems(fit).empty()) return {interval_unreliable, "", "warn"};
   return {"bad", "", "bad"};
 }
 
@@ -64,7 +84,7 @@ void add_points(Table& table, const ArmFit& entry) {
   const auto row = [&](const char* law, const std::string& run, double x, double measured,
                        double fitted, const char* role) {
     table.rows.push_back({{entry.arm},
-                          length_cell(entry.length),
+                          length_of(entry),
                           {short_words(entry.axis), name_of(entry.axis)},
                           {law},
                           run_cell(run),
@@ -94,6 +114,7 @@ Table fits_table(const Report& report) {
        {"length", "Length", false},
        {"axis", "x", false},
        {"law", "Law", false},
+       {"prediction", "Loss at twice the largest x", false},
        {"coefficients", "Coefficients with 95 % intervals", false, true},
        {"points", "Points"},
        {"worst_residual", "Worst residual"},
@@ -106,9 +127,10 @@ Table fits_table(const Report& report) {
     const Fit& fit = entry.fit;
     table.rows.push_back(
         {{entry.arm},
-         length_cell(entry.length),
+         length_of(entry),
          {short_words(entry.axis), name_of(entry.axis)},
          {formula(fit.kind), name_of(fit.kind)},
+         prediction_of(fit, report.confidence),
          {coefficients_of(fit, false), coefficients_of(fit, true)},
          {std::to_string(fit.points.size())},
          {fmt::format("{:.2f} %", 100 * fit.worst_residual), exact(fit.worst_residual)},
@@ -139,11 +161,30 @@ Table residuals_table(const Report& report) {
   return table;
 }
 
+namespace {
+
+// An end that is infinite, or where the baseline's law is not fitted, is told as such.
+std::string gain_end(double value, bool beyond) {
+  return std::isinf(value) ? "unbounded" : factor(value) + (beyond ? "*" : "");
+}
+
+TableCell gain_interval(const EquivalentGain& gain) {
+  const Interval& range = gain.interval;
+  const std::string full = exact(range.low) + " " + exact(range.high);
+  if (!range.known() || !std::isfinite(gain.gain)) return {"-", full, "", ""};
+  return {fmt::format("[{}, {}]", gain_end(range.low, gain.low_beyond),
+                      gain_end(range.high, gain.high_beyond)),
+          full, "", ""};
+}
+
+}  // namespace
+
 Table gains_table(const Report& report) {
   Table table{
       "gains",
       "Equivalent gain: what the baseline needs for the arm's loss, over what the arm used; "
-      "only inside the baseline's fitted range",
+      "only inside the baseline's fitted range. An end with * lies outside of it, an unbounded one "
+      "where the baseline never reaches the loss",
       {{"arm", "Arm", false},
        {"size", "Size", false},
        {"length", "Length", false},
@@ -176,10 +217,7 @@ Table gains_table(const Report& report) {
           : below                ? "bad"
           : gain.problem.empty() ? ""
                                  : "quiet"},
-         {gain.interval.known()
-              ? fmt::format("[{}, {}]", factor(gain.interval.low), factor(gain.interval.high))
-              : "-",
-          exact(gain.interval.low) + " " + exact(gain.interval.high)},
+         gain_interval(gain),
          {std::isfinite(gain.at_equal.share) ? percent(gain.at_equal.share) : "-",
           exact(gain.at_equal.share)},
          {gain.at_equal.interval.known() ? interval_text(gain.at_equal.interval, 2, 100) : "-",

@@ -19,10 +19,44 @@ TableCell interval_cell(const Interval& range, std::string (*words)(double)) {
   return {fmt::format("[{}, {}]", words(range.low), words(range.high)), in_full, "", ""};
 }
 
-std::vector<TableCell> line_row(const IsoflopReport& entry) {
+// An optimum that its draws bound on no side, or beyond the sizes of its parabola, is told as such.
+TableCell optimum_interval(const IsoflopBudget& budget) {
+  const auto end = [&](double value) {
+    if (value == 0 || std::isinf(value)) return std::string("unbounded");
+    const bool beyond = value < budget.smallest || value > budget.largest;
+    return short_count(value) + (beyond ? "*" : "");
+  };
+  TableCell cell = interval_cell(budget.interval, short_count);
+  if (budget.interval.known())
+    cell.shown = fmt::format("[{}, {}]", end(budget.interval.low), end(budget.interval.high));
+  return cell;
+}
+
+TableCell verdict_cell(const IsoflopBudget& budget) {
+  if (!budget.problem.empty()) return {"refused: " + budget.problem, "", "bad", ""};
+  if (budget.refused_draws == 0) return {"used", "", "good", ""};
+  return {fmt::format("used; refused in {:.1f} % of the draws", 100 * budget.refused_draws), "",
+          budget.refused_draws > 0.05 ? "warn" : "good", ""};
+}
+
+// Predictions come before coefficients.
+TableCell ahead_cell(const IsoflopFit& fit, double confidence) {
+  if (!std::isfinite(fit.exponent)) return {"-", "", "quiet", ""};
+  const double flops = 2 * fit.budgets.back().flops;
+  const Interval range = fit.predict_interval(flops, confidence);
+  std::string shown = short_count(fit.predict(flops)), full = exact(fit.predict(flops));
+  if (range.known()) {
+    shown += fmt::format(" [{}, {}]", short_count(range.low), short_count(range.high));
+    full += fmt::format(" [{} {}]", exact(range.low), exact(range.high));
+  }
+  return {shown + " at " + scientific(flops), full + " at " + exact(flops), "", ""};
+}
+
+std::vector<TableCell> line_row(const IsoflopReport& entry, double confidence) {
   if (!entry.fit)
     return {{entry.arm},
             axis_cell(entry.axis),
+            {"-"},
             {"-"},
             {"-"},
             {"-"},
@@ -34,6 +68,7 @@ std::vector<TableCell> line_row(const IsoflopReport& entry) {
   for (const IsoflopBudget& budget : fit.budgets) accepted += budget.problem.empty() ? 1 : 0;
   return {{entry.arm},
           axis_cell(entry.axis),
+          ahead_cell(fit, confidence),
           {three_digits(fit.exponent), exact(fit.exponent), "", ""},
           interval_cell(fit.interval, three_digits),
           {std::isfinite(fit.coefficient) ? fmt::format("{:.4g}", fit.coefficient) : "-",
@@ -63,11 +98,10 @@ std::vector<TableCell> budget_row(const IsoflopReport& entry, const IsoflopProfi
   else
     row.insert(row.end(),
                {{short_count(budget->parameters), exact(budget->parameters), "", ""},
-                interval_cell(budget->interval, short_count),
+                optimum_interval(*budget),
                 {fixed(budget->loss, 4), exact(budget->loss), "", ""},
                 {fmt::format("{:.3g}", budget->curvature), exact(budget->curvature), "", ""},
-                budget->problem.empty() ? TableCell{"used", "", "good", ""}
-                                        : TableCell{"refused: " + budget->problem, "", "bad", ""}});
+                verdict_cell(*budget)});
   row.push_back({runs});
   return row;
 }
@@ -81,6 +115,7 @@ Table isoflop_table(const Report& report) {
       "minima of one parabola per budget",
       {{"arm", "Arm", false},
        {"axis", "N", false},
+       {"prediction", "N* at twice the largest C", false},
        {"exponent", "a"},
        {"interval", "95 % interval"},
        {"coefficient", "k"},
@@ -88,14 +123,16 @@ Table isoflop_table(const Report& report) {
        {"health", "Health", false},
        {.key = "problems", .title = "Because:", .numeric = false, .wide = true, .below = true}},
       {}};
-  for (const IsoflopReport& entry : report.isoflops) table.rows.push_back(line_row(entry));
+  for (const IsoflopReport& entry : report.isoflops)
+    table.rows.push_back(line_row(entry, report.confidence));
   return table;
 }
 
 Table isoflop_budgets_table(const Report& report) {
   Table table{"isoflop_budgets",
               "IsoFLOP profiles: cells that cost equally many FLOPs, and the minimum of the "
-              "parabola through the sizes nearest their lowest loss",
+              "parabola through the sizes nearest their lowest loss. An end of an interval with * "
+              "lies beyond those sizes, an unbounded one beyond the profile",
               {{"arm", "Arm", false},
                {"axis", "N", false},
                {"flops", "FLOPs"},

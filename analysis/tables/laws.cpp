@@ -20,6 +20,13 @@ TableCell with_interval(double value, const Interval& interval) {
   return {shown, full, "", ""};
 }
 
+// Of the arm, then of the one compared with.
+TableCell ahead_cell(const JointFit& fit) {
+  const TableCell other = with_interval(fit.ahead[0].value, fit.ahead[0].interval),
+                  own = with_interval(fit.ahead[1].value, fit.ahead[1].interval);
+  return {own.shown + " against " + other.shown, own.exact + " against " + other.exact, "", ""};
+}
+
 void add_influence(Table& table, const ArmFit& entry) {
   const Fit& fit = entry.fit;
   for (const Influence& influence : fit.influence) {
@@ -35,7 +42,9 @@ void add_influence(Table& table, const ArmFit& entry) {
     }
     table.rows.push_back(
         {{entry.arm},
-         length_cell(entry.length),
+         entry.size.empty()
+             ? length_cell(entry.length)
+             : TableCell{entry.length + ", " + entry.size, entry.length + " " + entry.size, "", ""},
          {words_of(entry.axis), name_of(entry.axis), "", ""},
          {name_of(fit.kind)},
          run_cell(influence.label),
@@ -68,6 +77,7 @@ Table joint_fits_table(const Report& report) {
       "below 1: the arm is better. A small p says that the arms do not share the law",
       {{"arm", "Arm", false},
        {"against", "Against", false},
+       {"prediction", "Loss at twice the largest N and D", false},
        {"ratio_a", "A over its A"},
        {"ratio_b", "B over its B"},
        {"shared", "E, alpha, beta", false, true},
@@ -91,6 +101,7 @@ Table joint_fits_table(const Report& report) {
     table.rows.push_back(
         {{entry.second_arm},
          {entry.first_arm},
+         ahead_cell(fit),
          with_interval(fit.ratio_a, fit.interval_a),
          with_interval(fit.ratio_b, fit.interval_b),
          {shown, full, "", ""},

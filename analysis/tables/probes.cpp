@@ -75,7 +75,7 @@ Table probes_table(const Report& report) {
     for (const auto& [length, runs] : by_length) {
       std::vector<SeedShare> seeds;
       for (const Accuracy& accuracy : runs) seeds.push_back(answers_of(accuracy));
-      const Interval interval = share_of(seeds, report.confidence).interval;
+      const Interval interval = report.shares->of(seeds, report.confidence).interval;
       const Spread answers = spread_of(runs, &Accuracy::answers);
       const Spread sequences = spread_of(runs, &Accuracy::sequences);
       table.rows.push_back({{setting.task},
@@ -122,7 +122,7 @@ Table probe_distances_table(const Report& report) {
   for (const Cell& cell : report.probe_cells) {
     const ProbeSetting setting = probe_setting(cell);
     for (const ProbeBin& bin : probe_bins(cell)) {
-      const Share share = share_of(bin.seeds, report.confidence);
+      const Share share = report.shares->of(bin.seeds, report.confidence);
       table.rows.push_back({{setting.task},
                             {cell.size},
                             {cell.arm},

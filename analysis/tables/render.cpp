@@ -102,7 +102,7 @@ std::string to_latex(const Table& table) {
     for (const std::size_t i : shown) text += (i == shown.front() ? "" : " & ") + text_of(i);
     return text + " \\\\\n";
   };
-  std::string text = "% " + table.caption + "\n\\begin{tabular}{";
+  std::string text = "% " + latex_escape(table.caption) + "\n\\begin{tabular}{";
   for (const std::size_t i : shown) text += table.columns[i].numeric ? 'r' : 'l';
   text += "}\n\\hline\n";
   text += line([&](std::size_t i) { return latex_escape(table.columns[i].title); });

@@ -39,6 +39,7 @@ Mesh::Mesh(std::unique_ptr<Transport> transport, double timeout_seconds)
       size_(transport_->size()) {
   meet_peers();
   heard_.resize(std::size_t(size_), Clock::now());
+  seen_ = heard_;
 }
 
 Mesh::~Mesh() {
@@ -106,8 +107,38 @@ void Mesh::wait_for_all(const char* what) {
     hear();
     if (seconds_since(looked) < look_seconds) continue;
     looked = Clock::now();
+    if (seconds_since(start) > timeout_ / 8) say_here();
     look_for_lost(start, what);
   }
+}
+
+// Unlike in an exchange, nothing tells whom we wait for: whoever waits, too, says so.
+double Mesh::watch(Clock::time_point start) {
+  hear();
+  say_here();
+  double waited = seconds_since(start);
+  bool are_all_here = true;
+  std::vector<int> dead, silent;
+  const bool looks = seconds_since(looked_) >= look_seconds;
+  if (looks) looked_ = Clock::now();
+  for (int peer = 0; peer < size_; ++peer) {
+    if (peer == rank_) continue;
+    const std::size_t i = std::size_t(peer);
+    if (looks && has_ended(peers_[i])) dead.push_back(peer);
+    const double quiet = seconds_since(std::max(start, seen_[i]));
+    if (quiet > timeout_) silent.push_back(peer);
+    are_all_here = are_all_here && quiet < timeout_ / 3;
+    waited = std::min(waited, seconds_since(heard_[i]));
+  }
+  const char* what = "an operation of the GPUs";
+  try {
+    if (!dead.empty()) lose(dead, "died", what);
+    if (!silent.empty()) lose(silent, concat("gave no sign of life for ", timeout_, " s"), what);
+  } catch (const Error&) {
+    failed_ = true;
+    throw;
+  }
+  return are_all_here ? waited : 0;
 }
 
 void Mesh::look_for_lost(Clock::time_point start, const char* what) {
@@ -138,6 +169,16 @@ void Mesh::say_alive() {
     if (peer != rank_) transport_->tell(peer, Word::alive, {});
 }
 
+// Some times within the time-out, while we wait: told apart from say_alive() by its text, since two
+// that wait for each other must not wait for ever.
+void Mesh::say_here() {
+  if (seconds_since(said_here_) < timeout_ / 8) return;
+  said_here_ = Clock::now();
+  static constexpr std::byte here{1};
+  for (int peer = 0; peer < size_; ++peer)
+    if (peer != rank_) transport_->tell(peer, Word::alive, std::span(&here, 1));
+}
+
 void Mesh::say_failed(const std::string& why, ExitCode code, const std::vector<int>& lost) {
   if (failed_.exchange(true)) return;
   lost_ = lost;
@@ -156,7 +197,8 @@ void Mesh::say_failed(const std::string& why, ExitCode code, const std::vector<i
 void Mesh::hear() {
   while (const std::optional<Heard> heard = transport_->hear()) {
     if (heard->word == Word::alive) {
-      heard_[std::size_t(heard->peer)] = Clock::now();
+      seen_[std::size_t(heard->peer)] = Clock::now();
+      if (heard->text.empty()) heard_[std::size_t(heard->peer)] = Clock::now();
       continue;
     }
     Notice notice;

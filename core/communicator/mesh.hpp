@@ -33,6 +33,8 @@ class Mesh {
                 const char* what);
 
   void say_alive();  // to all: wait for me
+  // Communicator::watch, outside of exchanges.
+  double watch(std::chrono::steady_clock::time_point start);
   // To all, once: this rank ends, because of lost (which died or hangs) or of itself.
   void say_failed(const std::string& why, ExitCode code, const std::vector<int>& lost);
   [[noreturn]] void abort(ExitCode code);
@@ -49,6 +51,7 @@ class Mesh {
   };
 
   void meet_peers();
+  void say_here();
   void wait_for_all(const char* what);
   void look_for_lost(Clock::time_point start, const char* what);
   void hear();  // what others say of themselves; throws what they failed with
@@ -59,7 +62,9 @@ class Mesh {
   double timeout_;
   int rank_, size_;
   std::vector<ProcessIdentity> peers_;
-  std::vector<Clock::time_point> heard_;  // when a peer last said that it lives
+  std::vector<Clock::time_point> heard_;  // when a peer last asked to be waited for
+  std::vector<Clock::time_point> seen_;   // when it last gave a sign of life
+  Clock::time_point said_here_, looked_;
   std::atomic<bool> failed_ = false;
   std::vector<int> lost_;
 };

@@ -56,6 +56,8 @@ class MessageCommunicator final : public Communicator {
   }
   void wait() override;
   void keep_others_waiting(const std::function<void()>& work) override;
+  double watch(std::chrono::steady_clock::time_point start) override;
+  double timeout() const override { return mesh_.timeout(); }
   void abort(const std::string& why, ExitCode code) override;
 
  private:
@@ -146,6 +148,18 @@ void MessageCommunicator::keep_others_waiting(const std::function<void()>& work)
     throw;
   }
   hold(false);
+}
+
+// The worker sleeps meanwhile: it leaves the mesh to us.
+double MessageCommunicator::watch(std::chrono::steady_clock::time_point start) {
+  const std::lock_guard lock(mutex_);
+  if (failure_) std::rethrow_exception(failure_);
+  try {
+    return mesh_.watch(start);
+  } catch (const Error&) {
+    failure_ = std::current_exception();
+    throw;
+  }
 }
 
 void MessageCommunicator::abort(const std::string& why, ExitCode code) {

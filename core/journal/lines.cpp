@@ -1,15 +1,16 @@
 #include "core/journal/lines.hpp"
 
-#include <fcntl.h>
-
 #include "core/error.hpp"
 
 namespace metascale {
 namespace {
-constexpr std::size_t block_bytes = std::size_t(1) << 20;
+constexpr std::size_t block_bytes = std::size_t(64) << 10;
 }
 
-LineReader::LineReader(const std::filesystem::path& path) : file_(path, O_RDONLY) { file_.size(); }
+LineReader::LineReader(const std::filesystem::path& path)
+    : file_(open_to_read(path, Links::refuse)) {
+  file_.size();
+}
 
 bool LineReader::fill() {
   buffer_.erase(0, used_);

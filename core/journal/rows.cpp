@@ -8,6 +8,7 @@
 
 #include "core/error.hpp"
 #include "core/hash.hpp"
+#include "core/json_text.hpp"
 #include "core/run_file/columns.hpp"
 
 namespace metascale {
@@ -157,7 +158,7 @@ bool has_good_crc(std::string_view line) {
 
 std::optional<Json> parse_journal_line(std::string_view line) {
   if (!has_good_crc(line)) return std::nullopt;
-  Json row = Json::parse(line, nullptr, false);
+  Json row = parse_json(line);
   if (!row.is_object()) return std::nullopt;
   return row;
 }
@@ -192,8 +193,8 @@ OrderedJson to_row(const Event& event) {
 void read_header(const Json& row, RunLog& log) {
   const std::int64_t schema = read_int(row, "schema");
   if (schema != run_file_schema)
-    throw std::invalid_argument(concat("written in schema ", schema, ", but this program reads ",
-                                       run_file_schema, "; use the metascale that wrote it"));
+    throw std::invalid_argument(
+        concat("written in schema ", schema, ", but this program reads ", run_file_schema));
   log.run_id = read_text(row, "run_id");
   log.configuration = read_text(row, "configuration");
   log.facts = get_words(row, "facts");
@@ -216,6 +217,12 @@ std::int64_t read_int(const Json& row, const char* name) {
   std::int64_t value = 0;
   from_json_value(row, name, value);
   return value;
+}
+
+std::int32_t read_attempt(const Json& row) {
+  std::int32_t attempt = 0;
+  if (row.contains("attempt")) from_json_value(row, "attempt", attempt);
+  return attempt;
 }
 
 std::string read_text(const Json& row, const char* name) {

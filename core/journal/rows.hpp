@@ -22,12 +22,14 @@ nlohmann::ordered_json to_row(const StepRow& row);
 nlohmann::ordered_json to_row(const Evaluation& evaluation);  // without its segments
 nlohmann::ordered_json to_row(const Event& event);
 
-// Throw std::invalid_argument saying which member is missing or wrong.
+// Throw std::invalid_argument saying which member is missing or wrong; read_header: or that the
+// schema is another one.
 void read_header(const nlohmann::json& row, RunLog& log);
 StepRow read_step(const nlohmann::json& row);
 Evaluation read_evaluation(const nlohmann::json& row);
 Event read_event(const nlohmann::json& row);
 std::int64_t read_int(const nlohmann::json& row, const char* name);
+std::int32_t read_attempt(const nlohmann::json& row);  // 0 where the row names none
 std::string read_text(const nlohmann::json& row, const char* name);
 
 }  // namespace metascale

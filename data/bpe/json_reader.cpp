@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/error.hpp"
+#include "core/json_text.hpp"
 
 namespace metascale {
 namespace {
@@ -111,9 +112,10 @@ std::optional<JsonReader> JsonReader::only_step(const char* key, const char* lis
 }
 
 JsonDocument::JsonDocument(const std::string& text, std::string file)
-    : file_(std::move(file)), json_(nlohmann::json::parse(text, nullptr, false)) {
+    : file_(std::move(file)), json_(parse_json(text)) {
   if (json_.is_discarded())
-    throw Error(concat(file_, ": is not JSON, or not all of it"), ExitCode::bad_input);
+    throw Error(concat(file_, ": is not JSON, not all of it, or nested too deep; fetch it again"),
+                ExitCode::bad_input);
 }
 
 }  // namespace metascale

@@ -18,7 +18,7 @@ constexpr std::size_t buffer_bytes = std::size_t(1) << 20;
 }  // namespace
 
 BufferedWriter::BufferedWriter(const std::filesystem::path& path, const FileMark& from)
-    : file_(path, O_RDWR | O_CREAT) {
+    : file_(path, O_RDWR | O_CREAT | O_NOFOLLOW) {
   buffer_.resize(buffer_bytes);
   while (size_ < from.bytes) {
     const auto count = std::size_t(std::min<std::int64_t>(from.bytes - size_, buffer_bytes));

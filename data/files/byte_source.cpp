@@ -95,7 +95,8 @@ class ZstdFile final : public ByteSource {
     if (ZSTD_isError(left))
       throw Error(
           concat(path_.string(), ": is damaged zstd, or not zstd: ", ZSTD_getErrorName(left),
-                 " near byte ", stored_.stored_bytes() - std::int64_t(compressed_.size() - in.pos)),
+                 " near byte ", stored_.stored_bytes() - std::int64_t(compressed_.size() - in.pos),
+                 "; fetch it again, or name it without .zst if it is none"),
           ExitCode::bad_input);
     used_ = in.pos;
     inside_frame_ = left != 0;  // 0: a frame is complete and written out; another may follow

@@ -4,6 +4,7 @@
 
 #include <limits>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "core/error.hpp"
@@ -39,13 +40,55 @@ struct Found {
   std::optional<std::string_view> domain;
 };
 
+// What is wrong with a line, in our words.
+struct Fault {
+  std::string what;
+};
+
+const char* words_of(ondemand::json_type type) {
+  switch (type) {
+    case ondemand::json_type::array: return "a list";
+    case ondemand::json_type::object: return "an object";
+    case ondemand::json_type::number: return "a number";
+    case ondemand::json_type::string: return "a string";
+    case ondemand::json_type::boolean: return "true or false";
+    case ondemand::json_type::null: return "null";
+  }
+  return "no value";
+}
+
+// Of what simdjson found.
+std::string words_of(error_code code) {
+  constexpr std::pair<error_code, const char*> known[] = {
+      {INCORRECT_TYPE, "the line is no JSON object"},
+      {TAPE_ERROR, "the line is no JSON: a comma, colon, bracket or key is missing or too many"},
+      {UNCLOSED_STRING, "the line is no JSON: a string is opened, but never closed"},
+      {INCOMPLETE_ARRAY_OR_OBJECT, "the line is no JSON: it ends in the middle of an object"},
+      {TRAILING_CONTENT, "the line has something behind its JSON object"},
+      {UNESCAPED_CHARS, "the line is no JSON: a string holds a control character"},
+      {STRING_ERROR, "the line is no JSON: a string holds an unknown escape"},
+      {DEPTH_ERROR, "the line nests more lists and objects than can be read"},
+  };
+  for (const auto& [each, words] : known)
+    if (each == code) return words;
+  return concat("the line cannot be read as JSON (", error_message(code), ")");
+}
+
+std::string_view read_string(ondemand::value value, std::string_view name) {
+  const ondemand::json_type type = value.type();
+  if (type != ondemand::json_type::string)
+    throw Fault{concat(name, " is ", words_of(type), ", not a string")};
+  return value.get_string();
+}
+
 // "text" may be a list of texts [lm_dataformat joins them by a blank line].
 void read_text(ondemand::value value, std::vector<std::string_view>& parts) {
   parts.clear();
   if (value.type() == ondemand::json_type::array) {
-    for (auto part : value.get_array()) parts.push_back(part.get_string());
+    for (ondemand::value part : value.get_array())
+      parts.push_back(read_string(part, "a part of \"text\""));
   } else {
-    parts.push_back(value.get_string());
+    parts.push_back(read_string(value, "\"text\""));
   }
 }
 
@@ -53,7 +96,7 @@ void read_domain(ondemand::value meta, std::optional<std::string_view>& domain) 
   if (meta.type() != ondemand::json_type::object) return;  // some sets have "meta": "..."
   ondemand::value name;
   if (meta.get_object().find_field_unordered("pile_set_name").get(name) == SUCCESS)
-    domain = std::string_view(name.get_string());
+    domain = read_string(name, "meta.pile_set_name");
 }
 
 void copy_to(Document& document, const Found& found) {
@@ -83,7 +126,9 @@ struct DocumentLineParser::State {
       read_fields(padded_string_view(line, line.size() + padding));
     } catch (const simdjson_error& error) {
       repairable = error.error() == UTF8_ERROR || error.error() == STRING_ERROR;
-      return error.what();
+      return words_of(error.error());
+    } catch (const Fault& fault) {
+      return fault.what;
     }
     if (!found.has_text) return "the object has no \"text\"";
     if (found.domain && found.domain->size() > longest_domain)

@@ -4,6 +4,7 @@
 
 #include "core/atomic_file.hpp"
 #include "core/error.hpp"
+#include "core/json_text.hpp"
 
 namespace metascale {
 
@@ -41,7 +42,7 @@ void write_state(const std::filesystem::path& path, const PreparationState& stat
 std::optional<PreparationState> read_state(const std::filesystem::path& path) {
   if (!std::filesystem::exists(path)) return std::nullopt;
   try {
-    return Json::parse(read_file(path, std::uint64_t(1) << 30)).get<PreparationState>();
+    return parse_json_or_throw(read_file(path, std::uint64_t(1) << 30)).get<PreparationState>();
   } catch (const Json::exception& error) {
     throw Error(concat(path.string(), ": is damaged (", error.what(), "); remove the folder ",
                        path.parent_path().string(), " to begin anew"),

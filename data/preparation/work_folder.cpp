@@ -18,11 +18,7 @@ void move_file(const std::filesystem::path& from, const std::filesystem::path& t
 
 }  // namespace
 
-void WorkFolder::make() {
-  std::error_code error;
-  std::filesystem::create_directories(path_, error);
-  if (error) throw_io_error("create the folder", path_, error.value());
-}
+void WorkFolder::make() { make_own_folder(path_); }
 
 void WorkFolder::remove() {
   std::error_code error;

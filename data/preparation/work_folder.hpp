@@ -14,7 +14,7 @@ class WorkFolder {
 
   const std::filesystem::path& path() const { return path_; }
   std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
-  void make();
+  void make();  // throws Error{io}, Error{bad_input} where it is a symbolic link
   void remove();
 
   // Says that all token sets of these names are complete here.

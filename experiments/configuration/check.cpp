@@ -7,6 +7,7 @@
 #include <tuple>
 
 #include "core/yaml.hpp"
+#include "experiments/lineage.hpp"
 #include "experiments/plan.hpp"
 #include "kernels/wkv7.hpp"
 
@@ -128,12 +129,13 @@ void check_run(const YamlNode& root, const RunConfig& run) {
   for (const std::int64_t step : run.log.checkpoint_at)
     check.that(step <= run.training.steps, "log.checkpoint_at",
                fmt::format("step {} of {}", step, run.training.steps), "name steps of this run");
-  check.that(run.parent.run.empty() == (run.parent.step == 0), "parent",
+  check.that(run.parent.run.empty() == (run.parent.step == 0) || grows_from_parent(run), "parent",
              "a parent has both a run and a step", "give run and step, or neither");
   for (std::size_t i = 0; i < run.lineage.size(); ++i) {
     const auto& [name, step] = std::tie(run.lineage[i].run, run.lineage[i].step);
-    check.that(
-        is_file_name(name) && step > (i ? run.lineage[i - 1].step : 0) && step < run.training.steps,
+    check.that(  // only an import is an ancestor that no step was made in
+        is_file_name(name) && step > (i ? run.lineage[i - 1].step : -1) &&
+            step < run.training.steps,
         "lineage", fmt::format("ancestor {} '{}' ends at step {}", i, name, step),
         fmt::format("name run ids, with steps that rise and stay below {}", run.training.steps));
   }

@@ -95,7 +95,7 @@ void fields(auto& as, Of<DataConfig> auto& data) {
 
 void fields(auto& as, Of<Ancestor> auto& ancestor) {
   as.text("run", ancestor.run);
-  as.integer("step", ancestor.step, 1);
+  as.integer("step", ancestor.step);
   as.integer("layers", ancestor.layers, 1, 1000);
   as.integer("heads", ancestor.heads, 0, 1 << 20);
   as.integer("feed_forward", ancestor.feed_forward, 1, 1 << 26);

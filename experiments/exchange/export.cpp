@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/atomic_file.hpp"
+#include "core/json_text.hpp"
 #include "core/safetensors.hpp"
 #include "data/tokenizer.hpp"
 #include "experiments/exchange/describe.hpp"
@@ -64,14 +65,22 @@ json origin_of(const StoredModel& stored) {
           {"tokenizer", tokenizer},  {"data_fingerprint", stored.data_fingerprint}};
 }
 
-void copy_tokenizer(const std::string& tokenizer, const fs::path& folder) {
+// The file that the run's configuration names; empty: there is none. Only a tokenizer leaves: a
+// configuration that came from elsewhere could name any file of ours. It need not be of a kind that
+// we could tokenise with, as an imported model's may not.
+std::string tokenizer_text(const std::string& tokenizer) {
   std::error_code error;
-  if (is_built_in_tokenizer(tokenizer) || !fs::exists(tokenizer, error)) return;
-  fs::copy_file(tokenizer, folder / "tokenizer.json", fs::copy_options::overwrite_existing, error);
-  if (error)
+  if (is_built_in_tokenizer(tokenizer) || !fs::exists(tokenizer, error)) return "";
+  const std::string text = read_file(tokenizer);
+  const json document = parse_json(text);
+  if (!document.is_object() || !document.contains("model") || !document["model"].is_object() ||
+      !document["model"].contains("vocab"))
     throw Error(
-        fmt::format("{}: cannot be copied to {}: {}", tokenizer, folder.string(), error.message()),
-        ExitCode::io);
+        fmt::format("{}: no tokenizer.json, it has no model with a vocab, and is not copied; "
+                    "mend data.tokenizer in the run's config.yaml",
+                    tokenizer),
+        ExitCode::bad_input);
+  return text;
 }
 
 }  // namespace
@@ -110,6 +119,7 @@ void export_model(const StoredModel& stored, ExchangeFormat format, const fs::pa
         ExitCode::usage);
   json words = exchange::describe(model, format, stored.run.training.context);
   words["metascale"] = origin_of(stored);
+  const std::string tokenizer = tokenizer_text(stored.run.data.tokenizer);
   const LoadedModel loaded = load_model(stored, Dtype::f32);
   std::error_code error;
   fs::create_directories(folder, error);
@@ -117,7 +127,7 @@ void export_model(const StoredModel& stored, ExchangeFormat format, const fs::pa
     throw Error(fmt::format("{}: cannot be created: {}", folder.string(), error.message()),
                 ExitCode::io);
   write_tensors(loaded, format, folder / "model.safetensors");
-  copy_tokenizer(stored.run.data.tokenizer, folder);
+  if (!tokenizer.empty()) write_file_atomically(folder / "tokenizer.json", tokenizer);
   write_file_atomically(folder / "config.json", words.dump(2) + "\n");  // last: now it is whole
 }
 

@@ -27,6 +27,7 @@ void CheckpointWriter::save() {
 }
 
 void CheckpointWriter::write() {
+  run_.recorder.expect_ours();
   RunContext& context = run_.context;
   LogConfig log = run_.config.log;
   const std::int64_t target = last_scheduled(log, context.state.step);

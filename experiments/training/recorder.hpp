@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -14,10 +15,14 @@ namespace metascale {
 
 class Recorder {
  public:
+  // Called before anything is written: throws where the folder is not this process's any more.
+  // surely: asks the file system also if it was asked a moment ago.
+  using ExpectOurs = std::function<void(bool surely)>;
+
   // head: run id, configuration, facts, environment. An existing journal is read and gone on with.
   // writes: false on the ranks that leave this to rank 0; theirs reads and writes nothing, and its
   // log stays empty.
-  Recorder(std::filesystem::path run_folder, RunLog head, bool writes = true);
+  Recorder(std::filesystem::path run_folder, RunLog head, bool writes, ExpectOurs ask);
 
   // The run goes on from the checkpoint of this step (0: from the start); later rows are
   // superseded.
@@ -33,6 +38,8 @@ class Recorder {
   void set_facts(const std::map<std::string, std::string>& facts);
   void set_fact(const std::string& key, const std::string& value) { set_facts({{key, value}}); }
 
+  void expect_ours() const;  // before files beside the log are replaced: throws as ExpectOurs does
+
   void sync();      // what was appended so far survives a crash
   void snapshot();  // writes run.h5
   // Syncs every few seconds, and writes run.h5 when that costs below 1 % of the time since it was
@@ -43,6 +50,7 @@ class Recorder {
   void supersede_after(std::int64_t step);
   using Clock = std::chrono::steady_clock;
   std::filesystem::path folder_;
+  ExpectOurs expect_ours_;
   // Before what is read of it: it cuts a torn last line, which may be all there is.
   std::optional<Journal> journal_;
   std::optional<RunLog> found_;

@@ -32,11 +32,13 @@ void RunEvents::begin_usage() {
   facts_before_ = recorder_.log().facts;
   used_before_ = context_.usage();
   log_usage();
+  joules_.reset();  // nothing is counted before the first checkpoint
 }
 
 void RunEvents::log_usage() {
-  recorder_.set_facts(
-      usage_facts(facts_before_, recorder_.attempt() == 1, used_before_, context_.usage()));
+  const Usage now = context_.usage();
+  recorder_.set_facts(usage_facts(facts_before_, recorder_.attempt() == 1, used_before_, now));
+  joules_ = joules_between(used_before_, now);
 }
 
 }  // namespace metascale

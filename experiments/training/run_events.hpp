@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 
 #include "experiments/run_context.hpp"
@@ -31,6 +32,8 @@ class RunEvents {
   // At every checkpoint, so that of a run that is killed only what came after its last one is
   // missing.
   void log_usage();
+  // That this attempt was counted to use so far, as logged last.
+  std::optional<double> joules() const { return joules_; }
 
  private:
   Recorder& recorder_;
@@ -38,6 +41,7 @@ class RunEvents {
   const std::function<void(const std::string&)>& on_message_;
   std::map<std::string, std::string> facts_before_;  // when this attempt began
   Usage used_before_;
+  std::optional<double> joules_;
 };
 
 }  // namespace metascale

@@ -1,15 +1,32 @@
 #include "experiments/training/sign_of_life.hpp"
 
+#include <time.h>
+
 namespace metascale {
 namespace {
 
 constexpr double heartbeat_seconds = 1;  // so that a person sees it move
-constexpr double lease_seconds = 20;
+
+// Unlike a stopwatch's, this clock goes on while the machine is suspended: others' do, too.
+double seconds_since_boot() {
+  timespec now{};
+  ::clock_gettime(CLOCK_BOOTTIME, &now);
+  return double(now.tv_sec) + 1e-9 * double(now.tv_nsec);
+}
 
 }  // namespace
 
-SignOfLife::SignOfLife(const std::filesystem::path& run_folder, bool writes) : folder_(run_folder) {
+SignOfLife::SignOfLife(const std::filesystem::path& run_folder, bool writes, double renewal_seconds)
+    : folder_(run_folder), renewal_seconds_(renewal_seconds), renewed_(seconds_since_boot()) {
   if (writes) lease_.emplace(run_folder);
+}
+
+void SignOfLife::expect_ours(bool surely) {
+  if (!lease_) return;
+  const double now = seconds_since_boot();
+  if (!surely && now - renewed_ < renewal_seconds_) return;
+  lease_->renew();
+  renewed_ = now;
 }
 
 bool SignOfLife::is_due() const { return since_last_.seconds() > heartbeat_seconds; }
@@ -17,10 +34,7 @@ bool SignOfLife::is_due() const { return since_last_.seconds() > heartbeat_secon
 void SignOfLife::give(const Heartbeat& heartbeat) {
   since_last_.restart();
   if (!lease_) return;
-  if (since_renewal_.seconds() > lease_seconds) {
-    lease_->renew();
-    since_renewal_.restart();
-  }
+  expect_ours(false);
   write_heartbeat(folder_, heartbeat);
 }
 

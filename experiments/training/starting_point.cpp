@@ -18,6 +18,7 @@ TrainingState with_machine_of(TrainingState state, const TrainingState& here) {
   state.micro_batch = here.micro_batch;
   state.ranks = here.ranks;
   state.processor = here.processor;
+  if (is_of_import(state)) state.data_fingerprint = here.data_fingerprint;
   return state;
 }
 
@@ -35,7 +36,7 @@ TrainingState read_parent(RunContext& context, const RunConfig& config,
   const Checkpoints parent = checkpoints_of_parent(config, run_folder);
   TrainingState state = parent.state_of(config.parent.step);
   state.roll_backs = {};  // those of the parent are not this run's
-  if (state.data_fingerprint != context.state.data_fingerprint)
+  if (!is_of_import(state) && state.data_fingerprint != context.state.data_fingerprint)
     throw Error(
         fmt::format("{}: not the tokens that the trunk {} was trained on (fingerprint {}, trunk "
                     "{}); a branch goes on with its trunk's data",

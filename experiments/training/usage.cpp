@@ -9,6 +9,11 @@
 
 namespace metascale {
 
+std::optional<double> joules_between(const Usage& begin, const Usage& now) {
+  const double joules = now.joules - begin.joules;
+  return std::isfinite(joules) ? std::optional(joules) : std::nullopt;
+}
+
 std::size_t peak_resident_bytes() {
   rusage usage{};
   ::getrusage(RUSAGE_SELF, &usage);

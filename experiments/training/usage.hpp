@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 
 namespace metascale {
@@ -14,6 +15,9 @@ struct Usage {
   // All ranks' GPUs, since their drivers were loaded; NaN: not counted.
   double joules = std::nan("");
 };
+
+// What was counted in between; nothing where it was not.
+std::optional<double> joules_between(const Usage& begin, const Usage& now);
 
 // The largest resident memory of this process so far, in bytes.
 std::size_t peak_resident_bytes();

@@ -44,4 +44,9 @@ std::string cpu_instructions() {
   return concat(level_of_scans(), ", oneDNN ", level_of_products());
 }
 
+std::string onednn_version() {
+  const dnnl_version_t* version = dnnl_version();
+  return concat(version->major, ".", version->minor, ".", version->patch);
+}
+
 }  // namespace metascale

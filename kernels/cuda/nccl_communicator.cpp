@@ -2,6 +2,7 @@
 // queue's stream, so that they run beside the rest of the backward.
 #include <nccl.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstring>
 #include <thread>
@@ -15,6 +16,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 constexpr auto poll = std::chrono::microseconds(20);
+constexpr auto watch_pause = std::chrono::milliseconds(50);
 
 ncclDataType_t type_of(Dtype dtype) {
   switch (dtype) {
@@ -32,7 +34,7 @@ ncclRedOp_t operation_of(Reduction reduction) {
 
 class NcclCommunicator final : public Communicator {
  public:
-  NcclCommunicator(const Queue& queue, Communicator& host, double timeout);
+  NcclCommunicator(const Queue& queue, Communicator& host);
   ~NcclCommunicator() override;
 
   int rank() const override { return host_.rank(); }
@@ -51,30 +53,30 @@ class NcclCommunicator final : public Communicator {
     wait();
     host_.keep_others_waiting(work);
   }
+  double watch(Clock::time_point start) override { return host_.watch(start); }
+  double timeout() const override { return host_.timeout(); }
   void abort(const std::string& why, ExitCode code) override { host_.abort(why, code); }
 
  private:
   void connect();
   void order_after_queue();
   void settle(ncclResult_t result, const char* what);
+  void keep_watch(Clock::time_point start, const char* what);
   [[noreturn]] void fail(const char* what, const std::string& why);
   template <typename Body>
   void each_part(const Tensor& values, const char* what, Body&& body);
 
   Communicator& host_;
   CUstream_st* const queue_;
-  const double timeout_;
   cudaStream_t stream_ = nullptr;
   cudaEvent_t event_ = nullptr;
   ncclComm_t ranks_ = nullptr;
   cuda::DeviceMemory word_;  // of a barrier
+  Clock::time_point watched_;
 };
 
-NcclCommunicator::NcclCommunicator(const Queue& queue, Communicator& host, double timeout)
-    : host_(host),
-      queue_(queue.cuda.stream),
-      timeout_(timeout),
-      word_(cuda::allocate(sizeof(float))) {
+NcclCommunicator::NcclCommunicator(const Queue& queue, Communicator& host)
+    : host_(host), queue_(queue.cuda.stream), word_(cuda::allocate(sizeof(float))) {
   cuda::expect_success(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking),
                        "a stream for the ranks was not made");
   cuda::expect_success(cudaEventCreateWithFlags(&event_, cudaEventDisableTiming),
@@ -109,15 +111,23 @@ void NcclCommunicator::order_after_queue() {
 void NcclCommunicator::settle(ncclResult_t result, const char* what) {
   const auto start = Clock::now();
   while (result == ncclInProgress) {
-    if (std::chrono::duration<double>(Clock::now() - start).count() > timeout_)
-      fail(what, concat("no end after ", timeout_, " s"));
+    keep_watch(start, what);
     std::this_thread::sleep_for(poll);
     if (ranks_ && ncclCommGetAsyncError(ranks_, &result) != ncclSuccess) result = ncclSystemError;
   }
   if (result != ncclSuccess) fail(what, ncclGetErrorString(result));
 }
 
-// NCCL does not know which rank is missing; the ranks of the host do, and throw RankLost.
+// NCCL waits for a rank that is lost for ever; the ranks of the host know it, and throw RankLost.
+void NcclCommunicator::keep_watch(Clock::time_point start, const char* what) {
+  const auto now = Clock::now();
+  if (now - std::max(start, watched_) < watch_pause) return;  // most waits are shorter
+  watched_ = now;
+  if (host_.watch(start) > host_.timeout())
+    fail(what, concat("no end after ", host_.timeout(), " s"));
+}
+
+// Where NCCL found out before the host did, RankLost comes from here.
 void NcclCommunicator::fail(const char* what, const std::string& why) {
   if (ranks_) ncclCommAbort(ranks_);
   ranks_ = nullptr;
@@ -203,16 +213,15 @@ void NcclCommunicator::wait() {
     if (ncclCommGetAsyncError(ranks_, &result) != ncclSuccess) result = ncclSystemError;
     if (result != ncclSuccess && result != ncclInProgress)
       fail("waiting", ncclGetErrorString(result));
-    if (std::chrono::duration<double>(Clock::now() - start).count() > timeout_)
-      fail("waiting", concat("no end after ", timeout_, " s"));
+    keep_watch(start, "waiting");
     std::this_thread::sleep_for(poll);
   }
 }
 
 }  // namespace
 
-std::unique_ptr<Communicator> connect_gpus(const Queue& queue, Communicator& host, double timeout) {
-  return std::make_unique<NcclCommunicator>(queue, host, timeout);
+std::unique_ptr<Communicator> connect_gpus(const Queue& queue, Communicator& host) {
+  return std::make_unique<NcclCommunicator>(queue, host);
 }
 
 }  // namespace metascale

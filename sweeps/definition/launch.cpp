@@ -150,8 +150,10 @@ TemplateLaunch read_template(const YamlNode& node, JobSettings& job) {
     commands.submit = read_command(map.at("submit"));
     commands.state = read_command(map.at("state"));
     commands.cancel = read_command(map.at("cancel"));
+    map.read("find", commands.find, read_command);
     map.read("job", commands.job, read_pattern);
     map.read("ended", commands.ended, read_pattern);
+    map.read("gone", commands.gone, read_pattern);
     map.read("lines", commands.lines, read_lines);
     map.read("launcher", commands.launcher, read_words);
     read_job(map, job);

@@ -200,6 +200,8 @@ ArmDefinition read_arm(const std::string& name, const YamlNode& node) {
     arm.model.architecture = architecture;
     map.read("head_size", arm.head_size,
              [](const YamlNode& at) { return read_integer(at, 1, 4096); });
+    map.read("feed_forward", arm.model.feed_forward,
+             [](const YamlNode& at) { return read_integer(at, 1, 1 << 26); });
     switch (architecture) {
       case Architecture::meta_state: read_state_options(map, arm.model); [[fallthrough]];
       case Architecture::rwkv7: read_recurrent_options(map, arm); break;

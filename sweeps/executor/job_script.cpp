@@ -93,8 +93,13 @@ std::string directives_of(const Submission& submission, const SlurmLaunch& slurm
 std::string body_of(const Submission& submission, const fs::path& folder, const std::string& task) {
   // A warning that comes before the program listens must not end the shell.
   std::string text = "trap '' USR2\n";
-  for (const std::string& module : submission.job.modules)
-    text += "module load " + shell_quoted(module) + "\n";
+  for (const std::string& module : submission.job.modules) {
+    const std::string load = "module load " + shell_quoted(module);
+    text += fmt::format("{} || {{ echo {} >&2; exit {}; }}\n", load,
+                        shell_quoted(load + " failed: nothing was started; mend modules of the "
+                                            "sweep file's launch, or the site's modules"),
+                        int(ExitCode::unavailable));
+  }
   for (const std::string& line : submission.job.setup) text += line + "\n";
   return text + fmt::format("exec {} launch {} {}\n", shell_quoted(submission.program.string()),
                             shell_quoted(folder.string()), task);
@@ -107,7 +112,7 @@ std::string value_of(const std::string& name, const Submission& submission, cons
   const std::pair<const char*, std::string> values[] = {
       {"script", holes.script},
       {"job", holes.job},
-      {"name", submission.name},
+      {"name", holes.name.empty() ? submission.name : holes.name},
       {"folder", folder.string()},
       {"hours", fmt::format("{:02}:{:02}:00", minutes / 60, minutes % 60)},
       {"minutes", std::to_string(minutes)},
@@ -144,6 +149,10 @@ std::string filled(const std::string& text, const Submission& submission, const 
   return result;
 }
 
+std::string job_name(const Submission& submission, std::size_t task) {
+  return fmt::format("{}.{}", submission.name, task);
+}
+
 std::string slurm_script(const Submission& submission, const fs::path& folder) {
   const std::string task = "\"$SLURM_ARRAY_TASK_ID\"";
   std::string text =
@@ -157,7 +166,8 @@ std::string template_script(const Submission& submission, const fs::path& folder
                             std::size_t task) {
   std::string text = "#!/bin/bash\n";
   for (const std::string& line : std::get<TemplateLaunch>(submission.how).lines) {
-    const std::string full = filled(line, submission, folder, {});
+    const std::string full = filled(line, submission, folder,
+                                    {.script = "", .job = "", .name = job_name(submission, task)});
     if (full.find('\n') != std::string::npos)
       throw Error(fmt::format("launch.template.lines: '{}' needs {}, which holds a line break; "
                               "choose another folder with --results",

@@ -17,8 +17,10 @@ std::string template_script(const Submission& submission, const std::filesystem:
 // Fills in {script}, {job}, {name}, {folder}, {hours} (HH:MM:SS), {minutes}, {gpus}, {cpus},
 // {ranks}, {nodes} and {memory}; {{ is a brace. Throws Error{usage} for any other.
 struct Holes {
-  std::string script, job;
+  std::string script, job, name;
 };
+// Of one job of a submission without arrays; unique.
+std::string job_name(const Submission& submission, std::size_t task);
 std::string filled(const std::string& text, const Submission& submission,
                    const std::filesystem::path& folder, const Holes& holes);
 

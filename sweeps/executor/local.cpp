@@ -11,6 +11,7 @@
 #include "core/atomic_file.hpp"
 #include "core/build_info.hpp"
 #include "core/child.hpp"
+#include "core/run_lease.hpp"
 #include "sweeps/executor.hpp"
 #include "sweeps/executor/record.hpp"
 #include "sweeps/status.hpp"
@@ -51,13 +52,13 @@ class LocalExecutor : public Executor {
     try {
       do {
         look_for_stop();
-        look_for_cancelled();
+        look_into_folders();
         reap();
         start_what_can();
         for (auto& slot : running_)
           if (slot) slot->record.renew();
         if (options_.events.tick) options_.events.tick();
-      } while (is_anything_running() && pause());
+      } while ((is_anything_running() || is_anything_waiting()) && pause());
     } catch (...) {  // a full disk, a program that is gone: what runs may save before we say so
       stop_children();
       while (is_anything_running() && pause())
@@ -76,6 +77,8 @@ class LocalExecutor : public Executor {
     int stalls = 0;
     std::int64_t last_step = -1;
     bool is_over = false, is_running = false, is_cancelled = false;
+    bool is_waiting = false;  // for a lease that goes stale
+    double waits_until = 0;   // seconds since 1970; 0: it has not waited yet
   };
   struct Running {
     std::size_t work;
@@ -104,6 +107,12 @@ class LocalExecutor : public Executor {
                        [](const auto& slot) { return slot.has_value(); });
   }
 
+  bool is_anything_waiting() const {
+    return starts_more_ && std::any_of(work_.begin(), work_.end(), [](const Work& work) {
+             return work.is_waiting && !work.is_over;
+           });
+  }
+
   static bool pause() {
     const timespec tick{.tv_sec = 0, .tv_nsec = tick_nanoseconds};
     nanosleep(&tick, nullptr);
@@ -116,17 +125,22 @@ class LocalExecutor : public Executor {
       if (slot) slot->child.send(options_.stop_signal);
   }
 
-  void look_for_cancelled() {
+  void look_into_folders() {
     const double now = seconds_since_1970();
-    if (now - looked_for_cancelled_ < 1) return;
-    looked_for_cancelled_ = now;
+    if (now - looked_into_folders_ < 1) return;
+    looked_into_folders_ = now;
     for (Work& work : work_) {
-      if (work.is_over || work.is_cancelled || !options_.is_cancelled(work.job)) continue;
-      work.is_cancelled = true;
-      if (!work.is_running) settle(work, Outcome::cancelled, 0, "");
-      for (auto& slot : running_)
-        if (slot && &work_[slot->work] == &work) slot->child.send(options_.stop_signal);
+      look_for_cancelled(work);
+      if (work.is_waiting && seconds_until_stale(work.job.folder) == 0) work.waits_until = now;
     }
+  }
+
+  void look_for_cancelled(Work& work) {
+    if (work.is_over || work.is_cancelled || !options_.is_cancelled(work.job)) return;
+    work.is_cancelled = true;
+    if (!work.is_running) settle(work, Outcome::cancelled, 0, "");
+    for (auto& slot : running_)
+      if (slot && &work_[slot->work] == &work) slot->child.send(options_.stop_signal);
   }
 
   Execution finish() {
@@ -187,11 +201,23 @@ class LocalExecutor : public Executor {
     if (next == Next::done) return tell(work, code, settle(work, Outcome::done, code, ""));
     if (next == Next::retry && !starts_more_)
       return tell(work, code, settle(work, Outcome::waiting, code, "stopped"));
+    if (next == Next::retry && waits_for_lease(work, code))
+      return tell(work, code, "waits for the lease of a process that cannot be seen from here");
     if (next == Next::retry && work.retries < options_.retries) {
       ++work.retries;
       return tell(work, code, fmt::format("retry {} of {}", work.retries, options_.retries));
     }
     fail(work, code);
+  }
+
+  // The holder may have died with its machine: it is given the time to say that it lives, once.
+  static bool waits_for_lease(Work& work, int code) {
+    if (code != int(ExitCode::unavailable) || work.waits_until > 0) return false;
+    const double wait = seconds_until_stale(work.job.folder);
+    if (wait == 0) return false;
+    work.is_waiting = true;
+    work.waits_until = seconds_since_1970() + wait + 1;
+    return true;
   }
 
   void fail(Work& work, int code) {
@@ -220,6 +246,7 @@ class LocalExecutor : public Executor {
 
   bool can_start(const Work& work) const {
     if (work.is_over || work.is_running) return false;
+    if (work.is_waiting && seconds_since_1970() < work.waits_until) return false;
     if (work.job.parent.empty()) return true;
     for (const Work& other : work_)
       if (other.job.id == work.job.parent) return other.result.outcome == Outcome::done;
@@ -249,6 +276,7 @@ class LocalExecutor : public Executor {
                                    .child = Child(command(work.job, record.folder(), slot)),
                                    .record = std::move(record)});
     work.is_running = true;
+    work.is_waiting = false;
     if (options_.events.started) options_.events.started(work.job, number, plan_.slots[slot]);
   }
 
@@ -273,7 +301,7 @@ class LocalExecutor : public Executor {
   std::map<std::string, fs::path> last_log_;
   Stop stopped_ = Stop::none;
   bool starts_more_ = true;
-  double looked_for_cancelled_ = 0;
+  double looked_into_folders_ = 0;
 };
 
 class DryRunExecutor : public Executor {

@@ -1,5 +1,7 @@
 #include "sweeps/executor/record.hpp"
 
+#include <algorithm>
+
 #include "core/heartbeat.hpp"
 
 namespace metascale {
@@ -21,7 +23,7 @@ AttemptRecord::AttemptRecord(std::filesystem::path run_folder, const AttemptFact
               .node = facts.node,
               .started = now,
               .seen = now,
-              .limit = facts.limit,
+              .limit = facts.deadline > 0 ? std::max(1.0, facts.deadline - now) : 0,
               .first_checkpoint = checkpoint,
               .cores = facts.cores > 0 ? facts.cores : cores,
               .gpus = facts.gpus};
@@ -32,6 +34,7 @@ void AttemptRecord::renew() {
   const double now = seconds_since_1970();
   if (now - attempt_.seen < renewal_seconds) return;
   attempt_.seen = now;
+  take_energy();
   write_attempt(run_, attempt_);
 }
 
@@ -40,7 +43,12 @@ void AttemptRecord::finish(AttemptEnd end, int exit_code) {
   attempt_.exit_code = exit_code;
   attempt_.seen = seconds_since_1970();
   attempt_.last_checkpoint = newest_checkpoint(run_);
+  take_energy();
   write_attempt(run_, attempt_);
+}
+
+void AttemptRecord::take_energy() {
+  if (const auto word = read_heartbeat(run_)) attempt_.take_energy(*word);
 }
 
 }  // namespace metascale

@@ -20,6 +20,7 @@ class AttemptRecord {
   void finish(AttemptEnd end, int exit_code);
 
  private:
+  void take_energy();
   std::filesystem::path run_;
   Attempt attempt_;
 };

@@ -58,6 +58,11 @@ MatchedSize match_size(const Definition& definition, const SizeDefinition& size)
              .step = definition.match.step,
              .context = context_of(definition, size)};
   if (size.feed_forward) {
+    if (arms[0].model.feed_forward)
+      throw error_at(
+          definition.arms[0].place,
+          fmt::format("the baseline has a feed_forward, and size {} gives it another", size.name),
+          "leave it out of the arm, or give the size a target");
     arms[0].model.feed_forward = size.feed_forward;
     request.target = matched_value(arms[0].model, request.on, request.context);
   } else if (request.on == MatchOn::flops_per_token || request.on == MatchOn::training_flops) {

@@ -44,6 +44,14 @@ std::vector<Group> parents_first(std::vector<Group> groups) {
   return ordered;
 }
 
+// Its share of the cap where Slurm's MaxArraySize makes one array several; at least 1.
+std::int64_t share_of_cap(std::int64_t cap, std::size_t begin, std::size_t end, std::size_t all) {
+  const auto up_to = [&](std::size_t tasks) {
+    return cap * std::int64_t(tasks) / std::int64_t(all);
+  };
+  return cap == 0 ? 0 : std::max<std::int64_t>(1, up_to(end) - up_to(begin));
+}
+
 }  // namespace
 
 JobResources job_resources(const ResourceSettings& settings) {
@@ -88,6 +96,8 @@ std::vector<Submission> grouped(const Definition& definition, const std::vector<
       submissions.push_back(common);
       submissions.back().tasks.assign(packs.begin() + std::ptrdiff_t(begin),
                                       packs.begin() + std::ptrdiff_t(end));
+      if (auto* slurm = std::get_if<SlurmLaunch>(&submissions.back().how))
+        slurm->array_cap = share_of_cap(slurm->array_cap, begin, end, packs.size());
     }
   }
   return submissions;

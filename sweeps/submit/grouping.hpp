@@ -18,7 +18,7 @@ struct GroupedRun {
 };
 
 // Submissions without number, name and jobs, parents before their children. Of at most most_tasks
-// tasks each.
+// tasks each, which share the cap of one array by their number of tasks.
 std::vector<Submission> grouped(const Definition& definition, const std::vector<GroupedRun>& runs,
                                 std::size_t most_tasks, const std::filesystem::path& program);
 

@@ -48,4 +48,14 @@ inline void expect_drawn(const std::filesystem::path& pdf, const Figure& figure)
   CHECK(seen.at("segments") > rows);
 }
 
+// No text and no line of the drawing is cut off by the edge of its page.
+inline void expect_inside(const std::filesystem::path& svg) {
+  CAPTURE(svg.string());
+  const CommandResult looked =
+      run_command({"/usr/bin/python3", METASCALE_SOURCE "/tests/analysis/look_at_svg.py", svg});
+  INFO(looked.output << looked.error);
+  REQUIRE(looked.good());
+  CHECK(nlohmann::json::parse(looked.output).empty());
+}
+
 }  // namespace metascale::testing

@@ -122,3 +122,35 @@ TEST_CASE("logs without the fact are told apart by the arm's name") {
   CHECK(claim(claims_of(truth), "a").verdict == Verdict::holds);
   CHECK(claim(claims_of(truth), "j").verdict == Verdict::holds);
 }
+
+TEST_CASE("in contexts without later positions the short context decides nothing of its own") {
+  std::vector<RunLog> logs = fixture::sweep_logs(sweep_with(0.02, 0.01));
+  for (RunLog& log : logs) log.evaluations.back().positions.resize(2);  // 0 to 127
+  const Claim short_context = claim(claims_of(logs), "f");
+  CHECK(short_context.verdict == Verdict::not_decided);
+  CHECK(short_context.evidence.size() == 5);
+  CHECK_THAT(short_context.would_decide, Catch::Contains("contexts of more than 128 tokens"));
+}
+
+TEST_CASE("sizes without a pair keep short context and efficiency from holding") {
+  std::vector<RunLog> logs = fixture::sweep_logs(sweep_with(0.02, 0.01));
+  for (RunLog& log : logs)
+    if (log.facts["size"] == "10M" && log.facts["arm"] == "transformer")
+      log.facts["status"] = "running";
+  const auto claims = claims_of(std::move(logs));
+  for (const char* letter : {"f", "g"}) {
+    INFO(letter << ": " << claim(claims, letter).evidence_text());
+    CHECK(claim(claims, letter).verdict == Verdict::not_decided);
+    CHECK_THAT(claim(claims, letter).would_decide, Catch::Contains("at 1 more of the sizes"));
+  }
+}
+
+TEST_CASE("a size without a slope of the baseline keeps efficiency from holding") {
+  fixture::SweepTruth truth = sweep_with(0.02, 0.01);
+  std::vector<RunLog> logs = fixture::sweep_logs(truth);
+  truth.lengths = {"4xC"}, truth.sizes.resize(1);  // alone at its length
+  for (RunLog& log : fixture::sweep_logs(truth)) logs.push_back(std::move(log));
+  const Claim found = claim(claims_of(std::move(logs)), "g");
+  CHECK(found.evidence.size() == 5);
+  CHECK(found.verdict == Verdict::not_decided);
+}

@@ -50,6 +50,32 @@ TEST_CASE("runs that do not match are not compared") {
   CHECK(nlohmann::json::parse(result.json())["comparable"] == false);
 }
 
+TEST_CASE("a comparison says what was scored, and with which tokenizer") {
+  Two logs = two_logs();
+  for (RunLog* log : {&logs.first, &logs.second}) {
+    log->facts["tokenizer"] = "bytes v1: ids 0-255 are bytes, 256 ends a document";
+    log->evaluations.back().coverage = "64 of 8755 windows";
+  }
+  const std::string words = "test, packed_windows, 64 of 8755 windows, tokenizer bytes v1";
+  const CompareResult result = compare_with(logs, {});
+  CHECK_THAT(result.text(), Catch::Contains("scored      " + words + "\n"));
+  CHECK(nlohmann::json::parse(result.json())["scored"] == words);
+  logs.first.facts["status"] = "running";
+  logs.first.evaluations.resize(6);
+  CHECK_THAT(compare_with(logs, {.trim_to_shortest = true}).text(),
+             Catch::Contains("validation, packed_windows, all of it, tokenizer bytes v1"));
+}
+
+TEST_CASE("a path that is not there is an error of usage, which names it") {
+  try {
+    compare("no-such-run", "another", {});
+    FAIL("nothing was thrown");
+  } catch (const Error& error) {
+    CHECK(error.code == ExitCode::usage);
+    CHECK_THAT(error.what(), Catch::StartsWith("no-such-run: there is no such"));
+  }
+}
+
 TEST_CASE("runs that still go are compared at their last common evaluation") {
   Two logs = two_logs();
   logs.first.facts["status"] = "running";

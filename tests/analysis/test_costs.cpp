@@ -35,34 +35,45 @@ class Folder {
   fs::path path_;
 };
 
-nlohmann::json curve(double exponent, int lengths) {
+// resident: bytes by which the process grows for each token.
+nlohmann::json curve(double exponent, int lengths, double resident) {
   nlohmann::json points = nlohmann::json::array();
   for (int i = 0; i < lengths; ++i) {
     const double tokens = 256 << i, cost = std::pow(tokens, exponent);
     points.push_back({{"tokens", 256 << i},
                       {"seconds_per_token", 1e-6 * cost},
                       {"planned_bytes", 100 * cost},
-                      {"resident_bytes", 0}});
+                      {"resident_bytes", resident > 0 ? 5e4 + resident * tokens : 0}});
   }
   return {{"points", points}, {"left_out_from", 0}};
 }
 
-// As `metascale bench context --json` writes it, every curve with this exponent.
-nlohmann::json context_file(double exponent, double half_width, int lengths) {
+// As `metascale bench context --json` writes it: every curve of meta_state with this exponent;
+// beside it a Transformer whose cache takes 100 bytes for each token. resident: of meta_state's
+// process for each token; 0: not measured.
+nlohmann::json context_file(double exponent, double half_width, int lengths,
+                            double resident = 0.01) {
   nlohmann::json exponents;
   for (const char* name :
        {"training_seconds", "training_bytes", "generation_seconds", "generation_bytes"})
     exponents[name] = {{"exponent", exponent},
                        {"interval", {exponent - half_width, exponent + half_width}},
                        {"points", lengths}};
-  return {{"threads", 1},
-          {"models",
-           {{{"architecture", "meta_state"},
-             {"parameters", 1000},
-             {"training", curve(exponent, lengths)},
-             {"generation", curve(exponent, lengths)},
-             {"exponents", exponents}}}},
-          {"crossovers", nlohmann::json::array()}};
+  const auto model = [&](const char* name, const nlohmann::json& training,
+                         const nlohmann::json& generation, const nlohmann::json& fits) {
+    return nlohmann::json{{"architecture", name},
+                          {"parameters", 1000},
+                          {"training", training},
+                          {"generation", generation},
+                          {"exponents", fits}};
+  };
+  return {
+      {"threads", 1},
+      {"models",
+       {model("meta_state", curve(exponent, lengths, 0), curve(exponent, lengths, resident),
+              exponents),
+        model("transformer", curve(1, 0, 0), curve(1, lengths, 100), nlohmann::json::object())}},
+      {"crossovers", nlohmann::json::array()}};
 }
 
 Report report_of(Collection collection) {
@@ -101,7 +112,53 @@ TEST_CASE("flat curves over long contexts are linear cost and constant memory") 
   CHECK(claim.verdict == Verdict::holds);
   CHECK(claim.would_decide.empty());
   CHECK_THAT(claim.evidence_text(), Catch::Contains("training time +0.010 [-0.010, +0.030]") &&
-                                        Catch::Contains("generation memory"));
+                                        Catch::Contains("as computed +0.010") &&
+                                        Catch::Contains("attention cache's +0.000 ["));
+}
+
+TEST_CASE(
+    "a state of constant size in a process that grows as a cache does is no constant memory") {
+  const Claim claim = claim_c(context_file(0, 0, 8, 100));  // computed: flat
+  CHECK(claim.verdict == Verdict::does_not_hold);
+  CHECK_THAT(claim.evidence_text(), Catch::Contains("as computed +0.000 [+0.000, +0.000]") &&
+                                        Catch::Contains("attention cache's +1.000 ["));
+}
+
+TEST_CASE("memory that was only computed does not decide whether it is constant") {
+  const Claim claim = claim_c(context_file(0.01, 0.02, 8, 0));
+  CHECK(claim.verdict == Verdict::not_decided);
+  CHECK_THAT(claim.would_decide, Catch::Contains("as computed"));
+  nlohmann::json alone = context_file(0.01, 0.02, 8);
+  alone["models"].erase(1);  // measured, but beside no attention
+  CHECK(claim_c(alone).verdict == Verdict::not_decided);
+  nlohmann::json blind = context_file(0.01, 0.02, 8);  // the cache was not seen to grow either
+  for (auto& point : blind["models"][1]["generation"]["points"]) point["resident_bytes"] = 7e4;
+  CHECK(claim_c(blind).verdict == Verdict::not_decided);
+}
+
+TEST_CASE("a process's memory that jumps by as much as a cache would take leaves memory open") {
+  nlohmann::json context = context_file(0.01, 0.02, 5);
+  auto& points = context["models"][0]["generation"]["points"];
+  const double whole = 100.0 * 4096;  // of the longest position's cache
+  for (std::size_t i = 0; i < points.size(); ++i)
+    points[i]["resident_bytes"] = i % 2 ? whole : whole / 4;
+  CHECK(claim_c(context).verdict == Verdict::not_decided);
+}
+
+TEST_CASE("the growth of resident memory is the slope of a line fitted by hand") {
+  // 1, 2, 2 kB at 1, 2, 3 tokens: slope 500 bytes, residuals -1/6, 1/3, -1/6 kB; a cache: 1000.
+  ContextModel model, attention;
+  for (const auto& [tokens, bytes] : {std::pair(1, 1e3), {2, 2e3}, {3, 2e3}})
+    model.generation.push_back({.tokens = tokens, .resident_bytes = bytes});
+  attention.generation.push_back({.tokens = 8, .bytes = 8e3});
+  const auto growth = measured_growth(model, attention);
+  REQUIRE(growth);
+  CHECK(growth->share == Approx(0.5));
+  const double error = std::sqrt((1.0 / 36 + 1.0 / 9 + 1.0 / 36) / 1 / 2);
+  CHECK(growth->interval.high - growth->share == Approx(12.706 * error));
+  CHECK(growth->share - growth->interval.low == Approx(12.706 * error));
+  model.generation.pop_back();
+  CHECK_FALSE(measured_growth(model, attention));
 }
 
 TEST_CASE("a cost per token that grows with its context is not linear") {
@@ -124,8 +181,8 @@ TEST_CASE("a curve with too few lengths for an exponent is shown without one") {
   context["models"][0]["exponents"]["generation_bytes"] = nullptr;
   const Claim claim = claim_c(context);
   CHECK(claim.verdict == Verdict::not_decided);
-  CHECK(claim.evidence.size() == 2);
-  CHECK_THAT(claim.would_decide, Catch::Contains("all three curves"));
+  CHECK(claim.evidence.size() == 3);
+  CHECK_THAT(claim.would_decide, Catch::Contains("all 4 curves"));
 }
 
 TEST_CASE("a damaged context.json is a note, and the report comes without it") {
@@ -147,9 +204,9 @@ TEST_CASE("the page draws the measured curves beside their tables") {
   collection.context = read_context_costs(folder.path() / "context.json");
   const Report report = report_of(std::move(collection));
   const auto data = nlohmann::json::parse(render_page_data(report));
-  REQUIRE(data.at("context").size() == 1);
+  REQUIRE(data.at("context").size() == 2);
   CHECK(data.at("context")[0].at("generation_bytes").size() == 8);
-  CHECK(context_costs_table(report).rows.size() == 16);
+  CHECK(context_costs_table(report).rows.size() == 24);
   CHECK(context_exponents_table(report).rows.size() == 4);
   CHECK_THAT(render_html(report), Catch::Contains("id=\"chart-context\""));
 }
@@ -159,14 +216,25 @@ TEST_CASE("device-hours add up all starts of a run, and say what was not read") 
   folder.write("attempts/0001/attempt.json", attempt(false));
   folder.write("attempts/0002/attempt.json", attempt(true));
   folder.write("attempts/0003/attempt.json", "{\"started\": \"yesterday\"}");
+  folder.write("attempts/0004/attempt.json",
+               R"({"started": 0, "seen": 1e307, "cores": 1, "gpus": 1, "joules": 1})");
   const auto use = read_device_use(folder.path());
   REQUIRE(use);
   CHECK(use->attempts == 2);
-  CHECK(use->damaged == 1);
+  CHECK(use->damaged == 2);
   CHECK(use->gpu_hours == Approx(1.5));  // half a GPU for 1 h and for 2 h
   CHECK(use->core_hours == Approx(12));
   CHECK_FALSE(use->joules);
   CHECK_FALSE(read_device_use(folder.path() / "attempts"));
+}
+
+TEST_CASE("the energy of a run is that of all its starts") {
+  const Folder folder;
+  folder.write("attempts/0001/attempt.json", attempt(true));
+  folder.write("attempts/0002/attempt.json", attempt(true));
+  CHECK(read_device_use(folder.path())->joules == 14);
+  folder.write("attempts/0003/attempt.json", attempt(false));
+  CHECK_FALSE(read_device_use(folder.path())->joules);
 }
 
 TEST_CASE("the table of device-hours stands beside the plan, at the budget's prices") {

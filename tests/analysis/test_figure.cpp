@@ -11,6 +11,7 @@
 
 using namespace metascale;
 using testing::expect_drawn;
+using testing::expect_inside;
 namespace fs = std::filesystem;
 
 namespace {
@@ -30,6 +31,7 @@ Report small_report() {
   fixture::SweepTruth truth;
   truth.sizes.resize(3), truth.seeds = 1, truth.steps = 30, truth.documents = 24;
   truth.arms[2].arm = "it's `rm -rf`; \"$HOME\"";
+  truth.arms[1].arm = "an_arm_of_a_name_too_long";
   Collection collection = fixture::collection_of(fixture::sweep_logs(truth));
   collection.context = measured_generation();
   return analyse(std::move(collection), {.bootstrap_pairs = 100, .bootstrap_fits = 20});
@@ -39,6 +41,14 @@ Report small_report() {
 
 TEST_CASE("a name cannot leave its gnuplot string") {
   CHECK(gnuplot_text("it's\nsystem('rm')") == "'it''s system(''rm'')'");
+}
+
+TEST_CASE("a key has as many columns as its longest title leaves room for") {
+  CHECK_THAT(key_above({"a", "b", "c"}), Catch::Contains("maxcols 3 "));
+  CHECK_THAT(key_above({"transformer_grown", "b", "c", "d"}), Catch::Contains("maxcols 2 "));
+  CHECK_THAT(key_above({"transformer_grown of large", "b"}), Catch::Contains("maxcols 1 "));
+  CHECK_THAT(key_above({std::string(100, 'x'), "b"}), Catch::Contains("maxcols 1 "));
+  CHECK_THAT(key_above({}), Catch::Contains("maxcols 1 "));
 }
 
 TEST_CASE("generation's memory is drawn as measured and as computed, one block for each model") {
@@ -74,6 +84,8 @@ TEST_CASE("gnuplot draws every figure in every form") {
   for (const Figure& figure : figures) {
     expect_drawn(folder / (figure.name + ".pdf"), figure);
     expect_drawn(folder / (figure.name + "-double.pdf"), figure);
+    expect_inside(folder / (figure.name + ".svg"));
+    expect_inside(folder / (figure.name + "-double.svg"));
   }
   fs::remove_all(folder);
 }

@@ -58,6 +58,9 @@ TEST_CASE("a fit of a table has its coefficients in JSON and in words") {
   CHECK_THAT(result.text(), Catch::Contains("alpha"));
   CHECK_FALSE(result.healthy());
   CHECK_THAT(result.text(), Catch::Contains("RED"));
+  CHECK(double(json["prediction"]["value"]) == Approx(0.75 * std::pow(2, -std::log10(2.0))));
+  CHECK(json["prediction"]["interval"][0].is_number());
+  CHECK(result.text().find("predicts") < result.text().find("alpha"));
 }
 
 TEST_CASE("rows without a number are left out with a note") {

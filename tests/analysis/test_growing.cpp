@@ -2,6 +2,7 @@
 
 #include "analysis/compare.hpp"
 #include "analysis/match.hpp"
+#include "analysis/tables.hpp"
 #include "tests/analysis/claims_of.hpp"
 
 using namespace metascale;
@@ -261,4 +262,32 @@ TEST_CASE("a grown run is judged against one from scratch of its size and comput
   CHECK(claim(claims_of(logs), "e").verdict == Verdict::does_not_hold);
   logs.back().facts["parameters"] = "1";  // none from scratch is as small
   CHECK(claim(claims_of(logs), "e").verdict == Verdict::no_data);
+}
+
+TEST_CASE("laws in one variable take no run that trained on other tokens than its length says") {
+  std::vector<RunLog> logs = fixture::sweep_logs(sweep_of_sizes());
+  const fixture::SweepTruth truth = sweep_of_sizes();
+  const RunLog beside = fixture::run_log(truth, truth.arms[1], {"large", 9e6}, "1xC", 1);
+  RunLog grown = beside, partner = beside;
+  grown.run_id = "grown", grown.facts["arm"] = "meta_state_grown";
+  grown.facts["lineage"] = "small to step 10, grown";
+  partner.run_id = "partner", partner.facts["scratch_partner_of"] = "grown";
+  logs.push_back(grown), logs.push_back(partner);
+  const Report report =
+      analyse(fixture::collection_of(std::move(logs)),
+              {.bootstrap_pairs = 100, .bootstrap_fits = 10, .fit_starts = 50, .figures = false});
+  std::size_t laws = 0;
+  for (const ArmFit& entry : report.fits)
+    for (const FitPoint& point : entry.fit.points) {
+      ++laws;
+      CHECK((point.label != "grown" && point.label != "partner"));
+    }
+  CHECK(laws > 0);
+  CHECK(std::any_of(report.notes.begin(), report.notes.end(), [](const std::string& note) {
+    return note.find("leave out 1 grown runs and 1 from scratch beside them") != std::string::npos;
+  }));
+  std::string shown;
+  for (const auto& row : comparison_table(report).rows)
+    for (const TableCell& cell : row) shown += cell.shown + "|";
+  CHECK_THAT(shown, Catch::Contains(", 180.0M tokens|"));
 }

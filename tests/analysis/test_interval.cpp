@@ -62,3 +62,17 @@ TEST_CASE("counter random numbers have the moments of their distributions") {
   CHECK(uniform / count == Approx(0.5).margin(0.01));
   CHECK(heavy / count == Approx(8.0 / 6).margin(0.08));  // variance of t is d / (d - 2)
 }
+
+TEST_CASE("infinite draws are values beyond all others, not missing ones") {
+  const double infinite = std::numeric_limits<double>::infinity();
+  std::vector<double> draws;
+  for (int i = 0; i < 100; ++i) draws.push_back(i < 90 ? i : infinite);
+  const Interval wide = percentile_interval(draws, 0.9);
+  CHECK(wide.low == Approx(4.95));
+  CHECK(wide.high == infinite);
+  CHECK(wide.known());
+  CHECK_FALSE(wide.excludes(1e300));
+  CHECK(percentile_interval(draws, 0.7).high == Approx(84.15));  // they lie beyond this end
+  for (double& draw : draws) draw = -draw;
+  CHECK(percentile_interval(draws, 0.9).low == -infinite);
+}

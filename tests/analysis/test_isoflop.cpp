@@ -128,3 +128,38 @@ TEST_CASE("a budget that alone decides the exponent is named") {
   const IsoflopFit fit = fit_isoflop(points, {.fit = {.draws = 200}});
   CHECK(has_problem(fit, "one budget decides: without C = 1e+21 the exponent is 0.5 instead of"));
 }
+
+TEST_CASE("isoFLOP draws do not depend on the number of threads, and each is told") {
+  const std::vector<IsoflopPoint> points = valleys(1, 2, 0.0035);
+  const auto fit = [&](int threads, int& told) {
+    const auto progress = [&told](int done, int of) {
+      CHECK(done == ++told);
+      CHECK(of == 100);
+    };
+    return fit_isoflop(points, {.fit = {.draws = 100, .threads = threads, .progress = progress}});
+  };
+  int first = 0, second = 0;
+  const IsoflopFit one = fit(1, first), two = fit(3, second);
+  CHECK((first == 100 && second == 100));
+  for (std::size_t i = 0; i < one.replicates.size(); ++i) {
+    CHECK(one.replicates[i].slope == two.replicates[i].slope);
+    CHECK(one.replicates[i].intercept == two.replicates[i].intercept);
+  }
+  CHECK(one.budgets[1].interval.high == two.budgets[1].interval.high);
+}
+
+TEST_CASE("draws whose lowest loss is at the edge leave the optimum unbounded on that side") {
+  std::vector<IsoflopPoint> points;
+  for (const double flops : {1e18, 1e19})
+    for (const double size : {1e6, 2e6, 4e6, 8e6}) {  // least a little left of the largest but one
+      const double distance = std::log(size / (flops < 5e18 ? 5.4e6 : 1.5e6));
+      points.push_back({flops, size, 3 + 0.01 * distance * distance});
+    }
+  const IsoflopFit fit = fit_isoflop(points, {.fit = {.draws = 300}});
+  REQUIRE(fit.budgets.size() == 2);
+  REQUIRE(fit.budgets[0].problem.empty());
+  CHECK(fit.budgets[0].refused_draws > 0.05);
+  CHECK(std::isinf(fit.budgets[0].interval.high));
+  REQUIRE(fit.budgets[1].problem.empty());
+  CHECK(fit.budgets[1].interval.low == 0);
+}

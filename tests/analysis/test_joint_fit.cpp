@@ -85,3 +85,20 @@ TEST_CASE("an arm with too few runs is refused") {
   few.resize(4);
   CHECK_THROWS_AS(fit_jointly(points_of(base, 0, 9), few, {.draws = 0}), Error);
 }
+
+TEST_CASE("a joint fit predicts both arms, with intervals, and tells of each of its draws") {
+  int told = 0, last = 0;
+  const FitOptions options{
+      .draws = 20, .threads = 2, .starts = 100, .progress = [&](int done, int of) {
+        CHECK(done == ++told);
+        last = of;
+      }};
+  const JointFit fit = fit_jointly(points_of(base, 0.003, 7), points_of(better, 0.003, 8), options);
+  CHECK(told == 40);  // intervals, and tables for the p-value
+  CHECK(last == 40);
+  for (const Prediction& ahead : fit.ahead) {
+    CHECK(ahead.x == std::vector<double>{6e9, 2 * 320 * 3e9});
+    CHECK((ahead.interval.low < ahead.value && ahead.value < ahead.interval.high));
+  }
+  CHECK(fit.ahead[1].value < fit.ahead[0].value);
+}

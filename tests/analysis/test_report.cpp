@@ -77,6 +77,16 @@ TEST_CASE("a run that is named like a script is shown, not run") {
   CHECK(render_markdown(report).find("<script>") == std::string::npos);
 }
 
+TEST_CASE("page and text say how final evaluations were made, and with which tokenizer") {
+  const Report report = report_on(fixture::sweep_logs(small_sweep()));
+  const std::string words = "split test, protocol packed_windows, coverage all, tokenizer bytes";
+  CHECK(report.protocol == words);
+  CHECK(render_html(report).find("Final evaluations: " + words + ".") != std::string::npos);
+  std::string markdown = render_markdown(report);
+  std::erase(markdown, '\\');  // before what Markdown would take for its own
+  CHECK(markdown.find("Final evaluations: " + words + ".") != std::string::npos);
+}
+
 TEST_CASE("the page's data hold no tag and are JSON") {
   std::vector<RunLog> logs = fixture::sweep_logs(small_sweep());
   logs[0].run_id = "</script><b>";
@@ -201,6 +211,11 @@ TEST_CASE("three lengths are fitted together, alone and with the baseline") {
   };
   CHECK(over_lengths(LawKind::chinchilla) == 2);
   CHECK(over_lengths(LawKind::tied) == 2);
+  const auto in_tokens =
+      std::count_if(report.fits.begin(), report.fits.end(), [](const ArmFit& entry) {
+        return entry.axis == FitAxis::tokens && !entry.size.empty() && entry.fit.points.size() == 3;
+      });
+  CHECK(in_tokens == 2 * 5);  // each arm at each size
   REQUIRE(report.joint_fits.size() == 1);
   CHECK(report.joint_fits[0].second_arm == "meta_state");
   const std::string page = render_html(report);

@@ -1,5 +1,7 @@
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <cmath>
+#include <limits>
 
 #include "analysis/support/csv.hpp"
 #include "analysis/support/text.hpp"
@@ -78,8 +80,31 @@ TEST_CASE("what is dangerous in a format is escaped") {
   CHECK(html_escape("<a href='x'>&\"") == "&lt;a href=&#39;x&#39;&gt;&amp;&quot;");
   CHECK(csv_escape("a,\"b\"") == "\"a,\"\"b\"\"\"");
   CHECK(markdown_escape("a|b\n<c>") == "a\\|b &lt;c>");
+  CHECK(markdown_escape("![t](http://x/y.png)") == "\\!\\[t\\](http://x/y.png)");
+  CHECK(markdown_escape("\\| &lt;") == "\\\\\\| &amp;lt;");
   CHECK(latex_escape("50% & a_b") == "50\\% \\& a\\_b");
+  CHECK(latex_escape("a\r\n\\input{b}") == "a  \\textbackslash{}input\\{b\\}");
+  CHECK(latex_escape("<a>\x1b") == "\\textless{}a\\textgreater{} ");
   CHECK(slug("../a b") == "---a-b");
+}
+
+TEST_CASE("a spreadsheet computes nothing of a table's text") {
+  CHECK(csv_escape("=1+1") == "'=1+1");
+  CHECK(csv_escape("@SUM(A1)") == "'@SUM(A1)");
+  CHECK(csv_escape("\t=1") == "'\t=1");
+  CHECK(csv_escape("-2+3+cmd|' /C calc'!A0") == "'-2+3+cmd|' /C calc'!A0");
+  CHECK(csv_escape("+HYPERLINK(\"http://x\",\"y\")") ==
+        "\"'+HYPERLINK(\"\"http://x\"\",\"\"y\"\")\"");
+  for (const char* harmless : {"", "-", "-1", "-1.5e-7", "+1.24 %", "-inf", "-nan", "1e+20", "a=b",
+                               "rwkv7-36k-1xC-s1-0123abcd"})
+    CHECK(csv_escape(harmless) == harmless);
+}
+
+TEST_CASE("a caption does not end the comment that it stands in") {
+  const Table table{"t", "arm \n\\input{/etc/passwd}\r\\x", {{"a", "A", false}}, {{{"x"}}}};
+  const std::string latex = to_latex(table);
+  CHECK(latex.starts_with("% arm  \\textbackslash{}input\\{/etc/passwd\\} \\textbackslash{}x\n"));
+  CHECK(latex.find("\n\\input") == std::string::npos);
 }
 
 TEST_CASE("numbers are written as people read them") {
@@ -102,6 +127,10 @@ TEST_CASE("lengths are shown with a space where their label has a unit") {
   CHECK(length_words("1xC") == "1xC");
   CHECK(length_words("tokens") == "tokens");
   CHECK(length_words("400k tokens") == "400k tokens");
+  CHECK(length_words("307200tokens") == "307.2k tokens");
+  CHECK(length_words("307215tokens") == "307215 tokens");  // four digits would not say it
+  CHECK(length_words("307200tokens.added") == "307.2k tokens, added");
+  CHECK(length_words("512steps") == "512 steps");
 }
 
 TEST_CASE("what stands below a row is a line of its own on the page, and a column elsewhere") {
@@ -117,4 +146,22 @@ TEST_CASE("what stands below a row is a line of its own on the page, and a colum
                   "&lt;long&gt;</td></tr>") != std::string::npos);
   CHECK(html.find("class=\"below\"") == html.rfind("class=\"below\""));
   CHECK(to_csv(table) == "a,b,why\nx,1,<long>\ny,2,\n");
+}
+
+TEST_CASE("a law's prediction at twice the largest x stands before its coefficients") {
+  const Report report = small_report();
+  const Table table = fits_table(report);
+  std::vector<std::string> keys;
+  for (const TableColumn& column : table.columns) keys.push_back(column.key);
+  const auto place = [&](const char* key) { return std::find(keys.begin(), keys.end(), key); };
+  REQUIRE(place("prediction") != keys.end());
+  CHECK(place("prediction") < place("coefficients"));
+  const std::string shown =
+      table.rows.at(0).at(std::size_t(place("prediction") - keys.begin())).shown;
+  CHECK_THAT(shown, Catch::Contains(" [") && Catch::Contains("] at 4.80e6"));  // 2 x 0.8 x 3M
+}
+
+TEST_CASE("an interval without a bound says so") {
+  CHECK(interval_text({-0.01, std::numeric_limits<double>::infinity()}, 2, 100) ==
+        "[-1.00, unbounded]");
 }

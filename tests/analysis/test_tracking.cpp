@@ -1,5 +1,6 @@
 // Claim (d), and what runs on probes take no part in.
 #include <catch2/catch.hpp>
+#include <functional>
 
 #include "analysis/probes.hpp"
 #include "analysis/render_html.hpp"
@@ -174,4 +175,35 @@ TEST_CASE("a sweep of probes alone shows its tables, claim d, and no data for th
     CHECK_THAT(page, Catch::Contains("table-" + std::string(key)));
   CHECK(page.find("No run is done yet") == std::string::npos);
   CHECK(probe_differences_table(report).rows.size() == 3 * 2);
+}
+
+TEST_CASE("to be behind an arm that does not track either is a difference of guesses") {
+  const Report report = report_on(probe_logs({swaps({10, 10}, {300, 300}), recall(4)}));
+  const auto found = probe_differences(report, "meta_state", "transformer");
+  REQUIRE_FALSE(found.empty());
+  REQUIRE(found[0].difference.interval.high < 0);
+  CHECK(claim(report, "d").verdict == Verdict::not_decided);
+}
+
+TEST_CASE("controls of another size, or trained on more tokens, do not speak for a cell") {
+  const auto change =
+      GENERATE(std::function<void(RunLog&)>([](RunLog& log) { log.facts["layers"] = "8"; }),
+               std::function<void(RunLog&)>([](RunLog& log) {
+                 for (StepRow& row : log.steps) row.tokens *= 2;
+               }));
+  std::vector<RunLog> logs = probe_logs({swaps(solved, guessed), recall(4)});
+  for (RunLog& log : logs)
+    if (log.facts["size"] == "recall") change(log);
+  const Claim found = claim(report_on(std::move(logs)), "d");
+  CHECK(found.verdict == Verdict::no_data);
+  CHECK_THAT(found.would_decide,
+             Catch::Contains("has not run at the size and with the tokens of swaps"));
+}
+
+TEST_CASE("a control that needed fewer tokens speaks for a cell of its size") {
+  std::vector<RunLog> logs = probe_logs({swaps(solved, guessed), recall(4)});
+  for (RunLog& log : logs)
+    if (log.facts["size"] == "recall")
+      for (StepRow& row : log.steps) row.tokens /= 2;
+  CHECK(claim(report_on(std::move(logs)), "d").verdict == Verdict::holds);
 }

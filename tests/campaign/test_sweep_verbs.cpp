@@ -4,6 +4,8 @@
 #include <sys/stat.h>
 
 #include <catch2/catch.hpp>
+#include <cstdlib>
+#include <cstring>
 #include <fstream>
 #include <iostream>
 #include <map>
@@ -11,6 +13,8 @@
 #include <span>
 
 #include "core/atomic_file.hpp"
+#include "core/heartbeat.hpp"
+#include "sweeps/submission.hpp"
 #include "tests/campaign/faults.hpp"
 #include "tests/campaign/outcome_table.hpp"
 #include "tests/support/tiny_sweep.hpp"
@@ -160,44 +164,85 @@ void disturb_report(int rounds, OutcomeTable& table) {
 
 void disturb_status(int rounds, OutcomeTable& table) {
   const DoneSweep sweep;
+  const fs::path watched = sweep.here() / "watched";
+  fs::copy(sweep.folder(), watched, fs::copy_options::recursive);
+  const fs::path run = testing::run_of(watched, "rwkv7");
+  fs::remove(run / "DONE");
+  write_heartbeat(run, {.phase = RunPhase::running});  // how long ago is asked of a clock
   VerbCampaign(
-      "status", sweep.here(), {"status", sweep.folder().string()}, "", [] {},
-      [&] { return files_of(sweep.folder() / "runs"); })
+      "status", sweep.here(), {"status", watched.string()}, "", [] {},
+      [&] { return files_of(watched / "runs"); })
       .disturb(status_faults, rounds, table);
-  sweep.expect_untouched();
 }
 
 // A queue that takes jobs and never starts them: submit's own part is what is looked at.
-void disturb_submit(int rounds, OutcomeTable& table) {
-  const DoneSweep sweep;
-  const fs::path queue = sweep.here() / "queue", results = sweep.here() / "handed";
-  fs::create_directories(queue);
-  const auto script = [&](const char* name, const std::string& text) {
-    std::ofstream(queue / name) << "#!/bin/sh\nexport LD_PRELOAD=\n" << text;
-    ::chmod((queue / name).c_str(), 0755);
-    return fmt::format("\"{}\"", (queue / name).string());
-  };
-  const std::string jobs = (queue / "jobs").string();
-  const std::string launch = fmt::format(
-      "launch={{template: {{submit: [{}, '{{script}}'], state: [{}, '{{job}}'], cancel: "
-      "['false']}}}}",
-      script("put", fmt::format("echo \"$1\" >>'{0}'\nwc -l <'{0}'\n", jobs)),
-      script("look", fmt::format("[ \"$1\" -le \"$(wc -l <'{}')\" ] && echo there\n", jobs)));
-  const Words words{"submit", sweep.file().string(), "--set",
-                    launch,   "--results",           results.string()};
-  const auto handed_over = [&] {  // runs, whatever the number of tries
+class Queue {
+ public:
+  explicit Queue(const DoneSweep& sweep) : sweep_(sweep) {
+    fs::create_directories(folder_);
+    clear();
+  }
+  void clear() const {
+    fs::remove_all(results_);
+    for (const char* name : {"jobs", "names"}) std::ofstream(folder_ / name, std::ios::trunc);
+  }
+  // can_find: jobs are found by their names.
+  Words submit(bool can_find) const {
+    const std::string launch = fmt::format(
+        "launch={{template: {{submit: [{}, '{{script}}', '{{name}}'], state: [{}, '{{job}}'], "
+        "cancel: ['false']{}}}}}",
+        script("put", "echo \"$1\" >>jobs; echo \"$2\" >>names; wc -l <jobs"),
+        script("look", "[ \"$1\" -le \"$(wc -l <jobs)\" ] && echo there"),
+        can_find
+            ? ", find: [" + script("find", "grep -nxF \"$1\" names | cut -d: -f1") + ", '{name}']"
+            : "");
+    return {"submit", sweep_.file().string(), "--set", launch, "--results", results_.string()};
+  }
+  // Of each run what it is to do, and how many jobs the queue got for it, whatever the number of
+  // tries. Each is known to be in the queue.
+  Files handed_over() const {
     Files files;
-    for (const auto& entry : fs::directory_iterator(results / "tiny/runs"))
+    for (const auto& entry : fs::directory_iterator(results_ / "tiny/runs"))
       files[entry.path().filename().string()] = read_file(entry.path() / "config.yaml");
     const Ended status =
-        call_program(sweep.here(), {"status", (results / "tiny").string(), "--json"});
+        call_program(sweep_.here(), {"status", (results_ / "tiny").string(), "--json"});
     CHECK(status.code == 0);
     CHECK_THAT(status.text, Catch::Contains("\"queued\": 2"));
+    for (const auto& [run, count] : jobs_of_runs()) files["jobs of " + run] = std::to_string(count);
     return files;
-  };
+  }
+  std::map<std::string, int> jobs_of_runs() const {
+    std::map<std::string, int> count;
+    std::ifstream jobs(folder_ / "jobs");
+    for (std::string line; std::getline(jobs, line);) {  // .../submissions/0001/job-0.sh
+      const fs::path job = line;
+      const Submission submission = read_submission(job.parent_path());
+      const int task = std::atoi(job.filename().c_str() + std::strlen("job-"));
+      for (const std::string& run : submission.tasks.at(std::size_t(task))) ++count[run];
+    }
+    return count;
+  }
+  fs::path folder() const { return results_ / "tiny"; }
+
+ private:
+  std::string script(const char* name, const std::string& text) const {
+    std::ofstream(folder_ / name) << "#!/bin/sh\nexport LD_PRELOAD=\ncd '" << folder_.string()
+                                  << "' || exit 1\n"
+                                  << text << "\n";
+    ::chmod((folder_ / name).c_str(), 0755);
+    return fmt::format("\"{}\"", (folder_ / name).string());
+  }
+
+  const DoneSweep& sweep_;
+  fs::path folder_ = sweep_.here() / "queue", results_ = sweep_.here() / "handed";
+};
+
+void disturb_submit(int rounds, OutcomeTable& table) {
+  const DoneSweep sweep;
+  const Queue queue(sweep);
   VerbCampaign(
-      "submit", sweep.here(), words, "/handed/",
-      [&] { fs::remove_all(results), fs::remove(jobs), std::ofstream(jobs); }, handed_over)
+      "submit", sweep.here(), queue.submit(true), "/handed/", [&] { queue.clear(); },
+      [&] { return queue.handed_over(); })
       .disturb(faults, rounds, table);
   sweep.expect_untouched();
 }
@@ -219,6 +264,50 @@ TEST_CASE("faults in prepare, report, status and submit lose nothing: each of th
 TEST_CASE("faults in prepare, report, status and submit lose nothing: each of them ten times",
           "[.slow]") {
   disturb_all(10);
+}
+
+// submission.json is written before the first job, after each, and at the end.
+TEST_CASE("submit that is killed between two jobs hands over the rest, and nothing twice") {
+  const DoneSweep sweep;
+  const Queue queue(sweep);
+  const Fault fault{"kill -9 before a rename", "rename", "kill"};
+  int number = 0;
+  for (;;) {
+    queue.clear();
+    const Faulted faulted = call_with_fault(sweep.here(), queue.submit(true), fault,
+                                            {"submit", "submission.json"}, ++number);
+    if (!faulted.was_hit) break;
+    CAPTURE(number);
+    CHECK(call_program(sweep.here(), queue.submit(true)).code == 0);
+    for (const auto& [run, jobs] : queue.jobs_of_runs()) CHECK(jobs == 1);
+    CHECK(queue.handed_over().size() == 4);
+  }
+  CHECK(number == 5);
+}
+
+TEST_CASE("submit asks a person for a job that it could not note, where none is found by name") {
+  const DoneSweep sweep;
+  const Queue queue(sweep);
+  const Words submit = queue.submit(false);
+  const std::string answer = GENERATE("1", "");
+  const Fault fault{"kill -9 before a rename", "rename", "kill"};
+  REQUIRE(call_with_fault(sweep.here(), submit, fault, {"submit", "submission.json"}, 2).was_hit);
+  const fs::path first = queue.folder() / "submissions/0001";
+  for (int call = 0; call < 2; ++call) {  // the other run is handed over; nobody asks in vain
+    const Ended ended = call_program(sweep.here(), submit);
+    CHECK(ended.code == 0);
+    CHECK_THAT(ended.text,
+               Catch::Contains("1 runs left out: submit was killed while it handed over " +
+                               (first / "job-0.sh").string()));
+    CHECK_THAT(ended.text, Catch::Contains("write its id into " + (first / "job-0.id").string()));
+    CHECK(queue.jobs_of_runs().size() == 2);
+  }
+  std::ofstream(first / "job-0.id") << answer << "\n";
+  CHECK(call_program(sweep.here(), submit).code == 0);
+  int most = 0;
+  for (const auto& [run, jobs] : queue.jobs_of_runs()) most = std::max(most, jobs);
+  CHECK(most == (answer.empty() ? 2 : 1));  // a person said that there is none
+  CHECK(queue.handed_over().size() == 4);
 }
 
 }  // namespace

@@ -9,7 +9,10 @@
 #include <nlohmann/json.hpp>
 
 #include "core/atomic_file.hpp"
+#include "core/heartbeat.hpp"
 #include "sweeps/attempt.hpp"
+#include "sweeps/ledger.hpp"
+#include "sweeps/submission.hpp"
 #include "tests/cli/program.hpp"
 #include "tests/support/tiny_sweep.hpp"
 
@@ -45,6 +48,14 @@ class FakeBatchSystem {
                        command("qsub", "{script}"), command("qstat", "{job}"),
                        command("qdel", "{job}"));
   }
+  // Jobs that are all there, asked for many at a time.
+  std::string launch_of_many() const {
+    write("list", "echo \"$#\" >>\"$here/asked\"\nprintf '%s there\\n' \"$@\"\n");
+    return fmt::format(
+        "{{template: {{submit: ['false'], state: [{}, '{{jobs}}'], cancel: ['false']}}}}",
+        json((folder_ / "list").string()).dump());
+  }
+  std::string asked() const { return read_file(folder_ / "asked"); }
   std::size_t jobs() const {
     return std::size_t(std::distance(fs::directory_iterator(folder_ / "jobs"), {}));
   }
@@ -84,6 +95,30 @@ class BatchSweep {
   fs::path run_of(const std::string& arm) const { return testing::run_of(folder(), arm); }
   fs::path folder() const { return results_ / "tiny"; }
   const FakeBatchSystem& system() const { return system_; }
+  // All runs as if one submission had handed them over and they ran: nothing does. Returns how
+  // many.
+  std::size_t write_running() const {
+    const Definition definition = read_definition(file(), {"launch=" + system_.launch_of_many()});
+    Ledger ledger(folder());
+    const Resolution resolution = resolve(definition);
+    ledger.update(definition, resolution);
+    Submission submission{.sweep = "tiny", .how = std::get<TemplateLaunch>(definition.launch.how)};
+    for (const PlannedRun& run : resolution.runs) submission.tasks.push_back({run.config.id});
+    create_submission(folder(), submission);
+    for (const auto& task : submission.tasks) {
+      submission.jobs.push_back(std::to_string(submission.jobs.size() + 1));
+      const fs::path run = ledger.run_folder(task[0]);
+      const double now = seconds_since_1970();
+      write_heartbeat(run, {.phase = RunPhase::running, .step = 5, .steps = 10, .time = now});
+      write_attempt(run, {.number = new_attempt(run),
+                          .job = submission.jobs.back(),
+                          .started = now - 60,
+                          .seen = now,
+                          .cores = 1});
+    }
+    write_submission(folder(), submission);
+    return resolution.runs.size();
+  }
   // Nothing took the name of the results for a command.
   void expect_unharmed() const {
     for (const auto& entry : fs::recursive_directory_iterator(runs_.path()))
@@ -141,6 +176,32 @@ TEST_CASE("a job that was cancelled saves its run, and retry hands it over again
   testing::wait_until([&] { return !fs::exists(run / "lease.json"); });
 }
 
+TEST_CASE("retry leaves a run alone whose job goes on with another one") {
+  const BatchSweep sweep("results");
+  Words packed = long_runs;
+  packed.insert(packed.end(), {"--set", "resources={default: {runs_per_node: 2}}"});
+  REQUIRE(sweep.call("submit", packed).code == 0);
+  testing::wait_until([&] { return sweep.in_state("running") == 2; });
+  CHECK(sweep.system().jobs() == 1);
+  const fs::path run = sweep.run_of("rwkv7"), other = sweep.run_of("transformer");
+  REQUIRE(sweep.call_on_folder("cancel", {"--only", "rwkv7-*", "-y"}).code == 0);
+  testing::wait_until([&] { return read_attempts(run)[0].end == AttemptEnd::cancelled; });
+  const Ended early = sweep.call_on_folder("retry", {"--only", "rwkv7-*", "--cancelled", "-y"});
+  CHECK(early.code == 0);
+  CHECK_THAT(early.text, Contains("its job 1 goes on with transformer-") &&
+                             Contains("metascale retry once that has ended"));
+  CHECK(fs::exists(run / "CANCELLED"));
+  CHECK(sweep.in_state("cancelled") == 1);
+  CHECK(sweep.in_state("running") == 1);
+  REQUIRE(sweep.call_on_folder("cancel", {"--all", "-y"}).code == 0);  // and the job with it
+  REQUIRE(sweep.call_on_folder("retry", {"--all", "--cancelled", "-y"}).code == 0);
+  CHECK(sweep.system().jobs() == 2);  // it waited for the first to end
+  testing::wait_until([&] { return sweep.in_state("running") == 2; });
+  REQUIRE(sweep.call_on_folder("cancel", {"--all", "-y"}).code == 0);
+  for (const fs::path& folder : {run, other})
+    testing::wait_until([&] { return !fs::exists(folder / "lease.json"); });
+}
+
 TEST_CASE("a run that times out again and again without a checkpoint is given up") {
   const BatchSweep sweep("results");
   REQUIRE(sweep.call("submit", {"--only", "rwkv7-*"}).code == 0);
@@ -182,6 +243,45 @@ TEST_CASE("submit and cancel say what they need") {
       call_program(sweep.folder(), {"launch", (sweep.folder() / "submissions/0001").string(), "7"})
           .code == 2);
   testing::wait_until([&] { return sweep.in_state("done") == 2; });
+}
+
+// User time of this process's children, in seconds.
+double child_seconds() {
+  rusage usage{};
+  REQUIRE(getrusage(RUSAGE_CHILDREN, &usage) == 0);
+  return double(usage.ru_utime.tv_sec) + 1e-6 * double(usage.ru_utime.tv_usec);
+}
+
+// Wall times are bench/bench_thousand_runs.sh; this is what does not depend on who else computes.
+TEST_CASE("a thousand runs cost plan, submit --print and status little computing and memory") {
+  const BatchSweep sweep("results", 500);
+  const auto cheap = [&](const char* what, const std::function<Ended()>& call) {
+    INFO(what);
+    const double before = child_seconds();
+    const Ended ended = call();
+    const double seconds = child_seconds() - before;
+    INFO(ended.text.substr(0, 500));
+    CHECK(ended.code == 0);
+#if defined(__OPTIMIZE__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+    CHECK(seconds < 2);
+#else
+    CHECK(seconds > 0);
+#endif
+    return ended.text;
+  };
+  CHECK_THAT(cheap("plan", [&] { return sweep.call("plan"); }), Contains("tiny: 1000 runs"));
+  CHECK_THAT(cheap("submit --print",
+                   [&] {
+                     return sweep.call("submit", {"--print", "--set", "launch={slurm: {}}"});
+                   }),
+             Contains("1000 runs in 1000 jobs"));
+  REQUIRE(sweep.write_running() == 1000);
+  CHECK_THAT(cheap("status", [&] { return sweep.call_on_folder("status"); }),
+             Contains("1000 running"));
+  CHECK(sweep.system().asked() == "100\n100\n100\n100\n100\n100\n100\n100\n100\n100\n");
+  rusage usage{};
+  REQUIRE(getrusage(RUSAGE_CHILDREN, &usage) == 0);
+  CHECK(usage.ru_maxrss < 512 * 1024);  // KiB, of the largest process
 }
 
 // How long each takes: bench/bench_thousand_runs.sh.

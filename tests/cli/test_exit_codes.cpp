@@ -56,19 +56,72 @@ TEST_CASE("every verb that the program's help lists has help of its own, with an
   CHECK(inner >= 10);  // of bench and of data
 }
 
+// Of a verb's help: the lines of options that take a number without saying which ones they take.
+Words unbounded_numbers(const std::string& help) {
+  std::istringstream lines(help);
+  Words found;
+  for (std::string line; std::getline(lines, line);) {
+    std::istringstream words(line);
+    std::string name, type;
+    words >> name >> type;
+    if (type == "INT" || type == "UINT") found.push_back(line);
+  }
+  return found;
+}
+
+TEST_CASE("every option of every verb that takes a whole number refuses those that mean nothing") {
+  const RunsFolder runs;
+  int bounded = 0;
+  const auto expect_bounds = [&](const Words& verb) {
+    CAPTURE(verb);
+    const std::string help = help_of(runs, verb).text;
+    CHECK(unbounded_numbers(help) == Words{});
+    for (const char* bound : {" INT:", " UINT:"})
+      for (std::size_t at = 0; (at = help.find(bound, at)) != std::string::npos; ++at) ++bounded;
+  };
+  for (const std::string& verb : verbs_of(help_of(runs, {}).text)) {
+    expect_bounds({verb});
+    for (const std::string& more : verbs_of(help_of(runs, {verb}).text))
+      expect_bounds({verb, more});
+  }
+  CHECK(bounded >= 30);
+}
+
+TEST_CASE("negative counts and none are errors of usage that name the option") {
+  const RunsFolder runs;
+  const Words words = GENERATE(values<Words>({{"run", "x.yaml", "--threads", "-3"},
+                                              {"run", "x.yaml", "--slots", "-1"},
+                                              {"run", "x.yaml", "--slots", "0"},
+                                              {"report", ".", "--interval", "999999999"},
+                                              {"fit", ".", "--nearest", "-1"},
+                                              {"fit", ".", "--seed", "-1"},
+                                              {"generate", ".", "--seed", "-1"},
+                                              {"grow", ".", "-o", "x", "--steps", "-5"},
+                                              {"grow", ".", "-o", "x", "--insert-after", "-5"},
+                                              {"data", "inspect", "x", "--samples", "-3"}}));
+  const Ended ended = call_program(runs.path(), words);
+  INFO(ended.text);
+  CHECK(ended.code == 2);
+  CHECK_THAT(ended.text, Contains(words[words.size() - 2] + ": "));
+}
+
 TEST_CASE("an unknown verb, an unknown option and no verb at all are errors of usage") {
   const RunsFolder runs;
   const Words words = GENERATE(values<Words>({{"trian"}, {"plan", "x.yaml", "--quickly"}, {}}));
   CHECK(call_program(runs.path(), words).code == 2);
 }
 
-TEST_CASE("bench gpu refuses a size and an architecture that there is not") {
+TEST_CASE("bench refuses a size, an architecture and a precision that there is not") {
   const RunsFolder runs;
-  for (const Words& words : {Words{"--size", "151M"}, Words{"--architecture", "rwkv8"}}) {
-    Words all{"bench", "gpu"};
-    all.insert(all.end(), words.begin(), words.end());
-    CHECK(call_program(runs.path(), all).code == 2);
-  }
+  const Words words = GENERATE(values<Words>({{"bench", "gpu", "--size", "151M"},
+                                              {"bench", "gpu", "--architecture", "rwkv8"},
+                                              {"bench", "cpu", "--size", "5M"},
+                                              {"bench", "cpu", "--json", "--architecture", "rwkv8"},
+                                              {"bench", "cpu", "--precision", "f16"}}));
+  const Ended ended = call_program(runs.path(), words);
+  INFO(ended.text);
+  CHECK(ended.code == 2);
+  CHECK_THAT(ended.text, Contains(words.back() + " not in {"));
 }
 
 TEST_CASE("bench gpu where there is no GPU ends with one sentence that says so") {
@@ -84,11 +137,83 @@ TEST_CASE("bench gpu where there is no GPU ends with one sentence that says so")
   CHECK(std::count(ended.text.begin(), ended.text.end(), '\n') == 1);
 }
 
-TEST_CASE("a file that is not there is named") {
+// A command line of each verb that takes a path, with one that is not there.
+const std::vector<Words> with_missing_paths{
+    {"check", "missing.yaml"},
+    {"plan", "missing.yaml"},
+    {"run", "missing.yaml"},
+    {"submit", "missing.yaml"},
+    {"bench", "sweep", "missing.yaml"},
+    {"status", "missing"},
+    {"report", "missing"},
+    {"retry", "missing", "--all", "-y"},
+    {"cancel", "missing", "--all", "-y"},
+    {"repair", "missing"},
+    {"train", "missing"},
+    {"logs", "missing"},
+    {"launch", "missing", "0"},
+    {"compare", "missing", "."},
+    {"compare", ".", "missing"},
+    {"fit", "missing.csv", "--parameters", "n"},
+    {"show", "missing"},
+    {"eval", "missing", "--data", "."},
+    {"probe", "missing"},
+    {"generate", "missing"},
+    {"grow", "missing", "-o", "made"},
+    {"export", "missing", "-o", "made"},
+    {"import", "missing", "-o", "made"},
+    {"import", "missing.safetensors", "-o", "made"},
+    {"data", "prepare", "missing.jsonl", "--out", "made"},
+    {"data", "prepare", ".", "--out", "made", "--tokenizer", "missing.json"},
+    {"data", "inspect", "missing"},
+    {"data", "inspect", "missing", "--format", "uint16"},
+    {"data", "verify", "missing"},
+    {"data", "verify", "missing", "--format", "uint16"},
+    {"data", "convert", "missing", "--format", "llm.c", "--out", "made"},
+    {"data", "encode", "--tokenizer", "bytes", "missing.txt"},
+    {"data", "decode", "--tokenizer", "bytes", "missing.txt"},
+};
+
+TEST_CASE("a path on the command line that is not there is named, and ends with 2") {
   const RunsFolder runs;
-  const Ended ended = call_program(runs.path(), {"plan", (runs.path() / "missing.yaml").string()});
+  for (const Words& words : with_missing_paths) {
+    CAPTURE(words);
+    const Ended ended = call_program(runs.path(), words);
+    CAPTURE(ended.text);
+    CHECK(ended.code == 2);
+    CHECK_THAT(ended.text, Contains("missing"));
+  }
+  CHECK_FALSE(fs::exists("made"));
+}
+
+TEST_CASE("all verbs that take a path are asked for one that is not there") {
+  const RunsFolder runs;
+  const Words without_path{"doctor", "bench cpu", "bench gpu", "bench context", "data corpus"};
+  Words missed;
+  const auto is_asked = [&](const std::string& verb) {
+    return std::any_of(
+        with_missing_paths.begin(), with_missing_paths.end(),
+        [&](const Words& words) { return words[0] == verb || words[0] + " " + words[1] == verb; });
+  };
+  for (const std::string& verb : verbs_of(help_of(runs, {}).text)) {
+    const Words more = verbs_of(help_of(runs, {verb}).text);
+    for (const std::string& each : more.empty() ? Words{""} : more) {
+      const std::string whole = each.empty() ? verb : verb + " " + each;
+      const bool takes_none =
+          std::find(without_path.begin(), without_path.end(), whole) != without_path.end();
+      if (!takes_none && !is_asked(whole)) missed.push_back(whole);
+    }
+  }
+  CHECK(missed == Words{});
+}
+
+TEST_CASE("eval of a token file that is not there ends with 2") {
+  const RunsFolder runs;
+  const std::string run = runs.write(runs.config("run")).string();
+  REQUIRE(call_program(runs.path(), {"train", run}).code == 0);
+  const Ended ended = call_program(runs.path(), {"eval", run, "--data", "missing"});
   CHECK(ended.code == 2);
-  CHECK_THAT(ended.text, Contains("missing.yaml"));
+  CHECK_THAT(ended.text, Contains("missing.idx: cannot open it") && Contains("check the path"));
 }
 
 TEST_CASE("an unknown key of a sweep file is named with its line") {

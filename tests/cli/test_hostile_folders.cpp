@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "core/atomic_file.hpp"
+#include "tests/cli/outside.hpp"
 #include "tests/cli/program.hpp"
 #include "tests/support/tiny_sweep.hpp"
 
@@ -14,29 +15,14 @@ namespace {
 
 namespace fs = std::filesystem;
 using Catch::Contains;
-using testing::call_program, testing::Ended, testing::RunsFolder;
+using testing::call_program, testing::Ended, testing::Precious, testing::RunsFolder;
 
 constexpr std::chrono::seconds soon(30);
-
-// A file outside of every run folder.
-class Precious {
- public:
-  Precious(const RunsFolder& runs, std::string text)
-      : path_(runs.path() / "precious"), text_(std::move(text)) {
-    std::ofstream(path_) << text_;
-  }
-  const fs::path& path() const { return path_; }
-  bool is_untouched() const { return fs::is_regular_file(path_) && read_file(path_) == text_; }
-
- private:
-  fs::path path_;
-  std::string text_;
-};
 
 TEST_CASE("a journal that is a link to another file is refused, and that file left as it is") {
   const RunsFolder runs;
   // Each of them would be taken for the torn first line of a journal, and be cut.
-  const Precious precious(runs, GENERATE("", "the only copy", "the only copy\n"));
+  const Precious precious(runs.path(), GENERATE("", "the only copy", "the only copy\n"));
   const fs::path folder = runs.write(runs.config("run"));
   fs::create_symlink(precious.path(), folder / "journal.jsonl");
   const Ended ended = call_program(runs.path(), {"train", folder.string()});
@@ -59,7 +45,7 @@ TEST_CASE("checkpoints that are a link to another folder are not written, and it
 
 TEST_CASE("what a run writes replaces a link, and leaves the file that it led to as it is") {
   const RunsFolder runs;
-  const Precious precious(runs, "the only copy");
+  const Precious precious(runs.path(), "the only copy");
   const fs::path folder = runs.write(runs.config("run"));
   for (const char* name : {"state.json", "run.h5", "FAILED"})
     fs::create_symlink(precious.path(), folder / name);

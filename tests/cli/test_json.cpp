@@ -27,6 +27,7 @@ TEST_CASE("train --json ends with one line that says what the run reached") {
   const Ended ended = call_program(runs.path(), {"train", folder.string(), "--json"});
   CHECK(ended.code == 0);
   const json words = last_line(ended);
+  CHECK_THAT(ended.text, Contains(" tok/s") && !Contains("/s/s"));
   const auto log = outcome_of(folder).log;
   CHECK(words.at("run") == "run");
   CHECK(words.at("state") == "done");

@@ -97,6 +97,12 @@ TEST_CASE("a model leaves and comes back with the same text in it") {
   CHECK(call_program(runs.path(), {"import", out, "-o", back}).code == 0);
   const json compared = json_of(call_program(runs.path(), {"show", run, back, "--json"}));
   for (const json& tensor : compared["tensors"]) CHECK(tensor["changed"] == 0);
+  const fs::path grown = runs.path() / "grown";
+  CHECK_THAT(
+      call_program(runs.path(), {"grow", back, "--parameter-tokens", "2x", "-o", grown}).text,
+      Catch::Contains("back at step 0 grew into"));
+  const json shown = json_of(call_program(runs.path(), {"show", grown, "--json"}));
+  CHECK(shown["lineage"][0]["run"] == "back");
 }
 
 TEST_CASE("a model that came in is evaluated by our protocol, to the bits that it left with") {

@@ -69,8 +69,7 @@ TEST_CASE("bench sweep measures what --set, --only and --skip leave of a sweep")
     REQUIRE(bench.code == 0);
     std::string names;
     const json result = json::parse(bench.text);
-    for (const auto& [shape, times] : result.at("shapes").items())
-      names += shape + ";";
+    for (const auto& [shape, times] : result.at("shapes").items()) names += shape + ";";
     return names;
   };
   CHECK_THAT(shapes({"--only", "rwkv7-*"}), Contains("rwkv7") && !Contains("meta_state"));

@@ -85,6 +85,28 @@ TEST_CASE("what a file does not hold is named") {
   CHECK_THAT(refusal(file, [](const auto& f) { f.groups("/text"); }), Catch::Contains("/text"));
 }
 
+TEST_CASE("all that is read of a file has a limit, whatever its columns are packed to") {
+  const std::string bytes = sample_file();
+  const std::uint64_t values = 20000 * sizeof(double);
+  REQUIRE(bytes.size() < values);
+  const Hdf5Reader file("sample.h5", bytes, 2 * values + 3 * sizeof(std::string) + 10);
+  CHECK(file.read<double>("/a/values").size() == 20000);
+  CHECK(file.read_strings("/a/words").size() == 3);
+  const std::string wanted = "take more memory than a file of";
+  CHECK_THAT(refusal(Hdf5Reader("sample.h5", bytes, 2 * sizeof(std::string)),
+                     [](const auto& f) { f.read_strings("/a/words"); }),
+             Catch::Contains(wanted));
+  CHECK(file.read_array("/a/values").values.size() == 20000);
+  CHECK_THAT(
+      refusal(file, [](const auto& f) { f.template read<double>("/a/values"); }),
+      Catch::Contains("sample.h5: /a/values: its 20000 elements") && Catch::Contains(wanted));
+  CHECK_THAT(refusal(file, [](const auto& f) { f.read_array("/a/values"); }),
+             Catch::Contains(wanted));
+  const std::uint64_t gib = std::uint64_t(1) << 30;
+  CHECK(Hdf5Reader::most_memory(1000) == gib + 64'000);
+  CHECK(Hdf5Reader::most_memory(Hdf5Reader::max_file_bytes) == 64 * gib);
+}
+
 TEST_CASE("two files may be read at once, and one written") {
   const std::string bytes = sample_file();
   const Hdf5Reader first("sample.h5", bytes), second("sample.h5", bytes);

@@ -129,11 +129,28 @@ TEST_CASE("a flipped byte before the last line is found with its line number") {
     const std::size_t line = lines_in(bytes.substr(0, at)) + 1;
     const std::string wanted = concat("journal.jsonl:", line, ": this line is damaged");
     REQUIRE_THAT(refusal(path), Catch::Contains(wanted));
-    REQUIRE_THAT(
-        error_of(ExitCode::bad_input, [&] { Journal journal(path); }),
-        Catch::Contains(wanted) && Catch::Contains(concat("its first ", line - 1, " lines")));
+    const std::string remedy = line == 1 ? "put the run's folder back from a copy, or remove it"
+                                         : concat("its first ", line - 1, " lines");
+    REQUIRE_THAT(error_of(ExitCode::bad_input, [&] { Journal journal(path); }),
+                 Catch::Contains(wanted) && Catch::Contains(remedy));
     REQUIRE(read_bytes(path) == damaged);
   }
+}
+
+TEST_CASE("a journal of another schema is refused, and nobody is told to cut it") {
+  const TemporaryFolder folder;
+  const auto path = folder / "journal.jsonl";
+  RunLog later = sample_log();
+  later.schema = 2;
+  const std::size_t lines_before = GENERATE(0, 1);
+  if (lines_before == 1) Journal(path).header(sample_log());
+  Journal(path).header(later);
+  const std::string message = refusal(path);
+  CHECK_THAT(message,
+             Catch::Contains(concat("journal.jsonl:", lines_before + 1,
+                                    ": written in schema 2, but this program reads 1; ")) &&
+                 Catch::EndsWith("use the metascale that wrote it"));
+  CHECK_THAT(message, !Catch::Contains("cut") && !Catch::Contains("start the run"));
 }
 
 TEST_CASE("a last line with a wrong CRC is cut, even with its line feed") {
@@ -331,8 +348,9 @@ TEST_CASE("a last line with a good checksum that is no row is refused, not taken
   const auto path = folder / "journal.jsonl";
   std::string line = R"({"row":)";
   line += R"(,"crc":")" + to_hex(crc32c(line.data(), line.size())) + "\"}\n";
-  write_bytes(path, read_bytes(path) + line);
-  CHECK_THAT(refusal(path), Catch::Contains("this line is damaged"));
+  const std::string whole = read_bytes(path);
+  write_bytes(path, whole + line);
+  CHECK_THAT(refusal(path), Catch::Contains(concat("journal.jsonl:", lines_in(whole) + 1, ": ")));
 }
 
 TEST_CASE("of a damaged and a whole file the whole one is read") {

@@ -1,6 +1,10 @@
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <cstdlib>
+#include <optional>
 #include <string>
 
 #include "core/progress.hpp"
@@ -20,6 +24,37 @@ struct Screen {
         options, [this](std::string_view more) { text += more; }, [this] { return time; });
   }
   std::string take() { return std::exchange(text, ""); }
+};
+
+// An environment variable, set until it goes.
+class Variable {
+ public:
+  Variable(const char* name, const char* value) : name_(name) {
+    if (const char* before = std::getenv(name)) before_ = before;
+    ::setenv(name, value, 1);
+  }
+  ~Variable() { before_ ? ::setenv(name_, before_->c_str(), 1) : ::unsetenv(name_); }
+
+ private:
+  const char* name_;
+  std::optional<std::string> before_;
+};
+
+// A terminal of our own; null where the system gives none.
+class OwnTerminal {
+ public:
+  OwnTerminal() : master_(::posix_openpt(O_RDWR | O_NOCTTY)) {
+    if (master_ < 0 || ::grantpt(master_) != 0 || ::unlockpt(master_) != 0) return;
+    stream = std::fopen(::ptsname(master_), "w");
+  }
+  ~OwnTerminal() {
+    if (stream) std::fclose(stream);
+    if (master_ >= 0) ::close(master_);
+  }
+  std::FILE* stream = nullptr;
+
+ private:
+  int master_;
 };
 
 }  // namespace
@@ -49,6 +84,16 @@ TEST_CASE("the time left of a resumed run counts from where it resumed") {
   screen.take();
   progress.update(bar, 0.9, "");
   CHECK(screen.take() == "run: 90%, 1m 00s left\n");
+}
+
+TEST_CASE("a bar that is finished before anything was told of it says no time") {
+  Screen screen;
+  Progress plain = screen.progress({});
+  plain.finish(plain.add("run"), "done");
+  CHECK(screen.take() == "run: 100%, done\n");
+  Progress in_place = screen.progress({.in_place = true});
+  in_place.finish(in_place.add("run"), "done");
+  CHECK(screen.take() == "run [========================] 100%  done\n");
 }
 
 TEST_CASE("on a terminal bars are redrawn in place, one line each") {
@@ -129,6 +174,25 @@ TEST_CASE("fractions that are no numbers are drawn as nothing done") {
   progress.update(bar, 0.0 / 0.0, "");
   progress.update(bar, 7, "");
   CHECK(screen.take() == "a: 0%\na: 100%\n");
+}
+
+TEST_CASE("a terminal gets colour, but not where NO_COLOR is set or it is a dumb one") {
+  const OwnTerminal terminal;
+  if (!terminal.stream) {
+    WARN("skipped: this system gives no pseudo-terminal");
+    return;
+  }
+  const Variable kind("TERM", "xterm"), colour("NO_COLOR", "");
+  CHECK(is_terminal(terminal.stream));
+  CHECK(wants_colour(terminal.stream));  // an empty one says nothing [no-color.org]
+  {
+    const Variable refused("NO_COLOR", "1");
+    CHECK(is_terminal(terminal.stream));
+    CHECK_FALSE(wants_colour(terminal.stream));
+  }
+  const Variable dumb("TERM", "dumb");
+  CHECK_FALSE(is_terminal(terminal.stream));
+  CHECK_FALSE(wants_colour(terminal.stream));
 }
 
 TEST_CASE("a file is no terminal and gets no colour") {

@@ -57,7 +57,8 @@ TEST_CASE("run.h5 gives back every row of the log, bit for bit") {
 }
 
 TEST_CASE(
-    "a probe's rows come back from run.h5 and from the journal, and logs of texts have no place for "
+    "a probe's rows come back from run.h5 and from the journal, and logs of texts have no place "
+    "for "
     "them") {
   const TemporaryFolder folder;
   RunLog log = sample_log();

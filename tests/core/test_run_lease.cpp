@@ -4,10 +4,14 @@
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
+#include <chrono>
 #include <csignal>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <thread>
 
+#include "core/file_clock.hpp"
 #include "core/heartbeat.hpp"
 #include "core/run_lease.hpp"
 #include "tests/core/samples.hpp"
@@ -53,6 +57,20 @@ class Holder {
 std::string refusal(const std::filesystem::path& folder, double stale_seconds = 600) {
   return error_of(ExitCode::unavailable, [&] { RunLease lease(folder, stale_seconds); });
 }
+
+// What Slurm tells its jobs; restarts: null on the first start.
+class SlurmJob {
+ public:
+  SlurmJob(const char* job, const char* restarts) {
+    setenv("SLURM_JOB_ID", job, 1);
+    if (restarts) setenv("SLURM_RESTART_COUNT", restarts, 1);
+  }
+  ~SlurmJob() {
+    unsetenv("SLURM_JOB_ID");
+    unsetenv("SLURM_RESTART_COUNT");
+  }
+  SlurmJob(const SlurmJob&) = delete;
+};
 
 // Changes one entry of the lease, as if another process had written it.
 void edit(const TemporaryFolder& folder, const std::string& key, const nlohmann::json& value) {
@@ -118,6 +136,78 @@ TEST_CASE("a holder that cannot be looked at lives as long as it renews") {
   CHECK(RunLease(folder.path()).was_taken_over());
 }
 
+TEST_CASE("an earlier start of our own Slurm job is a dead holder, wherever it was") {
+  const TemporaryFolder folder;
+  const SlurmJob job("77", "1");
+  const Holder holder(folder.path());
+  CHECK(nlohmann::json::parse(read_bytes(folder / "lease.json")).at("restarts") == 1);
+  SECTION("on another machine") { edit(folder, "host", "far-away"); }
+  SECTION("in another container") { edit(folder, "pid_namespace", "pid:[1]"); }
+  make_old(folder / "lease.json", 300);                             // the usual SlurmdTimeout
+  CHECK_THAT(refusal(folder.path()), Catch::Contains("(job 77)"));  // of this very start
+  {
+    const SlurmJob other("78", "2");
+    CHECK_THAT(refusal(folder.path()), Catch::Contains("(job 77)"));
+    CHECK_FALSE(lease_holder_is_gone(folder.path()));
+  }
+  const SlurmJob again("77", "2");
+  CHECK(lease_holder_is_gone(folder.path()));
+  CHECK(seconds_until_stale(folder.path()) == 0);
+  CHECK(RunLease(folder.path()).was_taken_over());
+}
+
+TEST_CASE("an earlier start of our job that can be looked at, and lives, is a holder") {
+  const TemporaryFolder folder;
+  std::optional<SlurmJob> job(std::in_place, "77", nullptr);
+  const Holder holder(folder.path());
+  job.reset();
+  const SlurmJob again("77", "1");
+  CHECK_THAT(refusal(folder.path()), Catch::Contains("worked on"));
+}
+
+TEST_CASE("a lease is worth waiting for only where its holder cannot be looked at") {
+  const TemporaryFolder folder;
+  CHECK(seconds_until_stale(folder.path()) == 0);
+  Holder holder(folder.path());
+  CHECK(seconds_until_stale(folder.path()) == 0);  // it lives
+  edit(folder, "host", "far-away");
+  make_old(folder / "lease.json", 300);
+  CHECK(seconds_until_stale(folder.path()) == Approx(300).margin(60));
+  make_old(folder / "lease.json", 300);
+  CHECK(seconds_until_stale(folder.path()) == 0);
+}
+
+TEST_CASE("a process knows since when it is there") {
+  const double before = seconds_since_start();
+  std::this_thread::sleep_for(std::chrono::milliseconds(30));
+  int ends[2];
+  REQUIRE(pipe(ends) == 0);
+  const pid_t child = fork();
+  if (child == 0) {
+    const double age = seconds_since_start();
+    _exit(write(ends[1], &age, sizeof age) == sizeof age ? 0 : 1);
+  }
+  double age = 0;
+  REQUIRE(read(ends[0], &age, sizeof age) == sizeof age);
+  waitpid(child, nullptr, 0);
+  close(ends[0]);
+  close(ends[1]);
+  const double now = seconds_since_start();
+  CHECK(now >= before + 0.03);
+  CHECK(age >= 0);
+  CHECK(now - age > 0.015);  // the kernel counts starts in hundredths
+}
+
+TEST_CASE("a file's age is known by the clock that dates files, and leaves nothing behind") {
+  const TemporaryFolder folder;
+  FileClock clock;
+  CHECK_FALSE(clock.seconds_since_written(folder / "word"));
+  write_bytes(folder / "word", "x");
+  make_old(folder / "word", 300);
+  CHECK(*clock.seconds_since_written(folder / "word") == Approx(300).margin(60));
+  CHECK(std::distance(std::filesystem::directory_iterator(folder.path()), {}) == 1);
+}
+
 TEST_CASE("who has lost the lease is told so at the next heartbeat, and leaves the new one alone") {
   const TemporaryFolder folder;
   {
@@ -168,7 +258,8 @@ TEST_CASE("a heartbeat comes back, with a loss that is not known as well") {
                  .loss = 3.25,
                  .tokens_per_second = 1e5,
                  .attempt = 2,
-                 .message = "waits for \"parent\""};
+                 .message = "waits for \"parent\"",
+                 .joules = 2.5};
   write_heartbeat(folder.path(), beat);
   const auto read = read_heartbeat(folder.path());
   REQUIRE(read);
@@ -179,9 +270,12 @@ TEST_CASE("a heartbeat comes back, with a loss that is not known as well") {
   CHECK(read->tokens_per_second == 1e5);
   CHECK(read->attempt == 2);
   CHECK(read->message == beat.message);
+  CHECK(*read->joules == 2.5);
   CHECK(std::abs(read->time - seconds_since_1970()) < 60);
   beat.loss = std::numeric_limits<double>::quiet_NaN();
+  beat.joules.reset();
   write_heartbeat(folder.path(), beat);
+  CHECK_FALSE(read_heartbeat(folder.path())->joules);
   CHECK(std::isnan(read_heartbeat(folder.path())->loss));
 }
 

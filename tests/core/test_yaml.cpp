@@ -222,6 +222,21 @@ TEST_CASE("yaml: a file that is its own base is refused") {
              Catch::Contains("there is no file"));
 }
 
+TEST_CASE("yaml: a base that holds no keys is refused, and none of it is said") {
+  const TemporaryFolder folder;
+  folder.write("secret", GENERATE("secret words\n", "[secret]\n", "\"secret\""));
+  const auto path = folder.write("top.yaml", "a: 1\nbase: secret\n");
+  const std::string message = message_of([&] { with_bases(read_yaml(path), folder.path()); });
+  CHECK_THAT(message, Catch::Contains("top.yaml:2: base: '") && Catch::Contains("holds no keys") &&
+                          !Catch::Contains("words") && !Catch::Contains("[secret"));
+}
+
+TEST_CASE("yaml: no more of a file is read than it says that it has") {
+  // 0 bytes by its own word, and text all the same; others of its kind never end.
+  CHECK_THAT(message_of([] { read_yaml("/proc/self/status"); }), Catch::Contains("is empty"));
+  CHECK_THAT(message_of([] { read_yaml("/dev/zero"); }), Catch::Contains("cannot read this file"));
+}
+
 TEST_CASE("yaml: --set replaces and adds, with a place of its own") {
   YamlNode root = parse_yaml("training: {context: 8}\nlist: [1]\n", "f.yaml");
   set_yaml(root, "training.context=512");

@@ -119,6 +119,13 @@ TEST_CASE("a file cut anywhere is refused") {
   CHECK_THAT(refusal_of(std::string(100'000, '[')), Catch::Contains("is not JSON"));
 }
 
+TEST_CASE("a file that is nested a million deep is refused, and not shown") {
+  const std::size_t deep = 1'000'000;
+  const std::string nested = std::string(deep, '[') + std::string(deep, ']');
+  CHECK_THAT(refusal_of(nested), Catch::Contains("nested too deep"));
+  CHECK_THAT(refusal_of("{\"model\":" + nested + "}"), Catch::Contains("nested too deep"));
+}
+
 TEST_CASE("a file with bytes changed at random is read or refused, and nothing else") {
   const std::string whole = small().dump();
   std::mt19937 random(11);

@@ -127,6 +127,27 @@ TEST_CASE("a bad line is refused with file and line, or counted and skipped") {
   CHECK(reader.skipped() == 1);
 }
 
+TEST_CASE("what is wrong with a line is said in words for people") {
+  const auto [line, words] = GENERATE(table<const char*, const char*>({
+      {"nojson", "the line is no JSON object"},
+      {"[1, 2]", "the line is no JSON object"},
+      {"{\"text\": 5}", "\"text\" is a number, not a string"},
+      {"{\"text\": null}", "\"text\" is null, not a string"},
+      {"{\"text\": {}}", "\"text\" is an object, not a string"},
+      {"{\"text\": [\"a\", true]}", "a part of \"text\" is true or false, not a string"},
+      {"{\"meta\": {\"pile_set_name\": 3}}", "meta.pile_set_name is a number, not a string"},
+      {"{\"title\": 1}", "the object has no \"text\""},
+      {"{\"text\": \"a\"} {}", "the line has something behind its JSON object"},
+      {"{\"text\": \"open", "the line is no JSON: a string is opened, but never closed"},
+      {"{\"text\" \"a\"}", "the line is no JSON: a comma, colon, bracket or key is missing"},
+  }));
+  const TemporaryFolder folder;
+  const auto file = folder.write("a.jsonl", line + std::string("\n"));
+  CHECK_THAT(error_of(ExitCode::bad_input, [&] { texts_of(file); }),
+             Catch::Contains("a.jsonl:1: " + std::string(words)) &&
+                 Catch::EndsWith("; mend the line, or have bad lines skipped"));
+}
+
 TEST_CASE("of a key that comes twice the last one counts, as in Python's json") {
   const TemporaryFolder folder;
   const auto file = folder.write("a.jsonl", "{\"text\":\"a\", \"meta\":{}, \"text\":\"b\"}\n");
@@ -276,10 +297,11 @@ TEST_CASE("a folder is read in the order of its paths, with the folders in it") 
 TEST_CASE("a source without a readable file is refused with what can be read") {
   const TemporaryFolder folder;
   folder.write("a.pdf", "x");
-  const std::string name = GENERATE(".", "a.pdf", "none");
-  const std::filesystem::path source = folder / name;
-  CHECK_THAT(error_of(ExitCode::bad_input, [&] { texts_of(source); }),
-             Catch::Contains(".jsonl") || Catch::Contains("no such file"));
+  const std::string name = GENERATE(".", "a.pdf");
+  CHECK_THAT(error_of(ExitCode::bad_input, [&] { texts_of(folder / name); }),
+             Catch::Contains(".jsonl"));
+  CHECK_THAT(error_of(ExitCode::usage, [&] { texts_of(folder / "none"); }),
+             Catch::EndsWith("none: there is no such file or folder; check the path"));
 }
 
 TEST_CASE("lines without text are counted and are no documents") {

@@ -124,11 +124,14 @@ TEST_CASE("an id that the tokenizer does not have is found") {
   CHECK_THAT(faults_of(path), Catch::Contains("token ids of set.bin"));
 }
 
-TEST_CASE("a file that cannot be opened fails the first check") {
+TEST_CASE("a file that cannot be read fails the first check, and one that is not there is named") {
   const TemporaryFolder folder;
-  const auto checks = verify_token_file(folder / "none");
+  std::filesystem::create_directories(folder / "folder.idx");
+  const auto checks = verify_token_file(folder / "folder");
   REQUIRE(checks.size() == 1);
-  CHECK_THAT(checks[0].fault, Catch::Contains("No such file"));
+  CHECK_THAT(checks[0].fault, Catch::Contains("folder.idx: cannot read it as a file"));
+  CHECK_THAT(testing::error_of(ExitCode::usage, [&] { verify_token_file(folder / "none"); }),
+             Catch::Contains("none.idx: cannot open it: No such file"));
 }
 
 }  // namespace

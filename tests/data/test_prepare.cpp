@@ -148,6 +148,20 @@ TEST_CASE("an empty corpus is refused and nothing is left") {
   CHECK(std::filesystem::is_empty(folder / "out"));
 }
 
+TEST_CASE("an empty corpus of which bad lines were skipped says how many") {
+  const TemporaryFolder folder;
+  PrepareOptions options{.source = folder.write("bad.jsonl", "nojson\n{\"text\":5}\n"),
+                         .out = folder / "out",
+                         .reader = {.bad_lines = BadLines::skip}};
+  CHECK_THAT(error_of(ExitCode::bad_input, [&] { prepare(options, *tokenizer); }),
+             Catch::Contains("the corpus is empty") && Catch::EndsWith("; bad lines skipped: 2"));
+  options.source = folder / "in";
+  folder.write("in/train.jsonl", "nojson\n");
+  folder.write("in/test.jsonl", line("a", "x"));
+  CHECK_THAT(error_of(ExitCode::bad_input, [&] { prepare(options, *tokenizer); }),
+             Catch::Contains("no text for train") && Catch::EndsWith("; bad lines skipped: 1"));
+}
+
 TEST_CASE("a part without text is refused by its name") {
   const TemporaryFolder folder;
   folder.write("in/train.jsonl", line("a", "x"));

@@ -156,6 +156,35 @@ TEST_CASE("a preparation whose unfinished files were damaged is refused") {
              Catch::Contains("train.bin") && Catch::Contains("to begin anew"));
 }
 
+TEST_CASE("a kept split that is nested a hundred thousand deep is found anew") {
+  const TemporaryFolder folder;
+  for (int file = 0; file < 4; ++file)
+    folder.write(fmt::format("in/{}.jsonl", file), lines_of(100 * file, 90));
+  PrepareOptions options{.source = folder / "in", .out = folder / "out", .shard_bytes = 1};
+  REQUIRE(prepare_and_kill(options, 6));
+  REQUIRE(std::filesystem::exists(folder / "out/unfinished/split.json"));
+  const std::size_t deep = 100'000;
+  folder.write("out/unfinished/split.json",
+               "{\"key\":" + std::string(deep, '[') + std::string(deep, ']') + "}");
+  prepare(options, *tokenizer);
+  options.out = folder / "once";
+  prepare(options, *tokenizer);
+  check_same_files(folder / "once", folder / "out");
+}
+
+TEST_CASE("a preparation goes on in no file that is a link") {
+  const TemporaryFolder folder;
+  write_own_split(folder);
+  const PrepareOptions options{.source = folder / "in", .out = folder / "out"};
+  REQUIRE(prepare_and_kill(options, 5));
+  std::filesystem::rename(folder / "out/unfinished/train.bin", folder / "precious");
+  std::filesystem::create_symlink(folder / "precious", folder / "out/unfinished/train.bin");
+  const std::string before = bytes_of(folder / "precious");
+  CHECK_THAT(error_of(ExitCode::io, [&] { prepare(options, *tokenizer); }),
+             Catch::Contains("train.bin") && Catch::Contains("symbolic link is not followed"));
+  CHECK(bytes_of(folder / "precious") == before);
+}
+
 TEST_CASE("when the disk is full, what stood before still stands, and the next call goes on") {
   const TemporaryFolder folder;
   write_own_split(folder);

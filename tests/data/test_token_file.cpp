@@ -140,8 +140,9 @@ TEST_CASE("a .bin of another length than its index tells is refused") {
 
 TEST_CASE("a missing file is named") {
   const TemporaryFolder folder;
-  CHECK_THAT(error_of(ExitCode::bad_input, [&] { TokenFile file(folder / "nothing"); }),
-             Catch::Contains("nothing.idx: cannot open it: No such file"));
+  CHECK_THAT(
+      error_of(ExitCode::usage, [&] { TokenFile file(folder / "nothing"); }),
+      Catch::Contains("nothing.idx: cannot open it: No such file or directory; check the path"));
 }
 
 TEST_CASE("a document is found from each of its tokens, over several sequences and none") {

@@ -7,13 +7,17 @@
 namespace metascale {
 namespace {
 
-// Seconds c x^exponent, each times its factor.
-CostCurve curve_of(double c, double exponent, const std::vector<double>& factors) {
+// Seconds c x^exponent, each times its factor; the median is sure to this portion of it.
+CostCurve curve_of(double c, double exponent, const std::vector<double>& factors,
+                   double spread = 0) {
   CostCurve curve;
   std::int64_t tokens = 256;
   for (const double factor : factors) {
-    curve.points.push_back(
-        {.tokens = tokens, .seconds = factor * c * std::pow(double(tokens), exponent)});
+    const double seconds = factor * c * std::pow(double(tokens), exponent);
+    curve.points.push_back({.tokens = tokens,
+                            .seconds = seconds,
+                            .seconds_low = (1 - spread) * seconds,
+                            .seconds_high = (1 + spread) * seconds});
     tokens *= 2;
   }
   return curve;
@@ -61,9 +65,52 @@ TEST_CASE("a crossover lies where the lines between the measured lengths meet") 
   const auto found = crossover(rising, flat, &CostPoint::seconds);
   REQUIRE(found);
   CHECK(found->tokens == Approx(724.0773));
+  CHECK(found->low == 512);
+  CHECK(found->high == 1024);
   CHECK_FALSE(found->from_the_start);
   CHECK_FALSE(crossover(flat, rising, &CostPoint::seconds));  // it does not stay below
   CHECK(crossover(rising, curve_of(0.5, 1, {1, 1, 1}), &CostPoint::seconds)->from_the_start);
+}
+
+TEST_CASE("flat curves that overlap have no crossover, whichever median lies below") {
+  const CostCurve one = curve_of(1, 0, {1, 1, 1, 1}, 0.1);
+  const CostCurve other = curve_of(1, 0, {1.01, 1.02, 0.98, 0.99}, 0.1);
+  CHECK_FALSE(crossover(one, other, &CostPoint::seconds));
+  CHECK_FALSE(crossover(other, one, &CostPoint::seconds));
+}
+
+TEST_CASE("a crossover is as wide as the lengths at which the repeats leave no doubt") {
+  // 256 .. 4096 against 724: at 512 and 1024 the spreads of 50 % overlap.
+  const CostCurve rising = curve_of(1, 1, {1, 1, 1, 1, 1}, 0.5);
+  const CostCurve flat = curve_of(900, 0, {1, 1, 1, 1, 1});
+  const auto found = crossover(rising, flat, &CostPoint::seconds);
+  REQUIRE(found);
+  CHECK(found->tokens == Approx(900));
+  CHECK(found->low == 512);
+  CHECK(found->high == 2048);
+  // Cheaper at the end, but never dearer beyond its spread: it may have been so from the start.
+  CHECK_FALSE(crossover(rising, curve_of(300, 0, {1, 1, 1, 1, 1}), &CostPoint::seconds));
+  // Dearer, then overlapping up to the last length: it may never become cheaper.
+  CHECK_FALSE(crossover(curve_of(1, 1, {1, 1, 1}, 0.5), flat, &CostPoint::seconds));
+}
+
+TEST_CASE("bytes that were computed need no spread to cross") {
+  CostCurve rising = curve_of(1, 1, {1, 1, 1}), flat = rising;
+  for (CostPoint& point : rising.points) point.planned_bytes = double(point.tokens);
+  for (CostPoint& point : flat.points) point.planned_bytes = 600;
+  const auto found = crossover(rising, flat, &CostPoint::planned_bytes);
+  REQUIRE(found);
+  CHECK(found->tokens == Approx(600));
+}
+
+TEST_CASE("the median of repeats lies between order statistics that leave it out in 5 % at most") {
+  std::vector<double> values;
+  for (int i = 24; i >= 1; --i) values.push_back(i);
+  CHECK(spread_of_median(values).low == 7);  // 24 coins: 6 heads or fewer in 1.1 %, 7 in 3.2 %
+  CHECK(spread_of_median(values).high == 18);
+  CHECK(spread_of_median({3, 1, 2}).low == 1);  // three cannot be so sure: all of them
+  CHECK(spread_of_median({3, 1, 2}).high == 3);
+  CHECK(spread_of_median({5}).high == 5);
 }
 
 TEST_CASE(
@@ -80,6 +127,8 @@ TEST_CASE(
     CHECK(recurrent.points[i].planned_bytes == 2 * (2 * 8 * 8 + 2 * 16) * 4);
     CHECK(attending.points[i].planned_bytes == double(2 * 2 * 16 * 4 * attending.points[i].tokens));
     CHECK(recurrent.points[i].seconds > 0);
+    CHECK(recurrent.points[i].seconds_low <= recurrent.points[i].seconds);
+    CHECK(recurrent.points[i].seconds_high >= recurrent.points[i].seconds);
   }
 }
 

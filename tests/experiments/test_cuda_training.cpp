@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 #include <filesystem>
 
+#include "core/heartbeat.hpp"
 #include "core/random.hpp"
 #include "experiments/precision.hpp"
 #include "experiments/program.hpp"
@@ -157,6 +158,8 @@ TEST_CASE("a run on the GPU trains as on the CPU, twice with the same bits, and 
   expect_equal_bits(on_gpu, run("again", Device::cuda, false, true));
   expect_equal_bits(on_gpu, run("graph", Device::cuda, true, true));
   CHECK(on_gpu.log.facts.contains("energy_joules") == Gpu().joules().has_value());
+  const auto word = read_heartbeat(runs.run("gpu"));
+  CHECK(word.value().joules.has_value() == Gpu().joules().has_value());
   CHECK(on_gpu.log.facts.at("processor") == Gpu().info().name);
 }
 

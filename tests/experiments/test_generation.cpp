@@ -125,7 +125,8 @@ std::size_t state_bytes_after(Generator& generator, std::int64_t tokens) {
 }
 
 TEST_CASE(
-    "what a recurrent model carries stays of one size, and a Transformer's keys and values double") {
+    "what a recurrent model carries stays of one size, and a Transformer's keys and values "
+    "double") {
   const auto name = GENERATE(from_range(std::begin(models), std::end(models)));
   CAPTURE(name);
   const GoldenModel golden(name);

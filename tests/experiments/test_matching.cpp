@@ -187,3 +187,20 @@ TEST_CASE("matching: a given step is kept") {
   CHECK(result.step == 32);
   for (const ModelConfig& model : result.models) CHECK(model.feed_forward % 32 == 0);
 }
+
+TEST_CASE("matching: the width that an arm was given is its own, not that of its family") {
+  auto arms = three_arms(12, 768);
+  arms.push_back({"more_tokens", arms[2].model});
+  arms[3].model.feed_forward = 2560;
+  const MatchResult result = match_arms(
+      arms, {.on = MatchOn::parameters, .target = 150e6, .tolerance = 0.1, .context = 2048});
+  CHECK(result.models[3].feed_forward == 2560);
+  CHECK(result.models[1].feed_forward == 2112);  // solved, as without it
+  CHECK(result.models[2].feed_forward == 2112);
+  arms.erase(arms.begin());  // of the baseline's family the baseline's width is that of all
+  arms[0].model.feed_forward = 2112;
+  CHECK(match_arms(arms,
+                   {.on = MatchOn::parameters, .target = 150e6, .tolerance = 0.1, .context = 2048})
+            .models[1]
+            .feed_forward == 2112);
+}

@@ -1,5 +1,6 @@
 // The promises of a run: the same bits every time, however often it is stopped.
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <catch2/catch.hpp>
 #include <fstream>
@@ -38,6 +39,25 @@ TEST_CASE("the loss of every architecture falls, and the same run twice gives th
   CHECK(mean_loss(first.log, 20, 4) < 0.7 * mean_loss(first.log, 0, 4));
   CHECK(fs::exists(runs.run("first") / "DONE"));
   expect_equal_bits(first, trained(runs, runs.config("second", architecture)));
+}
+
+TEST_CASE("the log says on which machine and with which program and libraries a run was trained") {
+  const RunsFolder runs;
+  RunConfig config = runs.config("run");
+  config.threads = 1;
+  auto words = trained(runs, config).log.environment;
+  for (const char* name :
+       {"host", "kernel", "cpu", "threads", "version", "commit", "build_type", "compiler", "onednn",
+        "hdf5", "xxhash", "fmt", "nlohmann_json", "spdlog", "yaml-cpp", "zstd"}) {
+    CAPTURE(name);
+    CHECK_FALSE(words[name].empty());
+  }
+  CHECK(words["threads"] == "1");
+  char host[256] = {};
+  REQUIRE(::gethostname(host, sizeof host - 1) == 0);
+  CHECK(words["host"] == host);
+  CHECK_THAT(words["kernel"], Catch::StartsWith("Linux "));
+  CHECK_THAT(words["onednn"], Catch::Matches("[0-9]+\\.[0-9]+\\.[0-9]+"));
 }
 
 TEST_CASE("another seed gives another run") {

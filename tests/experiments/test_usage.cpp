@@ -1,6 +1,7 @@
 // What a run says of its machine: memory, energy, and that another processor went on with it.
 #include <catch2/catch.hpp>
 
+#include "core/heartbeat.hpp"
 #include "core/yaml.hpp"
 #include "experiments/run_context.hpp"
 #include "experiments/trainer.hpp"
@@ -59,6 +60,14 @@ TEST_CASE("energy that one attempt did not count is not made up") {
         "nan");
 }
 
+TEST_CASE("an attempt's energy is what was counted since it began, or missing") {
+  const Usage begin{.peak_bytes = 1, .joules = 100}, now{.peak_bytes = 1, .joules = 130},
+      uncounted{.peak_bytes = 1, .joules = not_counted};
+  CHECK(joules_between(begin, now) == 30);
+  CHECK_FALSE(joules_between(begin, uncounted));
+  CHECK_FALSE(joules_between(uncounted, now));
+}
+
 TEST_CASE("a run on the CPU logs the peak of its memory and the processor, and no energy") {
   const RunsFolder runs;
   const auto facts = go_on(runs.write(runs.config("run"))).log.facts;
@@ -66,6 +75,7 @@ TEST_CASE("a run on the CPU logs the peak of its memory and the processor, and n
   CHECK(peak > 1 << 20);
   CHECK(peak <= double(peak_resident_bytes()));
   CHECK_FALSE(facts.contains("energy_joules"));
+  CHECK_FALSE(read_heartbeat(runs.run("run")).value().joules);
   CHECK(facts.at("ranks") == "1");
   CHECK(facts.at("processor") == cpu_instructions());
 }

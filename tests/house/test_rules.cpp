@@ -61,6 +61,20 @@ TEST_CASE("code is short, launches by a function and chooses its backend in one 
   CHECK(wrong_code({"kernels/cuda/a.cu", "kernel<<<1, 2>>>();\n"}).size() == 1);
   CHECK(wrong_code({"core/a.cpp", "thread_local int x;\n"}).size() == 1);
   CHECK(wrong_code({"kernels/a.cpp", "#ifdef METASCALE_WITH_CUDA\n"}).size() == 1);
+  CHECK(wrong_code({"analysis/a.cpp", "  static std::map<int, Draws> known;\n"}).size() == 1);
+  CHECK(wrong_code({"analysis/a.cpp", "static int calls = 0;\n"}).size() == 1);
+  CHECK(wrong_code({"cli/a.cpp", "  static int asked = 0;  // one per process\n"}).empty());
+  CHECK(wrong_code({"cli/a.cpp", "static const int one = 1;\nstatic int f(int x) {\n"}).empty());
+}
+
+TEST_CASE("JSON is parsed in the place that limits its depth") {
+  const std::string line = "\nconst auto words = nlohmann::json::parse(text, nullptr, false);\n";
+  CHECK(wrong_code({"sweeps/a.cpp", line}) ==
+        Sentences{"sweeps/a.cpp:2: parses JSON of any depth; use core/json_text.hpp"});
+  CHECK(wrong_code({"core/a.cpp", "Json row = Json::parse(line);\n"}).size() == 1);
+  CHECK(wrong_code({"core/json_text.cpp", line}).empty());
+  CHECK(wrong_code({"tests/core/test_a.cpp", line}).empty());
+  CHECK(wrong_code({"core/a.cpp", "auto words = parse_json(text);\n"}).empty());
 }
 
 TEST_CASE("a source in no list of its room is found") {

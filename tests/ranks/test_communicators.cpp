@@ -101,6 +101,14 @@ TEST_CASE("the others wait beyond their time-out for a rank that says it lives",
   CHECK(greatest(ranks, worked) == 1);
 }
 
+TEST_CASE("ranks that all watch lose nobody, however long they do", "[.patience]") {
+  Communicator& ranks = Host::ranks();
+  const auto start = std::chrono::steady_clock::now();
+  for (double waited = 0; waited < 2.5; waited = ranks.watch(start))
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  CHECK(greatest(ranks, 1) == 1);
+}
+
 TEST_CASE("work that others wait for may fail without them") {
   Communicator& ranks = Host::ranks();
   if (ranks.rank() == 0)

@@ -19,7 +19,7 @@ struct OneGpu {
   }
   static Communicator& ranks() {
     static SingleCommunicator host;
-    static const std::unique_ptr<Communicator> gpus = connect_gpus(queue(), host, 30);
+    static const std::unique_ptr<Communicator> gpus = connect_gpus(queue(), host);
     return *gpus;
   }
   class Memory {

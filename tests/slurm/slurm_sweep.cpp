@@ -79,9 +79,10 @@ SlurmSweep::SlurmSweep(const SlurmSweepOptions& options) {
        .lines = fmt::format("evaluation: {{every: never}}\nlog: {{checkpoint_every: 20 steps}}\n"
                             "policy: {{retries: 1}}\nresources: {}\n"
                             "budget: {{price_per_core_hour: 3}}\n"
-                            "launch: {{slurm: {{container: [{}, {}]{}{}}}}}\n",
+                            "launch: {{slurm: {{container: [{}, {}]{}{}}}}}\n{}{}",
                             options.resources, hold, folder, options.slurm.empty() ? "" : ", ",
-                            options.slurm)});
+                            options.slurm, options.include.empty() ? "" : "include:\n",
+                            options.include)});
 }
 
 fs::path SlurmSweep::results() const { return runs_.path() / hostile; }

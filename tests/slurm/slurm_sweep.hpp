@@ -39,7 +39,8 @@ struct SlurmSweepOptions {
   std::string seeds = "1, 2, 3";
   std::string schedule = "{kind: cosine}";
   std::string resources = "{default: {time: 10m}}";
-  std::string slurm;  // further keys of launch.slurm
+  std::string slurm;    // further keys of launch.slurm
+  std::string include;  // further runs: the lines of a list
 };
 
 // Arms transformer and rwkv7. Its results lie in a folder whose name would harm a careless shell.

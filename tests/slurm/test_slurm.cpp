@@ -20,18 +20,27 @@ std::size_t lines_of(const std::string& text) {
   return std::size_t(std::count(text.begin(), text.end(), '\n'));
 }
 
-// What each attempt leaves of itself.
-void expect_complete_attempts(const SlurmSweep& sweep, const std::string& run) {
-  for (const Attempt& attempt : read_attempts(sweep.run(run))) {
-    INFO(run << ", attempt " << attempt.number);
-    const fs::path folder = attempt_folder(sweep.run(run), attempt.number);
-    CHECK(fs::file_size(folder / "out.log") > 0);
-    CHECK(fs::exists(folder / "environment.json"));
-    CHECK(attempt.end != AttemptEnd::running);
-    CHECK_FALSE(attempt.job.empty());
-    CHECK(attempt.node == "localhost");
-    CHECK(attempt.cores == 1);
-    CHECK(attempt.seconds() >= 0);
+// What each attempt of each run leaves of itself.
+void expect_complete_attempts(const SlurmSweep& sweep, double cores = 1) {
+  for (const auto& [run, row] : sweep.status()) {
+    // A run is done before its job has said so.
+    testing::wait_until([&, id = run] {
+      const auto attempts = read_attempts(sweep.run(id));
+      return attempts.empty() || attempts.back().end != AttemptEnd::running;
+    });
+    const auto attempts = read_attempts(sweep.run(run));
+    CHECK(attempts.empty() == (row.at("state") == "pending"));
+    for (const Attempt& attempt : attempts) {
+      INFO(run << ", attempt " << attempt.number);
+      const fs::path folder = attempt_folder(sweep.run(run), attempt.number);
+      CHECK(fs::file_size(folder / "out.log") > 0);
+      CHECK(fs::exists(folder / "environment.json"));
+      CHECK(attempt.end != AttemptEnd::running);
+      CHECK_FALSE(attempt.job.empty());
+      CHECK(attempt.node == "localhost");
+      CHECK(attempt.cores == cores);
+      CHECK(attempt.seconds() >= 0);
+    }
   }
 }
 
@@ -93,10 +102,8 @@ TEST_CASE(
   CHECK(read_attempts(sweep.run(running[0]))[0].end == AttemptEnd::saved);
   CHECK(read_attempts(sweep.run(running[1]))[0].exit_code == 128 + 9);
   Ids all;
-  for (const auto& [run, row] : status) {
-    all.push_back(run);
-    expect_complete_attempts(sweep, run);
-  }
+  for (const auto& [run, row] : status) all.push_back(run);
+  expect_complete_attempts(sweep);
   sweep.expect_undisturbed(all);
   sweep.expect_unharmed();
 }
@@ -153,6 +160,7 @@ TEST_CASE(
   CHECK_THAT(later.dump(), Contains("its parent " + failing + " is failed") &&
                                Contains("metascale retry starts it again"));
   children.push_back(trunk);
+  expect_complete_attempts(sweep);
   sweep.expect_undisturbed(children);
 }
 
@@ -171,6 +179,9 @@ TEST_CASE("runs that share a job are cancelled one by one, and tried again") {
   REQUIRE(sweep.call_on_folder("cancel", {"--only", one, "-y"}).code == 0);
   testing::wait_until([&] { return !fs::exists(sweep.run(one) / "lease.json"); });
   CHECK(sweep.in_state("running").size() == 3);
+  const Ended early = sweep.call_on_folder("retry", {"--only", one, "--cancelled", "-y"});
+  CHECK_THAT(early.text, Contains("goes on with " + beside));  // and would not start it
+  CHECK(sweep.in_state("cancelled") == Ids{one});
   sweep.release(beside);
   testing::wait_until([&] { return fs::exists(sweep.run(beside) / "DONE"); });
 
@@ -183,14 +194,38 @@ TEST_CASE("runs that share a job are cancelled one by one, and tried again") {
   sweep.release("");
   REQUIRE(sweep.call_on_folder("retry", {"--all", "--cancelled", "-y"}).code == 0);
   sweep.wait_for_state("done", 4);
+  expect_complete_attempts(sweep);
   sweep.expect_undisturbed(sweep.in_state("done"));
 }
 
-TEST_CASE("a job of a partition that goes first stops runs, which go on after it") {
+// On paper only: MaxArraySize is 101 here.
+void expect_chunks_of_a_large_array() {
+  std::string seeds = "1";
+  for (int seed = 2; seed <= 52; ++seed) seeds += fmt::format(", {}", seed);
+  const SlurmSweep sweep({.lengths = "2560 tokens", .seeds = seeds, .slurm = "array_cap: 50"});
+  const Ended printed = sweep.call("submit", {"--print"});
+  CHECK(printed.code == 0);
+  CHECK_THAT(printed.text, Contains("#SBATCH --array=0-100%48\n") &&
+                               Contains("#SBATCH --array=0-2%2\n") &&
+                               Contains("submission 0001: 101 runs in 101 jobs") &&
+                               Contains("submission 0002: 3 runs in 3 jobs"));
+}
+
+TEST_CASE(
+    "a job of a partition that goes first stops runs, which go on after it, and a grown one "
+    "follows") {
   const Cluster cluster;
   if (cluster.say_if_skipped()) return;
-  const SlurmSweep sweep({.seeds = "1", .slurm = "partition: main"});
-  sweep.submit();
+  expect_chunks_of_a_large_array();
+  const SlurmSweep sweep(
+      {.seeds = "1",
+       .slurm = "partition: main",
+       .include = "  - {arm: rwkv7, size: derived, name: grown, from: {arm: rwkv7, size: 30k, "
+                  "length: 51200 tokens, seed: 1}, grow: {layers: 3}, length: 12800 tokens}\n"});
+  const json submitted = sweep.submit();
+  REQUIRE(submitted.at("submissions").size() == 2);
+  const std::string grown = submitted.at("submissions")[1].at("tasks")[0][0];
+  CHECK(grown.starts_with("rwkv7-grown-"));
   sweep.wait_for_state("running", 2);
   const Ids runs = sweep.in_state("running");
   REQUIRE(runs.size() == 2);
@@ -198,8 +233,11 @@ TEST_CASE("a job of a partition that goes first stops runs, which go on after it
   output_of({"sbatch", "--partition=urgent", "--cpus-per-task=8", "--output=/dev/null",
              "--wrap=sleep 2"});  // the whole node
   for (const std::string& run : runs) sweep.wait_for_attempt(run, 2);
+  CHECK(std::find(runs.begin(), runs.end(), submitted.at("submissions")[1].at("waits_for")) !=
+        runs.end());
+  CHECK_FALSE(fs::exists(attempt_folder(sweep.run(grown), 1)));
   sweep.release("");
-  sweep.wait_for_state("done", 2);
+  sweep.wait_for_state("done", 3);
   for (const std::string& run : runs) {
     const auto attempts = read_attempts(sweep.run(run));
     REQUIRE(attempts.size() == 2);
@@ -207,20 +245,36 @@ TEST_CASE("a job of a partition that goes first stops runs, which go on after it
     CHECK(attempts[0].exit_code == int(ExitCode::saved));
     CHECK(stalled_timeouts(attempts) == 0);  // a preemption is no time-out
   }
-  sweep.expect_undisturbed(runs);
+  expect_complete_attempts(sweep);
+  sweep.expect_undisturbed({runs[0], runs[1], grown});
 }
 
-TEST_CASE("a run of two ranks under srun has the bits of two ranks here, and one rank's losses") {
+TEST_CASE(
+    "a run of two ranks under srun, requeued in its middle, has the bits of two ranks here, and "
+    "one "
+    "rank's losses") {
   const Cluster cluster;
   if (cluster.say_if_skipped()) return;
   const SlurmSweep sweep({.lengths = "12800 tokens",  // 50 steps
                           .seeds = "1",
                           .resources = "{default: {ranks: 2}}",
                           .slurm = "srun: ['--mpi=pmix']"});
-  sweep.release("");  // nothing holds the ranks
   sweep.submit();
+  sweep.wait_for_state("running", 2);
+  const Ids runs = sweep.in_state("running");
+  REQUIRE(runs.size() == 2);
+  sweep.wait_for_attempt(runs[0], 1);
+  output_of({"scontrol", "requeue", sweep.job_of(runs[0])});
+  sweep.release(runs[1]);
+  sweep.wait_for_attempt(runs[0], 2);
+  sweep.release("");
   sweep.wait_for_state("done", 2);
-  const Ids runs = sweep.in_state("done");
+  const auto attempts = read_attempts(sweep.run(runs[0]));
+  REQUIRE(attempts.size() == 2);
+  CHECK(attempts[0].end == AttemptEnd::saved);
+  CHECK(attempts[0].exit_code == int(ExitCode::saved));
+  CHECK(attempts[1].first_checkpoint > 0);
+  expect_complete_attempts(sweep, 2);
   const fs::path alone = sweep.run_here("alone", "{default: {ranks: 1}}");
   for (const std::string& run : runs) {
     INFO(run);

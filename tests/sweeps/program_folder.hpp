@@ -27,6 +27,12 @@ struct Folder {
     std::filesystem::create_directories(path / "runs" / id / "attempts");
     return {.id = id, .folder = path / "runs" / id, .parent = parent};
   }
+  // Another machine's process works on it, or died with its machine.
+  static void lease_far_away(const Job& job) {
+    std::ofstream(job.folder / "lease.json")
+        << R"({"host":"far-away","boot":"b","pid_namespace":"p","pid":1,"start":1,"job":"",)"
+        << R"("token":"t"})";
+  }
   bool has(const std::string& name) const { return std::filesystem::exists(path / "runs" / name); }
 };
 

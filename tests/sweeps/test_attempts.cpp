@@ -2,6 +2,8 @@
 #include <fstream>
 
 #include "sweeps/attempt.hpp"
+#include "sweeps/numbered_folders.hpp"
+#include "sweeps/submission.hpp"
 #include "tests/sweeps/definitions.hpp"
 #include "tests/sweeps/program_folder.hpp"
 
@@ -84,4 +86,59 @@ TEST_CASE("attempts: the newest checkpoint is found by its name") {
   for (const char* name : {"step-0000000004", "step-0000000012", "step-0000000099.tmp", "other"})
     std::filesystem::create_directories(run / "checkpoints" / name);
   CHECK(newest_checkpoint(run) == 12);
+}
+
+TEST_CASE("attempts: only folders with a number of ours count, and the next one has a new number") {
+  const Folder folder;
+  const auto run = folder.job("a").folder;
+  for (const char* name : {"0002", "2147483647", "99999999999999999999", "00003", "-0004", "5",
+                           "0006x", "0000", "notes"})
+    std::filesystem::create_directories(run / "attempts" / name);
+  std::filesystem::create_directory_symlink(run, run / "attempts/0007");
+  CHECK(numbered_folders(run / "attempts") == std::vector<int>{2});
+  CHECK(new_attempt(run) == 3);
+  std::ofstream(run / "attempts/0004") << "in the way";
+  std::filesystem::create_directory(run / "attempts/10000");
+  CHECK(new_attempt(run) == 10001);
+  CHECK(number_of(attempt_folder(run, 10001)) == 10001);
+  std::filesystem::create_directory(run / "attempts/999999");
+  CHECK_THROWS_WITH(new_attempt(run), Catch::Contains("999999 is there"));
+}
+
+TEST_CASE("attempts and submissions are made in no folder that is a link") {
+  const Folder folder;
+  const auto other = folder.path / "other";
+  std::filesystem::create_directories(other / "0001");
+  for (const char* name : {"attempts", "submissions"})
+    std::filesystem::create_directory_symlink(other, folder.path / name);
+  CHECK(read_attempts(folder.path).empty());
+  CHECK_THROWS_WITH(new_attempt(folder.path), Catch::Contains("attempts: is a symbolic link"));
+  Submission submission;
+  CHECK_THROWS_WITH(create_submission(folder.path, submission),
+                    Catch::Contains("submissions: is a symbolic link"));
+  CHECK(std::distance(std::filesystem::directory_iterator(other), {}) == 1);
+}
+
+TEST_CASE("attempts: one with numbers that none can have is damaged") {
+  const Folder folder;
+  const auto run = folder.job("a").folder;
+  const int number = new_attempt(run);
+  const auto cores_of = [&](Attempt attempt) {
+    attempt.number = number;
+    write_attempt(run, attempt);
+    return read_attempts(run)[0].cores;
+  };
+  const Attempt good{.started = 1.7e9, .seen = 1.8e9, .limit = 60, .cores = 64, .joules = 1e9};
+  CHECK(cores_of(good) == 64);
+  for (const double value : {-1.0, 1e308}) {
+    for (double Attempt::*field :
+         {&Attempt::started, &Attempt::seen, &Attempt::limit, &Attempt::gpus}) {
+      Attempt absurd = good;
+      absurd.*field = value;
+      CHECK(cores_of(absurd) == 0);
+    }
+    Attempt absurd = good;
+    absurd.joules = value;
+    CHECK(cores_of(absurd) == 0);
+  }
 }

@@ -8,7 +8,9 @@
 
 #include "core/atomic_file.hpp"
 #include "core/child.hpp"
+#include "sweeps/attempt.hpp"
 #include "sweeps/executor.hpp"
+#include "sweeps/executor/record.hpp"
 #include "tests/sweeps/definitions.hpp"
 #include "tests/sweeps/program_folder.hpp"
 
@@ -93,6 +95,85 @@ TEST_CASE("executor: a run that another process works on is not marked as failed
   CHECK(outcomes(execute(folder, "exit 69", {folder.job("a")}, {.retries = 0})) ==
         std::vector{Outcome::failed});
   CHECK_FALSE(folder.has("a/FAILED"));
+}
+
+TEST_CASE("executor: a lease of another machine is waited for, and uses up no retry") {
+  const Folder folder;
+  const Job job = folder.job("a");
+  folder.lease_far_away(job);
+  std::vector<std::string> told;
+  ExecutorOptions options{.retries = 0};
+  options.events.ended = [&](const Job&, int, const std::string& what) {
+    told.push_back(what);
+    fs::remove(job.folder / "lease.json");  // its holder came to its end
+  };
+  CHECK(outcomes(execute(folder, "[ -e $run/lease.json ] && exit 69; touch $run/DONE", {job},
+                         options)) == std::vector{Outcome::done});
+  REQUIRE(told.size() == 2);
+  CHECK_THAT(told[0], Catch::Contains("waits for the lease"));
+}
+
+TEST_CASE("executor: a lease of another machine that is always there is waited for once") {
+  const Folder folder;
+  const Job job = folder.job("a");
+  folder.lease_far_away(job);
+  fs::copy(job.folder / "lease.json", folder.path / "lease");
+  ExecutorOptions options{.retries = 0};
+  options.events.ended = [&](const Job&, int, const std::string&) {
+    fs::remove(job.folder / "lease.json");
+  };
+  CHECK(outcomes(execute(folder, "cp $run/../../lease $run/lease.json; exit 69", {job}, options)) ==
+        std::vector{Outcome::failed});
+  CHECK(folder.has("a/attempts/0002"));
+  CHECK_FALSE(folder.has("a/attempts/0003"));
+  CHECK_FALSE(folder.has("a/FAILED"));
+}
+
+TEST_CASE("executor: who waits for a lease can be stopped, and cancelled") {
+  const Folder folder;
+  const Job job = folder.job("a");
+  folder.lease_far_away(job);
+  bool waits = false;
+  ExecutorOptions options{.retries = 0};
+  options.events.ended = [&](const Job&, int, const std::string&) { waits = true; };
+  SECTION("stopped") {
+    options.stop = [&] { return waits ? Stop::terminate : Stop::none; };
+    CHECK(outcomes(execute(folder, "exit 69", {job}, options)) == std::vector{Outcome::waiting});
+  }
+  SECTION("cancelled") {
+    options.is_cancelled = [&](const Job&) { return waits; };
+    CHECK(outcomes(execute(folder, "exit 69", {job}, options)) == std::vector{Outcome::cancelled});
+  }
+  CHECK_FALSE(folder.has("a/attempts/0002"));
+}
+
+TEST_CASE("executor: what a run's GPUs used is kept with the attempt that said so") {
+  const Folder folder;
+  const Job job = folder.job("a");
+  const std::string script =
+      "[ -e $run/once ] && touch $run/DONE && exit 0; touch $run/once; "
+      "echo \"{\\\"state\\\":\\\"saved\\\",\\\"step\\\":1,\\\"steps\\\":9,\\\"loss\\\":1,"
+      "\\\"tokens_per_second\\\":1,\\\"time\\\":$(date +%s.%N),\\\"attempt\\\":1,"
+      "\\\"message\\\":\\\"\\\",\\\"joules\\\":7.5}\" > $run/state.json; exit 3";
+  CHECK(outcomes(execute(folder, script, {job})) == std::vector{Outcome::done});
+  const std::vector<Attempt> attempts = read_attempts(job.folder);
+  REQUIRE(attempts.size() == 2);
+  CHECK(attempts[0].joules == 7.5);
+  CHECK_FALSE(attempts[1].joules);  // that word was of the attempt before
+}
+
+TEST_CASE("executor: an attempt knows how long its job may still take") {
+  const Folder folder;
+  const Job job = folder.job("a");
+  const double now = seconds_since_1970();
+  const auto limit_of = [&](double deadline) {
+    AttemptRecord(job.folder, {.deadline = deadline}, 1);
+    return read_attempts(job.folder).back().limit;
+  };
+  CHECK(limit_of(now + 10000) <= 10000);
+  CHECK(limit_of(now + 10000) > 9000);
+  CHECK(limit_of(now - 10) == 1);  // Slurm ends jobs late
+  CHECK(limit_of(0) == 0);
 }
 
 TEST_CASE("executor: which exit codes are retried") {

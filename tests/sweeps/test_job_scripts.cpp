@@ -8,6 +8,7 @@
 #include "sweeps/executor/job_script.hpp"
 #include "sweeps/executor/quote.hpp"
 #include "sweeps/scheduler.hpp"
+#include "sweeps/submit/grouping.hpp"
 #include "tests/sweeps/definitions.hpp"
 #include "tests/sweeps/program_folder.hpp"
 
@@ -91,12 +92,30 @@ TEST_CASE("scripts: an array of Slurm has its resources, its warning and its sit
         "#SBATCH --dependency=afterany:44_1\n",
         "#SBATCH --exclusive\n",
         "#SBATCH \"--comment=a b\"\n",
-        "module load cuda/12\n",
-        "module load 'x;y'\n",
+        "module load cuda/12 || {",
+        "module load 'x;y' || {",
         "source env.sh\n",
         "exec '/opt/it'\\''s here/metascale' launch '/results/a '\\''b'\\''/submissions/0001' "
         "\"$SLURM_ARRAY_TASK_ID\"\n"})
     CHECK_THAT(script, Contains(line));
+}
+
+TEST_CASE("scripts: a module that does not load ends the job with 69, and nothing is started") {
+  const Folder folder;
+  Submission submission = submission_of("{slurm: {modules: [good, 'it''s bad', never]}}");
+  submission.program = folder.program("echo started\n");
+  const auto run = [&](const std::string& bad) {
+    std::ofstream(folder.path / "job.sh")
+        << "module() { echo \"$@\"; [ \"$2\" != \"" + bad + "\" ]; }\n"
+        << slurm_script(submission, folder.path);
+    return run_command({"bash", (folder.path / "job.sh").string()});
+  };
+  const CommandResult bad = run("it's bad"), good = run("another");
+  CHECK(bad.exit_code == int(ExitCode::unavailable));
+  CHECK(bad.output == "load good\nload it's bad\n");
+  CHECK_THAT(bad.error, Contains("module load 'it'\\''s bad' failed: nothing was started; mend"));
+  CHECK(good.good());
+  CHECK(good.output == "load good\nload it's bad\nload never\nstarted\n");
 }
 
 TEST_CASE("scripts: a folder that Slurm would misread is kept from it") {
@@ -111,10 +130,10 @@ TEST_CASE("scripts: a folder that Slurm would misread is kept from it") {
 TEST_CASE("scripts: directives fill in what they name, and refuse what stands for nothing") {
   Submission submission = submission_of(
       "{template: {submit: 'qsub {script}', state: 'qstat {job}', cancel: 'qdel {job}', lines: "
-      "['#PBS -l walltime={hours},ncpus={cpus}', '#PBS -N {{x}']}}");
+      "['#PBS -l walltime={hours},ncpus={cpus}', '#PBS -N {{x}-{name}']}}");
   submission.resources = {.runs = 2, .time = 5400};
   const std::string script = template_script(submission, "/results/submissions/0001", 2);
-  CHECK_THAT(script, Contains("#PBS -l walltime=01:30:00,ncpus=2\n#PBS -N {x}\n") &&
+  CHECK_THAT(script, Contains("#PBS -l walltime=01:30:00,ncpus=2\n#PBS -N {x}-small.0001.2\n") &&
                          Contains(" launch /results/submissions/0001 2\n"));
   const auto fill = [&](const std::string& text, const std::string& folder) {
     return refusal_of([&] {
@@ -154,4 +173,22 @@ TEST_CASE("scripts: resources that contradict each other are refused") {
   CHECK_THAT(refusal({.gpus = 8, .ranks = 4}), Contains("each rank has one GPU"));
   CHECK_THAT(refusal({.gpus = 2, .ranks = 2, .runs = 2}), Contains("share a job"));
   CHECK_THAT(refusal({.time = 100}), Contains("raise it, or lower launch.slurm.signal_before"));
+}
+
+TEST_CASE("scripts: arrays that MaxArraySize made of one share its cap") {
+  const auto caps = [](int cap, std::size_t most_tasks) {
+    const Definition definition = small_definition(
+        {fmt::format("launch={{slurm: {{array_cap: {}}}}}", cap), "axes.seed=[1, 2, 3, 4, 5]"});
+    const Resolution resolution = resolve(definition);
+    std::vector<GroupedRun> runs;
+    for (const PlannedRun& run : resolution.runs) runs.push_back({.run = &run, .parent = ""});
+    std::vector<std::int64_t> caps;
+    for (const Submission& submission : grouped(definition, runs, most_tasks, "metascale"))
+      caps.push_back(std::get<SlurmLaunch>(submission.how).array_cap);
+    return caps;
+  };
+  using Caps = std::vector<std::int64_t>;
+  CHECK(caps(3, 1000) == Caps{3});
+  CHECK(caps(8, 4) == Caps{3, 3, 2});  // of 4, 4 and 2 tasks
+  CHECK(caps(1, 4) == Caps{1, 1, 1});  // less cannot be
 }

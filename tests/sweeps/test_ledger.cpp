@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <chrono>
 #include <cmath>
 #include <fstream>
 
@@ -9,6 +10,7 @@
 #include "sweeps/run_sweep.hpp"
 #include "tests/support/temporary_folder.hpp"
 #include "tests/sweeps/definitions.hpp"
+#include "tests/sweeps/program_folder.hpp"
 
 using namespace metascale;
 using testing::TemporaryFolder;
@@ -19,6 +21,8 @@ namespace {
 std::string id_of(const Resolution& resolution, std::size_t run) {
   return resolution.runs[run].config.id;
 }
+
+constexpr std::chrono::seconds timeout{std::int64_t(heartbeat_timeout)};
 
 // The token file's .json, as far as the lock reads it.
 void write_tokens(const fs::path& stem, const std::string& digest, int vocabulary = 257) {
@@ -194,12 +198,28 @@ TEST_CASE("status: DONE and FAILED decide, state.json tells the rest") {
 
 TEST_CASE("status: a run that says running and is silent is lost") {
   const TemporaryFolder folder;
-  write_heartbeat(folder.path(), {.phase = RunPhase::running,
-                                  .time = seconds_since_1970() - 10 * heartbeat_timeout});
+  write_heartbeat(folder.path(), {.phase = RunPhase::running});
+  const fs::path word = folder.path() / "state.json";
+  fs::last_write_time(word, fs::last_write_time(word) - 10 * timeout);
   CHECK(read_status(folder.path()).presence == Presence::lost);
   CHECK(std::string(read_status(folder.path()).word()) == "lost");
   write_heartbeat(folder.path(), {.phase = RunPhase::saved, .time = 1});
   CHECK(read_status(folder.path()).presence == Presence::as_said);
+}
+
+TEST_CASE("status: of a run on another machine the dates of files tell, not that machine's clock") {
+  const Folder folder;
+  const Job job = folder.job("a");
+  folder.lease_far_away(job);
+  for (const double wrong : {-10 * heartbeat_timeout, 10 * heartbeat_timeout}) {
+    write_heartbeat(job.folder, {.phase = RunPhase::running, .time = seconds_since_1970() + wrong});
+    CHECK(read_status(job.folder).is_running());
+    const fs::path word = job.folder / "state.json";
+    fs::last_write_time(word, fs::last_write_time(word) - 2 * timeout);
+    const RunStatus status = read_status(job.folder);
+    CHECK(status.presence == Presence::lost);
+    CHECK(status.silent_seconds == Approx(2 * heartbeat_timeout).margin(60));
+  }
 }
 
 TEST_CASE("status: a damaged state.json counts as none") {

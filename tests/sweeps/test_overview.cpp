@@ -1,10 +1,12 @@
 // How runs stand, out of their files and what a batch system says.
 #include <fmt/format.h>
 
+#include <chrono>
 #include <fstream>
 
 #include "core/heartbeat.hpp"
 #include "sweeps/overview.hpp"
+#include "sweeps/submit.hpp"
 #include "sweeps/submit/grouping.hpp"
 #include "tests/sweeps/definitions.hpp"
 #include "tests/sweeps/program_folder.hpp"
@@ -13,6 +15,13 @@ using namespace metascale;
 using Catch::Contains;
 
 namespace {
+
+void date_back(const std::filesystem::path& file, double seconds) {
+  using namespace std::filesystem;
+  last_write_time(
+      file, file_time_type::clock::now() - std::chrono::duration_cast<file_time_type::duration>(
+                                               std::chrono::duration<double>(seconds)));
+}
 
 // Says what it is told to say.
 class Told : public Scheduler {
@@ -57,8 +66,10 @@ class OneRun {
                                   .loss = 2,
                                   .tokens_per_second = 100,
                                   .time = seconds_since_1970() - seconds_ago});
+    date_back(job_.folder / "state.json", seconds_ago);
   }
-  void attempt(AttemptEnd end, double began_seconds_ago, double seconds) const {
+  void attempt(AttemptEnd end, double began_seconds_ago, double seconds,
+               std::optional<double> joules = {}) const {
     const double started = seconds_since_1970() - began_seconds_ago;
     Attempt attempt{.number = new_attempt(job_.folder),
                     .end = end,
@@ -66,7 +77,8 @@ class OneRun {
                     .node = "n1",
                     .started = started,
                     .seen = started + seconds,
-                    .cores = 2};
+                    .cores = 2,
+                    .joules = joules};
     write_attempt(job_.folder, attempt);
   }
   void mark(const char* name, const char* text) const { std::ofstream(job_.folder / name) << text; }
@@ -80,6 +92,51 @@ class OneRun {
  private:
   Folder folder_;
   Job job_;
+};
+
+// Two runs, handed over to three commands that are shell scripts: a job is a file. The first one is
+// looked at.
+class HandedOver {
+ public:
+  HandedOver() : definition_(small_definition({launch()})) {
+    id_ = resolve(definition_).runs[0].config.id;
+    std::filesystem::create_directories(folder_.path / "queue");
+    script("submit",
+           "n=$(($(cat $here/count 2>/dev/null || echo 0) + 1))\n"
+           "echo $n > $here/count; touch $here/queue/$n; echo $n");
+    script("state", "[ -e $here/queue/$1 ] && echo there");
+    script("cancel", "rm $here/queue/$1");
+    const auto first = submitted();
+    REQUIRE(first.size() == 1);
+    REQUIRE(first[0].tasks[0][0] == id_);
+    REQUIRE(first[0].jobs == std::vector<std::string>{"1", "2"});
+  }
+  void script(const char* name, const char* text) const {
+    const auto file = folder_.path / name;
+    std::ofstream(file) << "#!/bin/sh\nhere=$(dirname $0)\n" << text << "\n";
+    chmod(file.c_str(), 0755);
+  }
+  void lose_job() const { std::filesystem::remove(folder_.path / "queue/1"); }
+  std::vector<Submission> submitted() const {
+    Ledger ledger(folder_.path / "results");
+    return submit_sweep(definition_, ledger, {.program = "metascale"}).submissions;
+  }
+  std::string word() const {
+    const Overview overview = overview_of(Ledger(folder_.path / "results"));
+    return overview.find(id_)->word;
+  }
+  std::filesystem::path folder() const { return folder_.path / "results/runs" / id_; }
+
+ private:
+  std::string launch() const {
+    return fmt::format(
+        "launch={{template: {{submit: '{0}/submit {{script}}', state: '{0}/state {{job}}', cancel: "
+        "'{0}/cancel {{job}}'}}}}",
+        folder_.path.string());
+  }
+  Folder folder_;
+  Definition definition_;
+  std::string id_;
 };
 
 JobStates job(JobPhase phase, const char* word, const char* reason = "") {
@@ -165,6 +222,34 @@ TEST_CASE("overview: device-hours of all attempts, and those to come at the spee
   CHECK_THAT(overview_table(overview, 0),
              Contains("core-hours: 3.00 used, 1.00 left; cost: 9.00 so far, 3.00 to come") &&
                  Contains("44_0") && Contains("n1"));
+}
+
+TEST_CASE("overview: energy is that of all attempts, or missing") {
+  const OneRun run;
+  run.attempt(AttemptEnd::saved, 300, 100, 1e6);
+  run.attempt(AttemptEnd::saved, 200, 100, 2.5e6);
+  CHECK(run.overview(forgotten).runs[0].joules == 3.5e6);
+  run.attempt(AttemptEnd::saved, 100, 100);
+  CHECK_FALSE(run.overview(forgotten).runs[0].joules);
+}
+
+TEST_CASE("overview: a run whose job vanished is lost, and submit hands it over again, once") {
+  const HandedOver run;
+  write_heartbeat(run.folder(), {.phase = RunPhase::running, .step = 5, .steps = 9});
+  CHECK(run.word() == "running");
+  CHECK(run.submitted().empty());
+  run.lose_job();
+  CHECK(run.word() == "running");  // its word is fresh
+  CHECK(run.submitted().empty());
+  date_back(run.folder() / "state.json", 1.5 * heartbeat_timeout);
+  CHECK(run.word() == "lost");
+  const auto again = run.submitted();
+  REQUIRE(again.size() == 1);
+  CHECK(again[0].jobs == std::vector<std::string>{"3"});
+  CHECK(again[0].tasks ==
+        std::vector<std::vector<std::string>>{{run.folder().filename().string()}});
+  CHECK(run.word() == "running");  // in the queue, and not lost
+  CHECK(run.submitted().empty());
 }
 
 TEST_CASE(

@@ -168,6 +168,22 @@ TEST_CASE("resolve: a size may give the baseline's width instead of a target") {
   CHECK(resolution.runs[1].config.model.feed_forward == 250);
 }
 
+TEST_CASE("resolve: an arm may give its own width, of a size that gives the baseline's not that") {
+  const std::string size =
+      "axes.size=[{name: own, layers: 3, width: 64, head_size: 32, feed_forward: 250}]";
+  const Resolution resolution = small_resolution({size, "arms.meta_state.feed_forward=252"});
+  CHECK(resolution.runs[0].config.model.feed_forward == 250);
+  CHECK(resolution.runs[1].config.model.feed_forward == 252);
+  CHECK_THAT(refusal_of([&] {
+               small_resolution({size, "arms.meta_state.feed_forward=400"});
+             }),
+             Catch::Contains("feed_forward 400"));
+  CHECK_THAT(refusal_of([&] {
+               small_resolution({size, "arms.rwkv7.feed_forward=252"});
+             }),
+             Catch::Contains("the baseline has a feed_forward, and size own gives it another"));
+}
+
 TEST_CASE("resolve: micro_batch auto divides the batch, a given one must") {
   CHECK(small_resolution().runs[0].config.training.micro_batch == 16);
   CHECK(small_resolution({"training.batch_tokens=0.5M", "axes.length=[1M tokens]"})

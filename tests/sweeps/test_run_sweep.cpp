@@ -159,13 +159,45 @@ TEST_CASE("hours: a damaged bench.json is refused by name") {
 TEST_CASE("budget: what a plan needs is said, and refused where the sweep file says so") {
   const Definition lenient = small_definition({"budget={hours: 2}"}),
                    strict = small_definition({"budget={hours: 2, refuse_above: true}"});
-  CHECK(budget_text(small_definition(), 5) == "");
-  CHECK(budget_text(lenient, 1.5) == "budget: needs 1.5 of 2.0 hours");
-  CHECK(budget_text(lenient, 5) == "budget: needs 5.0 of 2.0 hours: above it");
+  const PlannedHours little{.slots = 1.5, .devices = 6}, much{.slots = 5, .devices = 20};
+  CHECK(budget_text(small_definition(), much) == "");
+  CHECK(budget_text(lenient, little) == "budget: needs 1.5 of 2.0 hours");
+  CHECK(budget_text(lenient, much) == "budget: needs 5.0 of 2.0 hours: above it");
   CHECK(budget_text(lenient, std::nullopt) ==
         "budget: 2.0 hours; what the plan needs is not known");
   CHECK_NOTHROW(check_budget(lenient, 0, 5));
   CHECK_NOTHROW(check_budget(strict, 0, 2));
   CHECK_THAT(refusal_of([&] { check_budget(strict, 0, 5); }),
              Catch::Contains("budget: the plan needs 5.0 hours, the budget has 2.0"));
+}
+
+// 49 steps of 36 s in each of two runs: 0.98 hours of a slot.
+TEST_CASE("hours: of cores and GPUs are those of a slot times what each run has of them") {
+  const Folder folder;
+  const auto planned = [&](const std::vector<std::string>& overrides) {
+    const Definition definition = small_definition(overrides);
+    const Resolution resolution = resolve(definition);
+    StepSeconds seconds(folder.path);
+    for (const PlannedRun& run : resolution.runs) seconds.set(run.config, 36);
+    seconds.write();
+    const auto hours = planned_hours(definition, resolution, Ledger(folder.path));
+    REQUIRE(hours);
+    CHECK(hours->slots == Approx(0.98));
+    return std::pair(hours->devices, budget_text(definition, hours));
+  };
+  const auto local =
+      planned({"launch={local: {threads: 2}}", "budget={hours: 9, price_per_core_hour: 10}"});
+  CHECK(local.first == Approx(2 * 0.98));
+  CHECK(local.second == "budget: needs 1.0 of 9.0 hours; cost: 19.60 (2.0 core hours at 10)");
+  // Two runs on all cores: a slot each, or one run after the other.
+  const double cores = double(available_cores().size());
+  CHECK(planned({"launch={local: {slots: 1}}"}).first == Approx(cores * 0.98));
+  CHECK(planned({"launch={slurm: {}}", "resources={default: {cpus: 3}}"}).first ==
+        Approx(3 * 0.98));
+  const auto gpus = planned({"launch={slurm: {}}", "budget={gpu_hours: 4, price_per_gpu_hour: 2}",
+                             "resources={default: {gpus: 8}, when: [{arm: meta_state, gpus: 1, "
+                             "runs_per_gpu: 2}]}"});
+  CHECK(gpus.first == Approx(8.5 * 0.49));
+  CHECK(gpus.second ==
+        "budget: needs 4.2 of 4.0 GPU hours: above it; cost: 8.33 (4.2 GPU hours at 2)");
 }

@@ -1,0 +1,113 @@
+// What a job of a batch system does, against a shell script that stands for `metascale train`.
+#include <signal.h>
+
+#include "sweeps/attempt.hpp"
+#include "sweeps/launch.hpp"
+#include "sweeps/ledger.hpp"
+#include "sweeps/submission.hpp"
+#include "tests/sweeps/definitions.hpp"
+#include "tests/sweeps/program_folder.hpp"
+
+using namespace metascale;
+using Catch::Contains;
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr double hour = 3600;
+
+// One run, in a job of an hour. Its batch system can do nothing.
+class OneTask {
+ public:
+  explicit OneTask(std::int64_t max_stalled_timeouts = 3) {
+    const Definition definition = small_definition();
+    const Resolution resolution = resolve(definition);
+    Ledger ledger(folder_.path);
+    ledger.update(definition, resolution);
+    run_ = ledger.run_folder(resolution.runs[0].config.id);
+    submission_.sweep = "small";
+    submission_.how = TemplateLaunch{.submit = {"false"}, .state = {"false"}, .cancel = {"false"}};
+    submission_.resources.time = hour;
+    submission_.job.max_stalled_timeouts = max_stalled_timeouts;
+    submission_.tasks = {{run_.filename()}};
+    create_submission(folder_.path, submission_);
+    submission_.jobs = {"7"};
+    write_submission(folder_.path, submission_);
+  }
+
+  // job_seconds: for which the job runs already. A program that makes $run/ready is sent TERM.
+  ExitCode launch(const std::string& script, double job_seconds) {
+    said_.clear();
+    return launch_task(submission_folder(folder_.path, submission_.number), 0,
+                       {.program = folder_.program(script),
+                        .job_seconds = job_seconds,
+                        .stop_signal = [&] { return fs::exists(run_ / "ready") ? SIGTERM : 0; },
+                        .say = [&](const std::string& line) { said_ += line + "\n"; }});
+  }
+  // One that was cut off by its time limit before a checkpoint.
+  void was_stuck() const {
+    write_attempt(run_, {.number = new_attempt(run_), .end = AttemptEnd::timed_out});
+  }
+  const fs::path& run() const { return run_; }
+  const std::string& said() const { return said_; }
+
+ private:
+  Folder folder_;
+  fs::path run_;
+  Submission submission_;
+  std::string said_;
+};
+
+const char* const saves_when_asked =
+    "trap 'exit 75' TERM; touch $run/ready; while :; do sleep 0.02; done";
+
+}  // namespace
+
+TEST_CASE(
+    "launch: an attempt's limit is what setup and attempts before it have left of the job's") {
+  OneTask task;
+  const std::string fails_once =
+      "if [ -e $run/once ]; then touch $run/DONE; else touch $run/once; exit 3; fi";
+  CHECK(task.launch(fails_once, 0.75 * hour) == ExitCode::good);
+  const auto attempts = read_attempts(task.run());
+  REQUIRE(attempts.size() == 2);
+  CHECK(attempts[0].limit <= 0.25 * hour);
+  CHECK(attempts[0].limit > 0.2 * hour);
+  CHECK(attempts[0].started + attempts[0].limit ==
+        Approx(attempts[1].started + attempts[1].limit).epsilon(0).margin(0.01));
+  CHECK(attempts[1].limit < attempts[0].limit);
+}
+
+TEST_CASE("launch: the time limit that comes once too often without a checkpoint ends the run") {
+  OneTask task(2);
+  task.was_stuck();
+  CHECK(task.launch(saves_when_asked, hour) == ExitCode::run_failed);
+  CHECK_THAT(read_reason(task.run() / "FAILED"), Contains("2 time limits in a row"));
+  CHECK(read_attempts(task.run()).back().end == AttemptEnd::failed);
+  CHECK_THAT(task.said(), !Contains("metascale submit goes on"));  // no new start was asked for
+}
+
+TEST_CASE("launch: before that the run goes on, and so it does however often it is preempted") {
+  OneTask task(3);
+  task.was_stuck();
+  SECTION("the time limit") {
+    CHECK(task.launch(saves_when_asked, hour) == ExitCode::saved);
+    CHECK(read_attempts(task.run()).back().end == AttemptEnd::timed_out);
+    CHECK_THAT(task.said(), Contains("metascale submit goes on"));
+  }
+  SECTION("a preemption") {
+    task.was_stuck();
+    CHECK(task.launch(saves_when_asked, 0) == ExitCode::saved);
+    CHECK(read_attempts(task.run()).back().end == AttemptEnd::saved);
+  }
+  CHECK_FALSE(fs::exists(task.run() / "FAILED"));
+}
+
+TEST_CASE("launch: a run that has stalled is not started again") {
+  OneTask task(2);
+  task.was_stuck();
+  task.was_stuck();
+  CHECK(task.launch("touch $run/DONE", 0) == ExitCode::good);
+  CHECK(fs::exists(task.run() / "FAILED"));
+  CHECK_FALSE(fs::exists(task.run() / "DONE"));
+}
