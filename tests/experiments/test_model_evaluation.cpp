@@ -88,9 +88,9 @@ TEST_CASE(
   error_of(ExitCode::interrupted, [&] {
     evaluate_model(stored, {.data = runs.tokens("test"), .progress = [](double) { return false; }});
   });
-  CHECK_THAT(error_of(ExitCode::bad_input,
-                      [&] { evaluate_model(stored, {.data = runs.tokens("absent")}); }),
-             Catch::Contains("absent"));
+  CHECK_THAT(
+      error_of(ExitCode::usage, [&] { evaluate_model(stored, {.data = runs.tokens("absent")}); }),
+      Catch::Contains("absent"));
 }
 
 TEST_CASE("a run on a mixture says what it drew, and goes on with the same samples when stopped") {

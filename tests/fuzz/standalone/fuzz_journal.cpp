@@ -1,6 +1,8 @@
 // A journal out of any bytes, and one of which each line has the CRC that a forger would give it
 // (the input's lines then lack it; DIGEST stands for that of the one segments file that is there).
 // A segments file out of the same bytes, raw and sealed.
+#include <limits>
+
 #include "core/atomic_file.hpp"
 #include "core/hash.hpp"
 #include "core/journal.hpp"
@@ -38,7 +40,8 @@ static std::string forged(std::string input) {
   return journal;
 }
 
-// A journal that can be read can be written on, and then holds one row more.
+// A journal that can be read can be written on, and then holds one row more: of an attempt that is
+// older than none of those begun.
 static void read_and_append(const std::string& journal) {
   const auto path = folder().write("journal.jsonl", journal);
   const fuzz::AllocationLimit limit(std::size_t(4) << 20, 256, journal.size());
@@ -47,7 +50,11 @@ static void read_and_append(const std::string& journal) {
   if (!fuzz::reads([&] { log = read_journal(path); })) return;
   {
     Journal appended(path);
-    appended.append(Event{.time = 1, .step = 2, .kind = "note", .message = "read"});
+    appended.append(Event{.time = 1,
+                          .step = 2,
+                          .attempt = std::numeric_limits<std::int32_t>::max(),
+                          .kind = "note",
+                          .message = "read"});
   }
   const RunLog again = read_journal(path);
   if (again.events.size() != log.events.size() + 1 || again.steps.size() != log.steps.size() ||
