@@ -216,7 +216,8 @@ Claim judge_short_context(const Report& report, Claim claim, const std::string& 
     claim.would_decide = fmt::format(
         "contexts of more than {} tokens: without them this is claim (a) again", short_context);
   else if (all_better)
-    claim.would_decide = words_of_missing(missing);
+    claim.would_decide =
+        fmt::format("{}, scored behind position {}, too", words_of_missing(missing), short_context);
   refuse_subsets(report, claim);
   return claim;
 }

@@ -173,10 +173,10 @@ ExitCode run_inspect(const InspectVerb& verb) {
     return ExitCode::good;
   }
   fmt::print("{} tokens, {} documents, tokenizer {}\n\n", found.tokens, found.documents,
-             found.has_info ? found.info.tokenizer : "unknown");
+             found.has_info ? for_stdout(found.info.tokenizer) : "unknown");
   fmt::print("{:<24} {:>10} {:>14} {:>14}\n", "domain", "documents", "tokens", "bytes");
   for (const auto& row : found.domains)
-    fmt::print("{:<24} {:>10} {:>14} {:>14}\n", row.name, row.documents, row.tokens,
+    fmt::print("{:<24} {:>10} {:>14} {:>14}\n", for_stdout(row.name), row.documents, row.tokens,
                row.bytes < 0 ? "unknown" : fmt::format("{}", row.bytes));
   std::int64_t most = 1;
   for (const auto& bin : found.lengths) most = std::max(most, bin.documents);
@@ -185,8 +185,8 @@ ExitCode run_inspect(const InspectVerb& verb) {
     fmt::print("{:>22}  {:<40} {}\n", fmt::format("{} - {}", bin.least, bin.most),
                std::string(std::size_t(40 * bin.documents / most), '#'), bin.documents);
   for (const auto& sample : found.samples)
-    fmt::print("\n--- document {} ({}, {} tokens)\n{}\n", sample.document, sample.domain,
-               sample.tokens, for_stdout(sample.text));
+    fmt::print("\n--- document {} ({}, {} tokens)\n{}\n", sample.document,
+               for_stdout(sample.domain), sample.tokens, for_stdout(sample.text));
   return ExitCode::good;
 }
 

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/command.hpp"
+#include "cli/output.hpp"
 #include "cli/signals.hpp"
 #include "core/domain_means.hpp"
 #include "core/hash.hpp"
@@ -73,7 +74,7 @@ void print(const Evaluation& result, const StoredModel& stored, std::int64_t con
              "bits per byte");
   for (const auto& row : result.domains)
     if (row.tokens > 0)
-      fmt::print("{:<24} {:>14} {:>14.4f} {:>14}\n", row.domain, row.tokens,
+      fmt::print("{:<24} {:>14} {:>14.4f} {:>14}\n", for_stdout(row.domain), row.tokens,
                  row.nats / double(row.tokens), bits_of(row.bytes, row.nats));
   fmt::print("{:<24} {:>14} {:>14.4f} {:>14}\n", "all", result.tokens, result.loss(),
              bits_of(result.bytes, result.nats));

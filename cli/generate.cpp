@@ -8,6 +8,8 @@
 #include <iterator>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <string>
+#include <utility>
 
 #include "cli/command.hpp"
 #include "cli/output.hpp"
@@ -52,6 +54,27 @@ std::vector<std::int32_t> first_tokens(const GenerateVerb& verb, const Tokenizer
   return ids;
 }
 
+// To stdout as it comes. Of a character that control codes begin with, the first byte waits for the
+// second, which another token may bring.
+class TextStream {
+ public:
+  void add(const std::string& text) {
+    held_ += text;
+    const bool waits = held_.ends_with('\xc2');
+    write(held_.substr(0, held_.size() - waits));
+    held_ = waits ? "\xc2" : "";
+  }
+  void finish() { write(std::exchange(held_, {})); }
+
+ private:
+  static void write(const std::string& text) {
+    const std::string shown = for_stdout(text);
+    std::fwrite(shown.data(), 1, shown.size(), stdout);
+    std::fflush(stdout);
+  }
+  std::string held_;
+};
+
 ExitCode run_generate(const GenerateVerb& verb) {
   const StoredModel stored = find_model(verb.checkpoint);
   const auto tokenizer = make_tokenizer(stored.run.data.tokenizer);
@@ -65,6 +88,7 @@ ExitCode run_generate(const GenerateVerb& verb) {
   catch_stop_signals();
   const auto start = Clock::now();
   std::vector<std::int32_t> made;
+  TextStream text;
   while (std::int64_t(made.size()) < verb.tokens && stop_request() == StopRequest::none) {
     const std::int32_t token = sample(drawable(generator.logits(), *tokenizer), verb.sampling,
                                       std::uint64_t(generator.position()));
@@ -72,12 +96,11 @@ ExitCode run_generate(const GenerateVerb& verb) {
     made.push_back(token);
     generator.read(token);
     if (verb.json) continue;
-    const std::string text = for_stdout(tokenizer->decode(std::span(&token, 1)));
-    std::fwrite(text.data(), 1, text.size(), stdout);
-    std::fflush(stdout);
+    text.add(tokenizer->decode(std::span(&token, 1)));
   }
   const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
   if (!verb.save_state.empty()) generator.save_state(verb.save_state);
+  text.finish();
   if (!verb.json) {
     fmt::print("\n");
     return ExitCode::good;

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/command.hpp"
+#include "cli/output.hpp"
 #include "experiments/inspection.hpp"
 #include "experiments/lineage.hpp"
 #include "experiments/plan.hpp"
@@ -89,11 +90,12 @@ void print_head(const StoredModel& stored) {
              lineage_flops(stored.run, double(stored.tokens)));
   for (std::size_t i = 0; i < stored.run.lineage.size(); ++i)
     fmt::print(
-        "grown from {} at step {} ({} parameters)\n", stored.run.lineage[i].run,
+        "grown from {} at step {} ({} parameters)\n", for_stdout(stored.run.lineage[i].run),
         stored.run.lineage[i].step,
         count_model(model_of_generation(stored.run, i), stored.run.training.context).parameters);
   if (stored.run.lineage.empty() && !stored.run.parent.run.empty())
-    fmt::print("branch of {} at step {}\n", stored.run.parent.run, stored.run.parent.step);
+    fmt::print("branch of {} at step {}\n", for_stdout(stored.run.parent.run),
+               stored.run.parent.step);
 }
 
 void print_table(const std::vector<TensorSummary>& rows) {
@@ -102,9 +104,9 @@ void print_table(const std::vector<TensorSummary>& rows) {
   fmt::print("\n{:<{}} {:>7} {:>12} {:>10} {:>10} {:>10} {:>10}  {}\n", "tensors", width, "count",
              "elements", "norm", "rms", "least", "most", "-4 rms .. 4 rms");
   for (const TensorSummary& row : rows)
-    fmt::print("{:<{}} {:>7} {:>12} {:>10.4g} {:>10.4g} {:>10.4g} {:>10.4g} |{}|\n", row.name,
-               width, row.tensors, row.elements, row.norm, row.rms, row.least, row.most,
-               sparks(row));
+    fmt::print("{:<{}} {:>7} {:>12} {:>10.4g} {:>10.4g} {:>10.4g} {:>10.4g} |{}|\n",
+               for_stdout(row.name), width, row.tensors, row.elements, row.norm, row.rms, row.least,
+               row.most, sparks(row));
 }
 
 ExitCode show_one(const StoredModel& stored, const ShowVerb& verb) {

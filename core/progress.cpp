@@ -105,7 +105,7 @@ std::string Progress::draw(const Bar& bar, std::size_t label_columns) const {
   if (!bar.finished && full < bar_columns) empty[0] = '>';
   // One column stays free: some terminals wrap when the last one is written.
   const auto columns = std::size_t(std::max(options_.columns - 1, 1));
-  const std::string line = cut(head + filled + empty + tail, columns);
+  std::string line = cut(head + filled + empty + tail, columns);
   if (!options_.colour || line.size() < head.size() + full) return line;
   return fmt::format("{}{}{}{}{}", line.substr(0, head.size()), green,
                      line.substr(head.size(), full), plain, line.substr(head.size() + full));

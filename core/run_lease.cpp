@@ -243,7 +243,9 @@ double seconds_until_stale(const std::filesystem::path& run_folder, double stale
 double seconds_since_start() {
   timespec now{};
   ::clock_gettime(CLOCK_BOOTTIME, &now);
-  const double start = double(start_of_process(::getpid())) / double(::sysconf(_SC_CLK_TCK));
+  const std::uint64_t ticks = start_of_process(::getpid());
+  if (ticks == 0) return 0;  // /proc is another namespace's
+  const double start = double(ticks) / double(::sysconf(_SC_CLK_TCK));
   return std::max(0.0, double(now.tv_sec) + 1e-9 * double(now.tv_nsec) - start);
 }
 

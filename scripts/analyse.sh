@@ -21,7 +21,8 @@ rm -rf "$results"
 mkdir -p "$results/clang-tidy"
 
 # Quick, so it comes first. What is not tracked, as generated files, is nobody's to format.
-git ls-files -z -- "${@:-.}" | grep -zE '\.(cpp|hpp|h|cu|cuh)$' |
+git ls-files -z -- "${@:-.}" >"$results/tracked"
+{ grep -zE '\.(cpp|hpp|h|cu|cuh)$' "$results/tracked" || true; } |
   xargs -0 -r clang-format --dry-run -Werror 2>"$results/clang-format" || true
 { grep 'code should be clang-formatted' "$results/clang-format" || true; } |
   cut -d: -f1 | sort -u >"$results/unformatted"

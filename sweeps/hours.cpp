@@ -26,7 +26,7 @@ StepSeconds::StepSeconds(const std::filesystem::path& results_folder)
     : path_(results_folder / "bench.json") {
   if (!std::filesystem::exists(path_)) return;
   try {
-    const json document = parse_json_or_throw(read_file(path_, 64u << 20, Links::refuse));
+    const json document = parse_json_or_throw(read_file(path_));
     for (const auto& [shape, seconds] : document.at("seconds_per_step").items())
       seconds_[shape] = seconds.get<double>();
   } catch (const json::exception& error) {

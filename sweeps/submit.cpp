@@ -18,7 +18,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr double stale_lease = 120;  // of one that hands over: it renews nothing, and is quick
+// Of one that hands over and cannot be looked at: it renews before each submission, whose jobs take
+// it a second each, a hundred of them at most.
+constexpr double stale_lease = 600;
 
 // One process at a time hands over runs of a sweep.
 std::unique_ptr<RunLease> sweep_lease(const Ledger& ledger, double seconds) {
@@ -122,10 +124,11 @@ class Jobs {
   std::map<std::string, std::string> jobs_;
 };
 
-void hand_over(const Ledger& ledger, Scheduler& scheduler, std::vector<Submission>& submissions,
-               const Overview& overview) {
+void hand_over(const Ledger& ledger, RunLease& lease, Scheduler& scheduler,
+               std::vector<Submission>& submissions, const Overview& overview) {
   Jobs jobs(overview);
   for (Submission& submission : submissions) {
+    lease.renew();
     if (!submission.parent.empty()) submission.dependency = jobs.of(submission.parent);
     create_submission(ledger.folder(), submission);
     try {
@@ -193,7 +196,7 @@ SubmitResult submit_sweep(const Definition& definition, Ledger& ledger,
   SubmitResult result{.submissions = {}, .left_out = chosen.left_out};
   if (chosen.runs.empty()) return result;
   result.submissions = grouped(definition, chosen.runs, scheduler->most_tasks(), options.program);
-  hand_over(ledger, *scheduler, result.submissions, overview);
+  hand_over(ledger, *lease, *scheduler, result.submissions, overview);
   return result;
 }
 
@@ -244,7 +247,7 @@ SubmitResult submit_again(const Ledger& ledger, const std::vector<std::string>& 
       like_before(read_submissions(ledger.folder()), free, result.left_out, overview);
   for (Submission& submission : result.submissions) {
     std::vector<Submission> one{submission};
-    hand_over(ledger, *scheduler_of(submission), one, overview);
+    hand_over(ledger, *lease, *scheduler_of(submission), one, overview);
     submission = one[0];
   }
   return result;

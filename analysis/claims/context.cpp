@@ -57,8 +57,7 @@ std::string needed(bool memory_measured, int known, int all) {
   if (known == all) return "longer contexts or more repeats, until the intervals exclude the bound";
   if (!memory_measured)
     return "generation's resident memory, measured for meta_state and for a Transformer, whose "
-           "cache "
-           "it must show growing: so far memory is as computed";
+           "cache it must show growing: so far memory is as computed";
   return fmt::format("all {} curves over lengths that span {} times", all, least_lengths);
 }
 

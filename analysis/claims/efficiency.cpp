@@ -175,9 +175,10 @@ Claim judge_efficiency(const Report& report, Claim claim, const std::string& sub
   if (judged.empty()) return claim;
   const bool all_better = better == int(judged.size());
   const std::size_t missing = places_missing(report, subject, other, judged);
-  claim.would_decide = !remedy.empty() ? remedy
-                       : all_better    ? words_of_missing(missing)
-                                       : "more seeds at the sizes whose interval contains 0";
+  claim.would_decide =
+      !remedy.empty() ? remedy
+      : all_better    ? words_of_missing(missing) + ", with a size of the baseline next to each"
+                      : "more seeds at the sizes whose interval contains 0";
   claim.measure = fmt::format("Loss of {} below that of {}", subject, other);
   claim.verdict = worse > 0                    ? Verdict::does_not_hold
                   : all_better && missing == 0 ? Verdict::holds

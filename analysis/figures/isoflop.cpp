@@ -55,8 +55,11 @@ void add_optima(const Report& report, const IsoflopReport& entry, int& block, Fi
   double low = INFINITY, high = 0;
   for (const IsoflopBudget& budget : fit.budgets) {
     if (!budget.problem.empty()) continue;
-    rows += fmt::format("{},{},{},{}\n", budget.flops, budget.parameters, budget.interval.low,
-                        budget.interval.high);
+    const auto end = [&](double value) {  // no whisker where there is no bound
+      return value > 0 && std::isfinite(value) ? value : budget.parameters;
+    };
+    rows += fmt::format("{},{},{},{}\n", budget.flops, budget.parameters, end(budget.interval.low),
+                        end(budget.interval.high));
     low = std::min(low, budget.flops), high = std::max(high, budget.flops);
   }
   if (rows.empty()) return;

@@ -52,10 +52,10 @@ const tooltip = () => ({
   padding: 10, cornerRadius: 5, boxPadding: 4, usePointStyle: true,
 });
 
-// Draws intervals of points that carry {low, high}.
 // An interval in words; an end that is null has no bound, and without both there is no interval.
 const rangeWords = (low, high, words) => low == null && high == null ? "" :
   ` [${low == null ? "unbounded" : words(low)}, ${high == null ? "unbounded" : words(high)}]`;
+// Draws intervals of points that carry {low, high}.
 const whiskers = {
   id: "whiskers",
   afterDatasetsDraw(chart) {

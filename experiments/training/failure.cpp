@@ -20,7 +20,8 @@ void mark_failed(const fs::path& folder, const std::string& why) {
     Heartbeat heartbeat = read_heartbeat(folder).value_or(Heartbeat{});
     heartbeat.phase = RunPhase::failed;
     heartbeat.message = why;
-    heartbeat.time = 0;  // now
+    heartbeat.joules.reset();  // they may be of an earlier attempt
+    heartbeat.time = 0;        // now
     write_heartbeat(folder, heartbeat);
   } catch (const std::exception&) {  // a full disk: the first failure is the one to tell
   }

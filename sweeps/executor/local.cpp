@@ -129,10 +129,11 @@ class LocalExecutor : public Executor {
     const double now = seconds_since_1970();
     if (now - looked_into_folders_ < 1) return;
     looked_into_folders_ = now;
-    for (Work& work : work_) {
-      look_for_cancelled(work);
+    for (Work& work : work_) look_for_cancelled(work);
+    if (now - looked_at_leases_ < 10) return;  // a look makes a file, to read its server's clock
+    looked_at_leases_ = now;
+    for (Work& work : work_)
       if (work.is_waiting && seconds_until_stale(work.job.folder) == 0) work.waits_until = now;
-    }
   }
 
   void look_for_cancelled(Work& work) {
@@ -301,7 +302,7 @@ class LocalExecutor : public Executor {
   std::map<std::string, fs::path> last_log_;
   Stop stopped_ = Stop::none;
   bool starts_more_ = true;
-  double looked_into_folders_ = 0;
+  double looked_into_folders_ = 0, looked_at_leases_ = 0;
 };
 
 class DryRunExecutor : public Executor {

@@ -183,8 +183,8 @@ class TemplateScheduler : public Scheduler {
   bool is_answer(const CommandResult& result, bool of_several) const {
     if (result.timed_out || !result.found || result.exit_code == 127) return false;
     if (result.good()) return true;
-    if (is_blank(result.error)) return !was_killed(result);
-    if (!of_several) return !is_blank(result.output) || says_gone(result.error);
+    if (is_blank(result.error) && is_blank(result.output)) return !was_killed(result);
+    if (!of_several) return says_gone(result.error) || says_gone(result.output);
     const auto lines = lines_of(result.error);
     return std::all_of(lines.begin(), lines.end(),
                        [&](const std::string& line) { return says_gone(line); });

@@ -34,13 +34,14 @@ bool settle(const Ledger& ledger, Submission& submission) {
     std::string id = read_file(answer, 4096, Links::refuse);
     id.erase(std::remove_if(id.begin(), id.end(), [](char c) { return c <= ' '; }), id.end());
     if (!id.empty()) submission.jobs.push_back(id);
+    submission.abandoned = submission.jobs.empty();
   } else if (const auto scheduler = scheduler_of(submission); scheduler->finds_by_name()) {
     submission.jobs = scheduler->find(submission);
+    submission.abandoned = submission.jobs.empty();
   } else if (!has_begun(ledger, submission)) {
     return false;
   }
   submission.in_doubt = false;
-  submission.abandoned = submission.jobs.empty();
   return true;
 }
 
@@ -55,8 +56,7 @@ Doubts doubts_of(const Ledger& ledger) {
     for (const std::string& run : submission.tasks[submission.jobs.size()])
       doubts[run] = fmt::format(
           "submit was killed while it handed over {}: look for that job in the queue, and write "
-          "its "
-          "id into {}, or leave that file empty where there is none",
+          "its id into {}, or leave that file empty where there is none",
           fs::path(answer).replace_extension(".sh").string(), answer.string());
   }
   return doubts;

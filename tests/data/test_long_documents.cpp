@@ -143,7 +143,8 @@ TEST_CASE("reading a long line takes at most itself and twice its repaired bytes
       {'\xff', 18'000'000, 54'000'000},
   }));
   const auto file = folder.write("a.jsonl", "{\"text\":\"" + std::string(count, byte) + "\"}\n");
-  const std::int64_t memory = memory_of_reading(file, repaired);  // it is read, or this fails
+  [[maybe_unused]] const std::int64_t memory =
+      memory_of_reading(file, repaired);  // it is read, or this fails
 #if defined(__SANITIZE_ADDRESS__)
   WARN(
       "it was read; in how much memory is not told here: the address sanitizer keeps what is "
