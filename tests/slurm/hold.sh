@@ -27,9 +27,7 @@ if ! is_released && lives; then
   until is_released || ! lives; do sleep 0.1; done
   kill -CONT "$process" 2>/dev/null
 fi
-# A signal interrupts wait: the run's own end is what counts.
-while :; do
-  wait "$process"
-  code=$?
-  lives || exit "$code"
-done
+# A signal interrupts wait, whose code is then the signal's: the run's own end is what counts.
+while lives; do wait "$process"; done
+wait "$process"
+exit $?
