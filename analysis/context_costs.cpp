@@ -7,6 +7,7 @@
 #include "core/atomic_file.hpp"
 #include "core/error.hpp"
 #include "core/json_text.hpp"
+#include "core/student_t.hpp"
 
 namespace metascale {
 namespace {
@@ -52,14 +53,6 @@ ContextModel model_of(const json& row) {
   return model;
 }
 
-// 97.5 % points of Student's t with 1, 2 .. 10 degrees of freedom; then the tenth's, which is
-// wider.
-double t_quantile(std::size_t freedom) {
-  constexpr double table[] = {12.706, 4.303, 3.182, 2.776, 2.571,
-                              2.447,  2.365, 2.306, 2.262, 2.228};
-  return table[std::min(freedom, std::size(table)) - 1];
-}
-
 }  // namespace
 
 const ContextExponent* ContextModel::exponent(const std::string& quantity) const {
@@ -99,7 +92,7 @@ std::optional<MemoryGrowth> measured_growth(const ContextModel& model,
   const double slope = xy / xx;
   for (const ContextPoint& point : points)
     squares += std::pow(point.resident_bytes - bytes - slope * (double(point.tokens) - tokens), 2);
-  const double half = t_quantile(points.size() - 2) * std::sqrt(squares / (n - 2) / xx);
+  const double half = student_t_quantile(points.size() - 2) * std::sqrt(squares / (n - 2) / xx);
   return MemoryGrowth{slope / cache, {(slope - half) / cache, (slope + half) / cache}};
 }
 

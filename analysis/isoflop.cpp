@@ -19,7 +19,6 @@ namespace metascale {
 namespace {
 
 constexpr std::size_t fewest_budgets = 4;
-constexpr double most_undefined = 0.05;  // share of the draws without an exponent
 
 struct Point {  // one size at one budget
   double log_parameters, loss;
@@ -241,7 +240,7 @@ void judge(IsoflopFit& fit) {
       std::count_if(fit.replicates.begin(), fit.replicates.end(),
                     [](const IsoflopLine& line) { return !std::isfinite(line.slope); });
   const double share = double(undefined) / std::max(1.0, double(fit.replicates.size()));
-  if (accepted >= 2 && share > most_undefined)
+  if (accepted >= 2 && share > most_refused_draws)
     fit.problems.push_back(fmt::format(
         "in {:.0f} % of the draws fewer than two budgets have a minimum: the exponent's "
         "interval is too narrow",

@@ -22,6 +22,8 @@ struct IsoflopOptions {
 };
 
 inline constexpr std::size_t fewest_sizes = 3;  // of a parabola
+// Share of the draws that may be refused, or without an exponent, before it is a warning.
+inline constexpr double most_refused_draws = 0.05;
 
 struct IsoflopBudget {
   double flops = 0;

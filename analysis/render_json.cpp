@@ -10,11 +10,12 @@
 namespace metascale {
 namespace {
 
-// An end is null where it is infinite; with both null there is no interval.
+// An end is null where it is infinite, and both where there is no interval.
 Json prediction_json(const Prediction& ahead) {
   return {{"x", numbers(ahead.x)},
           {"value", number(ahead.value)},
-          {"interval", interval(ahead.interval)}};
+          {"interval", interval(ahead.interval)},
+          {"interval_unbounded", unbounded(ahead.interval)}};
 }
 
 Json fit_json(const Fit& fit) {
@@ -101,6 +102,8 @@ Json joint_json(const JointReport& entry) {
   }
   json["ratio_a"] = number(fit.ratio_a), json["ratio_b"] = number(fit.ratio_b);
   json["interval_a"] = interval(fit.interval_a), json["interval_b"] = interval(fit.interval_b);
+  json["interval_a_unbounded"] = unbounded(fit.interval_a);
+  json["interval_b_unbounded"] = unbounded(fit.interval_b);
   json["objective"] = number(fit.objective);
   json["separate_objective"] = number(fit.separate_objective);
   json["p_value"] = number(fit.p_value);
@@ -126,7 +129,8 @@ Json isoflop_json(const IsoflopFit& fit) {
             {"prediction",
              {{"flops", number(ahead)},
               {"parameters", number(fit.predict(ahead))},
-              {"interval", interval(fit.predict_interval(ahead))}}},
+              {"interval", interval(fit.predict_interval(ahead))},
+              {"interval_unbounded", unbounded(fit.predict_interval(ahead))}}},
             {"coefficients",
              {{"coefficient", number(fit.coefficient)},
               {"exponent", number(fit.exponent)},

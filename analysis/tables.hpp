@@ -71,6 +71,7 @@ std::string run_anchor(const std::string& run);  // the id of that row
 std::string run_list(const std::vector<const Run*>& runs);
 
 TableCell length_cell(const std::string& label);  // with a space for people, as it is in CSV
+TableCell length_cell(const ArmFit& entry);       // and the size, where the fit is of one
 
 std::string to_csv(const Table& table);
 std::string to_markdown(const Table& table);

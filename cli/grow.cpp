@@ -1,7 +1,10 @@
 // metascale grow: a larger model out of a trained one.
 #include <fmt/format.h>
 
+#include <nlohmann/json.hpp>
+
 #include "cli/command.hpp"
+#include "cli/output.hpp"
 #include "experiments/grown_checkpoint.hpp"
 #include "experiments/lineage.hpp"
 #include "experiments/plan.hpp"
@@ -9,11 +12,24 @@
 namespace metascale {
 namespace {
 
+using nlohmann::json;
+
 struct GrowVerb {
   std::filesystem::path checkpoint, out;
   std::string parameter_tokens, heads, layers, low_ranks;
   GrowOptions options;
+  bool json = false;
 };
+
+// What growth may change of a model.
+struct Extents {
+  std::int64_t parameters, layers, heads, feed_forward;
+};
+
+Extents extents_of(const ModelConfig& model, std::int64_t context) {
+  return {count_model(model, context).parameters, model.layers, head_count(model),
+          model.feed_forward};
+}
 
 GrowthRequest request_of(const GrowVerb& verb) {
   const auto extent = [](const std::string& text, const char* what) {
@@ -30,22 +46,37 @@ void print_change(const char* what, std::int64_t before, std::int64_t after) {
              before == after ? std::string() : fmt::format(" -> {}", after));
 }
 
+json to_json(const std::string& run, std::int64_t step, const Extents& extents) {
+  return {{"run", run},
+          {"step", step},
+          {"parameters", extents.parameters},
+          {"layers", extents.layers},
+          {"heads", extents.heads},
+          {"feed_forward", extents.feed_forward}};
+}
+
 ExitCode run_grow(const GrowVerb& verb) {
   const StoredModel parent = find_model(verb.checkpoint);
   GrowOptions options = verb.options;
   options.request = request_of(verb);
   const RunConfig run = grown_run(parent, options, run_id_of(verb.out));
   write_grown_run(parent, run, verb.out);
-  const ModelConfig &old = parent.run.model, &now = run.model;
-  const auto counts = [&](const ModelConfig& model) {
-    return count_model(model, run.training.context);
-  };
-  fmt::print("{} at step {} grew into {}\n", parent.run.id, parent.step, verb.out.string());
-  print_change("parameters", counts(old).parameters, counts(now).parameters);
-  print_change("layers", old.layers, now.layers);
-  print_change("heads", head_count(old), head_count(now));
-  print_change("feed-forward", old.feed_forward, now.feed_forward);
+  const Extents old = extents_of(parent.run.model, run.training.context),
+                now = extents_of(run.model, run.training.context);
   const double tokens = double(parent.step) * double(run.training.batch_tokens);
+  if (verb.json) {
+    print_json_line({{"parent", to_json(parent.run.id, parent.step, old)},
+                     {"grown", to_json(run.id, parent.step, now)},
+                     {"folder", verb.out.string()},
+                     {"inherited_tokens", tokens},
+                     {"inherited_flops", lineage_flops(run, tokens)}});
+    return ExitCode::good;
+  }
+  fmt::print("{} at step {} grew into {}\n", parent.run.id, parent.step, verb.out.string());
+  print_change("parameters", old.parameters, now.parameters);
+  print_change("layers", old.layers, now.layers);
+  print_change("heads", old.heads, now.heads);
+  print_change("feed-forward", old.feed_forward, now.feed_forward);
   fmt::print("  {:<18} {:>12} tokens, {:.3g} FLOPs\n", "inherited", tokens,
              lineage_flops(run, tokens));
   fmt::print("go on with: metascale train {}\n", verb.out.string());
@@ -82,6 +113,7 @@ void add_grow_verb(CLI::App& app, Action& action) {
                    "multiplier of the weight decay of what is new [1]")
       ->check(CLI::NonNegativeNumber);
   verb->add_option("-o,--out", options->out, "run folder to be made")->required();
+  verb->add_flag("--json", options->json, "for machines");
 }
 
 }  // namespace metascale

@@ -2,8 +2,11 @@
 // agree with those of the machines that read and write them.
 #pragma once
 
+#include <sys/types.h>
+
 #include <chrono>
 #include <filesystem>
+#include <map>
 #include <optional>
 
 namespace metascale {
@@ -12,12 +15,15 @@ class FileClock {
  public:
   // Seconds since this file was written last, by the clock that dated it; nothing where it is not
   // there. Once a minute a call makes a file beside it for a moment, to read that clock; where it
-  // may not, the clock of this machine is taken. One object serves the files of one file system.
+  // may not, the clock of this machine is taken. Each file system has its own.
   std::optional<double> seconds_since_written(const std::filesystem::path& file);
 
  private:
-  double ahead_ = 0;  // of this machine's clock, in seconds
-  std::optional<std::chrono::steady_clock::time_point> read_;
+  struct Reading {
+    double ahead = 0;  // of this machine's clock, in seconds
+    std::chrono::steady_clock::time_point when;
+  };
+  std::map<dev_t, Reading> readings_;  // of each file system
 };
 
 }  // namespace metascale

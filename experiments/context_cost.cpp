@@ -8,6 +8,7 @@
 #include <cmath>
 #include <fstream>
 
+#include "core/student_t.hpp"
 #include "experiments/benchmark.hpp"
 #include "experiments/generation.hpp"
 #include "experiments/precision.hpp"
@@ -123,13 +124,6 @@ CostPoint generation_point(Generator& generator, std::int64_t vocabulary, std::i
           .resident_bytes = std::max(0.0, resident_bytes() - before)};
 }
 
-// 97.5 % points of Student's t with 1, 2 .. 10 degrees of freedom; then the normal's.
-double t_quantile(std::size_t freedom) {
-  constexpr double table[] = {12.706, 4.303, 3.182, 2.776, 2.571,
-                              2.447,  2.365, 2.306, 2.262, 2.228};
-  return freedom <= std::size(table) ? table[freedom - 1] : 1.96;
-}
-
 // What was computed has none.
 Spread spread_in(const CostPoint& point, double CostPoint::*cost) {
   if (cost == &CostPoint::seconds) return {point.seconds_low, point.seconds_high};
@@ -194,7 +188,7 @@ std::optional<Exponent> fit_exponent(const CostCurve& curve, double CostPoint::*
     const double residual = y[i] - mean_y - slope * (x[i] - mean_x);
     squares += residual * residual;
   }
-  const double half = t_quantile(n - 2) * std::sqrt(squares / double(n - 2) / xx);
+  const double half = student_t_quantile(n - 2) * std::sqrt(squares / double(n - 2) / xx);
   return Exponent{.value = slope, .low = slope - half, .high = slope + half, .points = n};
 }
 

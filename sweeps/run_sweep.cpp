@@ -86,13 +86,12 @@ ExecutorOptions executor_options(const Definition& definition, const RunSweepOpt
 }
 
 // As many as executor_options gives each run.
-double cores_of_slot(const Definition& definition, const Ledger& ledger) {
+double cores_of_slot(const Definition& definition, std::size_t runs) {
   const LocalLaunch& local = std::get<LocalLaunch>(definition.launch.how);
   if (local.threads) return double(local.threads);
   const std::int64_t slots = local.slots || definition.device != Device::cuda ? local.slots : 1;
   const auto cores = available_cores();
   if (slots > std::int64_t(cores.size())) return 1;  // planned on another machine
-  const std::size_t runs = resolve_with_ledger(definition, ledger).runs.size();
   return double(plan_slots(cores, slots, 0, runs).threads);
 }
 
@@ -187,7 +186,8 @@ std::optional<PlannedHours> planned_hours(const Definition& definition,
     sum.slots += *hours;
     sum.devices += *hours * (gpus ? job.gpus_per_run() : job.cores_per_run());
   }
-  if (is_local && !gpus) sum.devices = sum.slots * cores_of_slot(definition, ledger);
+  if (is_local && !gpus)
+    sum.devices = sum.slots * cores_of_slot(definition, resolution.runs.size());
   return sum;
 }
 

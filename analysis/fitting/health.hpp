@@ -19,9 +19,6 @@ inline constexpr std::int64_t reliable_cells = 8;
 // A fit's problems but "interval unreliable", which few cells alone bring about: with one of these
 // nothing that rests on the fit is to be quoted.
 std::vector<std::string> grave_problems(const Fit& fit);
-// Residuals far beyond what runs of one cell differ by are no noise: another form is needed, and
-// intervals drawn from the noise are too narrow. True without bootstrap.
-bool describes_points(const Fit& fit);
 bool small_gradient(double gradient, double objective);
 
 // Of the ten best minima: the share that lies where the best one does.

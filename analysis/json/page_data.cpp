@@ -113,7 +113,8 @@ Json gains_json(const Report& report) {
                       {"axis", name_of(entry.axis)},
                       {"gain", number(entry.gain.gain)},
                       {"low", number(entry.gain.interval.low)},
-                      {"high", number(entry.gain.interval.high)}});
+                      {"high", number(entry.gain.interval.high)},
+                      {"known", entry.gain.interval.known()}});
   return list;
 }
 
@@ -146,6 +147,7 @@ Json isoflop_profile(const IsoflopReport& entry, const IsoflopProfile& profile, 
           {"optimum", number(budget.parameters)},
           {"low", budget.interval.low > 0 ? number(budget.interval.low) : Json(nullptr)},
           {"high", number(budget.interval.high)},
+          {"known", budget.interval.known()},
           {"loss", number(budget.loss)},
           {"used", budget.problem.empty()},
           {"light", arm_colour(place).light},

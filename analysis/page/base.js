@@ -53,7 +53,8 @@ const tooltip = () => ({
 });
 
 // An interval in words; an end that is null has no bound, and without both there is no interval.
-const rangeWords = (low, high, words) => low == null && high == null ? "" :
+// known: whether there is an interval, whose ends may both be unbounded.
+const rangeWords = ({low, high, known}, words) => !(known ?? (low != null || high != null)) ? "" :
   ` [${low == null ? "unbounded" : words(low)}, ${high == null ? "unbounded" : words(high)}]`;
 // Draws intervals of points that carry {low, high}.
 const whiskers = {
@@ -66,8 +67,8 @@ const whiskers = {
       ctx.strokeStyle = set.borderColor;
       ctx.lineWidth = 1.5;
       chart.getDatasetMeta(index).data.forEach((element, i) => {
-        const {low, high} = set.data[i];
-        if ((low == null && high == null) || low === high) return;
+        const {low, high, known} = set.data[i];
+        if (!(known ?? (low != null || high != null)) || (low != null && low === high)) return;
         const top = high == null ? chart.chartArea.top : chart.scales.y.getPixelForValue(high);
         const bottom = low == null ? chart.chartArea.bottom : chart.scales.y.getPixelForValue(low);
         ctx.beginPath();

@@ -44,7 +44,7 @@ const optimaSets = () => data.isoflop.filter(entry => entry.axis === isoflopAxis
     {...edge, data: along("high"), fill: "+1", backgroundColor: clear(paint, .16)},
     {...edge, data: along("low")},
     {...edge, data: along("y"), borderColor: paint, borderWidth: 1.8, borderDash: entry.healthy ? [] : [6, 4], order: 3},
-    {label: entry.arm, data: entry.profiles.filter(p => p.used).map(p => ({x: p.flops, y: p.optimum, low: p.low, high: p.high, loss: p.loss})), showLine: false,
+    {label: entry.arm, data: entry.profiles.filter(p => p.used).map(p => ({x: p.flops, y: p.optimum, low: p.low, high: p.high, known: p.known, loss: p.loss})), showLine: false,
      borderColor: paint, backgroundColor: paint, pointStyle: shapeOf(entry.arm), pointRadius: 5, pointHoverRadius: 8, whiskers: true, order: 1},
   ];
 });
@@ -59,7 +59,7 @@ const drawOptima = make("chart-optima", canvas => {
                y: {...axis("Optimal " + fitTitles[isoflopAxis()].toLowerCase(), true, logTick), ...rangeOf(sets, "y", 1.2)}},
       plugins: {legend: isoflopLegend(), tooltip: {...tooltip(), filter: item => !item.dataset.helper, callbacks: {
         title: items => items.length ? short(items[0].parsed.x) + " FLOPs" : "",
-        label: item => ` ${item.dataset.label}: ${short(item.parsed.y)}${rangeWords(item.raw.low, item.raw.high, short)}, loss ${item.raw.loss.toFixed(4)}`,
+        label: item => ` ${item.dataset.label}: ${short(item.parsed.y)}${rangeWords(item.raw, short)}, loss ${item.raw.loss.toFixed(4)}`,
       }}},
     },
     plugins: [whiskers],

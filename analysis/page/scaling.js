@@ -55,9 +55,9 @@ const drawGains = bySize("chart-gains", {
   tick: value => +value.toPrecision(3) + " x", y: {suggestedMin: 1, suggestedMax: 1},
   point: (arm, size) => {
     const gain = data.gains.find(g => g.arm === arm && g.size === size && g.length === option("gains-length", lastLength) && g.axis === option("gains-x", "training_flops"));
-    return gain ? {y: gain.gain, low: gain.low, high: gain.high} : {};
+    return gain ? {y: gain.gain, low: gain.low, high: gain.high, known: gain.known} : {};
   },
-  words: ({y, low, high}) => `${y.toFixed(2)} x${rangeWords(low, high, value => value.toFixed(2))}`,
+  words: point => `${point.y.toFixed(2)} x${rangeWords(point, value => value.toFixed(2))}`,
 });
 redrawOn(["gains-x", "gains-length"], drawGains);
 

@@ -44,12 +44,6 @@ std::string coefficients_of(const Fit& fit, bool in_full) {
   return text;
 }
 
-TableCell length_of(const ArmFit& entry) {
-  return entry.size.empty()
-             ? length_cell(entry.length)
-             : TableCell{entry.length + ", " + entry.size, entry.length + " " + entry.size, "", ""};
-}
-
 TableCell prediction_of(const Fit& fit, double confidence) {
   const Prediction ahead = predict_ahead(fit, confidence);
   std::string shown = fixed(ahead.value, 4), full = exact(ahead.value);
@@ -84,7 +78,7 @@ void add_points(Table& table, const ArmFit& entry) {
   const auto row = [&](const char* law, const std::string& run, double x, double measured,
                        double fitted, const char* role) {
     table.rows.push_back({{entry.arm},
-                          length_of(entry),
+                          length_cell(entry),
                           {short_words(entry.axis), name_of(entry.axis)},
                           {law},
                           run_cell(run),
@@ -127,7 +121,7 @@ Table fits_table(const Report& report) {
     const Fit& fit = entry.fit;
     table.rows.push_back(
         {{entry.arm},
-         length_of(entry),
+         length_cell(entry),
          {short_words(entry.axis), name_of(entry.axis)},
          {formula(fit.kind), name_of(fit.kind)},
          prediction_of(fit, report.confidence),

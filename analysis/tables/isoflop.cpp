@@ -36,7 +36,7 @@ TableCell verdict_cell(const IsoflopBudget& budget) {
   if (!budget.problem.empty()) return {"refused: " + budget.problem, "", "bad", ""};
   if (budget.refused_draws == 0) return {"used", "", "good", ""};
   return {fmt::format("used; refused in {:.1f} % of the draws", 100 * budget.refused_draws), "",
-          budget.refused_draws > 0.05 ? "warn" : "good", ""};
+          budget.refused_draws > most_refused_draws ? "warn" : "good", ""};
 }
 
 // Predictions come before coefficients.

@@ -42,9 +42,7 @@ void add_influence(Table& table, const ArmFit& entry) {
     }
     table.rows.push_back(
         {{entry.arm},
-         entry.size.empty()
-             ? length_cell(entry.length)
-             : TableCell{entry.length + ", " + entry.size, entry.length + " " + entry.size, "", ""},
+         length_cell(entry),
          {words_of(entry.axis), name_of(entry.axis), "", ""},
          {name_of(fit.kind)},
          run_cell(influence.label),

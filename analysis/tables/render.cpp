@@ -47,6 +47,10 @@ std::string html_row(const Table& table, std::size_t number, std::ptrdiff_t besi
 }  // namespace
 
 TableCell length_cell(const std::string& label) { return {length_words(label), label, "", ""}; }
+TableCell length_cell(const ArmFit& entry) {
+  if (entry.size.empty()) return length_cell(entry.length);
+  return {entry.length + ", " + entry.size, entry.length + " " + entry.size, "", ""};
+}
 
 std::string run_anchor(const std::string& run) { return "run-" + slug(run); }
 TableCell run_cell(const std::string& run) { return {run, "", "", run_anchor(run)}; }

@@ -4,18 +4,23 @@
 
 #include <algorithm>
 #include <new>
+#include <optional>
 
 #include "core/atomic_file.hpp"
 #include "core/heartbeat.hpp"
+#include "core/run_lease.hpp"
 
 namespace metascale {
 namespace {
 
 namespace fs = std::filesystem;
 
-// What was written before still stands, and the run can be started again.
-void mark_failed(const fs::path& folder, const std::string& why) {
+// What was written before still stands, and the run can be started again. Where another process has
+// taken the run over, which rank 0's lease would have told, nothing is written.
+void mark_failed(const fs::path& folder, const std::string& why, int rank) {
   try {
+    std::optional<RunLease> lease;
+    if (rank == 0) lease.emplace(folder);
     write_file_atomically(folder / "FAILED", why + "\n");
     Heartbeat heartbeat = read_heartbeat(folder).value_or(Heartbeat{});
     heartbeat.phase = RunPhase::failed;
@@ -59,7 +64,7 @@ ExitCode or_failed(const fs::path& run_folder, const Communicator& ranks,
     return or_error(body);
   } catch (const Error& failure) {
     if (failure.code != ExitCode::unavailable && has_last_word(ranks, failure))
-      mark_failed(run_folder, failure.what());
+      mark_failed(run_folder, failure.what(), ranks.rank());
     throw;
   }
 }

@@ -1,7 +1,9 @@
 #include <catch2/catch.hpp>
 #include <cmath>
+#include <nlohmann/json.hpp>
 
 #include "analysis/gain.hpp"
+#include "analysis/render_json.hpp"
 #include "analysis/report/fits.hpp"
 #include "analysis/tables.hpp"
 
@@ -83,6 +85,10 @@ TEST_CASE("where the baseline never reaches the loss in some draws the gain has 
   std::string shown;
   for (const TableCell& cell : table.rows.at(0)) shown += cell.shown + "|";
   CHECK_THAT(shown, Catch::Contains(", unbounded]|"));
+
+  const auto told = nlohmann::json::parse(render_json(report))["gains"].at(0);
+  CHECK((told["interval"][0].is_number() && told["interval"][1].is_null()));
+  CHECK(told["interval_unbounded"] == nlohmann::json({false, true}));
 }
 
 TEST_CASE("a gain that rests on a bad law is not to be quoted, for few cells alone it may be") {

@@ -1,6 +1,7 @@
 // IsoFLOP fits in a report, on made-up logs whose optima are known.
 #include <catch2/catch.hpp>
 #include <cmath>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "analysis/figure.hpp"
@@ -151,6 +152,24 @@ TEST_CASE("page, tables, figures and fits.json say the same of an isoFLOP fit") 
   for (const Figure& figure : figures_of(report)) names.push_back(figure.name);
   for (const char* name : {"isoflop-transformer", "isoflop-meta_state", "isoflop-optima"})
     CHECK(std::count(names.begin(), names.end(), name) == 1);
+}
+
+TEST_CASE("an optimum that is unbounded on both sides is told from one without an interval") {
+  Report report = report_on(logs_of({}));
+  std::vector<IsoflopBudget>& found = report.isoflops.at(0).fit->budgets;
+  found[0].interval = {0, std::numeric_limits<double>::infinity()};
+  found[1].interval = {};
+  const auto told = nlohmann::json::parse(render_json(report))["isoflop"][0]["fit"]["budgets"];
+  const auto drawn = nlohmann::json::parse(render_page_data(report))["isoflop"][0]["profiles"];
+  for (const std::size_t i : {0, 1}) {
+    CAPTURE(i);
+    CHECK(told[i]["interval_unbounded"] == nlohmann::json({i == 0, i == 0}));
+    CHECK((drawn[i]["low"].is_null() && drawn[i]["high"].is_null()));
+    CHECK(drawn[i]["known"] == (i == 0));
+  }
+  const Table table = isoflop_budgets_table(report);
+  CHECK(cell_at(table, 0, "interval") == "[unbounded, unbounded]");
+  CHECK(cell_at(table, 1, "interval") == "-");
 }
 
 TEST_CASE("gnuplot draws the profiles and the optima") {

@@ -4,6 +4,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "experiments/stored_model.hpp"
 #include "tests/cli/program.hpp"
 
 namespace metascale {
@@ -103,6 +104,33 @@ TEST_CASE("a model leaves and comes back with the same text in it") {
       Catch::Contains("back at step 0 grew into"));
   const json shown = json_of(call_program(runs.path(), {"show", grown, "--json"}));
   CHECK(shown["lineage"][0]["run"] == "back");
+}
+
+TEST_CASE("what leaves, comes in and grows is told to machines in one line") {
+  const RunsFolder runs;
+  const fs::path run = trained(runs, Architecture::meta_state), out = runs.path() / "out",
+                 back = runs.path() / "back", grown = runs.path() / "grown";
+  const auto words = [&](const testing::Words& call) {
+    const Ended ended = call_program(runs.path(), call);
+    CHECK(ended.text.find('\n') + 1 == ended.text.size());
+    return json_of(ended);
+  };
+  CHECK(words({"export", run, "-o", out, "--json"}) ==
+        json({{"run", "model"}, {"step", 8}, {"format", "meta_state"}, {"folder", out.string()}}));
+  const json came = words({"import", out, "-o", back, "--json"});
+  const ModelConfig model = find_model(run).run.model;
+  CHECK(came == json({{"folder", back.string()},
+                      {"architecture", "meta_state"},
+                      {"layers", model.layers},
+                      {"width", model.width},
+                      {"vocabulary", model.vocabulary},
+                      {"tokenizer", "bytes"}}));
+  const json told = words({"grow", run, "--layers", "3", "--steps", "4", "-o", grown, "--json"});
+  CHECK(told["parent"]["run"] == "model");
+  CHECK(told["grown"]["layers"] == 3);
+  const json shown = json_of(call_program(runs.path(), {"show", grown, "--json"}));
+  CHECK(told["grown"]["parameters"] == shown["parameters"]);
+  CHECK(told["inherited_tokens"] == 8.0 * double(find_model(run).run.training.batch_tokens));
 }
 
 TEST_CASE("a model that came in is evaluated by our protocol, to the bits that it left with") {

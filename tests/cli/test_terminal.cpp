@@ -1,4 +1,5 @@
 // What a terminal would obey, in text that other people wrote: it is shown and not obeyed.
+#include <poll.h>
 #include <pty.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -35,9 +36,14 @@ std::string text_on_terminal(const std::vector<std::string>& words) {
   }
   std::string text;
   char part[4096];
-  for (ssize_t got; (got = ::read(terminal, part, sizeof part)) > 0;)
+  pollfd readable{terminal, POLLIN, 0};
+  constexpr int milliseconds = 60'000;
+  int ready = 0;
+  for (ssize_t got; (ready = ::poll(&readable, 1, milliseconds)) > 0 &&
+                    (got = ::read(terminal, part, sizeof part)) > 0;)
     text.append(part, std::size_t(got));
-  ::close(terminal);
+  ::close(terminal);  // which hangs up on who is silent
+  REQUIRE(ready > 0);
   int status = 0;
   REQUIRE(::waitpid(child, &status, 0) == child);
   CHECK(status == 0);

@@ -33,11 +33,11 @@ std::vector<double> losses(const RunsFolder& runs, Architecture architecture, Pr
   return kept;
 }
 
-// In f64 the order of sums is far below the bound; in f32 rounding grows over the steps, to 2e-3
-// here.
+// Other orders of sums are rounded otherwise, and the difference grows over the steps: in f64 from
+// below 1e-13 to 1e-7 with other vector instructions, in f32 to 2e-3.
 TEST_CASE("200 steps train to the losses that they always did") {
-  const auto [precision, bound] =
-      GENERATE(table<Precision, double>({{Precision::f64, 1e-10}, {Precision::f32, 5e-3}}));
+  const auto [precision, bound, late_bound] = GENERATE(table<Precision, double, double>(
+      {{Precision::f64, 1e-10, 1e-5}, {Precision::f32, 5e-3, 5e-3}}));
   const Architecture architecture = GENERATE(from_range(std::begin(all), std::end(all)));
   CAPTURE(name_of(architecture), name_of(precision));
   const RunsFolder runs;
@@ -46,8 +46,9 @@ TEST_CASE("200 steps train to the losses that they always did") {
   REQUIRE(now.size() == then.size());
   CHECK(then.back() < then.front() - 0.5);  // it learns
   for (std::size_t i = 0; i < now.size(); ++i) {
-    CAPTURE(10 * (i + 1));
-    CHECK(now[i] == Approx(then[i]).epsilon(bound));
+    const std::size_t step = 10 * (i + 1);
+    CAPTURE(step);
+    CHECK(now[i] == Approx(then[i]).epsilon(step <= 100 ? bound : late_bound));
   }
 }
 

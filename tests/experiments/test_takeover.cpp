@@ -4,10 +4,12 @@
 #include <chrono>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "core/atomic_file.hpp"
 #include "core/journal.hpp"
 #include "core/log_differences.hpp"
+#include "core/run_lease.hpp"
 #include "tests/experiments/trained.hpp"
 #include "tests/support/files.hpp"
 
@@ -67,6 +69,30 @@ TEST_CASE("a process that stood still while another finished its run stops and w
         std::vector<std::string>{});
   CHECK_FALSE(repair_run_folder(folder));
   CHECK(log.steps.back().attempt == 2);
+}
+
+TEST_CASE("a process that lost its run and then fails for another reason leaves no FAILED there") {
+  const RunsFolder runs;
+  const fs::path folder = runs.write(runs.config("taken"));
+  std::optional<RunLease> other;
+  TrainHooks hooks;
+  hooks.renewal_seconds = 3600;  // it does not look
+  hooks.on_step = [&](const StepRow& row) {
+    if (row.step != 5) return;
+    make_lease_old(folder);
+    other.emplace(folder);
+    throw Error("the disk is full", ExitCode::io);
+  };
+  CHECK_THAT(error_of(ExitCode::io, [&] { train(folder, hooks); }),
+             Catch::Contains("the disk is full"));
+  CHECK_FALSE(fs::exists(folder / "FAILED"));
+  CHECK(fs::exists(folder / "lease.json"));
+
+  other.reset();
+  hooks.on_step = [](const StepRow&) { throw Error("the disk is full", ExitCode::io); };
+  CHECK_THAT(error_of(ExitCode::io, [&] { train(folder, hooks); }),
+             Catch::Contains("the disk is full"));
+  CHECK(bytes_of(folder / "FAILED") == "the disk is full\n");
 }
 
 TEST_CASE("an attempt has a number that no row of the journal has, also where it left no event") {

@@ -241,6 +241,10 @@ def isoflop_profiles_are_drawn(page, fixture, folder):
     page.execute_script("document.getElementById('chart-optima').focus()")
     page.switch_to.active_element.send_keys(Keys.ARROW_DOWN)
     expect("FLOPs" in page.find_element(By.ID, "live").get_attribute("textContent"), "the keyboard reads no optimum")
+    words = chart(page, "chart-optima", """[true, false].map(known => chart.options.plugins.tooltip.callbacks.label(
+        {dataset: {label: "arm"}, parsed: {y: 5}, raw: {low: null, high: null, known, loss: 3}}))""")
+    expect(["unbounded, unbounded" in line for line in words] == [True, False],
+           f"an interval unbounded on both sides, and none, are shown as {words}")
     the_page_stands(page, folder)
 
 

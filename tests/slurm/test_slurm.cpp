@@ -278,6 +278,11 @@ TEST_CASE(
   const fs::path alone = sweep.run_here("alone", "{default: {ranks: 1}}");
   for (const std::string& run : runs) {
     INFO(run);
+#ifdef __SANITIZE_ADDRESS__  // without vectors sums are longer, and rounded more often
+    constexpr double bound = 1e-4;
+#else
+    constexpr double bound = 1e-5;
+#endif
     const RunLog two = testing::outcome_of(sweep.run(run)).log,
                  one = testing::outcome_of(alone / run).log;
     CHECK(two.facts.at("ranks") == "2");
@@ -285,7 +290,7 @@ TEST_CASE(
     REQUIRE(one.steps.size() == 50);
     for (std::size_t i = 0; i < one.steps.size(); ++i) {
       CHECK(two.steps[i].digest == one.steps[i].digest);
-      CHECK(two.steps[i].loss == Approx(one.steps[i].loss).epsilon(1e-5));
+      CHECK(two.steps[i].loss == Approx(one.steps[i].loss).epsilon(bound));
     }
   }
   sweep.expect_undisturbed(runs);  // by our own launcher
