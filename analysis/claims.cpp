@@ -18,10 +18,11 @@ namespace {
 constexpr std::int64_t short_context = 128;  // positions below this are "short context"
 constexpr std::size_t fewest_for_slope = 3;  // sizes
 
-// An arm by its model: the first run that logged one speaks for it.
+// An arm by its model: the first run that logged one speaks for it. Claims are about published
+// models only.
 const Run* run_of_arm(const Report& report, const std::string& arm) {
   for (const Run& run : report.collection.runs)
-    if (run.arm == arm && !run.architecture.empty()) return &run;
+    if (run.arm == arm && !run.architecture.empty()) return is_published(run) ? &run : nullptr;
   return nullptr;
 }
 
@@ -45,8 +46,8 @@ std::string subject_of(const Report& report) {
 const Run* run_of_architecture(const Report& report, const std::vector<std::string>& wanted) {
   for (const std::string& architecture : wanted)
     for (const std::string& arm : report.collection.arms)
-      for (const Run& run : report.collection.runs)
-        if (run.arm == arm && run.architecture == architecture) return &run;
+      if (const Run* run = run_of_arm(report, arm); run && run->architecture == architecture)
+        return run;
   return nullptr;
 }
 

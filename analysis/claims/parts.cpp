@@ -5,6 +5,8 @@
 #include <cmath>
 
 #include "analysis/support/text.hpp"
+#include "core/error.hpp"
+#include "core/yaml.hpp"
 
 namespace metascale {
 
@@ -20,6 +22,17 @@ SeedMean mean_over_seeds(std::span<const double> values, double known_deviation)
   for (const double value : values) squares += (value - mean) * (value - mean);
   if (values.size() < 2) return {mean, known_deviation, 0};
   return {mean, std::sqrt(squares / (count - 1) / count), std::int64_t(values.size()) - 1};
+}
+
+bool is_published(const Run& run) {
+  try {
+    const YamlNode root = parse_yaml(run.log.configuration, run.id);
+    const YamlNode* model = root.find("model");
+    const YamlNode* doubled = model == nullptr ? nullptr : model->find("doubled_rate");
+    return doubled == nullptr || !read_bool(*doubled);
+  } catch (const Error&) {
+    return true;  // the configuration is only shown: a report does not fail by it
+  }
 }
 
 std::vector<Comparison> comparisons(const Report& report, const std::string& subject,

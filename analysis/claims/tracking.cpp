@@ -9,8 +9,6 @@
 
 #include "analysis/claims/parts.hpp"
 #include "analysis/probes.hpp"
-#include "core/error.hpp"
-#include "core/yaml.hpp"
 
 namespace metascale {
 namespace {
@@ -24,18 +22,6 @@ constexpr const char* deciding_tasks[] = {"a5", "s5", "s5_swaps"};
 bool decides(const std::string& task) {
   return std::find(std::begin(deciding_tasks), std::end(deciding_tasks), task) !=
          std::end(deciding_tasks);
-}
-
-// Transitions with eigenvalues to -1 are not the published RWKV-7.
-bool is_published(const Run& run) {
-  try {
-    const YamlNode root = parse_yaml(run.log.configuration, run.id);
-    const YamlNode* model = root.find("model");
-    const YamlNode* doubled = model == nullptr ? nullptr : model->find("doubled_rate");
-    return doubled == nullptr || !read_bool(*doubled);
-  } catch (const Error&) {
-    return true;  // the configuration is only shown: a report does not fail by it
-  }
 }
 
 bool tracks_swaps(const Cell& cell) {

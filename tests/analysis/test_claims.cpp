@@ -116,6 +116,21 @@ TEST_CASE("of two arms that read the state, the one that reads the previous one 
   CHECK(claim(claims_of(logs), "a").verdict == Verdict::holds);
 }
 
+TEST_CASE("no claim is about a model that is not the published one, whatever stands first") {
+  fixture::SweepTruth truth = sweep_with(0.02, 0.01);
+  truth.arms.insert(truth.arms.begin(), {"doubled", "meta_state", -0.02, 0});
+  std::vector<RunLog> logs = fixture::sweep_logs(truth);
+  CHECK(claim(claims_of(logs), "a").verdict == Verdict::does_not_hold);
+  for (RunLog& log : logs)
+    if (log.facts["arm"] == "doubled") log.configuration = "model: {doubled_rate: true}\n";
+  CHECK(claim(claims_of(logs), "a").verdict == Verdict::holds);
+  const Report report = analyse(fixture::collection_of(logs),
+                                {.bootstrap_pairs = 50, .bootstrap_fits = 20, .figures = false});
+  CHECK(std::count(report.notes.begin(), report.notes.end(),
+                   "doubled is not the published model (doubled_rate): no claim is about it.") ==
+        1);
+}
+
 TEST_CASE("logs without the fact are told apart by the arm's name") {
   fixture::SweepTruth truth = sweep_with(0.02, 0.01);
   truth.arms.insert(truth.arms.begin() + 1, {"time_mix", "meta_state", -0.02, 0});
