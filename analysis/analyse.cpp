@@ -32,6 +32,7 @@ Cell make_cell(std::vector<const Run*> runs) {
   cell.parameters = mean_over(runs, fact("parameters"));
   cell.non_embedding_parameters = mean_over(runs, fact("non_embedding_parameters"));
   cell.flops_per_token = mean_over(runs, fact("flops_per_token"));
+  cell.executed_flops_per_token = mean_over(runs, fact("executed_flops_per_token"));
   cell.tokens = mean_over(runs, [](const Run& run) { return double(run.tokens); });
   cell.training_flops = mean_over(runs, [](const Run& run) { return run.flops; });
   cell.loss = mean_over(runs, [](const Run& run) { return run.final_loss(); });

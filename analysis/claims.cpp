@@ -10,6 +10,7 @@
 #include "analysis/report.hpp"
 #include "analysis/support/random.hpp"
 #include "analysis/support/text.hpp"
+#include "analysis/tables.hpp"
 #include "core/error.hpp"
 
 namespace metascale {
@@ -77,6 +78,7 @@ Claim judge_below(const Report& report, Claim claim, const Arm& subject, const A
     worse += interval.high < 0 ? 1 : 0;
     claim.evidence.push_back({words_of(place_of(comparison)),
                               share_text(comparison.gain()) + " " + share_text(interval)});
+    claim.values.push_back(value_of(comparison, "relative_gain", comparison.gain(), interval));
   }
   claim.measure = fmt::format("Loss of {} below that of {} by", subject.name, other.name);
   const bool all_better = better == int(found.size());
@@ -108,18 +110,22 @@ struct GainSlope {
   double value = 0;
   Interval interval;
   std::size_t sizes = 0;
+  std::string runs = {};
 };
 GainSlope gain_slope(const std::vector<Comparison>& found, const std::string& length,
                      double confidence) {
   std::vector<double> x, y;
   std::vector<const Comparison*> used;
+  std::string runs;
   for (const Comparison& comparison : found) {
     if (comparison.pair->pair->length != length || comparison.pair->first == nullptr) continue;
     x.push_back(std::log(comparison.pair->first->parameters));
     y.push_back(comparison.gain());
     used.push_back(&comparison);
+    runs += (runs.empty() ? "" : " ") + run_list(comparison.mine()) + " " +
+            run_list(comparison.theirs());
   }
-  GainSlope result{0, {}, std::set<double>(x.begin(), x.end()).size()};
+  GainSlope result{0, {}, std::set<double>(x.begin(), x.end()).size(), runs};
   if (result.sizes < 2) return result;
   result.value = slope(x, y);
   std::vector<double> draws;
@@ -142,6 +148,8 @@ Claim judge_growth(const Report& report, Claim claim, const std::string& subject
     if (fitted.sizes < 2) continue;
     claim.evidence.push_back({fmt::format("{}, {} sizes", length_words(length), fitted.sizes),
                               share_text(fitted.value) + " " + share_text(fitted.interval)});
+    claim.values.push_back({subject, other, "", length, "slope_of_relative_gain_in_ln_parameters",
+                            fitted.value, fitted.interval, fitted.runs});
     if (fitted.sizes < fewest_for_slope) continue;
     ++slopes;
     growing += fitted.interval.low > 0 ? 1 : 0;
@@ -202,6 +210,8 @@ Claim judge_short_context(const Report& report, Claim claim, const std::string& 
     }
     claim.evidence.push_back(
         {words_of(place_of(comparison)), share_text(gain.value) + " " + share_text(interval)});
+    claim.values.push_back(
+        value_of(comparison, "relative_gain_in_short_context", gain.value, interval));
   }
   if (shown == 0) return claim;
   claim.measure =

@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "analysis/interval.hpp"
+
 namespace metascale {
 
 enum class Verdict { holds, does_not_hold, not_decided, no_data };
@@ -15,6 +17,16 @@ struct Evidence {
   std::string value;  // with its interval
 };
 
+// A number of the evidence in full; shares, not per cent.
+struct ClaimValue {
+  std::string arm, against;  // whose, and compared with whom; empty: with none
+  std::string size, length;  // empty: over all
+  std::string measure;
+  double value = 0;
+  Interval interval;
+  std::string runs;  // ids with spaces between; empty: of no run's log
+};
+
 struct Claim {
   std::string letter;  // a to g are the paper's, the rest explain them
   std::string text;    // the claim
@@ -22,6 +34,7 @@ struct Claim {
   std::string would_decide;  // what would decide it; empty where it is decided
   std::string measure;       // what the evidence's numbers are
   std::vector<Evidence> evidence;
+  std::vector<ClaimValue> values;  // of the evidence
 
   std::string evidence_text() const;  // all of it in one line
 };

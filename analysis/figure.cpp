@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "analysis/figures/drawing.hpp"
 #include "core/atomic_file.hpp"
 #include "core/command.hpp"
@@ -11,6 +13,8 @@
 
 namespace metascale {
 namespace {
+
+namespace fs = std::filesystem;
 
 constexpr double gnuplot_seconds = 60;
 
@@ -54,14 +58,51 @@ std::string indented(const std::string& settings) {
   return text;
 }
 
+constexpr const char* script_head = "# Draws this figure again: gnuplot ";
+
+// What lies there under the name of a file of ours, unless it is a link or a folder.
+void remove_own_file(const fs::path& file) {
+  std::error_code problem;  // what cannot be removed stays: the report does not fail by it
+  if (fs::symlink_status(file, problem).type() == fs::file_type::regular) fs::remove(file, problem);
+}
+
+void remove_pictures(const fs::path& folder, const std::string& name) {
+  for (const char* end : {".svg", ".pdf", ".png", "-double.svg", "-double.pdf", "-double.png"})
+    remove_own_file(folder / (name + end));
+}
+
+bool is_our_script(const fs::path& file) {
+  try {
+    return read_file(file, 1u << 20, Links::refuse)
+        .starts_with(script_head + file.filename().string() + "\n");
+  } catch (const Error&) {
+    return false;
+  }
+}
+
 }  // namespace
+
+void remove_other_figures(const fs::path& folder, const std::set<std::string>& kept) {
+  std::error_code problem;
+  if (fs::symlink_status(folder, problem).type() != fs::file_type::directory) return;
+  std::vector<fs::path> scripts;
+  for (const auto& entry : fs::directory_iterator(folder, problem))
+    if (entry.path().extension() == ".gp" && !kept.contains(entry.path().stem().string()) &&
+        is_our_script(entry.path()))
+      scripts.push_back(entry.path());
+  for (const fs::path& script : scripts) {  // the script last: it tells that the others are ours
+    const std::string name = script.stem().string();
+    remove_pictures(folder, name);
+    remove_own_file(folder / (name + ".csv"));
+    remove_own_file(script);
+  }
+}
 
 std::string gnuplot_script(const Figure& figure) {
   std::string plots;
   for (const std::string& plot : figure.plots)
     plots += (plots.empty() ? "" : ", \\\n         ") + plot;
-  return "# Draws this figure again: gnuplot " + figure.name + ".gp\n" + terminals + loop_head +
-         indented(figure.settings) +
+  return script_head + figure.name + ".gp\n" + terminals + loop_head + indented(figure.settings) +
          fmt::format(
              "    set output \"{}\" . (columns == 1 ? \"\" : \"-double\") . \".\" . format\n",
              figure.name) +
@@ -72,6 +113,9 @@ std::vector<std::string> write_figures(const Report& report, const std::filesyst
                                        int threads) {
   make_own_folder(folder);
   const std::vector<Figure> figures = figures_of(report);
+  std::set<std::string> names;
+  for (const Figure& figure : figures) names.insert(figure.name);
+  remove_other_figures(folder, names);
   for (const Figure& figure : figures) {
     write_file_atomically(folder / (figure.name + ".csv"), figure.data);
     write_file_atomically(folder / (figure.name + ".gp"), gnuplot_script(figure));
@@ -91,15 +135,18 @@ std::vector<std::string> write_figures(const Report& report, const std::filesyst
   });
   for (std::size_t i = 0; i < figures.size(); ++i) {
     const CommandResult& result = results[i];
-    if (!result.found)
-      return {
-          "gnuplot is not installed: figures/ holds scripts and data, but no pictures "
-          "(install gnuplot-nox)."};
-    if (!result.good())
-      problems.push_back(fmt::format("gnuplot could not draw {}{}: {}", figures[i].name,
-                                     result.timed_out ? " in time" : "",
-                                     result.output.substr(0, 300)));
+    if (result.good()) continue;
+    remove_pictures(folder, figures[i].name);  // of an earlier report's data
+    problems.push_back(fmt::format("gnuplot could not draw {}{}: {}", figures[i].name,
+                                   result.timed_out ? " in time" : "",
+                                   result.output.substr(0, 300)));
   }
+  const bool missing = std::any_of(results.begin(), results.end(),
+                                   [](const CommandResult& result) { return !result.found; });
+  if (missing)
+    return {
+        "gnuplot is not installed: figures/ holds scripts and data, but no pictures "
+        "(install gnuplot-nox)."};
   return problems;
 }
 

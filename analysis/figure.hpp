@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -23,8 +24,12 @@ std::vector<Figure> figures_of(const Report& report);
 // The whole script: draws name.{svg,pdf,png} and name-double.{svg,pdf,png} in its own folder.
 std::string gnuplot_script(const Figure& figure);
 
-// Writes script and data of each and runs gnuplot. Returns what could not be drawn, in words;
-// scripts and data are there all the same. Throws Error{io} if the folder cannot be written.
+// Removes what earlier reports have drawn there under other names than these. Only what lies beside
+// a script of ours is taken for ours; links are left alone.
+void remove_other_figures(const std::filesystem::path& folder, const std::set<std::string>& kept);
+
+// Does so, writes script and data of each and runs gnuplot. Returns what could not be drawn, in
+// words; scripts and data are there all the same. Throws Error{io} if the folder cannot be written.
 std::vector<std::string> write_figures(const Report& report, const std::filesystem::path& folder,
                                        int threads = 1);
 

@@ -54,6 +54,9 @@ struct HeldOut {
   double error() const { return predicted / measured - 1; }
 };
 
+// Of a bootstrap: with fewer no draw lies beyond an end of a 95 % interval.
+inline constexpr int fewest_draws = 40;
+
 struct Fit {
   LawKind kind = LawKind::loglog;
   Objective objective_kind = Objective::huber_log;

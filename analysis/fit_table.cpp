@@ -9,6 +9,7 @@
 
 #include "analysis/render_json.hpp"
 #include "analysis/support/csv.hpp"
+#include "analysis/support/text.hpp"
 #include "core/error.hpp"
 
 namespace metascale {
@@ -74,6 +75,15 @@ std::vector<Row> rows_of(const Csv& table, const std::vector<std::string>& colum
   return rows;
 }
 
+// Among them isoflop, which is no LawKind.
+LawKind known_law(const std::string& name) {
+  try {
+    return law_named(name);
+  } catch (const Error& error) {
+    throw Error(concat(error.what(), ", or isoflop"), error.code);
+  }
+}
+
 std::vector<std::string> columns_of(const FitTableOptions& options) {
   std::vector<std::string> given;
   for (const std::string& column : {options.parameters, options.tokens, options.flops})
@@ -83,7 +93,7 @@ std::vector<std::string> columns_of(const FitTableOptions& options) {
       throw Error("the law isoflop takes the columns --flops and --parameters", ExitCode::usage);
     return {options.flops, options.parameters};
   }
-  const Law& form = law(law_named(options.law));
+  const Law& form = law(known_law(options.law));
   if (form.variables == 2) {
     if (options.parameters.empty() || options.tokens.empty())
       throw Error(concat("the law ", options.law, " takes the columns --parameters and --tokens"),
@@ -95,6 +105,14 @@ std::vector<std::string> columns_of(const FitTableOptions& options) {
         concat("the law ", options.law, " takes exactly one of --parameters, --tokens and --flops"),
         ExitCode::usage);
   return given;
+}
+
+// Rows of one x are runs of one cell, unless a column says which are: an arm's rows are fitted
+// apart from the other's.
+std::string cell_at(const std::vector<double>& x) {
+  std::string cell;
+  for (const double value : x) cell += exact(value) + " ";
+  return cell;
 }
 
 Objective objective_of(const FitTableOptions& options) {
@@ -166,12 +184,18 @@ std::string text_of(const IsoflopFit& fit) {
     text += fmt::format("predicts    N* {:.4g}{}   at C = {:.3g}, twice the largest\n",
                         fit.predict(flops), range_text(fit.predict_interval(flops)), flops);
   }
-  for (const IsoflopBudget& budget : fit.budgets)
-    text += fmt::format("C {:<10.3g}N* {:<12.5g}{:<24}loss {:<10.5f}{}\n", budget.flops,
-                        budget.parameters, optimum_range(budget.interval), budget.loss,
+  for (const IsoflopBudget& budget : fit.budgets) {
+    const bool fitted = std::isfinite(budget.parameters);
+    text += fmt::format("C {:<10.3g}N* {:<12}{:<24}loss {:<10}{}\n", budget.flops,
+                        fitted ? fmt::format("{:.5g}", budget.parameters) : "-",
+                        optimum_range(budget.interval),
+                        fitted ? fmt::format("{:.5f}", budget.loss) : "-",
                         budget.problem.empty() ? "" : "refused: " + budget.problem);
-  text += fmt::format("exponent    {:.4f}   [{:.4f}, {:.4f}]   N* = {:.4g} C^exponent\n",
-                      fit.exponent, fit.interval.low, fit.interval.high, fit.coefficient);
+  }
+  text += std::isfinite(fit.exponent)
+              ? fmt::format("exponent    {:.4f}{}   N* = {:.4g} C^exponent\n", fit.exponent,
+                            range_text(fit.interval), fit.coefficient)
+              : "exponent    -\n";
   return text + health_text(fit.problems);
 }
 
@@ -222,6 +246,10 @@ void check_columns(const FitTableOptions& options) {
         "the law isoflop predicts no held-out rows; leave out --role, or choose rows with "
         "--where",
         ExitCode::usage);
+  if (options.fit.draws > 0 && options.fit.draws < fewest_draws)
+    throw Error(concat("--draws ", options.fit.draws, ": an interval has no ends of so few; give ",
+                       fewest_draws, " or more, or 0 for none"),
+                ExitCode::usage);
   if (options.arm.empty()) return;
   if (options.law != "chinchilla")
     throw Error(concat("--arm fits two arms under the law chinchilla; --law is ", options.law),
@@ -267,7 +295,7 @@ FitTableResult fit_table(const std::filesystem::path& path, const FitTableOption
     };
     points.push_back(
         {options.label.empty() ? concat("line ", row.row->line) : cell_of(options.label),
-         options.cell.empty() ? "" : cell_of(options.cell), row.x, row.loss,
+         options.cell.empty() ? cell_at(row.x) : cell_of(options.cell), row.x, row.loss,
          held_out_at(table, *row.row, options)});
   }
   FitOptions fit_options = options.fit;

@@ -20,7 +20,7 @@ struct FitTableOptions {
   std::string loss = "loss";
   std::string role;   // column that says fit or held_out; empty: all rows are fitted
   std::string label;  // column that names a row; empty: its line
-  std::string cell;   // rows alike in this column differ by their seed only; empty: none are
+  std::string cell;   // rows alike in this column differ by their seed only; empty: those of one x
   // chinchilla only: the column that names two arms, which are fitted under one law (the first
   // named is the one compared with); empty: all rows are of one arm.
   std::string arm;

@@ -1,3 +1,5 @@
+#define EIGEN_DONT_PARALLELIZE  // parallel_for shares out the draws
+
 #include "analysis/isoflop.hpp"
 
 #include <fmt/format.h>
@@ -245,6 +247,9 @@ void judge(IsoflopFit& fit) {
         "in {:.0f} % of the draws fewer than two budgets have a minimum: the exponent's "
         "interval is too narrow",
         100 * share));
+  if (!fit.replicates.empty() && fit.replicates.size() < std::size_t(fewest_draws))
+    fit.problems.push_back(fmt::format("{}: {} draws, fewer than {}", interval_unreliable,
+                                       fit.replicates.size(), fewest_draws));
   judge_influence(fit);
 }
 

@@ -29,13 +29,14 @@ struct IsoflopBudget {
   double flops = 0;
   std::size_t sizes = 0;             // in the parabola
   double smallest = 0, largest = 0;  // N of those
-  double curvature = 0;              // of the loss, in nats per (ln N) squared, halved
-  double parameters = 0;             // N* at the parabola's minimum
+  // Of the parabola; NaN where there are too few sizes for one.
+  double curvature = __builtin_nan("");   // of the loss, in nats per (ln N) squared, halved
+  double parameters = __builtin_nan("");  // N* at its minimum
   // Of N*, by drawing the runs' seed noise. A draw without a minimum inside the profile says only
   // on which side N* lies: it counts as 0 or as infinite.
   Interval interval;
   double refused_draws = 0;            // share of the draws in which the minimum was refused
-  double loss = 0;                     // at N*
+  double loss = __builtin_nan("");     // at N*
   std::string problem;                 // why it is refused; empty: it is used
   double loss_at(double other) const;  // of the parabola, at N = other
 };

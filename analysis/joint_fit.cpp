@@ -169,7 +169,7 @@ double p_value_of(const JointFit& fit, const Tables& tables, Draws draws, const 
 }
 
 void judge(JointFit& fit, std::span<const FitPoint> all, const LeastSquares& problem,
-           const Minimum& best) {
+           const Minimum& best, int draws) {
   const auto add = [&](std::string text) { fit.problems.push_back(std::move(text)); };
   if (!best.moved) add("the optimum equals its start: nothing was fitted");
   for (std::size_t i = 0; i < coefficients; ++i)
@@ -187,6 +187,8 @@ void judge(JointFit& fit, std::span<const FitPoint> all, const LeastSquares& pro
   if (!fit.intervals.empty() && fit.cells < reliable_cells)
     add(fmt::format("interval unreliable: {} cells of (arm, size, length), fewer than {}",
                     fit.cells, reliable_cells));
+  if (!fit.intervals.empty() && draws < fewest_draws)
+    add(fmt::format("interval unreliable: {} draws, fewer than {}", draws, fewest_draws));
   if (fit.p_value < suspicious)
     add(
         fmt::format("the arms do not share one law: separate fits win more than chance gives "
@@ -232,7 +234,7 @@ JointFit fit_jointly(std::span<const FitPoint> first, std::span<const FitPoint> 
     add_intervals(fit, tables, draws, options, counter);
     fit.p_value = p_value_of(fit, tables, draws, options, counter);
   }
-  judge(fit, all, problem, best);
+  judge(fit, all, problem, best, options.draws);
   return fit;
 }
 

@@ -33,7 +33,7 @@ const char* name_of(LawKind kind) {
 LawKind law_named(const std::string& name) {
   for (const Law& candidate : laws())
     if (name == name_of(candidate.kind)) return candidate.kind;
-  throw Error(concat("there is no law '", name, "'; give loglog, power, chinchilla or tied"),
+  throw Error(concat("there is no law '", name, "'; give loglog, power, chinchilla, tied"),
               ExitCode::usage);
 }
 

@@ -40,30 +40,24 @@ std::string headline(const Report& report) {
 }
 
 std::string head_of(const Report& report) {
-  const auto& runs = report.collection.runs;
-  const auto done = std::count_if(runs.begin(), runs.end(),
-                                  [](const Run& run) { return run.state == RunState::done; });
+  const Totals totals = totals_of(report);
   std::string arms;
   for (std::size_t i = 0; i < report.collection.arms.size(); ++i)
     arms += (i == 0 ? "" : i == 1 ? " against " : ", ") + report.collection.arms[i];
-  double hours = 0, flops = 0;
-  for (const Run& run : runs) {  // what a branch shares with its trunk is the trunk's
-    hours += run.own_hours, flops += run.flops - run.inherited.flops;
-  }
   const auto sizes = report.sizes();
   return "<header class=\"page\"><p class=\"eyebrow\">metascale report</p><h1>" +
          html_escape(report.collection.sweep) + "</h1><p class=\"lead\">" +
          html_escape(headline(report)) + "</p><p class=\"sub\">" + html_escape(arms) +
          (report.protocol.empty() ? "" : ". Evaluated: " + html_escape(report.protocol)) +
          ".</p><dl class=\"facts\">" +
-         fact("Runs done", std::to_string(done), "of " + std::to_string(runs.size())) +
+         fact("Runs done", std::to_string(totals.done), "of " + std::to_string(totals.runs)) +
          fact(
-             "Sizes", std::to_string(sizes.size()),
+             "Sizes", std::to_string(totals.sizes),
              sizes.empty() ? "" : sizes.front() + (sizes.size() > 1 ? " to " + sizes.back() : "")) +
-         fact("Matched pairs", std::to_string(report.pairs.size()),
-              std::to_string(report.matching.refused.size()) + " refused") +
-         fact("Compute", scientific(flops), "model FLOPs") +
-         fact("Run time", duration_text(hours), "") + "</dl></header>\n";
+         fact("Matched pairs", std::to_string(totals.pairs),
+              std::to_string(totals.refused) + " refused") +
+         fact("Compute", scientific(totals.flops), "model FLOPs") +
+         fact("Run time", duration_text(totals.hours), "") + "</dl></header>\n";
 }
 
 }  // namespace

@@ -144,6 +144,32 @@ Json isoflop_json(const IsoflopFit& fit) {
   return json;
 }
 
+Json values_json(const Claim& claim) {
+  Json list = Json::array();
+  for (const ClaimValue& each : claim.values)
+    list.push_back({{"arm", each.arm},
+                    {"against", each.against},
+                    {"size", each.size},
+                    {"length", each.length},
+                    {"measure", each.measure},
+                    {"value", number(each.value)},
+                    {"low", number(each.interval.low)},
+                    {"high", number(each.interval.high)},
+                    {"runs", each.runs}});
+  return list;
+}
+
+Json totals_json(const Report& report) {
+  const Totals totals = totals_of(report);
+  return {{"runs", totals.runs},
+          {"runs_done", totals.done},
+          {"sizes", totals.sizes},
+          {"matched_pairs", totals.pairs},
+          {"refused_pairs", totals.refused},
+          {"model_flops", number(totals.flops)},
+          {"hours", number(totals.hours)}};
+}
+
 // An arm's profiles: which cells stand on each, and why a budget or the whole has no data.
 Json isoflop_report_json(const IsoflopReport& entry) {
   Json json{{"arm", entry.arm},
@@ -203,6 +229,7 @@ std::string render_json(const Report& report) {
             {"confidence", report.confidence},
             {"protocol", report.protocol},
             {"arms", report.collection.arms},
+            {"totals", totals_json(report)},
             {"notes", report.notes}};
   json["claims"] = Json::array(), json["fits"] = Json::array(), json["gains"] = Json::array();
   for (const Claim& claim : report.claims)
@@ -210,6 +237,7 @@ std::string render_json(const Report& report) {
                               {"claim", claim.text},
                               {"verdict", name_of(claim.verdict)},
                               {"evidence", claim.evidence_text()},
+                              {"values", values_json(claim)},
                               {"would_decide", claim.would_decide}});
   json["cells"] = cells_json(report);
   json["pairs"] = pairs_json(report);

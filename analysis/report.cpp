@@ -1,6 +1,8 @@
 #include "analysis/report.hpp"
 
+#include <algorithm>
 #include <filesystem>
+#include <set>
 
 #include "analysis/figure.hpp"
 #include "analysis/render_html.hpp"
@@ -25,10 +27,24 @@ void make_folder(const fs::path& folder) {
                 ExitCode::io);
 }
 
+// Tables that an earlier report had and this one has not.
+void remove_other_tables(const fs::path& folder, const std::set<std::string>& kept) {
+  for (const std::string& key : tables_of_some_reports()) {
+    const fs::path file = folder / (key + ".csv");
+    std::error_code problem;
+    if (!kept.contains(key) && fs::symlink_status(file, problem).type() == fs::file_type::regular)
+      fs::remove(file, problem);
+  }
+}
+
 void write_tables(const Report& report, const fs::path& folder) {
   make_own_folder(folder);
-  for (const Table& table : all_tables(report))
+  std::set<std::string> keys;
+  for (const Table& table : all_tables(report)) {
     write_file_atomically(folder / (table.key + ".csv"), to_csv(table));
+    keys.insert(table.key);
+  }
+  remove_other_tables(folder, keys);
   write_file_atomically(folder / "comparison.tex", to_latex(comparison_table(report)));
 }
 
@@ -69,6 +85,8 @@ ReportResult write_report(Collection collection, const ReportOptions& options) {
     if (options.progress) options.progress("figures");
     for (std::string& problem : write_figures(report, folder / "figures", options.threads))
       report.notes.push_back(std::move(problem));
+  } else {
+    remove_other_figures(folder / "figures", {});
   }
   if (options.progress) options.progress("page");
   write_tables(report, folder / "tables");

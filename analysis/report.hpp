@@ -39,7 +39,8 @@ struct Cell {
   std::string arm, size, length;
   std::vector<const Run*> runs;
   double parameters = 0, non_embedding_parameters = 0;
-  double flops_per_token = 0;
+  double flops_per_token = 0;             // of the model
+  double executed_flops_per_token = 0;    // of the operators that ran; NaN: not logged
   double tokens = 0, training_flops = 0;  // achieved
   double loss = 0;                        // nats per token, mean over seeds
   double loss_deviation = 0;              // over seeds; NaN with one seed
@@ -130,6 +131,13 @@ struct Report {
   // Labels of the sizes that have a run on a text with a log, ascending by parameters.
   std::vector<std::string> sizes() const;
 };
+
+// What stands at the page's top. A trunk counts once, not with each of its branches.
+struct Totals {
+  std::int64_t runs = 0, done = 0, sizes = 0, pairs = 0, refused = 0;
+  double flops = 0, hours = 0;
+};
+Totals totals_of(const Report& report);
 
 Report analyse(Collection collection, const ReportOptions& options);
 

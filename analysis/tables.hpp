@@ -37,6 +37,8 @@ Table cells_table(const Report& report);       // every arm, size, length with a
 Table pairs_table(const Report& report);       // paired differences with intervals
 Table domains_table(const Report& report);     // per domain and pair
 Table claims_table(const Report& report);
+Table claim_values_table(const Report& report);  // the numbers of their evidence, in full
+Table totals_table(const Report& report);
 Table fits_table(const Report& report);       // coefficients and health
 Table residuals_table(const Report& report);  // measured and fitted, and held-out sizes
 Table influence_table(const Report& report);  // each fit without each of its points
@@ -63,6 +65,8 @@ Table environment_table(const Report& report);
 Table curves_table(const Report& report);  // thinned training curves, for CSV
 
 std::vector<Table> all_tables(const Report& report);
+// Keys of those that not every report has: an earlier report's may still lie in its folder.
+const std::vector<std::string>& tables_of_some_reports();
 
 // A run's name that leads to its row of the runs' table.
 TableCell run_cell(const std::string& run);

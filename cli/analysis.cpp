@@ -114,6 +114,17 @@ ExitCode run_fit(const FitVerb& verb) {
   return ExitCode::good;
 }
 
+// CLI11's own check prints the whole of the largest number.
+const CLI::Validator not_negative(
+    [](const std::string& text) {
+      return text.starts_with('-') ? "'" + text + "' is negative" : std::string();
+    },
+    "NONNEGATIVE");
+
+std::string not_empty(const std::string& text) {
+  return text.empty() ? "is empty; give for example \"meta_state < transformer\"" : "";
+}
+
 }  // namespace
 
 void add_analysis_verbs(CLI::App& app, Action& action) {
@@ -125,7 +136,8 @@ void add_analysis_verbs(CLI::App& app, Action& action) {
   verb->add_flag("--watch", report->watch, "again and again, until INT; the page reloads itself");
   verb->add_option("--interval", report->interval, "seconds between two reports of --watch [10]")
       ->check(CLI::Range(1, 86400));
-  verb->add_flag("--no-figures", report->no_figures, "leave out the gnuplot figures");
+  verb->add_flag("--no-figures", report->no_figures,
+                 "without gnuplot figures; removes earlier ones");
   verb->add_option("--export", report->exports, "every step also for: csv | tensorboard | wandb")
       ->delimiter(',');
   verb->add_flag("--json", report->json, "for machines");
@@ -136,7 +148,8 @@ void add_analysis_verbs(CLI::App& app, Action& action) {
       "metascale compare RUN_A RUN_B --assert \"meta_state < transformer\"", compare, run_compare);
   verb->add_option("first", compare->first, "run folder, or file of eval --out")->required();
   verb->add_option("second", compare->second, "the same")->required();
-  verb->add_option("--assert", compare->options.assertion, "exit code 4 where it does not hold");
+  verb->add_option("--assert", compare->options.assertion, "exit code 4 where it does not hold")
+      ->check(not_empty);
   verb->add_flag("--trim-to-shortest", compare->options.trim_to_shortest,
                  "runs still going: at the last step of both");
   verb->add_flag("--json", compare->json, "for machines");
@@ -156,15 +169,17 @@ void add_analysis_verbs(CLI::App& app, Action& action) {
   verb->add_option("--loss", options.loss, "column of losses");
   verb->add_option("--role", options.role, "column that says fit or held_out");
   verb->add_option("--label", options.label, "column that names a row");
-  verb->add_option("--cell", options.cell, "column alike in rows that differ by seed only");
+  verb->add_option("--cell", options.cell,
+                   "column alike in rows that differ by seed only [rows of one x]");
   verb->add_option("--arm", options.arm, "chinchilla: column of two arms, fitted under one law");
   verb->add_option("--where", options.where, "column=value: only these rows");
   verb->add_option("--objective", options.objective, "huber | squared_log | squared");
   verb->add_option("--nearest", options.nearest, "isoflop: sizes of each parabola; 0: all")
-      ->check(CLI::NonNegativeNumber);
-  verb->add_option("--draws", options.fit.draws, "of the bootstrap; 0: no intervals [2000]")
-      ->check(CLI::NonNegativeNumber);
-  verb->add_option("--seed", options.fit.seed, "of the bootstrap")->check(CLI::NonNegativeNumber);
+      ->check(not_negative);
+  verb->add_option("--draws", options.fit.draws,
+                   "of the bootstrap, 40 or more; 0: no intervals [2000]")
+      ->check(not_negative);
+  verb->add_option("--seed", options.fit.seed, "of the bootstrap")->check(not_negative);
   verb->add_flag("--json", fit->json, "for machines");
 }
 

@@ -51,21 +51,23 @@ json to_json(const SubmitResult& result) {
                            {"name", submission.name},
                            {"tasks", submission.tasks},
                            {"jobs", submission.jobs},
-                           {"waits_for", submission.parent}});
+                           {"waits_for", submission.parents}});
   for (const auto& [run, why] : result.left_out) left_out.push_back({{"run", run}, {"why", why}});
   return {{"submissions", submissions}, {"left_out", left_out}};
 }
 
+std::string behind(const std::vector<std::string>& parents) {
+  return parents.size() == 1 ? parents[0] : fmt::format("{} runs", parents.size());
+}
+
 void print_result(const SubmitResult& result, std::FILE* stream) {
   for (const auto& submission : result.submissions) {
-    const std::string jobs =
-        submission.jobs.empty()
-            ? std::string("jobs")
-            : submission.jobs.front() +
-                  (submission.jobs.size() > 1 ? " to " + submission.jobs.back() : std::string());
-    fmt::print(stream, "submission {:04}: {} runs in {} jobs: {}{}\n", submission.number,
+    std::string jobs;  // none on paper
+    if (!submission.jobs.empty()) jobs = ": " + submission.jobs.front();
+    if (submission.jobs.size() > 1) jobs += " to " + submission.jobs.back();
+    fmt::print(stream, "submission {:04}: {} runs in {} jobs{}{}\n", submission.number,
                submission.count_runs(), submission.tasks.size(), jobs,
-               submission.parent.empty() ? "" : ", behind " + submission.parent);
+               submission.parents.empty() ? "" : ", behind " + behind(submission.parents));
   }
   std::map<std::string, int> reasons;
   for (const auto& [run, why] : result.left_out) ++reasons[why];

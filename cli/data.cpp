@@ -129,7 +129,17 @@ ExitCode run_corpus(const CorpusVerb& verb) {
   return ExitCode::good;
 }
 
+// A FIFO or a device has no size, and is gone once it was read: it cannot be gone on with.
+void refuse_unstored(const std::filesystem::path& source) {
+  if (std::filesystem::exists(source) && !std::filesystem::is_directory(source) &&
+      !std::filesystem::is_regular_file(source))
+    throw Error(fmt::format("{}: is neither a file nor a folder; write its text into a file first",
+                            source.string()),
+                ExitCode::usage);
+}
+
 ExitCode run_prepare(const PrepareVerb& verb) {
+  refuse_unstored(verb.prepare.source);
   PrepareOptions options = verb.prepare;
   options.find_overlap = !verb.no_overlap;
   if (verb.skip_bad_lines) options.reader.bad_lines = BadLines::skip;

@@ -1,11 +1,19 @@
 // metascale data encode, metascale data decode: text to token ids and back.
 #include <fmt/format.h>
+#include <unistd.h>
 
-#include <fstream>
-#include <iostream>
-#include <iterator>
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <filesystem>
+#include <span>
+#include <sstream>
+#include <string>
+#include <vector>
 
 #include "cli/command.hpp"
+#include "core/file.hpp"
+#include "data/document_reader.hpp"
 #include "data/encoded_line.hpp"
 #include "data/tokenizer.hpp"
 
@@ -15,69 +23,137 @@ namespace {
 struct EncodeVerb {
   std::string tokenizer;
   std::string input = "-";
+  std::int64_t longest = ReaderOptions().longest_line;
   bool jsonl = false;
 };
 
-std::string read_all(std::istream& input) {
-  return {std::istreambuf_iterator<char>(input), std::istreambuf_iterator<char>()};
+// A file or standard input, with bounds: what never ends is refused, and an error of reading is no
+// end. read(2), as stdio would keep who writes a line and waits for its ids waiting.
+class Input {
+ public:
+  explicit Input(const EncodeVerb& verb)
+      : name_(verb.input == "-" ? "stdin" : verb.input), most_(std::size_t(verb.longest)) {
+    if (verb.input == "-") return;
+    if (std::filesystem::is_directory(verb.input))
+      throw Error(fmt::format("{}: is a folder; give a file in it", verb.input), ExitCode::usage);
+    file_.reset(std::fopen(verb.input.c_str(), "rbe"));
+    if (!file_)
+      throw Error(
+          fmt::format("{}: cannot be opened; check the path and its permissions", verb.input),
+          ExitCode::usage);
+    descriptor_ = ::fileno(file_.get());
+  }
+  const std::string& name() const { return name_; }
+  std::int64_t lines() const { return lines_; }  // taken so far
+
+  // The next line without its end, or false where there is none.
+  bool take_line(std::string& line) {
+    line.clear();
+    for (;;) {
+      if (used_ == buffer_.size() && !refill()) break;
+      const std::size_t end = std::min(buffer_.find('\n', used_), buffer_.size());
+      if (line.size() + (end - used_) > most_)
+        throw Error(fmt::format("{}:{}: the line is longer than {} bytes; cut it, or give more "
+                                "memory with --longest-line",
+                                name_, lines_ + 1, most_),
+                    ExitCode::bad_input);
+      line.append(buffer_, used_, end - used_);
+      used_ = std::min(end + 1, buffer_.size());
+      if (end == buffer_.size()) continue;
+      ++lines_;
+      return true;
+    }
+    if (!line.empty()) ++lines_;
+    return !line.empty();
+  }
+
+  std::string take_all() {
+    std::string text;
+    while (refill()) {
+      if (text.size() + buffer_.size() > most_)
+        throw Error(fmt::format("{}: is longer than {} bytes, and is held whole; cut it, or give "
+                                "more memory with --longest-line",
+                                name_, most_),
+                    ExitCode::bad_input);
+      text += buffer_;
+    }
+    return text;
+  }
+
+ private:
+  bool refill() {
+    buffer_.resize(std::size_t(1) << 16);
+    ssize_t got;
+    do {
+      got = ::read(descriptor_, buffer_.data(), buffer_.size());
+    } while (got < 0 && errno == EINTR);
+    if (got < 0) throw_io_error("read", name_, errno);
+    buffer_.resize(std::size_t(got));
+    used_ = 0;
+    return got > 0;
+  }
+
+  struct Close {
+    void operator()(std::FILE* file) const { std::fclose(file); }
+  };
+  std::string name_;
+  std::size_t most_;
+  std::unique_ptr<std::FILE, Close> file_;
+  int descriptor_ = STDIN_FILENO;
+  std::string buffer_;
+  std::size_t used_ = 0;  // of buffer_
+  std::int64_t lines_ = 0;
+};
+
+// Piece by piece: in words, ids take several times the memory of their text.
+void write_ids(Input& input, const Tokenizer& tokenizer) {
+  std::vector<std::int32_t> ids;
+  tokenizer.encode(input.take_all(), ids);
+  constexpr std::size_t piece = 1 << 16;
+  for (std::size_t first = 0; first < ids.size(); first += piece)
+    fmt::print("{}{}", first ? " " : "",
+               fmt::join(std::span(ids).subspan(first, std::min(piece, ids.size() - first)), " "));
+  fmt::print("\n");
 }
 
-void write_ids(std::istream& input, const Tokenizer& tokenizer) {
+void write_text(Input& input, const Tokenizer& tokenizer) {
   std::vector<std::int32_t> ids;
-  tokenizer.encode(read_all(input), ids);
-  fmt::print("{}\n", fmt::join(ids, " "));
-}
-
-void write_text(std::istream& input, const std::string& name, const Tokenizer& tokenizer) {
-  std::vector<std::int32_t> ids;
-  for (std::int32_t id; input >> id;) ids.push_back(id);
-  if (!input.eof())
+  std::istringstream words(input.take_all());
+  for (std::int32_t id; words >> id;) ids.push_back(id);
+  if (!words.eof())
     throw Error(fmt::format("{}: word {} is no token id; ids are whole numbers with blanks between",
-                            name, ids.size() + 1),
+                            input.name(), ids.size() + 1),
                 ExitCode::bad_input);
   const std::string text = tokenizer.decode(ids);
   std::fwrite(text.data(), 1, text.size(), stdout);
 }
 
-void write_lines(std::istream& input, const std::string& name, const Tokenizer& tokenizer,
+void write_lines(Input& input, const Tokenizer& tokenizer,
                  std::string (*convert)(const std::string&, const Tokenizer&)) {
-  std::int64_t number = 0;
-  for (std::string line; std::getline(input, line);) {
-    ++number;
+  for (std::string line; input.take_line(line);) {
     if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
     try {
       fmt::print("{}\n", convert(line, tokenizer));
     } catch (const Error& error) {
-      throw Error(fmt::format("{}:{}: {}; mend the line", name, number, error.what()), error.code);
+      throw Error(
+          fmt::format("{}:{}: {}; mend the line", input.name(), input.lines(), error.what()),
+          error.code);
     }
   }
 }
 
-template <typename Run>
-ExitCode with_input(const EncodeVerb& verb, Run&& run) {
+ExitCode run_encode(const EncodeVerb& verb) {
   const auto tokenizer = make_tokenizer(verb.tokenizer);
-  if (verb.input == "-") {
-    run(std::cin, "stdin", *tokenizer);
-    return ExitCode::good;
-  }
-  std::ifstream file(verb.input, std::ios::binary);
-  if (!file)
-    throw Error(fmt::format("{}: cannot be opened; check the path and its permissions", verb.input),
-                ExitCode::usage);
-  run(file, verb.input, *tokenizer);
+  Input input(verb);
+  verb.jsonl ? write_lines(input, *tokenizer, encode_line) : write_ids(input, *tokenizer);
   return ExitCode::good;
 }
 
-ExitCode run_encode(const EncodeVerb& verb) {
-  return with_input(verb, [&](std::istream& in, const std::string& name, const Tokenizer& with) {
-    verb.jsonl ? write_lines(in, name, with, encode_line) : write_ids(in, with);
-  });
-}
-
 ExitCode run_decode(const EncodeVerb& verb) {
-  return with_input(verb, [&](std::istream& in, const std::string& name, const Tokenizer& with) {
-    verb.jsonl ? write_lines(in, name, with, decode_line) : write_text(in, name, with);
-  });
+  const auto tokenizer = make_tokenizer(verb.tokenizer);
+  Input input(verb);
+  verb.jsonl ? write_lines(input, *tokenizer, decode_line) : write_text(input, *tokenizer);
+  return ExitCode::good;
 }
 
 void add_options(CLI::App& verb, EncodeVerb& options, const char* input, const char* lines) {
@@ -85,6 +161,9 @@ void add_options(CLI::App& verb, EncodeVerb& options, const char* input, const c
   verb.add_option("--tokenizer", options.tokenizer, "bytes, or the path of a tokenizer.json")
       ->required();
   verb.add_flag("--jsonl", options.jsonl, lines);
+  verb.add_option("--longest-line", options.longest,
+                  "bytes of a line, or of a text that is taken whole")
+      ->check(CLI::PositiveNumber);
 }
 
 }  // namespace

@@ -84,16 +84,8 @@ void print(const Evaluation& result, const StoredModel& stored, std::int64_t con
   print_positions(result);
 }
 
-// Before an evaluation that may take hours.
-void refuse_folder(const std::filesystem::path& out) {
-  if (std::filesystem::is_directory(out))
-    throw Error(fmt::format("--out {}: this is a folder; give the path of a file, such as {}",
-                            out.string(), (out / "a.bin").string()),
-                ExitCode::usage);
-}
-
 ExitCode run_eval(const EvalVerb& verb) {
-  refuse_folder(verb.out);
+  expect_file_name("--out", verb.out);
   const StoredModel stored = find_model(verb.checkpoint);
   ModelEvaluationOptions options = verb.evaluation;
   options.protocol = verb.protocol == "rolling" ? EvaluationProtocol::rolling_documents

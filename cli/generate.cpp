@@ -76,6 +76,7 @@ class TextStream {
 };
 
 ExitCode run_generate(const GenerateVerb& verb) {
+  expect_file_name("--save-state", verb.save_state);
   const StoredModel stored = find_model(verb.checkpoint);
   const auto tokenizer = make_tokenizer(stored.run.data.tokenizer);
   LoadedModel model =

@@ -2,10 +2,12 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
 #include <iterator>
 #include <new>
 #include <string_view>
+#include <system_error>
 
 #include "cli/command.hpp"
 #include "core/build_info.hpp"
@@ -20,6 +22,11 @@ namespace {
 bool is_long(int argc, char** argv) {
   constexpr std::string_view verbs[] = {"run",   "train",    "bench", "eval",
                                         "probe", "generate", "doctor"};
+  return argc > 1 && std::find(std::begin(verbs), std::end(verbs), argv[1]) != std::end(verbs);
+}
+
+bool is_training(int argc, char** argv) {
+  constexpr std::string_view verbs[] = {"run", "train", "launch", "bench"};
   return argc > 1 && std::find(std::begin(verbs), std::end(verbs), argv[1]) != std::end(verbs);
 }
 
@@ -52,18 +59,42 @@ int complain(ExitCode code, const char* what, const char* before = "") {
   return int(code);
 }
 
+// Of what a verb printed and a full disk did not take, nothing else tells.
+int complain_of_stdout(int error_number) {
+  const std::string why =
+      error_number ? ": " + std::generic_category().message(error_number) : std::string();
+  const std::string text =
+      concat("standard output: cannot be written", why,
+             "; what was printed is not whole: free some space, or send it elsewhere");
+  return complain(ExitCode::io, text.c_str());
+}
+
+// A verb's own failure counts more than the loss of what it said about it.
+int with_flushed_stdout(int code) {
+  const int failed = std::fflush(stdout) != 0 ? errno : 0;
+  if (!failed && !std::ferror(stdout)) return code;
+  const int lost = complain_of_stdout(failed);
+  return code == 0 ? lost : code;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   ::signal(SIGXFSZ, SIG_IGN);  // a limit of file sizes is an error of a write, as a full disk is
   try {
     if (is_long(argc, argv)) shorten_openmp_waits(argv);
-    return call(argc, argv);
+    return with_flushed_stdout(call(argc, argv));
   } catch (const Error& error) {
     return complain(error.code, error.what());
   } catch (const std::bad_alloc&) {
-    return complain(ExitCode::run_failed,
-                    "out of memory; lower training.micro_batch, or set training.recompute: block");
+    return complain(
+        ExitCode::run_failed,
+        is_training(argc, argv)
+            ? "out of memory; lower training.micro_batch, or set training.recompute: block"
+            : "out of memory; give it less at once, or a machine with more");
+  } catch (const std::system_error& error) {  // fmt's, of a print, or the file system's
+    if (std::ferror(stdout)) return complain_of_stdout(error.code().value());
+    return complain(ExitCode::internal, error.what(), "internal error: ");
   } catch (const std::exception& error) {
     return complain(ExitCode::internal, error.what(), "internal error: ");
   }

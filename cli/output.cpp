@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "core/atomic_file.hpp"
 #include "core/terminal.hpp"
 
 namespace metascale {
@@ -17,6 +18,15 @@ void print_json_line(const nlohmann::json& document) {
 
 std::string for_stdout(const std::string& text) {
   return isatty(STDOUT_FILENO) == 1 ? printable(text) : text;
+}
+
+void expect_file_name(const char* option, const std::filesystem::path& path) {
+  std::error_code ignored;  // writing says why
+  if (std::filesystem::is_directory(path, ignored))
+    throw Error(fmt::format("{} {}: this is a folder; give the path of a file, such as {}", option,
+                            path.string(), (path / "a.bin").string()),
+                ExitCode::usage);
+  refuse_special_file(path, ExitCode::usage);
 }
 
 StatusLine::StatusLine() : terminal_(isatty(STDERR_FILENO) == 1) {}

@@ -138,6 +138,7 @@ json run_json(const PlannedRun& run, const DeviceBytes& bytes, const std::option
           {"parameters", run.counts.parameters},
           {"non_embedding_parameters", run.counts.non_embedding_parameters},
           {"flops_per_token", run.counts.flops_per_token},
+          {"executed_flops_per_token", bytes.executed_flops_per_token},
           {"items", items},
           {"steps", config.training.steps},
           {"tokens", run.tokens},

@@ -1,17 +1,22 @@
 // metascale train, repair: one run.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "cli/command.hpp"
 #include "cli/output.hpp"
 #include "cli/signals.hpp"
+#include "core/atomic_file.hpp"
 #include "core/communicator.hpp"
 #include "core/journal.hpp"
 #include "core/local_ranks.hpp"
 #include "core/progress.hpp"
+#include "core/run_lease.hpp"
 #include "core/units.hpp"
 #include "experiments/trainer.hpp"
 
@@ -80,6 +85,9 @@ ExitCode train_and_show(const TrainVerb& verb, const RunConfig& config, Communic
         bar, double(row.step) / double(config.training.steps),
         fmt::format("loss {:.4f}  {}", row.loss, format_rate(row.tokens_per_second, "tok")));
   };
+  hooks.on_final_evaluation = [&](const std::string& split) {
+    progress.message(fmt::format("step {}: evaluating on {}", config.training.steps, split));
+  };
   hooks.on_evaluation = [&](const Evaluation& row) { progress.message(words_of(row)); };
   hooks.on_message = [&](const std::string& line) { progress.message(line); };
   const ExitCode code = train(verb.folder, hooks, ranks);
@@ -91,15 +99,52 @@ ExitCode train_and_show(const TrainVerb& verb, const RunConfig& config, Communic
   return code;
 }
 
+// Where no rank came to write it. Another process may work on the run meanwhile: nothing then.
+void mark_failed(const std::filesystem::path& folder, const std::string& why) {
+  try {
+    const RunLease lease(folder);
+    write_file_atomically(folder / "FAILED", why + "\n");
+  } catch (const Error&) {  // what is told on stderr counts
+  }
+}
+
+std::optional<std::filesystem::file_time_type> date_of_failure(
+    const std::filesystem::path& folder) {
+  std::error_code error;
+  const auto date = std::filesystem::last_write_time(folder / "FAILED", error);
+  return error ? std::nullopt : std::optional(date);
+}
+
 // Starts this program once for each rank.
 ExitCode run_ranks(const TrainVerb& verb) {
   catch_stop_signals();
+  const auto failed_before = date_of_failure(verb.folder);
   std::vector<std::string> words{std::filesystem::read_symlink("/proc/self/exe").string(), "train",
                                  verb.folder.string(), "--rank-timeout",
                                  fmt::format("{}", verb.rank_timeout)};
   if (verb.json) words.push_back("--json");
-  return ExitCode(
-      run_local_ranks({.count = verb.ranks, .words = std::move(words), .signal = stop_signal}));
+  const EndedLocalRanks ended =
+      run_local_ranks({.count = verb.ranks,
+                       .words = std::move(words),
+                       .signal = stop_signal,
+                       .start_seconds = std::max(15.0, verb.rank_timeout)});
+  if (!ended.lost.empty()) {
+    fmt::print(stderr, "metascale: {}\n", ended.lost);
+    const bool has_nobody_told = date_of_failure(verb.folder) == failed_before;
+    if (has_nobody_told && ended.code != int(ExitCode::unavailable))
+      mark_failed(verb.folder, ended.lost);
+  }
+  return ExitCode(ended.code);
+}
+
+std::unique_ptr<Communicator> connected(const TrainVerb& verb) {
+  const bool is_of_our_launcher = std::getenv(ranks_variable);  // which knows better what happened
+  try {
+    return connect_ranks(verb.rank_timeout);
+  } catch (const RankLost& loss) {
+    if (!is_of_our_launcher) mark_failed(verb.folder, loss.what());
+    throw;
+  }
 }
 
 // Under mpirun or srun this process is one rank of the run, and rank 0 shows what happens. A rank
@@ -108,7 +153,7 @@ ExitCode run_train(const TrainVerb& verb) {
   if (verb.ranks > 1) return run_ranks(verb);
   const RunConfig config = read_run_config(verb.folder / "config.yaml");
   catch_stop_signals();  // before any thread is made
-  const auto ranks = connect_ranks(verb.rank_timeout);
+  const auto ranks = connected(verb);
   const auto end_all = [&](const std::string& why, ExitCode code) {
     if (ranks->size() > 1) fmt::print(stderr, "metascale: rank {}: {}\n", ranks->rank(), why);
     ranks->abort(why, code);
@@ -130,6 +175,29 @@ ExitCode run_train(const TrainVerb& verb) {
   }
 }
 
+[[noreturn]] void refuse_without_journal(const std::filesystem::path& folder) {
+  namespace fs = std::filesystem;
+  const auto has = [&](const char* name) { return fs::exists(folder / name); };
+  const std::string name = folder.string();
+  if (has("run.h5") || has("checkpoints"))
+    throw Error(fmt::format("{}: journal.jsonl is missing, which alone tells of all steps and from "
+                            "which run.h5 is rebuilt; put it back from a copy",
+                            name),
+                ExitCode::bad_input);
+  if (has("config.yaml"))
+    throw Error(fmt::format("{}: a run that has not begun: it has no journal.jsonl yet, so there "
+                            "is nothing to repair; start it with metascale train",
+                            name),
+                ExitCode::usage);
+  if (has("runs"))
+    throw Error(fmt::format("{}: none of its runs has a journal.jsonl, from which run.h5 is "
+                            "rebuilt; start them with metascale run, or name one run's folder",
+                            name),
+                ExitCode::usage);
+  throw Error(fmt::format("{}: neither a run folder nor a sweep's folder of runs", name),
+              ExitCode::usage);
+}
+
 ExitCode run_repair(const RepairVerb& verb) {
   namespace fs = std::filesystem;
   std::vector<fs::path> runs;
@@ -137,10 +205,7 @@ ExitCode run_repair(const RepairVerb& verb) {
   std::error_code error;
   for (const auto& item : fs::directory_iterator(verb.folder / "runs", error))
     if (fs::exists(item.path() / "journal.jsonl")) runs.push_back(item.path());
-  if (runs.empty())
-    throw Error(
-        fmt::format("{}: neither a run folder nor a sweep's folder of runs", verb.folder.string()),
-        ExitCode::usage);
+  if (runs.empty()) refuse_without_journal(verb.folder);
   json rows = json::array();
   for (const auto& run : runs) {
     const bool repaired = repair_run_folder(run);

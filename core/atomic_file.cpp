@@ -8,8 +8,6 @@
 #include <system_error>
 #include <vector>
 
-#include "core/error.hpp"
-
 namespace metascale {
 namespace {
 
@@ -23,6 +21,7 @@ std::filesystem::path folder_of(const std::filesystem::path& path) {
 // A name that nobody uses: writers on other threads, other processes and their leftovers each have
 // another one, because the file is created exclusively.
 std::filesystem::path create_beside(const std::filesystem::path& path) {
+  refuse_special_file(path);
   for (int attempt = 0; attempt < 10000; ++attempt) {
     std::filesystem::path name = path;
     name += concat(unfinished_mark, ::getpid(), "-", attempt);
@@ -36,7 +35,21 @@ std::filesystem::path create_beside(const std::filesystem::path& path) {
   throw_io_error("create a file beside", path, EEXIST);
 }
 
+bool is_special(const std::filesystem::path& path) {
+  std::error_code ignored;  // what cannot be examined is not there, or its folder says why
+  return std::filesystem::is_other(path, ignored) ||
+         std::filesystem::read_symlink(path, ignored).string().starts_with("/proc/");
+}
+
 }  // namespace
+
+void refuse_special_file(const std::filesystem::path& path, ExitCode code) {
+  if (is_special(path))
+    throw Error(concat(path.string(),
+                       ": is a device, a FIFO or an open file, and a file would be put in its "
+                       "place; name another file, or remove it first"),
+                code);
+}
 
 AtomicFile::AtomicFile(const std::filesystem::path& path)
     : path_(path), temporary_(create_beside(path)) {}

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "core/error.hpp"
 #include "core/file.hpp"
 
 namespace metascale {
@@ -14,7 +15,8 @@ namespace metascale {
 // A file being written under a name of its own beside `path`. Without commit() it is removed again.
 class AtomicFile {
  public:
-  explicit AtomicFile(const std::filesystem::path& path);  // throws Error{io}
+  // Throws Error{io}, also as refuse_special_file does.
+  explicit AtomicFile(const std::filesystem::path& path);
   ~AtomicFile();
   AtomicFile(const AtomicFile&) = delete;
   AtomicFile& operator=(const AtomicFile&) = delete;
@@ -25,6 +27,10 @@ class AtomicFile {
  private:
   std::filesystem::path path_, temporary_;
 };
+
+// Throws Error where path leads to a device, a FIFO or a socket, or is a link to an open file, such
+// as /dev/stdout: the rename would put a file in its place, for everybody.
+void refuse_special_file(const std::filesystem::path& path, ExitCode code = ExitCode::io);
 
 // Throws Error{io}; what stood at path before then still stands.
 void write_file_atomically(const std::filesystem::path& path, std::string_view bytes);

@@ -1,17 +1,20 @@
 #include "core/child.hpp"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <chrono>
+#include <cstdint>
 #include <cstring>
 #include <utility>
 
-#include "core/error.hpp"
 #include "core/file.hpp"
 
 extern char** environ;
@@ -69,6 +72,19 @@ int code_of(int status) {
   return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
+// Whether the pipe says something, or is closed, within that time.
+bool has_word(int pipe, double seconds) {
+  using Clock = std::chrono::steady_clock;
+  const auto end = Clock::now() + std::chrono::milliseconds(std::int64_t(1e3 * seconds));
+  for (;;) {
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(end - Clock::now());
+    pollfd asked{.fd = pipe, .events = POLLIN, .revents = 0};
+    const int answer = ::poll(&asked, 1, int(std::max<std::int64_t>(0, left.count())));
+    if (answer < 0 && errno == EINTR) continue;
+    return answer > 0;
+  }
+}
+
 }  // namespace
 
 Child::Child(const ChildCommand& command) {
@@ -100,6 +116,15 @@ Child::Child(const ChildCommand& command) {
   if (process_ == 0) become(prepared);
   const int fork_error = errno;
   close(report[1]);
+  if (process_ > 0 && !has_word(report[0], command.start_seconds)) {
+    close(report[0]);
+    const pid_t process = process_;
+    end();
+    throw NotStarted(
+        concat("process ", process, " did not become ", command.program.string(), " within ",
+               command.start_seconds, " s, and was killed; look at that file's disk, or try again"),
+        ExitCode::unavailable);
+  }
   int error = 0;
   const bool has_failed = process_ < 0 || read(report[0], &error, sizeof error) == sizeof error;
   close(report[0]);
@@ -137,6 +162,10 @@ std::optional<int> Child::poll() {
 
 void Child::send(int signal) {
   if (process_ > 0) kill(process_, signal);
+}
+
+void Child::kill_group() {
+  if (process_ > 0) kill(-process_, SIGKILL);
 }
 
 void Child::end() {

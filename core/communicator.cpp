@@ -25,7 +25,7 @@ std::unique_ptr<Communicator> connect_ranks(double timeout) {
     return make_message_communicator(std::move(sockets), timeout);
   const bool has_launcher = number_in("OMPI_COMM_WORLD_SIZE") > 0 || std::getenv("PMIX_RANK");
   if (!has_launcher && tasks_of_step() == 1) return std::make_unique<SingleCommunicator>();
-  auto ranks = make_message_communicator(connect_mpi(), timeout);
+  auto ranks = make_message_communicator(connect_mpi(timeout), timeout);
   if (tasks_of_step() > 1 && ranks->size() == 1)
     throw Error(
         concat(

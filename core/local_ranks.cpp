@@ -84,48 +84,89 @@ class Ranks {
  public:
   explicit Ranks(const LocalRanks& ranks) : ranks_(ranks) {
     const Links links(ranks.count);
-    for (int rank = 0; rank < ranks.count; ++rank)
-      all_.emplace_back(ChildCommand{.program = ranks.words.front(),
-                                     .arguments = {ranks.words.begin() + 1, ranks.words.end()},
-                                     .environment = {links.description(rank)},
-                                     .output = {},
-                                     .cores = {},
-                                     .descriptors = links.descriptors(rank)});
+    for (int rank = 0; rank < ranks.count && lost_.empty(); ++rank) start(rank, links);
   }
 
-  int wait() {
+  EndedLocalRanks wait() {
+    if (!lost_.empty()) return {.code = int(ExitCode::run_failed), .lost = lost_};
     int told = 0;
     std::optional<Clock::time_point> limit;  // for the others, once one has failed
     while (look()) {
       const int asked = ranks_.signal ? ranks_.signal() : 0;
       if (asked != told) send(told = asked);
-      if (!limit && code_of_failure())
+      if (!limit && !failures_.empty())
         limit = Clock::now() + std::chrono::milliseconds(std::int64_t(1e3 * ranks_.grace_seconds));
-      if (limit && Clock::now() > *limit) send(SIGKILL);
+      if (limit && Clock::now() > *limit) kill_those_left();
       std::this_thread::sleep_for(tick);
     }
-    return code_of_failure().value_or(*all_.front().poll());
+    return {.code = code(), .lost = told == 0 ? lost_ : ""};
   }
 
  private:
+  struct Rank {
+    Child child;
+    pid_t process;
+    bool has_ended = false;
+  };
+  struct Failure {
+    std::size_t rank;
+    int code;
+  };
+
+  void start(int rank, const Links& links) {
+    try {
+      Child child({.program = ranks_.words.front(),
+                   .arguments = {ranks_.words.begin() + 1, ranks_.words.end()},
+                   .environment = {links.description(rank)},
+                   .output = {},
+                   .cores = {},
+                   .descriptors = links.descriptors(rank),
+                   .start_seconds = ranks_.start_seconds});
+      const pid_t process = child.process();
+      all_.push_back({.child = std::move(child), .process = process});
+    } catch (const NotStarted& error) {
+      lost_ = concat("rank ", rank, ": ", error.what());
+    }
+  }
+
   bool look() {  // whether any lives
-    return std::count_if(all_.begin(), all_.end(), [](Child& rank) { return !rank.poll(); }) > 0;
+    bool any = false;
+    for (std::size_t i = 0; i < all_.size(); ++i) {
+      Rank& rank = all_[i];
+      if (rank.has_ended) continue;
+      const std::optional<int> code = rank.child.poll();
+      any = any || !code;
+      if (!code) continue;
+      rank.has_ended = true;
+      if (!is_failure(*code)) continue;
+      failures_.push_back({i, *code});
+      if (*code > 128 && lost_.empty())
+        lost_ = concat(name(i), " was ended by signal ", *code - 128, " (",
+                       ::strsignal(*code - 128), ")");
+    }
+    return any;
   }
 
   void send(int signal) {
-    for (Child& rank : all_) rank.send(signal);
+    for (Rank& rank : all_) rank.child.send(signal);
   }
 
-  // Of the first rank that failed by itself; else of one that a signal ended.
-  std::optional<int> code_of_failure() {
-    std::optional<int> killed;
-    for (Child& rank : all_) {
-      const std::optional<int> code = rank.poll();
-      if (!code || !is_failure(*code)) continue;
-      if (*code < 128) return code;
-      killed = code;
-    }
-    return killed;
+  void kill_those_left() {
+    for (std::size_t i = 0; i < all_.size(); ++i)
+      if (!all_[i].has_ended && lost_.empty())
+        lost_ = concat(name(i), " hung: it was killed ", ranks_.grace_seconds, " s after ",
+                       name(failures_[0].rank), " had ended with exit code ", failures_[0].code);
+    send(SIGKILL);
+  }
+
+  std::string name(std::size_t rank) const {
+    return concat("rank ", rank, " (process ", all_[rank].process, ")");
+  }
+
+  int code() {
+    for (const Failure& failure : failures_)
+      if (failure.code < 128) return failure.code;
+    return failures_.empty() ? *all_.front().child.poll() : failures_[0].code;
   }
 
   static bool is_failure(int code) {
@@ -134,11 +175,13 @@ class Ranks {
   }
 
   const LocalRanks& ranks_;
-  std::vector<Child> all_;
+  std::vector<Rank> all_;
+  std::vector<Failure> failures_;  // in the order in which they were seen
+  std::string lost_;
 };
 
 }  // namespace
 
-int run_local_ranks(const LocalRanks& ranks) { return Ranks(ranks).wait(); }
+EndedLocalRanks run_local_ranks(const LocalRanks& ranks) { return Ranks(ranks).wait(); }
 
 }  // namespace metascale

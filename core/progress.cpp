@@ -90,7 +90,8 @@ std::string Progress::time_left(const Bar& bar) const {
   if (bar.first_time < 0) return "";  // its work took no time that we saw
   const double done = bar.fraction - bar.first_fraction, spent = now_() - bar.first_time;
   if (bar.finished) return format_duration(spent);
-  if (done <= 0 || spent <= 0) return "";
+  // At 1 what is left, say an evaluation, is not of what was measured.
+  if (done <= 0 || spent <= 0 || bar.fraction >= 1) return "";
   return format_duration(spent * (1 - bar.fraction) / done) + " left";
 }
 

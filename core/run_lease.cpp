@@ -7,12 +7,15 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <climits>
 #include <cstdlib>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <sstream>
+#include <thread>
+#include <vector>
 
 #include "core/atomic_file.hpp"
 #include "core/error.hpp"
@@ -125,18 +128,47 @@ std::string describe(const std::optional<Holder>& holder) {
                 holder->job.job.empty() ? "" : " (job " + holder->job.job + ")");
 }
 
-// Moves a dead lease away. If another process was faster and its new lease was moved, that is put
-// back.
-void remove_dead(const std::filesystem::path& path, const std::string& judged,
-                 const std::string& token) {
-  std::filesystem::path aside = path;
-  aside += ".dead-" + token;
-  if (::rename(path.c_str(), aside.c_str()) != 0) {
-    if (errno == ENOENT) return;
-    throw_io_error("take over", path, errno);
+bool is_dead(Life life, double age, double stale_seconds) {
+  return life == Life::dead || (life == Life::unknown && age > stale_seconds);
+}
+
+// Puts `own` in the place of the lease that was judged dead; false: another process does, or did.
+// Whoever may is settled by a link whose name follows from what was judged, so that there is one,
+// and no moment without a lease. Where that process died in the middle, the next link's name
+// follows from its link, too.
+bool take_over(const std::filesystem::path& path, const std::string& judged,
+               const std::filesystem::path& own, double stale_seconds) {
+  constexpr int most_deaths = 8;
+  std::vector<std::filesystem::path> links;
+  std::string dead = judged;
+  const auto remove_links = [&] {
+    for (const auto& link : links) ::unlink(link.c_str());
+  };
+  while (links.size() < most_deaths) {
+    links.push_back(path);
+    links.back() += ".taken-" + to_hex(xxh3_64(dead.data(), dead.size()));
+    if (::link(own.c_str(), links.back().c_str()) == 0) {
+      const bool stands = text_of(path) == judged;
+      if (stands && ::rename(own.c_str(), path.c_str()) != 0) {
+        const int failure = errno;
+        ::unlink(links.back().c_str());
+        ::unlink(own.c_str());
+        throw_io_error("take over", path, failure);
+      }
+      if (stands)
+        remove_links();
+      else
+        ::unlink(links.back().c_str());
+      return stands;
+    }
+    if (errno != EEXIST) throw_io_error("take over", path, errno);
+    const std::optional<std::string> other = text_of(links.back());
+    if (!other) return false;
+    const double age = seconds_between(links.back(), own);
+    if (!is_dead(life_of(parse_holder(*other)), age, stale_seconds)) return false;
+    dead += *other;
   }
-  if (text_of(aside) != judged) (void)::link(aside.c_str(), path.c_str());
-  ::unlink(aside.c_str());
+  return false;
 }
 
 std::string unique_token() {
@@ -177,8 +209,7 @@ RunLease::RunLease(const std::filesystem::path& run_folder, double stale_seconds
     if (failure == EEXIST && !found) continue;  // given back meanwhile
     const std::optional<Holder> holder = found ? parse_holder(*found) : std::nullopt;
     const double age = seconds_between(path_, own);
-    const Life life = life_of(holder);
-    const bool dead = life == Life::dead || (life == Life::unknown && age > stale_seconds);
+    const bool dead = is_dead(life_of(holder), age, stale_seconds);
     if (failure != EEXIST || !dead) ::unlink(own.c_str());
     if (failure != EEXIST) throw_io_error("create", path_, failure);
     if (!dead)
@@ -186,8 +217,9 @@ RunLease::RunLease(const std::filesystem::path& run_folder, double stale_seconds
           concat(run_folder.string(), ": this run is being worked on by ", describe(holder),
                  ", seen ", std::int64_t(age), " s ago; wait for it or end it, then start again"),
           ExitCode::unavailable);
-    taken_over_ = true;
-    remove_dead(path_, *found, token_);
+    taken_over_ = take_over(path_, *found, own, stale_seconds);
+    if (taken_over_) return;
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));  // for who does take it over
   }
   ::unlink(own.c_str());
   throw Error(concat(path_.string(), ": several processes want this run at once; start one"),

@@ -164,6 +164,8 @@ DocumentReader::~DocumentReader() = default;
 bool DocumentReader::open_next_file() {
   if (next_file_ == files_.size()) return false;
   open_ = std::make_unique<OpenFile>(files_[next_file_++]);
+  if (open_->kind == SourceKind::text && !options_.text_domain.empty())
+    open_->domain = options_.text_domain;
   return true;
 }
 

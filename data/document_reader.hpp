@@ -4,9 +4,9 @@
 //                       optionally "meta": {"pile_set_name": the domain}; several zstd frames in a
 //                       file
 //   .txt, .text, each also with .zst  the file is the document; long ones are cut at blank lines
-// The domain of a document without pile_set_name is its file's name without endings. What is not
-// UTF-8 and lone surrogates become U+FFFD, one for each maximal invalid subpart [Unicode 16, 3.9,
-// table 3-8].
+// The domain of a document without pile_set_name is its file's name without endings, where
+// ReaderOptions do not name another for plain text. What is not UTF-8 and lone surrogates become
+// U+FFFD, one for each maximal invalid subpart [Unicode 16, 3.9, table 3-8].
 #pragma once
 
 #include <cstdint>
@@ -33,6 +33,7 @@ struct ReaderOptions {
   // a line takes twice its bytes of memory, so this keeps a program below 1 GiB.
   std::int64_t longest_line = 320'000'000;
   std::int64_t longest_text = 200'000;  // bytes of a document out of a plain text file
+  std::string text_domain;              // of plain text; empty: the file's name
 };
 
 // The files of a source: itself, or everything readable in the folder and the folders in it, sorted

@@ -18,6 +18,9 @@ namespace metascale {
 namespace {
 
 constexpr std::int64_t block_bytes = 8 << 20;  // of documents, tokenised together
+// A state is synced and as long as the list of files, so one of thousands of small files is not
+// saved behind each of them.
+constexpr std::chrono::seconds longest_unsaved{5};
 
 std::string words_of_skipped(std::int64_t lines) {
   return lines > 0 ? concat("; bad lines skipped: ", lines) : "";
@@ -26,8 +29,8 @@ std::string words_of_skipped(std::int64_t lines) {
 // Reads one file from a document on, in blocks.
 class FilePass {
  public:
-  FilePass(const PrepareOptions& options, const std::filesystem::path& file)
-      : reader_({file}, options.reader) {}
+  FilePass(const PrepareOptions& options, const PreparationUnit& unit)
+      : reader_({unit.file}, options_for(options, unit)) {}
   // Passes over documents that were done before, and calls on_some now and then.
   template <typename Call>
   void skip(std::int64_t documents, Call&& on_some) {
@@ -52,6 +55,11 @@ class FilePass {
   const DocumentReader& reader() const { return reader_; }
 
  private:
+  static ReaderOptions options_for(const PrepareOptions& options, const PreparationUnit& unit) {
+    ReaderOptions own = options.reader;
+    own.text_domain = unit.text_domain;
+    return own;
+  }
   DocumentReader reader_;
   std::int64_t documents_ = 0;
 };
@@ -142,7 +150,7 @@ class Preparation {
     PrepareProgress progress{.part = "splitting", .stored_total = total_stored()};
     std::int64_t finished = 0, skipped = 0;
     for (const PreparationUnit& unit : plan_.units) {
-      FilePass pass(options_, unit.file);
+      FilePass pass(options_, unit);
       std::vector<Document> block;
       for (std::int64_t bytes = 0; pass.next(block, bytes);) {
         for (const Document& document : block) split.add(document.text, document.domain);
@@ -193,31 +201,33 @@ class Preparation {
         progress_.bytes += domain.bytes;
       }
     progress_.begin_bytes = progress_.bytes;
-    for (auto& unit = state_.now.files; unit < std::int64_t(plan_.units.size());)
-      read_file_into_parts(plan_.units[std::size_t(unit)]);
+    for (std::int64_t i = 0; i < state_.now.files; ++i)
+      finished_bytes_ += plan_.stamps[std::size_t(i)].bytes;
+    while (state_.now.files < std::int64_t(plan_.units.size()))
+      read_file_into_parts(std::size_t(state_.now.files));
+    save_between_files();  // what is complete stands beside a state that knows all of it
     check_parts();
     for (const Split split : plan_.parts) writers_.at(split)->finish(sources_of(split));
     work_.declare_complete(part_names());
   }
 
-  void read_file_into_parts(const PreparationUnit& unit) {
-    FilePass pass(options_, unit.file);
-    std::int64_t finished = 0, since_mark = 0;
-    for (std::int64_t i = 0; i < state_.now.files; ++i)
-      finished += plan_.stamps[std::size_t(i)].bytes;
-    pass.skip(state_.now.documents,
-              [&] { report(progress_, finished + pass.reader().stored_bytes_read()); });
+  void read_file_into_parts(std::size_t index) {
+    const PreparationUnit& unit = plan_.units[index];
+    FilePass pass(options_, unit);
+    const auto tell = [&] {
+      report(progress_, finished_bytes_ + pass.reader().stored_bytes_read());
+    };
+    pass.skip(state_.now.documents, tell);
     std::vector<Document> block;
     for (std::int64_t bytes = 0; pass.next(block, bytes);) {
       write_block(unit, block);
       state_.now.documents = pass.documents();
       progress_.documents += std::int64_t(block.size());
       progress_.bytes += bytes;
-      report(progress_, finished + pass.reader().stored_bytes_read());
-      if ((since_mark += bytes) >= options_.shard_bytes) {
-        since_mark = 0;
-        save();
-      }
+      tell();
+      unsaved_bytes_ += bytes;
+      bytes_since_file_begin_ += bytes;
+      if (unsaved_bytes_ >= options_.shard_bytes) save();
     }
     state_.now.counts.skipped += pass.reader().skipped();
     state_.now.counts.empty += pass.reader().empty();
@@ -225,8 +235,19 @@ class Preparation {
     state_.now.sources.insert(state_.now.sources.end(), sources.begin(), sources.end());
     state_.now.documents = 0;
     ++state_.now.files;
+    finished_bytes_ += plan_.stamps[index].bytes;
+    if (is_due_between_files()) save_between_files();
+  }
+
+  bool is_due_between_files() const {
+    return bytes_since_file_begin_ >= options_.shard_bytes ||
+           std::chrono::steady_clock::now() - saved_ >= longest_unsaved;
+  }
+
+  void save_between_files() {
     save();
     state_.file_begin = state_.now;
+    bytes_since_file_begin_ = 0;
   }
 
   void write_block(const PreparationUnit& unit, std::vector<Document>& block) {
@@ -273,6 +294,8 @@ class Preparation {
     for (auto& [split, writer] : writers_) state_.now.parts[name_of(split)] = writer->mark();
     state_.now.held_out = held_out_->mark();
     write_state(work_ / "state.json", state_);
+    unsaved_bytes_ = 0;
+    saved_ = std::chrono::steady_clock::now();
   }
 
   void check_parts() {
@@ -348,6 +371,9 @@ class Preparation {
   RunLease* lease_ = nullptr;
   std::chrono::steady_clock::time_point renewed_ = std::chrono::steady_clock::now();
   PreparationState state_;
+  std::chrono::steady_clock::time_point saved_ = std::chrono::steady_clock::now();
+  std::int64_t unsaved_bytes_ = 0, bytes_since_file_begin_ = 0;  // of text
+  std::int64_t finished_bytes_ = 0;  // of the files read to their end, as stored
   bool resumed_ = false;
   std::optional<HashSplit> split_;
   std::map<Split, std::unique_ptr<TokenSetWriter>> writers_;

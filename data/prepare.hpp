@@ -30,7 +30,8 @@ struct PrepareOptions {
   int threads = 1;               // the files are the same for any number
   ReaderOptions reader;
   HashSplit::Shares shares;  // for a source without a split of its own [data/split.hpp]
-  std::int64_t shard_bytes = std::int64_t(64) << 20;     // of text: what a kill can cost at most
+  // Of text: what a kill can cost at most. Between two files a few seconds' work is as much.
+  std::int64_t shard_bytes = std::int64_t(64) << 20;
   bool find_overlap = true;                              // [data/overlap.hpp]
   std::function<void(const PrepareProgress&)> progress;  // called now and then, on this thread
 };
@@ -49,15 +50,18 @@ struct PrepareResult {
   std::vector<OverlapReport> overlaps;  // validation's and test's with train
 };
 
+// Plain text below a folder is of the domain of the first folder in it that holds the text (below
+// that of its part), or of the folder itself where none does.
 // Each document's ids are closed by the tokenizer's end of document. A training document whose text
 // is one of validation or test is left out. All is written into out/unfinished and moved when it is
 // complete. Called again after a kill, a full disk or a bad line, it goes on behind the last whole
-// shard, and the files are those of a call that was never interrupted; source files that were
-// changed meanwhile are read again. Memory: less than 1 GiB, whatever the source: at most twice
-// a line of longest_line, 128 MiB for the hashes of held-out texts, 128 MiB for a zstd window and
-// what 4 MiB of text take to tokenise; about 200 MiB where no line is longer than 16 MiB.
-// Throws Error{bad_input} for a source without text or with too little for its parts, and as
-// DocumentReader does; Error{unavailable} while another process prepares there; Error{io}.
+// shard, or a file that ended a few seconds before, and the files are those of a call that was
+// never interrupted; source files that were changed meanwhile are read again. Memory: less than 1
+// GiB, whatever the source: at most twice a line of longest_line, 128 MiB for the hashes of
+// held-out texts, 128 MiB for a zstd window and what 4 MiB of text take to tokenise; about 200 MiB
+// where no line is longer than 16 MiB. Throws Error{bad_input} for a source without text or with
+// too little for its parts, and as DocumentReader does; Error{unavailable} while another process
+// prepares there; Error{io}.
 PrepareResult prepare(const PrepareOptions& options, const Tokenizer& tokenizer);
 
 }  // namespace metascale

@@ -10,6 +10,7 @@
 #include "experiments/lineage.hpp"
 #include "experiments/models/model.hpp"
 #include "experiments/plan.hpp"
+#include "experiments/tensor_file.hpp"
 
 namespace metascale {
 namespace {
@@ -23,6 +24,14 @@ Growth::Reader reader_of(const ParameterList& list, const ParameterMemory& memor
       return std::vector<double>(values, values + tensor.size());
     });
   };
+}
+
+// NaN passes through growth into a run that could only fail.
+void check_arena(const std::filesystem::path& path, const std::string& prefix,
+                 const ParameterList& list, const ParameterMemory& memory, const Buffer& arena) {
+  const Growth::Reader read = reader_of(list, memory, arena);
+  for (const auto& entry : list.entries())
+    expect_finite(read(entry.spec.name), path, prefix + entry.spec.name);
 }
 
 void write(const std::vector<double>& values, const Tensor& target) {
@@ -48,6 +57,10 @@ TrainingState load_grown(const Checkpoints& parent, const RunConfig& run, const 
   const ParameterList old = parameters_of(model_of_generation(run, last));
   ParameterMemory from(old, Device::cpu, memory.dtype);
   parent.load(ancestor.step, old, from);
+  const std::filesystem::path moments = parent.folder_of(ancestor.step) / "moments.safetensors";
+  check_arena(parent.folder_of(ancestor.step) / "model.safetensors", "", old, from, from.values);
+  check_arena(moments, "m.", old, from, from.m);
+  check_arena(moments, "v.", old, from, from.v);
   // Each growth of a lineage draws numbers of its own.
   const std::uint64_t seed =
       RandomStream(run.seed, stream_of("growth")).bits(std::uint64_t(ancestor.step));
@@ -101,9 +114,7 @@ RunConfig grown_run(const StoredModel& parent, const GrowOptions& options, const
 
 void write_grown_run(const StoredModel& parent, const RunConfig& run,
                      const std::filesystem::path& run_folder) {
-  if (std::filesystem::exists(run_folder / "config.yaml"))
-    throw Error(fmt::format("{}: a run is there already; give another folder", run_folder.string()),
-                ExitCode::usage);
+  expect_free_run_folder(run_folder);
   const ParameterList list = parameters_of(run.model);
   ParameterMemory memory(list, Device::cpu,
                          run.training.precision == Precision::f64 ? Dtype::f64 : Dtype::f32);

@@ -31,7 +31,8 @@ struct GrowOptions {
 // a larger model and a schedule that begins anew. Throws Error{usage} where it cannot grow so.
 RunConfig grown_run(const StoredModel& parent, const GrowOptions& options, const std::string& id);
 
-// Writes the run folder of that configuration: config.yaml and the grown checkpoint.
+// Writes the run folder of that configuration: config.yaml and the grown checkpoint. Throws
+// Error{usage} where anything is in it, and as load_grown does.
 void write_grown_run(const StoredModel& parent, const RunConfig& run,
                      const std::filesystem::path& run_folder);
 

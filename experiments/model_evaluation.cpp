@@ -26,11 +26,23 @@ TokenFile open_for(const StoredModel& stored, const ModelEvaluationOptions& opti
   return file;
 }
 
+// A window larger than the data would be padding, and take memory without end. That of the training
+// is nobody's wish, and may be larger.
+void expect_window_fits(const TokenFile& file, const ModelEvaluationOptions& options) {
+  if (options.context > 0 && options.context >= file.tokens())
+    throw Error(fmt::format("{}: has {} tokens, in which no window of {} fits; give a --context of "
+                            "at most {}, or more text",
+                            options.data.string(), file.tokens(), options.context,
+                            std::max<std::int64_t>(1, file.tokens() - 1)),
+                ExitCode::usage);
+}
+
 }  // namespace
 
 Evaluation evaluate_model(const StoredModel& stored, const ModelEvaluationOptions& options) {
   const auto tokenizer = make_tokenizer(stored.run.data.tokenizer);
   const TokenFile file = open_for(stored, options, *tokenizer);
+  expect_window_fits(file, options);
   const std::int64_t context = options.context > 0 ? options.context : stored.run.training.context;
   const EvaluationWindows windows(file, *tokenizer, context, options.windows, options.protocol,
                                   options.domains);

@@ -16,7 +16,7 @@ struct ModelEvaluationOptions {
   EvaluationProtocol protocol = EvaluationProtocol::packed_windows;
   std::optional<TokenLayout> layout;  // of data; nothing: that of the run's token files
   std::vector<std::string> domains;   // that are scored; empty: all
-  std::int64_t context = 0;           // 0: that of its training
+  std::int64_t context = 0;           // 0: that of its training; else less than data's tokens
   std::int64_t windows = 0;           // 0: all
   std::int64_t rows = 8;              // windows of one forward
   int threads = 1;

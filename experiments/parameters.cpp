@@ -1,3 +1,5 @@
+#define EIGEN_DONT_PARALLELIZE  // its sums would have another order for each number of threads
+
 #include "experiments/parameters.hpp"
 
 #include <Eigen/Dense>

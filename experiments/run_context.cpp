@@ -269,6 +269,7 @@ std::map<std::string, std::string> RunContext::facts() const {
       {"parameters", number(counts.parameters)},
       {"non_embedding_parameters", number(counts.non_embedding_parameters)},
       {"flops_per_token", number(counts.flops_per_token)},
+      {"executed_flops_per_token", number(programs_->executed_flops_per_token())},
       {"training_flops", number(flops_(double(training.steps) * double(training.batch_tokens)))},
       {"tokens_planned", number(training.steps * training.batch_tokens)},
       {"steps_planned", number(training.steps)},

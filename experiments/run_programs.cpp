@@ -65,6 +65,11 @@ std::size_t RunPrograms::bytes() const {
   return sum;
 }
 
+double RunPrograms::executed_flops_per_token() const {
+  const ProgramOptions& options = training_->options();
+  return training_->tape().total_cost().flops / double(options.rows * options.context);
+}
+
 void RunPrograms::allocate(Device device, const ParameterMemory& parameters) {
   planned_ = Buffer(device, planned_bytes());
   training_->allocate(device, parameters, planned_);
@@ -85,7 +90,8 @@ DeviceBytes device_bytes(const RunConfig& config, std::int64_t micro_batch, int 
   const std::size_t moments = 2 * ((elements + std::size_t(ranks) - 1) / std::size_t(ranks));
   const std::size_t copies = tape.bf16_storage ? elements * size_of(Dtype::bf16) : 0;
   return {.parameters = (2 * elements + moments) * size_of(tape.dtype) + copies,
-          .programs = programs.bytes()};
+          .programs = programs.bytes(),
+          .executed_flops_per_token = programs.executed_flops_per_token()};
 }
 
 std::int64_t largest_micro_batch(std::int64_t rows, int ranks, std::int64_t most,

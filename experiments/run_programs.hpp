@@ -27,6 +27,8 @@ class RunPrograms {
   Program& evaluation(std::int64_t rows, std::int64_t context) const;
 
   std::size_t bytes() const;  // of allocate(), on the device
+  // Of the operators that a training step runs, forward, recomputed and backward.
+  double executed_flops_per_token() const;
 
  private:
   std::size_t planned_bytes() const;
@@ -40,6 +42,7 @@ class RunPrograms {
 // known.
 struct DeviceBytes {
   std::size_t parameters = 0, programs = 0;
+  double executed_flops_per_token = 0;  // of the same recording: see RunPrograms
   std::size_t sum() const { return parameters + programs; }
 };
 DeviceBytes device_bytes(const RunConfig& config, std::int64_t micro_batch, int ranks = 1);

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <charconv>
+#include <string>
+#include <vector>
 
 #include "experiments/checkpoint.hpp"
 #include "experiments/models/model.hpp"
@@ -21,6 +23,18 @@ std::int64_t step_in(const std::string& name) {
   const auto [end, error] =
       std::from_chars(name.data() + prefix.size(), name.data() + name.size(), step);
   return error == std::errc() && end == name.data() + name.size() ? step : -1;
+}
+
+// A run that is done is not trained again, so that is no way out of damage.
+[[noreturn]] void refuse_without_checkpoint(const fs::path& run_folder,
+                                            const std::vector<std::string>& damaged) {
+  const std::string words =
+      damaged.empty()
+          ? "; train it first"
+          : fmt::format(": {}; put it back from a copy, or train the run anew in another folder",
+                        fmt::join(damaged, "; "));
+  throw Error(fmt::format("{}: no whole checkpoint{}", run_folder.string(), words),
+              ExitCode::bad_input);
 }
 
 }  // namespace
@@ -50,10 +64,9 @@ StoredModel find_model(const fs::path& path) {
         ExitCode::usage);
   stored.run = read_run_config(stored.run_folder / "config.yaml");
   const Checkpoints checkpoints(stored.run_folder, stored.run.model);
-  const auto state = step < 0 ? checkpoints.newest() : checkpoints.state_of(step);
-  if (!state)
-    throw Error(fmt::format("{}: no whole checkpoint; train it first", stored.run_folder.string()),
-                ExitCode::bad_input);
+  std::vector<std::string> damaged;
+  const auto state = step < 0 ? checkpoints.newest(&damaged) : checkpoints.state_of(step);
+  if (!state) refuse_without_checkpoint(stored.run_folder, damaged);
   stored.step = state->step;
   stored.tokens = state->tokens;
   stored.data_fingerprint = state->data_fingerprint;

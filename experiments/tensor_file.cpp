@@ -65,12 +65,17 @@ std::vector<double> read_values(const SafetensorsFile& file, const SafetensorsFi
                          "a quantised model? Take the unquantised one",
                          name_of(entry.dtype)));
   }
+  expect_finite(values, path, entry.name);
+  return values;
+}
+
+void expect_finite(const std::vector<double>& values, const std::filesystem::path& path,
+                   const std::string& name) {
   for (std::size_t i = 0; i < values.size(); ++i)
     if (!std::isfinite(values[i]))
-      refuse(path, entry.name,
+      refuse(path, name,
              fmt::format("holds {} at element {}; a model with such a value is damaged or diverged",
                          values[i], i));
-  return values;
 }
 
 void expect_stored_shape(const SafetensorsFile::Entry& entry, const std::filesystem::path& path,

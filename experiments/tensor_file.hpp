@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <string>
 #include <vector>
 
 #include "core/safetensors.hpp"
@@ -13,6 +14,10 @@ namespace metascale {
 // no floating-point numbers, or one that is not finite.
 std::vector<double> read_values(const SafetensorsFile& file, const SafetensorsFile::Entry& entry,
                                 const std::filesystem::path& path);
+
+// Throws Error{bad_input} naming file and tensor where one of its values is not finite.
+void expect_finite(const std::vector<double>& values, const std::filesystem::path& path,
+                   const std::string& name);
 
 // Throws Error{bad_input} naming file and tensor unless this is its shape, extents of 1 not
 // counted.

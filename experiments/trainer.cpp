@@ -82,6 +82,7 @@ class Training {
     if (run_.writes()) fs::remove(folder_ / "FAILED", error);  // of an earlier attempt
     beat(RunPhase::running);
     recorder_.resume(context_.state.step);
+    if (!recorder_.log().steps.empty()) last_loss_ = recorder_.log().steps.back().loss;
     for (const auto& damage : damaged_) events_.tell("damaged_checkpoint", damage);
     const StartingPoint point = load_start(context_, config_, folder_, start_, ranks_);
     events_.tell(point.kind, point.message);
@@ -100,7 +101,8 @@ class Training {
     row.seconds = stopwatch.seconds();
     row.tokens_per_second = double(config_.training.batch_tokens) / row.seconds;
     recorder_.append(row);
-    last_ = row;
+    last_loss_ = row.loss;
+    last_rate_ = row.tokens_per_second;
     hooks_.on_step(row);
     if (bad_steps_.judge(row)) writer_.forget();  // a stop right here must save what is skipped
   }
@@ -111,6 +113,7 @@ class Training {
   // False if the run was asked to stop before it was through: only a final evaluation stops midway,
   // a periodic one is short, and its row belongs to the steps before it.
   bool evaluate(const std::string& split, bool is_final) {
+    if (is_final) hooks_.on_final_evaluation(split);
     const auto result = context_.evaluate_split(split, is_final, [&] {
       tick();
       return !is_final || stop_request() == StopRequest::none;
@@ -160,8 +163,8 @@ class Training {
     life_.give({.phase = phase,
                 .step = context_.state.step,
                 .steps = config_.training.steps,
-                .loss = last_.step > 0 ? last_.loss : std::nan(""),
-                .tokens_per_second = last_.tokens_per_second,
+                .loss = last_loss_,
+                .tokens_per_second = last_rate_,
                 .attempt = recorder_.attempt(),
                 .joules = events_.joules()});
   }
@@ -181,7 +184,8 @@ class Training {
   const RunParts run_{folder_, config_, ranks_, checkpoints_, context_, recorder_, events_};
   CheckpointWriter writer_{run_};
   BadSteps bad_steps_{run_};
-  StepRow last_;
+  // Of the last logged step, whichever attempt made it; of this attempt's last step.
+  double last_loss_ = std::nan(""), last_rate_ = std::nan("");
 };
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <string>
 
 #include "core/communicator.hpp"
 #include "core/error.hpp"
@@ -19,6 +20,8 @@ enum class StopRequest { none, save, interrupt };  // save: TERM or USR2; interr
 struct TrainHooks {
   std::function<StopRequest()> stop = [] { return StopRequest::none; };  // asked after each step
   std::function<void(const StepRow&)> on_step = [](const StepRow&) {};
+  // The last step is made; on a large split this takes longer than any step did.
+  std::function<void(const std::string& split)> on_final_evaluation = [](const std::string&) {};
   std::function<void(const Evaluation&)> on_evaluation = [](const Evaluation&) {};
   std::function<void(const std::string&)> on_message = [](const std::string&) {};
   double renewal_seconds = 20;  // of the lease on the run's folder

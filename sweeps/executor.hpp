@@ -83,6 +83,9 @@ struct ExecutorOptions {
   OnFailure on_failure = OnFailure::keep_going;
   std::function<Stop()> stop = [] { return Stop::none; };  // asked several times a second
   int stop_signal = SIGTERM;                               // what runs are then sent
+  // Seconds since 1970: a run that was asked before then to stop for the time limit, and still runs
+  // then, is killed; 0: never.
+  double last_moment = 0;
   // Whether somebody cancelled this run alone; asked every second, and before it starts.
   std::function<bool(const Job&)> is_cancelled = [](const Job&) { return false; };
   Pinning pinning = Pinning::own_cores;

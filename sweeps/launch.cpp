@@ -26,6 +26,7 @@ namespace fs = std::filesystem;
 
 constexpr double warning_slack = 120;     // seconds; Slurm's warning can come a minute early
 constexpr double hand_over_seconds = 30;  // to wait for another process that hands over
+constexpr int most_looks = 6;             // at runs that are about to end, a second apart
 
 std::string variable(const char* name) {
   const char* value = std::getenv(name);
@@ -41,6 +42,8 @@ class Launch {
  public:
   Launch(const fs::path& folder, std::size_t task, const LaunchOptions& options)
       : options_(options),
+        folder_(folder),
+        task_(task),
         submission_(read_submission(folder)),
         ledger_(fs::absolute(folder).lexically_normal().parent_path().parent_path()) {
     if (task >= submission_.tasks.size())
@@ -76,9 +79,13 @@ class Launch {
       options_.say(fmt::format("{}: {}", run, name_of(phase)));
       return false;
     }
-    const std::string parent = read_run_config(folder / "config.yaml").parent.run;
+    const std::string parent = parent_of(run);
     if (!parent.empty() && waits_for(run, parent)) return false;
     return !has_stalled(run);
+  }
+
+  std::string parent_of(const std::string& run) const {
+    return read_run_config(ledger_.run_folder(run) / "config.yaml").parent.run;
   }
 
   bool waits_for(const std::string& run, const std::string& parent) {
@@ -122,8 +129,9 @@ class Launch {
     executor.slots = resources.runs;
     executor.threads = (resources.cpus + resources.ranks - 1) / resources.ranks;
     executor.retries = submission_.retries;
-    executor.launcher = launcher();
+    executor.launcher = launcher_words(submission_);
     executor.stop = [this] { return stop(); };
+    executor.last_moment = last_moment(deadline_, submission_.job.signal_before);
     // srun would end its ranks at once on TERM, and hands USR2 on.
     executor.stop_signal = resources.ranks > 1 ? SIGUSR2 : SIGTERM;
     executor.is_cancelled = [](const Job& job) { return fs::exists(job.folder / "CANCELLED"); };
@@ -140,25 +148,6 @@ class Launch {
       options_.say(fmt::format("{}: exit code {}: {}", job.id, code, what_now));
     };
     return executor;
-  }
-
-  // One task of a step for each rank; then the container's words.
-  std::vector<std::string> launcher() const {
-    std::vector<std::string> words;
-    const JobResources& resources = submission_.resources;
-    if (const auto* slurm = std::get_if<SlurmLaunch>(&submission_.how);
-        slurm && resources.ranks > 1) {
-      words = {"srun", fmt::format("--ntasks={}", resources.ranks), "--kill-on-bad-exit=1",
-               "--export=ALL"};
-      words.insert(words.end(), slurm->srun.begin(), slurm->srun.end());
-    }
-    if (const auto* other = std::get_if<TemplateLaunch>(&submission_.how);
-        other && resources.ranks > 1)
-      for (const std::string& word : other->launcher)
-        words.push_back(filled(word, submission_, {}, {}));
-    const auto& container = submission_.job.container;
-    words.insert(words.end(), container.begin(), container.end());
-    return words;
   }
 
   Stop stop() {
@@ -191,14 +180,39 @@ class Launch {
     std::string complaint = scheduler_of(submission_)->requeue(job_);
     if (complaint.empty()) return options_.say("the time limit: this job is started again");
     if (std::holds_alternative<TemplateLaunch>(submission_.how)) {
-      std::vector<std::string> open;
-      for (const JobResult& result : execution.results)
-        if (result.outcome == Outcome::saved || result.outcome == Outcome::waiting)
-          open.push_back(result.id);
-      complaint = handed_over(open);
-      if (complaint.empty()) return options_.say("the time limit: a new job goes on");
+      complaint = goes_on_in_new_job(execution);
+      if (complaint.empty()) return;
     }
     options_.say(complaint + "; metascale submit goes on with it");
+  }
+
+  std::string goes_on_in_new_job(const Execution& execution) {
+    std::vector<std::string> open;
+    for (const JobResult& result : execution.results) {
+      const bool is_open = result.outcome == Outcome::saved || result.outcome == Outcome::waiting;
+      if (is_open && ledger_.status(result.id).phase() != RunPhase::failed)
+        open.push_back(result.id);
+    }
+    try {
+      const std::vector<LeftOut> left = not_handed_over(open);
+      for (const auto& [run, why] : left)
+        options_.say(
+            fmt::format("{}: no new job goes on with it ({}); once metascale status shows it as "
+                        "timed_out, metascale submit hands it over",
+                        run, why));
+      if (left.size() < open.size()) options_.say("the time limit: a new job goes on");
+      return "";
+    } catch (const Error& error) {
+      return error.what();
+    }
+  }
+
+  // Submit notes it once its command has answered, which may be after we began.
+  std::string own_job() {
+    if (!job_.empty()) return job_;
+    const Submission now = read_submission(folder_);
+    if (task_ < now.jobs.size()) job_ = now.jobs[task_];
+    return job_;
   }
 
   void hand_over_children(const Execution& execution) {
@@ -206,36 +220,48 @@ class Launch {
     const auto submissions = read_submissions(ledger_.folder());
     for (const JobResult& result : execution.results) {
       if (result.outcome != Outcome::done) continue;
-      for (const auto& [run, task] : newest_tasks(submissions))
-        if (task.submission->parent == result.id) waiting.push_back(run);
+      for (const auto& [run, task] : newest_tasks(submissions)) {
+        const auto& parents = task.submission->parents;
+        if (std::find(parents.begin(), parents.end(), result.id) == parents.end()) continue;
+        if (parent_of(run) == result.id) waiting.push_back(run);
+      }
     }
     if (waiting.empty()) return;
-    const std::string complaint = handed_over(waiting);
-    if (!complaint.empty()) options_.say(complaint + "; metascale submit starts what waits");
+    try {
+      not_handed_over(waiting);
+    } catch (const Error& error) {
+      options_.say(error.what() + std::string("; metascale submit starts what waits"));
+    }
   }
 
-  // A child that runs just now may be about to find us unfinished and end: it is looked at again.
-  std::string handed_over(const std::vector<std::string>& runs) {
-    try {
-      for (int look = 0;; ++look) {
-        const SubmitResult result =
-            submit_again(ledger_, runs, {.lease_seconds = hand_over_seconds, .own_job = job_});
-        for (const Submission& submission : result.submissions)
-          options_.say(
-              fmt::format("submission {:04}: {} runs", submission.number, submission.count_runs()));
-        const bool any_runs =
-            std::any_of(result.left_out.begin(), result.left_out.end(), [&](const LeftOut& left) {
-              return left.why == "running" && ledger_.status(left.run).phase() != RunPhase::running;
-            });
-        if (!any_runs || look == 5) return "";
-        std::this_thread::sleep_for(std::chrono::seconds(1));
+  // Hands runs over. Returns those that it did not, and why. A child that runs just now may be
+  // about to find us unfinished and end: it is looked at again.
+  std::vector<LeftOut> not_handed_over(std::vector<std::string> runs) {
+    std::vector<LeftOut> left;
+    for (int look = 1;; ++look) {
+      const SubmitResult result = submit_again(
+          ledger_, runs,
+          {.lease_seconds = hand_over_seconds, .own_job = [this] { return own_job(); }});
+      for (const Submission& submission : result.submissions)
+        options_.say(
+            fmt::format("submission {:04}: {} runs", submission.number, submission.count_runs()));
+      runs.clear();
+      for (const LeftOut& out : result.left_out) {
+        const bool may_end =
+            out.why == "running" && ledger_.status(out.run).phase() != RunPhase::running;
+        if (may_end && look < most_looks)
+          runs.push_back(out.run);
+        else
+          left.push_back(out);
       }
-    } catch (const Error& error) {
-      return error.what();
+      if (runs.empty()) return left;
+      std::this_thread::sleep_for(std::chrono::seconds(1));
     }
   }
 
   const LaunchOptions& options_;
+  fs::path folder_;
+  std::size_t task_;
   Submission submission_;
   Ledger ledger_;
   std::vector<std::string> runs_;
@@ -244,6 +270,11 @@ class Launch {
 };
 
 }  // namespace
+
+double last_moment(double deadline, double signal_before) {
+  constexpr double to_start_again = 15;
+  return deadline > 0 ? deadline - std::min(to_start_again, signal_before / 4) : 0;
+}
 
 ExitCode launch_task(const fs::path& submission, std::size_t task, const LaunchOptions& options) {
   return Launch(submission, task, options).run();

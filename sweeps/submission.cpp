@@ -89,6 +89,12 @@ JobSettings job_from(const json& file) {
           .container = file.at("container")};
 }
 
+std::vector<std::string> parents_from(const json& file) {
+  if (file.contains("parents")) return file.at("parents");
+  const std::string only = file.at("parent");  // of an older one
+  return only.empty() ? std::vector<std::string>() : std::vector{only};
+}
+
 Submission submission_from(const json& file) {
   Submission submission{.sweep = file.at("sweep"),
                         .name = file.at("name"),
@@ -99,7 +105,7 @@ Submission submission_from(const json& file) {
                         .job = job_from(file.at("job")),
                         .retries = file.at("retries"),
                         .tasks = file.at("tasks"),
-                        .parent = file.at("parent"),
+                        .parents = parents_from(file),
                         .dependency = file.at("dependency"),
                         .jobs = file.at("jobs"),
                         .abandoned = file.at("abandoned")};
@@ -146,7 +152,7 @@ void write_submission(const fs::path& sweep_folder, const Submission& submission
                        {"resources", to_json(submission.resources)},
                        {"job", to_json(submission.job)},
                        {"retries", submission.retries},
-                       {"parent", submission.parent},
+                       {"parents", submission.parents},
                        {"dependency", submission.dependency},
                        {"tasks", submission.tasks},
                        {"jobs", submission.jobs},

@@ -35,10 +35,10 @@ struct Submission {
   JobSettings job;
   std::int64_t retries = 1;
   std::vector<std::vector<std::string>> tasks;  // run ids of each task
-  std::string parent;                           // the run that all of them wait for; empty: none
-  std::string dependency;                       // the job that the batch system waits for
-  std::vector<std::string> jobs;                // of each task; empty: it was not handed over (yet)
-  bool abandoned = false;                       // it never will be
+  std::vector<std::string> parents;             // the runs that these wait for, each for its own
+  std::string dependency;         // the jobs that the batch system waits for: "44", "44_3:45_0"
+  std::vector<std::string> jobs;  // of each task; empty: it was not handed over (yet)
+  bool abandoned = false;         // it never will be
   // The first task that `jobs` does not name may be in the queue: it was handed over just when we
   // were killed, or could not hear the answer.
   bool in_doubt = false;

@@ -9,6 +9,7 @@
 
 #include "core/atomic_file.hpp"
 #include "core/run_lease.hpp"
+#include "experiments/config.hpp"
 #include "sweeps/run_sweep.hpp"
 #include "sweeps/submit/grouping.hpp"
 #include "sweeps/submit/queue.hpp"
@@ -80,6 +81,9 @@ class Selection {
   std::map<std::string, std::string>* stale_;
 };
 
+// "44" of "44_3".
+std::string array_of(const std::string& job) { return job.substr(0, job.find('_')); }
+
 struct Chosen {
   std::vector<GroupedRun> runs;
   std::vector<LeftOut> left_out;
@@ -99,7 +103,9 @@ Chosen choose_runs(const Resolution& resolution, const Overview& overview, const
       continue;
     }
     const bool waits = !parent.empty() && !selection.is_done(parent);
-    chosen.runs.push_back({.run = &run, .parent = waits ? parent : ""});
+    const RunOverview* known = waits ? overview.find(parent) : nullptr;
+    chosen.runs.push_back(
+        {.run = &run, .parent = waits ? parent : "", .behind = known ? array_of(known->job) : ""});
     ids.insert(id);
   }
   return chosen;
@@ -112,16 +118,35 @@ class Jobs {
   void add(const Submission& submission) {
     for (std::size_t task = 0; task < submission.jobs.size(); ++task)
       for (const std::string& run : submission.tasks[task]) jobs_[run] = submission.jobs[task];
+    if (std::holds_alternative<SlurmLaunch>(submission.how)) arrays_.push_back(submission.jobs);
   }
+  // Those of several runs, as Slurm's dependencies name them: of a whole array by its number.
+  std::string of(const std::vector<std::string>& runs) const {
+    std::set<std::string> jobs;
+    for (const std::string& run : runs) jobs.insert(of(run));
+    jobs.erase("");
+    std::string text;
+    const auto add = [&](const std::string& job) { text += (text.empty() ? "" : ":") + job; };
+    for (const auto& array : arrays_) {
+      const auto is_in = [&](const std::string& job) { return jobs.contains(job); };
+      if (array.size() < 2 || !std::all_of(array.begin(), array.end(), is_in)) continue;
+      add(array_of(array[0]));
+      for (const std::string& job : array) jobs.erase(job);
+    }
+    for (const std::string& job : jobs) add(job);
+    return text;
+  }
+
+ private:
   std::string of(const std::string& run) const {
     if (const auto found = jobs_.find(run); found != jobs_.end()) return found->second;
     const RunOverview* known = overview_.find(run);
     return known && known->is_active() ? known->job : "";
   }
 
- private:
   const Overview& overview_;
   std::map<std::string, std::string> jobs_;
+  std::vector<std::vector<std::string>> arrays_;
 };
 
 void hand_over(const Ledger& ledger, RunLease& lease, Scheduler& scheduler,
@@ -129,7 +154,7 @@ void hand_over(const Ledger& ledger, RunLease& lease, Scheduler& scheduler,
   Jobs jobs(overview);
   for (Submission& submission : submissions) {
     lease.renew();
-    if (!submission.parent.empty()) submission.dependency = jobs.of(submission.parent);
+    submission.dependency = jobs.of(submission.parents);
     create_submission(ledger.folder(), submission);
     try {
       scheduler.submit(ledger.folder(), submission);
@@ -146,8 +171,21 @@ void hand_over(const Ledger& ledger, RunLease& lease, Scheduler& scheduler,
   }
 }
 
+std::vector<std::string> open_parents(const Ledger& ledger, const Submission& submission,
+                                      const Selection& selection) {
+  std::set<std::string> open;
+  for (const auto& task : submission.tasks)
+    for (const std::string& run : task) {
+      const RunConfig config = read_run_config(ledger.run_folder(run) / "config.yaml");
+      if (!config.parent.run.empty() && !selection.is_done(config.parent.run))
+        open.insert(config.parent.run);
+    }
+  return {open.begin(), open.end()};
+}
+
 // A submission like the one that this run was in, for such runs of it as are named.
-std::vector<Submission> like_before(const std::vector<Submission>& submissions,
+std::vector<Submission> like_before(const Ledger& ledger,
+                                    const std::vector<Submission>& submissions,
                                     const std::vector<std::string>& runs,
                                     std::vector<LeftOut>& left_out, const Overview& overview) {
   const auto tasks = newest_tasks(submissions);
@@ -168,7 +206,7 @@ std::vector<Submission> like_before(const std::vector<Submission>& submissions,
     copy.tasks = packed(found->second, copy.resources.runs);
     copy.jobs.clear(), copy.dependency.clear();
     copy.abandoned = false;
-    if (Selection(overview).is_done(copy.parent)) copy.parent.clear();
+    if (!copy.parents.empty()) copy.parents = open_parents(ledger, copy, Selection(overview));
   }
   return again;
 }
@@ -182,7 +220,7 @@ SubmitResult submit_sweep(const Definition& definition, Ledger& ledger,
   const Resolution chosen_runs = selected(all, options.only, options.skip);
   // What it refuses is refused before anything is written.
   std::vector<GroupedRun> every;
-  for (const PlannedRun& run : all.runs) every.push_back({.run = &run, .parent = ""});
+  for (const PlannedRun& run : all.runs) every.push_back({.run = &run, .parent = "", .behind = ""});
   grouped(definition, every, 1000, options.program);
   fs::create_directories(ledger.folder());
   const auto lease = sweep_lease(ledger, options.lease_seconds);
@@ -212,15 +250,15 @@ SubmitPlan plan_submit(const Definition& definition, const Ledger& ledger,
       grouped(definition, chosen.runs, scheduler->most_tasks(), options.program);
   const auto before = read_submissions(ledger.folder());
   int number = before.empty() ? 1 : before.back().number + 1;
-  std::map<std::string, std::string> job_of;
+  Jobs jobs(overview);
   for (Submission& submission : plan.result.submissions) {
     submission.number = number++;
     submission.name = fmt::format("{}.{:04}", submission.sweep, submission.number);
+    submission.dependency = jobs.of(submission.parents);
+    Submission later = submission;
     for (std::size_t task = 0; task < submission.tasks.size(); ++task)
-      for (const std::string& run : submission.tasks[task])
-        job_of[run] = fmt::format("JOB-OF-{:04}_{}", submission.number, task);
-    if (const auto parent = job_of.find(submission.parent); parent != job_of.end())
-      submission.dependency = parent->second;
+      later.jobs.push_back(fmt::format("JOB-OF-{:04}_{}", submission.number, task));
+    jobs.add(later);
     plan.scripts += scheduler->scripts(ledger.folder(), submission);
   }
   return plan;
@@ -233,10 +271,11 @@ SubmitResult submit_again(const Ledger& ledger, const std::vector<std::string>& 
   const Overview overview = sure_overview(ledger);
   SubmitResult result;
   Selection selection(overview, doubts);
+  const std::string own_job = options.own_job ? options.own_job() : "";
   std::vector<std::string> free;
   for (const std::string& run : runs) {
     const RunOverview* known = overview.find(run);
-    const bool is_ours = known && known->is_active() && known->job == options.own_job;
+    const bool is_ours = options.own_job && known && known->is_active() && known->job == own_job;
     const std::string why = is_ours ? "" : selection.refusal(run);
     if (why.empty())
       free.push_back(run);
@@ -244,7 +283,7 @@ SubmitResult submit_again(const Ledger& ledger, const std::vector<std::string>& 
       result.left_out.push_back({run, why});
   }
   result.submissions =
-      like_before(read_submissions(ledger.folder()), free, result.left_out, overview);
+      like_before(ledger, read_submissions(ledger.folder()), free, result.left_out, overview);
   for (Submission& submission : result.submissions) {
     std::vector<Submission> one{submission};
     hand_over(ledger, *lease, *scheduler_of(submission), one, overview);

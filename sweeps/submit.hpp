@@ -43,7 +43,9 @@ SubmitPlan plan_submit(const Definition& definition, const Ledger& ledger,
 // there. For jobs that resubmit themselves, and for retry.
 struct AgainOptions {
   double lease_seconds = 0;  // to wait while another process hands over
-  std::string own_job;       // the job that asks: being in it does not count as being in the queue
+  // The job that asks, if one does: being in it does not count as being in the queue. Called once
+  // nobody else hands over; empty where nobody noted its id.
+  std::function<std::string()> own_job;
 };
 SubmitResult submit_again(const Ledger& ledger, const std::vector<std::string>& runs,
                           const AgainOptions& options);

@@ -10,6 +10,7 @@
 #include <map>
 
 #include "analysis/claims/parts.hpp"
+#include "analysis/tables.hpp"
 
 namespace metascale {
 namespace {
@@ -150,6 +151,24 @@ std::string words_of(const Part& part) {
   return share_text(part.share) + " " + share_text(part.interval);
 }
 
+// The whole gain, then each part of it, with the runs of the arms on either side.
+void add_values(const Parts& parts, const GainPath& path, const Place& place,
+                const std::vector<SeedRuns>& seeds, Claim& claim) {
+  const std::array<std::string, arm_count> arms{path.transformer, path.plain, path.shortcut,
+                                                path.subject};
+  const auto add = [&](const char* measure, std::size_t first, std::size_t last, const Part& part) {
+    std::vector<const Run*> runs;
+    for (const std::size_t arm : {last, first})
+      for (const SeedRuns& seed : seeds) runs.push_back(seed[arm]);
+    claim.values.push_back({arms[last], arms[first], place.first, place.second, measure, part.share,
+                            part.interval, run_list(runs)});
+  };
+  constexpr std::array<const char*, part_count> measures{"part_of_rwkv7", "part_of_the_shortcut",
+                                                         "part_of_the_read_out"};
+  add("relative_gain", 0, arm_count - 1, parts.whole);
+  for (std::size_t i = 0; i < part_count; ++i) add(measures[i], i, i + 1, parts.each[i]);
+}
+
 // Where every arm of the path has runs.
 std::set<Place> common_places(const Report& report, const GainPath& path) {
   std::set<Place> common = places_of(report, path.transformer);
@@ -178,6 +197,7 @@ Claim judge_parts(const Report& report, Claim claim, const GainPath& path) {
     ++found;
     above += count([](const Part& part) { return part.interval.low > 0; }) == part_count ? 1 : 0;
     below += count([](const Part& part) { return part.interval.high < 0; }) > 0 ? 1 : 0;
+    add_values(parts, path, place_of(comparison), seeds, claim);
     claim.evidence.push_back(
         {words_of(place_of(comparison)),
          fmt::format("{} = RWKV-7 {} + shortcut {} + read-out {}", words_of(parts.whole),

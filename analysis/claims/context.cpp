@@ -17,7 +17,8 @@ constexpr double least_lengths = 16;  // times the shortest length, that a curve
 // One of the things that must all be flat.
 struct CostGrowth {
   const char* words;
-  std::string value;
+  const char* measure;
+  double value = 0;
   Interval interval;
   double bound = flat;
   double span = 0;  // of its curve: longest length over shortest
@@ -35,8 +36,8 @@ std::optional<CostGrowth> of_exponent(const ContextModel& model, const char* qua
                                       const char* words) {
   const ContextExponent* fit = model.exponent(quantity);
   if (fit == nullptr) return std::nullopt;
-  return CostGrowth{words, words_of(fit->value, fit->interval), fit->interval, flat,
-                    span_of(model.curve(quantity))};
+  return CostGrowth{words,         quantity, fit->value,
+                    fit->interval, flat,     span_of(model.curve(quantity))};
 }
 
 // Only where the same measurement shows attention's cache grow: at short contexts it may not, for a
@@ -49,7 +50,10 @@ std::optional<CostGrowth> of_measured_memory(const ContextCosts& costs, const Co
   const auto growth = measured_growth(model, *attention);
   if (!growth || !cache || !(cache->interval.low > flat_share)) return std::nullopt;
   return CostGrowth{"growth of the process in generation, as a share of an attention cache's",
-                    words_of(growth->share, growth->interval), growth->interval, flat_share,
+                    "measured_memory_growth",
+                    growth->share,
+                    growth->interval,
+                    flat_share,
                     span_of(model.generation)};
 }
 
@@ -80,7 +84,9 @@ Claim judge_context(const Report& report, Claim claim) {
   int flat_ones = 0, growing = 0, known = 0;
   for (const auto& growth : all) {
     if (!growth) continue;
-    claim.evidence.push_back({growth->words, growth->value});
+    claim.evidence.push_back({growth->words, words_of(growth->value, growth->interval)});
+    claim.values.push_back(
+        {model->architecture, "", "", "", growth->measure, growth->value, growth->interval, ""});
     if (growth->span < least_lengths || !growth->interval.known()) continue;
     ++known, flat_ones += growth->interval.high < growth->bound ? 1 : 0;
     growing += growth->interval.low > growth->bound ? 1 : 0;

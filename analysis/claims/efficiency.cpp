@@ -171,6 +171,11 @@ Claim judge_efficiency(const Report& report, Claim claim, const std::string& sub
     claim.evidence.push_back(
         {words_of(place_of(comparison)),
          words_of("FLOPs", flops, by_flops) + ", " + words_of("hours", hours, by_hours)});
+    claim.values.push_back(
+        value_of(comparison, "relative_gain_at_equal_flops", flops.gain, flops.interval));
+    if (by_hours.problem.empty())
+      claim.values.push_back(
+          value_of(comparison, "relative_gain_at_equal_hours", hours.gain, hours.interval));
   }
   if (judged.empty()) return claim;
   const bool all_better = better == int(judged.size());

@@ -8,6 +8,7 @@
 
 #include "analysis/claims/parts.hpp"
 #include "analysis/support/text.hpp"
+#include "analysis/tables.hpp"
 #include "core/error.hpp"
 
 namespace metascale {
@@ -123,6 +124,11 @@ Interval judge_group(Group& group, std::uint64_t number, double confidence, Clai
       gain = {-result.with_seeds.high / result.first_loss,
               -result.with_seeds.low / result.first_loss};
       value = share_text(-result.relative) + " " + share_text(gain);
+      claim.values.push_back(
+          {group.arm, group.scratch.front()->arm, group.size, group.length,
+           group.compute == ScratchCompute::total ? "relative_gain_at_equal_total_compute"
+                                                  : "relative_gain_at_equal_additional_compute",
+           -result.relative, gain, run_list(group.grown) + " " + run_list(group.scratch)});
     }
   } catch (const Error& error) {
     group.refused.push_back(error.what());

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "analysis/support/text.hpp"
+#include "analysis/tables.hpp"
 #include "core/error.hpp"
 #include "core/yaml.hpp"
 
@@ -33,6 +34,20 @@ bool is_published(const Run& run) {
   } catch (const Error&) {
     return true;  // the configuration is only shown: a report does not fail by it
   }
+}
+
+ClaimValue value_of(const Comparison& comparison, const char* measure, double value,
+                    const Interval& interval) {
+  const MatchedPair& pair = *comparison.pair->pair;
+  const bool second = comparison.sign > 0;
+  return {second ? pair.second_arm : pair.first_arm,
+          second ? pair.first_arm : pair.second_arm,
+          pair.size,
+          pair.length,
+          measure,
+          value,
+          interval,
+          run_list(comparison.mine()) + " " + run_list(comparison.theirs())};
 }
 
 std::vector<Comparison> comparisons(const Report& report, const std::string& subject,

@@ -56,6 +56,9 @@ struct Comparison {
     return sign > 0 ? pair->pair->first : pair->pair->second;
   }
 };
+// A number of this comparison, for its arms, size, length and runs.
+ClaimValue value_of(const Comparison& comparison, const char* measure, double value,
+                    const Interval& interval);
 std::vector<Comparison> comparisons(const Report& report, const std::string& subject,
                                     const std::string& other);
 

@@ -9,6 +9,7 @@
 
 #include "analysis/claims/parts.hpp"
 #include "analysis/probes.hpp"
+#include "analysis/tables.hpp"
 
 namespace metascale {
 namespace {
@@ -142,6 +143,18 @@ std::string training_until_passed(const std::string& missing) {
                      100 * trained_enough, missing);
 }
 
+void add_values(const ProbeDifference& entry, Claim& claim) {
+  const auto add = [&](const char* what, const std::string& arm, const std::string& against,
+                       const Share& share) {
+    claim.values.push_back({arm, against, entry.size, entry.length,
+                            fmt::format("{}_on_{}_at_{}_tokens", what, entry.task, entry.tested),
+                            share.value, share.interval, run_list(entry.runs)});
+  };
+  add("accuracy", entry.subject, "", entry.subject_accuracy);
+  add("accuracy", entry.other, "", entry.other_accuracy);
+  add("accuracy_gain", entry.subject, entry.other, entry.difference);
+}
+
 }  // namespace
 
 Claim judge_tracking(const Report& report, Claim claim, const std::string& subject,
@@ -154,6 +167,7 @@ Claim judge_tracking(const Report& report, Claim claim, const std::string& subje
          fmt::format("{} against {}, {}{}", words_of(entry.subject_accuracy),
                      words_of(entry.other_accuracy), entry.difference.value < 0 ? "" : "+",
                      words_of(entry.difference))});
+    add_values(entry, claim);
   }
   if (found.empty()) return claim;
   claim.measure = fmt::format("Right answers of {} against {}, and the difference", subject, other);

@@ -53,8 +53,19 @@ std::string key_above(const std::vector<std::string>& titles, int lines) {
 
 std::string key_of_arms(const Report& report) { return key_above(report.collection.arms); }
 
-int dash_of(const Report& report, const std::string& size) {
-  return int(place(report.sizes(), size) % 5) + 1;
+std::string dash_of(const Report& report, const std::string& size) {
+  // Of gnuplot's own there are five.
+  static constexpr std::array<const char*, 8> dashes{
+      "1", "(10,5)", "(2,4)", "(12,4,2,4)", "(26,6)", "(5,3,5,10)", "(12,4,2,4,2,4)", "(24,5,8,5)"};
+  return dashes[place(report.sizes(), size) % dashes.size()];
+}
+
+std::string curve_style_of(const Report& report, const std::string& length, std::size_t points) {
+  static constexpr std::array<int, 7> marks{0, 7, 9, 5, 13, 2, 6};
+  const int mark = marks[place(report.lengths(), length) % marks.size()];
+  if (mark == 0) return "lines";
+  return fmt::format("linespoints pt {} ps mark*1.1 pi {}", mark,
+                     std::max<std::size_t>(1, points / 8));
 }
 
 }  // namespace metascale

@@ -16,7 +16,9 @@ int point_of(const Report& report, const std::string& arm);           // point t
 // for, and of the margin that it takes. lines: more of them between the key and the plot.
 std::string key_above(const std::vector<std::string>& titles, int lines = 0);
 std::string key_of_arms(const Report& report);
-int dash_of(const Report& report, const std::string& size);  // dash type
+std::string dash_of(const Report& report, const std::string& size);  // dash type; eight are unlike
+// A curve's style of so many points: a few marks say its length, of the first length none.
+std::string curve_style_of(const Report& report, const std::string& length, std::size_t points);
 
 // Per arm the profiles with their parabolas; then the optima of all arms against their budgets.
 void add_isoflop_figures(const Report& report, std::vector<Figure>& figures);

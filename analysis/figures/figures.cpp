@@ -27,10 +27,7 @@ void add_loss_by_size(const Report& report, std::vector<Figure>& figures) {
         const Cell* cell = report.cell(arm, sizes[i], length);
         any = any || cell != nullptr;
         figure.data +=
-            cell == nullptr
-                ? ",nan,nan"
-                : fmt::format(",{},{}", cell->loss,
-                              std::isfinite(cell->loss_deviation) ? cell->loss_deviation : 0.0);
+            cell == nullptr ? ",nan,nan" : fmt::format(",{},{}", cell->loss, cell->loss_deviation);
       }
       figure.data += "\n";
       tics += fmt::format("{}{} {}", i > 0 ? ", " : "", gnuplot_text(sizes[i]), i);
@@ -79,28 +76,35 @@ void add_curves(const Report& report, bool by_flops, std::vector<Figure>& figure
     const CurvePoint& early = band.mean[band.mean.size() / 6];  // what is before is off the picture
     start = std::max(start, early.loss), first = std::min(first, x_of(early));
     const std::string colour = colour_of(report, band.arm);
-    figure.plots.push_back(fmt::format(
-        "'{}.csv' index {} using 1:3:4 with filledcurves lc rgb {} fs transparent solid "
-        "0.2 noborder notitle",
-        figure.name, block, colour));
-    lines.push_back(
-        fmt::format("'{}.csv' index {} using 1:2 with lines lc rgb {} dt {} lw 1.2 notitle",
-                    figure.name, block, colour, dash_of(report, band.size)));
+    if (band.runs.size() > 1)  // of one run gnuplot fills what lies between its ends
+      figure.plots.push_back(fmt::format(
+          "'{}.csv' index {} using 1:3:4 with filledcurves lc rgb {} fs transparent solid "
+          "0.2 noborder notitle",
+          figure.name, block, colour));
+    lines.push_back(fmt::format(
+        "'{}.csv' index {} using 1:2 with {} lc rgb {} dt {} lw 1.2 notitle", figure.name, block,
+        curve_style_of(report, band.length, band.mean.size()), colour, dash_of(report, band.size)));
     ++block;
   };
   for (const SeedBand& band : seed_bands(report)) add(band);
   figure.plots.insert(figure.plots.end(), lines.begin(), lines.end());
   if (block == 0) return;
-  for (const std::string& arm : report.collection.arms)  // colour says the arm, dash the size
+  // Colour says the arm, dash the size, a mark the length where there are several.
+  for (const std::string& arm : report.collection.arms)
     figure.plots.push_back(fmt::format("keyentry with lines lc rgb {} lw 2.4 title {}",
                                        colour_of(report, arm), gnuplot_text(arm)));
   for (const std::string& size : report.sizes())
     figure.plots.push_back(fmt::format("keyentry with lines lc rgb '#777777' dt {} lw 1.4 title {}",
                                        dash_of(report, size), gnuplot_text(size)));
+  if (const std::vector<std::string> lengths = report.lengths(); lengths.size() > 1)
+    for (const std::string& length : lengths)
+      figure.plots.push_back(fmt::format("keyentry with {} lc rgb '#777777' dt 1 lw 1.4 title {}",
+                                         curve_style_of(report, length, 1),
+                                         gnuplot_text(length_words(length))));
   figure.settings = fmt::format(
       "set xlabel {}\nset ylabel 'Training loss (nats per token)'\nset format x '%.0s%c'\nset "
       "format y "
-      "'%.1f'\nset yrange [{}:{}]\nset xrange [{}:*] noextend\nset key samplen 4 font ',{}'\n{}",
+      "'%.1f'\nset yrange [{}:{}]\nset xrange [{}:*] noextend\nset key samplen 6 font ',{}'\n{}",
       by_flops ? "'Training compute (model FLOPs)'" : "'Training tokens'", 0.97 * lowest,
       1.05 * start, 0.9 * first, block > 9 ? 5 : 6,
       by_flops ? "set logscale x\nset format x '10^{%T}'\n" : "set logscale x\n");
@@ -173,7 +177,8 @@ void add_scaling(const Report& report, FitAxis axis, std::vector<Figure>& figure
 
 struct Bar {
   std::string label, arm;
-  double value, low, high;
+  double value;
+  Interval interval;  // unknown of few documents: no whisker
 };
 
 // Horizontal points with intervals, one row each.
@@ -186,16 +191,25 @@ void add_rows(const Report& report, const std::string& name, const std::vector<B
   int block = 0;
   for (const std::string& arm : report.collection.arms) {
     std::string rows;
-    for (std::size_t i = 0; i < bars.size(); ++i)
-      if (bars[i].arm == arm)
-        rows += fmt::format("{},{},{},{},{}\n", bars[i].value, bars.size() - i, bars[i].low,
-                            bars[i].high, csv_escape(bars[i].label));
+    bool whiskers = false;
+    for (std::size_t i = 0; i < bars.size(); ++i) {
+      const Bar& bar = bars[i];
+      if (bar.arm != arm) continue;
+      rows += fmt::format("{},{},{},{},{}\n", bar.value, bars.size() - i, exact(bar.interval.low),
+                          exact(bar.interval.high), csv_escape(bar.label));
+      whiskers = whiskers || bar.interval.known();
+    }
     if (rows.empty()) continue;
     figure.data += (block > 0 ? "\n\n" : "") + rows;
+    const std::string colour = colour_of(report, arm);
+    if (whiskers)
+      figure.plots.push_back(
+          fmt::format("'{}.csv' index {} using 1:2:3:4 with xerrorbars lc rgb {} pt 0 lw 1.3 "
+                      "notitle",
+                      name, block, colour));
     figure.plots.push_back(
-        fmt::format("'{}.csv' index {} using 1:2:3:4 with xerrorbars lc rgb {} pt {} ps mark*1.1 "
-                    "lw 1.3 title {}",
-                    name, block, colour_of(report, arm), point_of(report, arm), gnuplot_text(arm)));
+        fmt::format("'{}.csv' index {} using 1:2 with points lc rgb {} pt {} ps mark*1.1 title {}",
+                    name, block, colour, point_of(report, arm), gnuplot_text(arm)));
     titles.push_back(arm);
     ++block;
   }
@@ -212,9 +226,8 @@ void add_rows(const Report& report, const std::string& name, const std::vector<B
 
 Bar bar_of(const std::string& label, const std::string& arm, const PairedResult& result) {
   const double scale = 100 / result.first_loss;
-  const double value = 100 * result.relative;
-  if (!result.with_seeds.known()) return {label, arm, value, value, value};  // few documents
-  return {label, arm, value, scale * result.with_seeds.low, scale * result.with_seeds.high};
+  const Interval& nats = result.with_seeds;
+  return {label, arm, 100 * result.relative, {scale * nats.low, scale * nats.high}};
 }
 
 void add_differences(const Report& report, std::vector<Figure>& figures) {

@@ -55,8 +55,8 @@ void add_optima(const Report& report, const IsoflopReport& entry, int& block, Fi
   double low = INFINITY, high = 0;
   for (const IsoflopBudget& budget : fit.budgets) {
     if (!budget.problem.empty()) continue;
-    const auto end = [&](double value) {  // no whisker where there is no bound
-      return value > 0 && std::isfinite(value) ? value : budget.parameters;
+    const auto end = [](double value) {  // no whisker where there is no bound
+      return value > 0 && std::isfinite(value) ? value : std::nan("");
     };
     rows += fmt::format("{},{},{},{}\n", budget.flops, budget.parameters, end(budget.interval.low),
                         end(budget.interval.high));
@@ -66,7 +66,8 @@ void add_optima(const Report& report, const IsoflopReport& entry, int& block, Fi
   const std::string colour = colour_of(report, entry.arm);
   figure.data += (block > 0 ? "\n\n" : "") + rows;
   figure.plots.push_back(
-      fmt::format("'{}.csv' index {} using 1:2:3:4 with yerrorbars lc rgb {} pt 0 lw 1.3 notitle",
+      fmt::format("'{}.csv' index {} using 1:2:(valid(3) ? $3 : $2):(valid(4) ? $4 : $2) with "
+                  "yerrorbars lc rgb {} pt 0 lw 1.3 notitle",
                   figure.name, block, colour));
   figure.plots.push_back(fmt::format(
       "'{}.csv' index {} using 1:2 with points lc rgb {} pt {} ps mark*1.1 title {}", figure.name,

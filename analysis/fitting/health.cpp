@@ -45,6 +45,9 @@ void judge_data(const Fit& fit, std::vector<std::string>& problems) {
   if (!fit.replicates.empty() && fit.cells < reliable_cells)
     problems.push_back(fmt::format("{}: {} cells of (size, length), fewer than {}",
                                    interval_unreliable, fit.cells, reliable_cells));
+  if (!fit.replicates.empty() && fit.replicates.size() < std::size_t(fewest_draws))
+    problems.push_back(fmt::format("{}: {} draws, fewer than {}", interval_unreliable,
+                                   fit.replicates.size(), fewest_draws));
 }
 
 void judge_search(const Fit& fit, const LeastSquares& problem, const std::vector<Minimum>& minima,

@@ -1,3 +1,5 @@
+#define EIGEN_DONT_PARALLELIZE  // parallel_for shares out the draws
+
 #include <Eigen/Dense>
 #include <algorithm>
 #include <cmath>

@@ -57,7 +57,10 @@ std::string summary_section(const Report& report) {
     html += fmt::format("</div><span class=\"badge {}\">{}</span></li>\n", tone_of(claim.verdict),
                         words_of(claim.verdict));
   }
-  return html + "</ol>\n";
+  return html +
+         "</ol>\n<p class=\"sources\">These numbers in full: <a class=\"file\" "
+         "href=\"tables/claim_values.csv\">tables/claim_values.csv</a>; those of the page's top: "
+         "<a class=\"file\" href=\"tables/totals.csv\">tables/totals.csv</a>.</p>\n";
 }
 
 std::string comparison_section(const Report& report) {
@@ -100,7 +103,9 @@ std::string curves_section(const Report& report) {
          "<div class=\"legend\" id=\"legend-curves\" role=\"group\" aria-label=\"Runs "
          "shown\"></div>"
          "<figcaption>Loss of each step's batch as logged (thin) and on validation data (bold). "
-         "Colour is the arm, dash the size. Long curves are thinned; the lowest and highest value "
+         "Colour is the arm, dash the size; a few marks tell lengths apart, where there are "
+         "several. "
+         "Long curves are thinned; the lowest and highest value "
          "of each stretch are kept. Means and ranges of seeds are those of stretches that grow "
          "with the step. Numbers: <a class=\"file\" href=\"tables/curves.csv\">tables/curves.csv"
          "</a>, <a class=\"file\" href=\"tables/evaluations.csv\">tables/evaluations.csv</a>; "

@@ -29,6 +29,7 @@ Json cells_json(const Report& report) {
                     {"parameters", number(cell.parameters)},
                     {"non_embedding_parameters", number(cell.non_embedding_parameters)},
                     {"flops_per_token", number(cell.flops_per_token)},
+                    {"executed_flops_per_token", number(cell.executed_flops_per_token)},
                     {"tokens", number(cell.tokens)},
                     {"training_flops", number(cell.training_flops)},
                     {"loss", number(cell.loss)},

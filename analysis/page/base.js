@@ -10,10 +10,22 @@ const dark = () => root.dataset.theme === "dark";
 const armOf = name => data.arms.find(arm => arm.name === name);
 const colour = name => { const arm = armOf(name); return arm ? (dark() ? arm.dark : arm.light) : "#888"; };
 const clear = (hex, alpha) => hex + Math.round(alpha * 255).toString(16).padStart(2, "0");
-const dashes = [[], [7, 4], [2, 3], [9, 3, 2, 3], [4, 2], [1, 2]];
+const dashes = [[], [7, 4], [2, 3], [9, 3, 2, 3], [18, 4], [4, 2, 4, 8], [9, 3, 2, 3, 2, 3], [16, 3, 6, 3]];
 const shapes = ["circle", "rectRot", "triangle", "rect", "star", "crossRot"];
 const shapeOf = name => shapes[Math.max(0, data.arms.findIndex(arm => arm.name === name)) % shapes.length];
 const dashOf = size => dashes[Math.max(0, data.sizes.indexOf(size)) % dashes.length];
+
+// A few marks on a curve say its length; on those of the first length there are none.
+const marksOf = (length, points) => {
+  const place = data.lengths.indexOf(length), every = Math.max(1, Math.round(points.length / 8));
+  return place < 1 ? {} : {pointStyle: shapes[place % shapes.length], pointRadius: points.map((_, i) => i % every === every >> 1 ? 3.5 : 0)};
+};
+const markOf = length => { const place = data.lengths.indexOf(length); return place < 1 ? "" : marks[shapes[place % shapes.length]]; };
+const marks = {  // as Chart.js draws its shapes
+  circle: '<circle cx="18" cy="5" r="3.2"/>', rectRot: '<path d="M18 .5l4.5 4.5-4.5 4.5-4.5-4.5z"/>',
+  triangle: '<path d="M18 .5l4.3 8h-8.6z"/>', rect: '<path d="M15 2h6v6h-6z"/>',
+  star: '<path d="M18 1v8M14 5h8M15 2l6 6m0-6l-6 6"/>', crossRot: '<path d="M15 2l6 6m0-6l-6 6"/>',
+};
 
 const units = [[1e24, "e24"], [1e21, "e21"], [1e18, "e18"], [1e15, "P"], [1e12, "T"], [1e9, "B"], [1e6, "M"], [1e3, "k"]];
 const short = value => {
@@ -87,7 +99,7 @@ const legend = (box, entries, onToggle) => {
     const button = document.createElement("button");
     button.type = "button";
     button.setAttribute("aria-pressed", String(!entry.hidden));
-    const line = `<svg width="26" height="10" aria-hidden="true"><line x1="1" y1="5" x2="25" y2="5" stroke="${entry.colour}" stroke-width="2.4" stroke-dasharray="${(entry.dash || []).join(" ")}"/></svg>`;
+    const line = `<svg width="36" height="10" aria-hidden="true"><line x1="1" y1="5" x2="35" y2="5" stroke="${entry.colour}" stroke-width="2.4" stroke-dasharray="${(entry.dash || []).join(" ")}"/><g fill="${entry.colour}" stroke="${entry.colour}">${entry.mark || ""}</g></svg>`;
     button.innerHTML = line;
     button.append(entry.label);
     button.addEventListener("click", () => {

@@ -12,8 +12,9 @@ const bandSets = (x, log) => {
       sets.push({...edge, data: points("high"), fill: "+1", backgroundColor: clear(colour(band.arm), .18)});
       sets.push({...edge, data: points("low")});
     }
-    sets.push({data: points("loss"), label: [band.arm, band.size, band.length].join(" "), part: band.runs.length > 1 ? `mean of ${band.runs.length} seeds` : "smoothed",
-               borderColor: colour(band.arm), backgroundColor: colour(band.arm), borderDash: dashOf(band.size), borderWidth: 1.7, pointRadius: 0, pointHitRadius: 5, order: 1});
+    const mean = points("loss");
+    sets.push({data: mean, label: [band.arm, band.size, band.length].join(" "), part: band.runs.length > 1 ? `mean of ${band.runs.length} seeds` : "smoothed",
+               borderColor: colour(band.arm), backgroundColor: colour(band.arm), borderDash: dashOf(band.size), borderWidth: 1.7, pointRadius: 0, pointHitRadius: 5, order: 1, ...marksOf(band.length, mean)});
   }
   return sets;
 };
@@ -25,12 +26,13 @@ const curveSets = () => {
     if (hidden.has(run.id) || (which === "seeds" && banded.has(run.id))) continue;
     const points = part => part[x].map((value, i) => ({x: value, y: part.loss[i]})).filter(p => p.y !== null && (!log || p.x > 0));
     const common = {run, borderColor: colour(run.arm), backgroundColor: colour(run.arm), borderDash: dashOf(run.size), label: run.id};
+    const training = points(run.curve), validation = points(run.evaluations);
     const alone = which === "training" || which === "seeds" || run.evaluations.loss.length < 2;
     if (which !== "validation")
-      sets.push({...common, data: points(run.curve), pointRadius: 0, pointHitRadius: 5, borderWidth: alone ? 1.4 : 1,
+      sets.push({...common, data: training, pointRadius: 0, pointHitRadius: 5, borderWidth: alone ? 1.4 : 1, ...marksOf(run.length, training),
                  borderColor: clear(colour(run.arm), alone ? .85 : data.runs.length > 12 ? .35 : .65), part: "training", order: 2});
     if (which !== "training" && which !== "seeds")
-      sets.push({...common, data: points(run.evaluations), pointStyle: shapeOf(run.arm), pointRadius: data.runs.length > 12 ? 0 : 2.5, pointHitRadius: 6, pointHoverRadius: 6, borderWidth: 1.8, part: "validation", order: 1});
+      sets.push({...common, data: validation, pointStyle: shapeOf(run.arm), pointRadius: data.runs.length > 12 || data.lengths.length > 1 ? 0 : 2.5, pointHitRadius: 6, pointHoverRadius: 6, borderWidth: 1.8, part: "validation", order: 1, ...marksOf(run.length, validation)});
   }
   return sets;
 };
@@ -60,7 +62,7 @@ const curvesLegend = () => {
   }
   legend(box, [...groups.values()].map(runs => ({
     label: [runs[0].arm || runs[0].id, runs[0].size, runs[0].length_words, runs.length > 1 ? `(${runs.length} seeds)` : ""].filter(Boolean).join(" "),
-    colour: colour(runs[0].arm), dash: dashOf(runs[0].size), hidden: runs.every(run => hidden.has(run.id)), runs})),
+    colour: colour(runs[0].arm), dash: dashOf(runs[0].size), mark: markOf(runs[0].length), hidden: runs.every(run => hidden.has(run.id)), runs})),
     entry => {
       for (const run of entry.runs) entry.hidden ? hidden.add(run.id) : hidden.delete(run.id);
       drawCurves();

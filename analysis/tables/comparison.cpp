@@ -247,4 +247,34 @@ Table claims_table(const Report& report) {
   return table;
 }
 
+Table claim_values_table(const Report& report) {
+  Table table{"claim_values",
+              "The numbers of the claims' evidence in full: gains are shares of the loss of what "
+              "the arm is compared with, not per cent",
+              {{"letter", "", false},
+               {"arm", "Arm", false},
+               {"against", "Against", false},
+               {"size", "Size", false},
+               {"length", "Length", false},
+               {"measure", "Measure", false},
+               {"value", "Value"},
+               {"low", "Low"},
+               {"high", "High"},
+               {"runs", "Runs", false}},
+              {}};
+  for (const Claim& claim : report.claims)
+    for (const ClaimValue& each : claim.values)
+      table.rows.push_back({{claim.letter},
+                            {each.arm},
+                            {each.against},
+                            {each.size},
+                            length_cell(each.length),
+                            {each.measure},
+                            {exact(each.value)},
+                            {exact(each.interval.low)},
+                            {exact(each.interval.high)},
+                            {each.runs}});
+  return table;
+}
+
 }  // namespace metascale

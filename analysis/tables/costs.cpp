@@ -119,6 +119,39 @@ Table device_hours_table(const Report& report) {
   return table;
 }
 
+Totals totals_of(const Report& report) {
+  const auto& runs = report.collection.runs;
+  Totals totals{.runs = std::int64_t(runs.size()),
+                .sizes = std::int64_t(report.sizes().size()),
+                .pairs = std::int64_t(report.pairs.size()),
+                .refused = std::int64_t(report.matching.refused.size())};
+  for (const Run& run : runs) {
+    totals.done += run.state == RunState::done ? 1 : 0;
+    totals.hours += run.own_hours, totals.flops += run.flops - run.inherited.flops;
+  }
+  return totals;
+}
+
+Table totals_table(const Report& report) {
+  const Totals totals = totals_of(report);
+  return {"totals",
+          "What stands at the page's top",
+          {{"runs", "Runs"},
+           {"runs_done", "Runs done"},
+           {"sizes", "Sizes"},
+           {"matched_pairs", "Matched pairs"},
+           {"refused_pairs", "Refused"},
+           {"model_flops", "Model FLOPs"},
+           {"hours", "Run time"}},
+          {{{std::to_string(totals.runs)},
+            {std::to_string(totals.done)},
+            {std::to_string(totals.sizes)},
+            {std::to_string(totals.pairs)},
+            {std::to_string(totals.refused)},
+            {scientific(totals.flops), exact(totals.flops)},
+            {duration_text(totals.hours), exact(totals.hours)}}}};
+}
+
 Table context_exponents_table(const Report& report) {
   Table table{"context_exponents",
               "Exponent of a token's cost in the length of its context, with its 95 % interval; 0 "

@@ -30,12 +30,18 @@ TableCell count_cell(double value) {
                               : TableCell{not_logged, "nan", "quiet", ""};
 }
 
+TableCell flops_cell(double value) {
+  return std::isfinite(value) ? TableCell{scientific(value), exact(value), "", ""}
+                              : TableCell{not_logged, "nan", "quiet", ""};
+}
+
 }  // namespace
 
 Table speed_table(const Report& report) {
   Table table{"speed",
               "Speed, memory and energy per arm, size and length: tokens/s is the median over "
               "steps, MFU the model FLOPs over the peak that the run's device was logged with, "
+              "executed FLOPs those of the operators that a training step ran, "
               "memory that of activations and gradients unless a peak was measured",
               {{"arm", "Arm", false},
                {"size", "Size", false},
@@ -43,6 +49,8 @@ Table speed_table(const Report& report) {
                {"device", "Device", false},
                {"threads", "Threads"},
                {"tokens_per_second", "Tokens/s"},
+               {"flops_per_token", "Model FLOPs/token"},
+               {"executed_flops_per_token", "Executed FLOPs/token"},
                {"flops_per_second", "FLOP/s"},
                {"mfu", "MFU"},
                {"memory_bytes", "Memory, bytes"},
@@ -62,6 +70,8 @@ Table speed_table(const Report& report) {
                             {one.fact("device").value_or(not_logged)},
                             {one.fact("threads").value_or("-")},
                             count_cell(cell.tokens_per_second),
+                            flops_cell(cell.flops_per_token),
+                            flops_cell(cell.executed_flops_per_token),
                             {scientific(speed), exact(speed), "", ""},
                             std::isfinite(mfu)
                                 ? TableCell{fixed(100 * mfu, 1) + " %", exact(mfu), "", ""}

@@ -136,14 +136,22 @@ Table curves_table(const Report& report) {
   return table;
 }
 
+const std::vector<std::string>& tables_of_some_reports() {
+  static const std::vector<std::string> keys{
+      "probes",          "probe_distances",   "probe_depths",  "probe_differences", "isoflop",
+      "isoflop_budgets", "context_exponents", "context_costs", "lineage_stages"};
+  return keys;
+}
+
 std::vector<Table> all_tables(const Report& report) {
   std::vector<Table> tables{
-      comparison_table(report),  cells_table(report),          pairs_table(report),
-      domains_table(report),     claims_table(report),         fits_table(report),
-      residuals_table(report),   influence_table(report),      joint_fits_table(report),
-      gains_table(report),       lineage_table(report),        speed_table(report),
-      runs_table(report),        not_comparable_table(report), environment_table(report),
-      evaluations_table(report), published_table(report),      curves_table(report)};
+      comparison_table(report),     cells_table(report),       pairs_table(report),
+      domains_table(report),        claims_table(report),      claim_values_table(report),
+      totals_table(report),         fits_table(report),        residuals_table(report),
+      influence_table(report),      joint_fits_table(report),  gains_table(report),
+      lineage_table(report),        speed_table(report),       runs_table(report),
+      not_comparable_table(report), environment_table(report), evaluations_table(report),
+      published_table(report),      curves_table(report)};
   const auto add = [&](std::initializer_list<Table> more) { tables.insert(tables.end(), more); };
   if (const Table probes = probes_table(report); !probes.rows.empty())
     add({probes, probe_distances_table(report), probe_depths_table(report),

@@ -9,6 +9,8 @@ namespace metascale {
 namespace {
 
 constexpr double look_seconds = 0.1;  // between two looks at whether peers are alive
+constexpr double patience = 1.25;     // of the time-out, with who gives signs of life
+constexpr double least_meeting = 15;  // seconds; a busy machine starts some ranks later than others
 constexpr int spins = 200;            // before a wait gives its core away
 constexpr int naps = 2000;            // before it sleeps
 constexpr auto nap = std::chrono::microseconds(50);
@@ -36,17 +38,17 @@ Mesh::Mesh(std::unique_ptr<Transport> transport, double timeout_seconds)
     : transport_(std::move(transport)),
       timeout_(timeout_seconds),
       rank_(transport_->rank()),
-      size_(transport_->size()) {
+      size_(transport_->size()),
+      heard_(std::size_t(size_), Clock::now()),
+      seen_(heard_) {
   meet_peers();
-  heard_.resize(std::size_t(size_), Clock::now());
-  seen_ = heard_;
 }
 
 Mesh::~Mesh() {
   if (!failed_) transport_->leave();
 }
 
-// Whatever started the ranks ends them all where one does not get here.
+// Who does not come is known by its number only, and has perhaps no process.
 void Mesh::meet_peers() {
   const ProcessIdentity me = this_process();
   Peer mine{.pid = me.pid, .start = me.start};
@@ -59,7 +61,19 @@ void Mesh::meet_peers() {
     send.push_back({peer, &mine, sizeof mine});
   }
   transport_->begin(receive, send);
-  while (!transport_->is_done()) std::this_thread::sleep_for(nap);
+  const auto start = Clock::now();
+  const double limit = std::max(timeout_, least_meeting);
+  const char* what = "their meeting at the start";
+  while (!transport_->is_done()) {
+    std::this_thread::sleep_for(nap);
+    if (seconds_since(looked_) < look_seconds) continue;
+    looked_ = Clock::now();
+    hear();
+    if (const std::vector<int> ended = transport_->ended(); !ended.empty())
+      lose(ended, "ended", what);
+    if (seconds_since(start) > limit)
+      lose(transport_->still_awaited(), concat("did not come for ", limit, " s"), what);
+  }
   for (const Peer& peer : all)
     peers_.push_back({.host = peer.host.data(),
                       .boot = peer.boot.data(),
@@ -76,6 +90,7 @@ int Mesh::ranks_here(int below) const {
 }
 
 std::string Mesh::describe(int rank) const {
+  if (peers_.empty()) return concat("rank ", rank);  // we have not met
   const ProcessIdentity& peer = peers_[std::size_t(rank)];
   return concat("rank ", rank, " (process ", peer.pid, " on ", peer.host, ")");
 }
@@ -141,15 +156,21 @@ double Mesh::watch(Clock::time_point start) {
   return are_all_here ? waited : 0;
 }
 
+// Who waits for a rank that waits itself is not to blame it: that one finds out whom it waits for,
+// and is given more time to.
 void Mesh::look_for_lost(Clock::time_point start, const char* what) {
-  std::vector<int> dead, silent;
+  std::vector<int> dead, silent, stuck;
   for (const int peer : transport_->still_awaited()) {
-    if (has_ended(peers_[std::size_t(peer)])) dead.push_back(peer);
-    if (seconds_since(std::max(start, heard_[std::size_t(peer)])) > timeout_)
-      silent.push_back(peer);
+    const std::size_t i = std::size_t(peer);
+    if (has_ended(peers_[i])) dead.push_back(peer);
+    const double waited = seconds_since(std::max(start, heard_[i]));
+    const bool gives_signs_of_life = seconds_since(seen_[i]) < timeout_ / 2;
+    if (!gives_signs_of_life && waited > timeout_) silent.push_back(peer);
+    if (gives_signs_of_life && waited > patience * timeout_) stuck.push_back(peer);
   }
   if (!dead.empty()) lose(dead, "died", what);
-  if (!silent.empty()) lose(silent, concat("did not answer for ", timeout_, " s"), what);
+  const std::vector<int>& lost = silent.empty() ? stuck : silent;
+  if (!lost.empty()) lose(lost, concat("did not answer for ", timeout_, " s"), what);
 }
 
 void Mesh::lose(const std::vector<int>& found, const std::string& how, const char* what) {
@@ -189,7 +210,8 @@ void Mesh::say_failed(const std::string& why, ExitCode code, const std::vector<i
   for (int peer = 0; peer < size_; ++peer) {
     // One that hung hears it too: it may wake up when it is ended, and must not think others were
     // lost.
-    if (peer == rank_ || has_ended(peers_[std::size_t(peer)])) continue;
+    if (peer == rank_) continue;
+    if (!peers_.empty() && has_ended(peers_[std::size_t(peer)])) continue;
     transport_->tell(peer, Word::failed, std::as_bytes(std::span(&notice, 1)));
   }
 }

@@ -2,8 +2,12 @@
 #include <mpi.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
+#include <cstdlib>
+#include <optional>
 
+#include "core/communicator/exit_after.hpp"
 #include "core/communicator/transport.hpp"
 #include "core/error.hpp"
 
@@ -11,12 +15,13 @@ namespace metascale {
 namespace {
 
 constexpr int data_tag = 1;
+constexpr double least_start = 45;  // seconds for all ranks to begin; with their end below 60
 
 int tag_of(Word word) { return data_tag + 1 + int(word); }
 
 class MpiTransport final : public Transport {
  public:
-  MpiTransport();
+  explicit MpiTransport(double timeout);
 
   const char* name() const override { return "mpi"; }
   int rank() const override { return rank_; }
@@ -41,7 +46,20 @@ class MpiTransport final : public Transport {
   std::vector<int> peers_;  // of each request
 };
 
-MpiTransport::MpiTransport() {
+std::string this_rank() {
+  for (const char* name : {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "SLURM_PROCID"})
+    if (const char* rank = std::getenv(name)) return concat("rank ", rank);
+  return "a rank";
+}
+
+MpiTransport::MpiTransport(double timeout) {
+  const double limit = std::max(timeout, least_start);
+  std::optional<ExitAfter> watchdog(
+      std::in_place, limit,
+      concat(this_rank(), ": MPI did not start within ", limit,
+             " s: another rank hangs, or was not started; look at the others' processes, or raise "
+             "--rank-timeout"),
+      ExitCode::unavailable);
   int provided = 0;
   check(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_MULTIPLE, &provided), "starting");
   if (provided < MPI_THREAD_MULTIPLE)
@@ -51,6 +69,7 @@ MpiTransport::MpiTransport() {
   check(MPI_Comm_dup(MPI_COMM_WORLD, &control_), "starting");
   for (const MPI_Comm comm : {MPI_COMM_WORLD, data_, control_})
     MPI_Comm_set_errhandler(comm, MPI_ERRORS_RETURN);
+  watchdog.reset();
   MPI_Comm_rank(data_, &rank_);
   MPI_Comm_size(data_, &size_);
 }
@@ -122,6 +141,8 @@ std::optional<Heard> MpiTransport::hear() {
 
 }  // namespace
 
-std::unique_ptr<Transport> connect_mpi() { return std::make_unique<MpiTransport>(); }
+std::unique_ptr<Transport> connect_mpi(double timeout) {
+  return std::make_unique<MpiTransport>(timeout);
+}
 
 }  // namespace metascale

@@ -35,6 +35,7 @@ class SocketTransport final : public Transport {
   }
   bool is_done() override;
   std::vector<int> still_awaited() override;
+  std::vector<int> ended() override;
   void tell(int peer, Word word, std::span<const std::byte> text) override;
   std::optional<Heard> hear() override;
   void leave() override {}  // what was sent arrives without us
@@ -104,6 +105,16 @@ std::vector<int> SocketTransport::still_awaited() {
   std::vector<int> peers;
   for (const auto* messages : {&receive_, &send_})
     for (const Message& message : *messages) peers.push_back(message.peer);
+  return peers;
+}
+
+// Its end of the stream is closed, and all that it sent has been read.
+std::vector<int> SocketTransport::ended() {
+  std::vector<int> peers;
+  std::byte next;
+  for (const Message& message : receive_)
+    if (::recv(links_[std::size_t(message.peer)].data, &next, 1, MSG_DONTWAIT | MSG_PEEK) == 0)
+      peers.push_back(message.peer);
   return peers;
 }
 

@@ -33,8 +33,9 @@ class Transport {
 
   // Begins to move these, at most one each way for each peer. One exchange at a time.
   virtual void begin(const std::vector<Message>& receive, const std::vector<Message>& send) = 0;
-  virtual bool is_done() = 0;                    // moves what can be moved
-  virtual std::vector<int> still_awaited() = 0;  // peers whose messages are not through
+  virtual bool is_done() = 0;                      // moves what can be moved
+  virtual std::vector<int> still_awaited() = 0;    // peers whose messages are not through
+  virtual std::vector<int> ended() { return {}; }  // of those, who is known to have ended
 
   // At most most_text bytes. A peer that is gone is told nothing.
   static constexpr std::size_t most_text = 1024;
@@ -45,8 +46,10 @@ class Transport {
   [[noreturn]] virtual void abort(int code) = 0;
 };
 
-// The ranks of mpirun or srun. Throws Error{unavailable} in a program that was built without MPI.
-std::unique_ptr<Transport> connect_mpi();
+// The ranks of mpirun or srun. MPI waits for all of them and knows no time-out: after so many
+// seconds (45 at least) this says so on stderr, and ends the process with 69. Throws
+// Error{unavailable} in a program that was built without MPI.
+std::unique_ptr<Transport> connect_mpi(double timeout);
 // The ranks of run_local_ranks() [core/local_ranks.hpp]; none where it did not start this process.
 std::unique_ptr<Transport> connect_sockets();
 

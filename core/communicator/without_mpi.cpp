@@ -4,7 +4,7 @@
 
 namespace metascale {
 
-std::unique_ptr<Transport> connect_mpi() {
+std::unique_ptr<Transport> connect_mpi(double) {
   throw Error(
       "this process was started as one of several ranks, but the program was built without MPI; "
       "configure it with -DMETASCALE_MPI=ON, or start the ranks by metascale train --ranks",

@@ -21,6 +21,18 @@ def packages_of(tier):
                    if tier in tiers and package != "*"})
 
 
+def texts_digest(tier, cache, package):
+    """Of all texts that the recipe takes from a package, before they are cut and chosen from."""
+    digest = hashlib.sha256()
+    for _, _, sources in RECIPE:
+        for name, extract, tiers in sources:
+            if tier in tiers and name in (package, "*"):
+                for _, text in extract("%s/x/%s" % (cache, package)):
+                    data = clean(text).encode("utf-8", "replace")
+                    digest.update(b"%d\n" % len(data) + data)
+    return digest.hexdigest()
+
+
 def clean(text):
     text = text.replace("\r\n", "\n").replace("\r", "\n").lstrip("\ufeff")
     return CONTROL.sub("", text)

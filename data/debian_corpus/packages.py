@@ -1,8 +1,10 @@
 """Fetches and unpacks Debian packages; nothing is installed and none of their programs is run."""
 import glob
+import gzip
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -50,11 +52,41 @@ def fetch(packages, cache):
     return {package: unpack(package, cache) for package in packages}
 
 
-def check_lock(info, lock_file):
+def drop_newer_entries(folder, version):
+    """Debian changelogs in folder begin at that version again, as far as they name it."""
+    header = re.compile(rb"^\S+ \(%s\) " % re.escape(version).encode(), re.M)
+    for path in glob.glob(os.path.join(glob.escape(folder), "usr/share/doc/*/changelog*")):
+        if os.path.islink(path) or not os.path.isfile(path):
+            continue
+        with open(path, "rb") as file:
+            data = file.read()
+        is_packed = data[:2] == b"\x1f\x8b"
+        text = gzip.decompress(data) if is_packed else data
+        found = header.search(text)
+        if found and found.start():
+            kept = text[found.start():]
+            with open(path + ".aside", "wb") as file:
+                file.write(gzip.compress(kept, mtime=0) if is_packed else kept)
+            os.rename(path + ".aside", path)
+
+
+def check_lock(info, lock_file, cache, digest_of):
+    """Refuses packages that are not those of the lock file, unless their texts are: a point release of Debian
+    replaces packages, and says in their changelogs what nothing else in them shows."""
     with open(lock_file) as file:
         locked = json.load(file)
     for package, found in info.items():
         wanted = locked.get(package)
-        if not wanted or wanted["sha256"] != found["sha256"]:
-            sys.exit("package %s %s is not the one that %s names: the corpus would be another one"
-                     % (package, found["version"], os.path.basename(lock_file)))
+        if wanted and wanted["sha256"] == found["sha256"]:
+            continue
+        if wanted and "texts" in wanted:
+            drop_newer_entries("%s/x/%s" % (cache, package), wanted["version"])
+            if digest_of(package) == wanted["texts"]:
+                print("package %s is %s instead of %s, with the same texts"
+                      % (package, found["version"], wanted["version"]), flush=True)
+                continue
+        advice = ("put its version %s of https://snapshot.debian.org/package/%s/ into %s/debs, in place of the one "
+                  "there, and remove %s/x/%s" % (wanted["version"], package, cache, cache, package)
+                  if wanted else "it is not in the lock file")
+        sys.exit("package %s %s has other texts than the one that %s names, so the corpus would be another one; %s"
+                 % (package, found["version"], os.path.basename(lock_file), advice))

@@ -2,8 +2,9 @@
 
 A row: (subset, {tier: budget in MB, absent = everything}, [(package, extractor, tiers)]).
 
-Packages of the tiers small and full did not change in bookworm since its release; those of max get security
-updates, and their text changes with them. "*" stands for every package of the tier.
+Packages of the tiers small and full did not change in bookworm since its release, but for base-files, which each
+point release replaces and whose texts stay as they are but for its changelog [packages.check_lock]; those of max get
+security updates, and their text changes with them. "*" stands for every package of the tier.
 """
 from . import markup, roff
 from .extractors import changelogs, copyrights, dictd, files, fortunes, metamath, r_books, sword

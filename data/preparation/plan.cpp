@@ -1,19 +1,33 @@
 #include "data/preparation/plan.hpp"
 
-#include <algorithm>
+#include <iterator>
 
 #include "core/error.hpp"
 #include "core/hash.hpp"
+#include "data/utf8.hpp"
 
 namespace metascale {
 namespace {
 
-constexpr int version = 1;  // another one makes every unfinished preparation begin anew
+constexpr int version = 2;  // another one makes every unfinished preparation begin anew
 
 std::string identity_of(const PrepareOptions& options, const Tokenizer& tokenizer, bool by_hash) {
   return sha256_hex(concat(version, "|", tokenizer.name(), "|", tokenizer.identity(), "|",
                            options.reader.longest_line, "|", options.reader.longest_text, "|",
                            by_hash, "|", options.shares.validation, "|", options.shares.test));
+}
+
+// Plain text below a folder is of the domain of the first folder that holds it, so that a folder of
+// thousands of texts is not as many domains. The folder of a part, and the source itself where
+// there is no other, say nothing about what is in it: then it is the source's name.
+std::string text_domain_of(const std::filesystem::path& source, const PreparationUnit& unit) {
+  if (!std::filesystem::is_directory(source)) return "";
+  const std::filesystem::path relative = unit.file.lexically_relative(source);
+  std::vector<std::filesystem::path> folders(relative.begin(), std::prev(relative.end()));
+  if (unit.split && !folders.empty()) folders.erase(folders.begin());
+  if (!folders.empty()) return repair_utf8(folders.front().string());
+  const std::filesystem::path whole = std::filesystem::absolute(source / ".").lexically_normal();
+  return repair_utf8(whole.parent_path().filename().string());  // empty for the root of all
 }
 
 }  // namespace
@@ -26,12 +40,15 @@ PreparationPlan make_plan(const PrepareOptions& options, const Tokenizer& tokeni
   for (const Split split : all_splits)
     if (plan.by_hash || splits.contains(split)) plan.parts.push_back(split);
   if (plan.by_hash)
-    for (const auto& file : files) plan.units.push_back({file, std::nullopt});
+    for (const auto& file : files) plan.units.push_back({.file = file});
   // What is held out is known before training text is read, which must not hold it.
   for (const Split split : {Split::validation, Split::test, Split::train})
     if (const auto found = splits.find(split); found != splits.end())
-      for (const auto& file : found->second) plan.units.push_back({file, split});
-  for (const PreparationUnit& unit : plan.units) plan.stamps.push_back(stamp_of(unit.file));
+      for (const auto& file : found->second) plan.units.push_back({.file = file, .split = split});
+  for (PreparationUnit& unit : plan.units) {
+    unit.text_domain = text_domain_of(options.source, unit);
+    plan.stamps.push_back(stamp_of(unit.file));
+  }
   plan.identity = identity_of(options, tokenizer, plan.by_hash);
   return plan;
 }

@@ -1,4 +1,5 @@
-// How far a preparation has come: state.json in its work folder, replaced after each shard. What a
+// How far a preparation has come: state.json in its work folder, replaced after
+// each shard and every few seconds. What a
 // killed process wrote behind its last state is cut off and made again, so nothing is different at
 // the end.
 #pragma once
@@ -40,7 +41,8 @@ struct PreparationMark {
 struct PreparationState {
   std::string identity;  // of tokenizer, split and options: a state stands only for the same
   std::vector<SourceStamp> files;  // in the order of reading
-  PreparationMark file_begin;      // of the file being read: all that stands where that was changed
+  // Between two files, before `now`: all that stands where a file between them was changed.
+  PreparationMark file_begin;
   PreparationMark now;
 };
 

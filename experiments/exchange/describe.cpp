@@ -186,6 +186,9 @@ ModelConfig read_gpt_neox(const Keys& keys, Description&) {
   read_rotation(keys, "rotary_emb_base");
   model.rotary_fraction =
       keys.number("rotary_pct", keys.rotation().number("partial_rotary_factor", 0.25));
+  if (!(model.rotary_fraction >= 0 && model.rotary_fraction <= 1))
+    keys.refuse(keys.has("rotary_pct") ? "rotary_pct" : "partial_rotary_factor",
+                fmt::format("{}", model.rotary_fraction), "a number from 0 to 1 is needed");
   model.parallel_residual = keys.flag("use_parallel_residual", true);
   keys.expect("layer_norm_eps", keys.number("layer_norm_eps", norm_epsilon), norm_epsilon);
   keys.expect("attention_bias", keys.flag("attention_bias", true), true);

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "core/atomic_file.hpp"
 #include "core/json_text.hpp"
@@ -83,6 +84,17 @@ std::string tokenizer_text(const std::string& tokenizer) {
   return text;
 }
 
+// The id that texts begin behind and end with; nothing where we cannot tokenise with its file, or
+// the model is smaller than its tokenizer.
+std::optional<std::int32_t> end_of_text(const RunConfig& run) {
+  try {
+    const std::int32_t id = make_tokenizer(run.data.tokenizer)->end_of_document();
+    return id < run.model.vocabulary ? std::optional(id) : std::nullopt;
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+}
+
 }  // namespace
 
 const char* name_of(ExchangeFormat format) { return row_of(format).name; }
@@ -120,6 +132,8 @@ void export_model(const StoredModel& stored, ExchangeFormat format, const fs::pa
   json words = exchange::describe(model, format, stored.run.training.context);
   words["metascale"] = origin_of(stored);
   const std::string tokenizer = tokenizer_text(stored.run.data.tokenizer);
+  if (const auto id = end_of_text(stored.run); id && format != ExchangeFormat::rwkv)
+    words["bos_token_id"] = words["eos_token_id"] = *id;
   const LoadedModel loaded = load_model(stored, Dtype::f32);
   std::error_code error;
   fs::create_directories(folder, error);

@@ -1,10 +1,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <memory>
 #include <nlohmann/json.hpp>
 
 #include "core/atomic_file.hpp"
 #include "core/json_text.hpp"
+#include "data/tokenizer.hpp"
 #include "experiments/checkpoint.hpp"
 #include "experiments/exchange/describe.hpp"
 #include "experiments/exchange/foreign_files.hpp"
@@ -155,6 +157,37 @@ class Importer {
   const Description& description_;
 };
 
+// What the reader of runs finds wrong with it is the foreign model's fault, whatever the run is
+// called.
+void expect_our_model(RunConfig run, const fs::path& config) {
+  run.id = "imported";
+  try {
+    parse_run_config(to_yaml(run), "as a run");
+  } catch (const Error& error) {
+    throw Error(fmt::format("{}: is no model that we compute: {}", config.string(), error.what()),
+                ExitCode::bad_input);
+  }
+}
+
+// A tokenizer.json of a kind that we cannot tokenise with may lie beside a model, which is then
+// shown, grown and exported; one that is asked for must serve.
+void expect_known_ids(const RunConfig& run, bool is_asked_for) {
+  if (!is_asked_for && is_built_in_tokenizer(run.data.tokenizer)) return;
+  std::unique_ptr<Tokenizer> tokenizer;
+  try {
+    tokenizer = make_tokenizer(run.data.tokenizer);
+  } catch (const Error&) {
+    if (is_asked_for) throw;
+    return;
+  }
+  if (tokenizer->vocabulary() > run.model.vocabulary)
+    throw Error(
+        fmt::format("{}: the tokenizer has {} ids, but the model knows {}; give the model's own "
+                    "with --tokenizer",
+                    run.data.tokenizer, tokenizer->vocabulary(), run.model.vocabulary),
+        ExitCode::bad_input);
+}
+
 // A run that was not trained here: its checkpoint at step 0 is what came in.
 RunConfig run_of(const Description& description, const fs::path& source, const fs::path& run_folder,
                  const ImportOptions& options) {
@@ -177,16 +210,16 @@ RunConfig run_of(const Description& description, const fs::path& source, const f
       (fs::is_directory(source) ? source : source.parent_path()) / "tokenizer.json";
   if (run.data.tokenizer.empty())
     run.data.tokenizer = fs::exists(beside) ? fs::absolute(beside).string() : "bytes";
-  return parse_run_config(to_yaml(run), (source / "config.json").string());  // its checks
+  expect_our_model(run, fs::is_directory(source) ? source / "config.json" : source);
+  expect_known_ids(run, !options.tokenizer.empty());
+  return parse_run_config(to_yaml(run), run_folder.string());  // its checks
 }
 
 }  // namespace
 
 void import_model(const fs::path& source, const fs::path& run_folder,
                   const ImportOptions& options) {
-  if (fs::exists(run_folder / "config.yaml"))
-    throw Error(fmt::format("{}: a run is there already; give another folder", run_folder.string()),
-                ExitCode::usage);
+  expect_free_run_folder(run_folder);
   const ForeignFiles files(source);
   const Description description = description_of(source, files, options);
   const RunConfig run = run_of(description, source, run_folder, options);

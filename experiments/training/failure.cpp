@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 #include <new>
 #include <optional>
 
@@ -22,7 +23,9 @@ void mark_failed(const fs::path& folder, const std::string& why, int rank) {
     std::optional<RunLease> lease;
     if (rank == 0) lease.emplace(folder);
     write_file_atomically(folder / "FAILED", why + "\n");
-    Heartbeat heartbeat = read_heartbeat(folder).value_or(Heartbeat{});
+    constexpr double none = std::numeric_limits<double>::quiet_NaN();
+    Heartbeat heartbeat =
+        read_heartbeat(folder).value_or(Heartbeat{.loss = none, .tokens_per_second = none});
     heartbeat.phase = RunPhase::failed;
     heartbeat.message = why;
     heartbeat.joules.reset();  // they may be of an earlier attempt

@@ -101,6 +101,10 @@ std::string body_of(const Submission& submission, const fs::path& folder, const 
                         int(ExitCode::unavailable));
   }
   for (const std::string& line : submission.job.setup) text += line + "\n";
+  std::vector<std::string> words = launcher_words(submission);
+  const fs::path runs = folder.parent_path().parent_path() / "runs";
+  words.insert(words.end(), {submission.program.string(), "train", (runs / "RUN").string()});
+  text += fmt::format("# starts each of its runs by: {}\n", comment_quoted(words));
   return text + fmt::format("exec {} launch {} {}\n", shell_quoted(submission.program.string()),
                             shell_quoted(folder.string()), task);
 }
@@ -147,6 +151,23 @@ std::string filled(const std::string& text, const Submission& submission, const 
     }
   }
   return result;
+}
+
+std::vector<std::string> launcher_words(const Submission& submission) {
+  std::vector<std::string> words;
+  const JobResources& resources = submission.resources;
+  if (const auto* slurm = std::get_if<SlurmLaunch>(&submission.how); slurm && resources.ranks > 1) {
+    words = {"srun", fmt::format("--ntasks={}", resources.ranks), "--kill-on-bad-exit=1",
+             "--export=ALL"};
+    words.insert(words.end(), slurm->srun.begin(), slurm->srun.end());
+  }
+  if (const auto* other = std::get_if<TemplateLaunch>(&submission.how);
+      other && resources.ranks > 1)
+    for (const std::string& word : other->launcher)
+      words.push_back(filled(word, submission, {}, {}));
+  const auto& container = submission.job.container;
+  words.insert(words.end(), container.begin(), container.end());
+  return words;
 }
 
 std::string job_name(const Submission& submission, std::size_t task) {

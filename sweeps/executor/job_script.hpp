@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "sweeps/submission.hpp"
 
@@ -13,6 +14,10 @@ std::string slurm_script(const Submission& submission, const std::filesystem::pa
 // The script of one job: `lines` at its head, then as above.
 std::string template_script(const Submission& submission, const std::filesystem::path& folder,
                             std::size_t task);
+
+// What stands before `metascale train RUN` in the job: of several ranks srun, or the template's
+// launcher; then the container's words.
+std::vector<std::string> launcher_words(const Submission& submission);
 
 // Fills in {script}, {job}, {name}, {folder}, {hours} (HH:MM:SS), {minutes}, {gpus}, {cpus},
 // {ranks}, {nodes} and {memory}; {{ is a brace. Throws Error{usage} for any other.

@@ -52,6 +52,7 @@ class LocalExecutor : public Executor {
     try {
       do {
         look_for_stop();
+        end_what_has_not_saved();
         look_into_folders();
         reap();
         start_what_can();
@@ -100,6 +101,7 @@ class LocalExecutor : public Executor {
     running_.resize(plan_.slots.size());
     stopped_ = Stop::none;
     starts_more_ = true;
+    ends_at_last_moment_ = has_reached_last_moment_ = false;
   }
 
   bool is_anything_running() const {
@@ -158,7 +160,17 @@ class LocalExecutor : public Executor {
     const Stop asked = options_.stop();
     if (asked == Stop::none || stopped_ != Stop::none) return;
     stopped_ = asked;
+    // One that is asked later has its time, too, as long as the batch system gives it.
+    ends_at_last_moment_ = asked == Stop::time_limit && seconds_since_1970() < options_.last_moment;
     stop_children();
+  }
+
+  // A batch system that ends the whole job would start nothing again.
+  void end_what_has_not_saved() {
+    if (!ends_at_last_moment_ || seconds_since_1970() < options_.last_moment) return;
+    has_reached_last_moment_ = true;
+    for (auto& slot : running_)
+      if (slot) slot->child.kill_group();
   }
 
   void reap() {
@@ -201,7 +213,11 @@ class LocalExecutor : public Executor {
     }
     if (next == Next::done) return tell(work, code, settle(work, Outcome::done, code, ""));
     if (next == Next::retry && !starts_more_)
-      return tell(work, code, settle(work, Outcome::waiting, code, "stopped"));
+      return tell(work, code,
+                  settle(work, Outcome::waiting, code,
+                         has_reached_last_moment_ && code == 128 + SIGKILL
+                             ? "killed before the time limit, for which it did not save in time"
+                             : "stopped"));
     if (next == Next::retry && waits_for_lease(work, code))
       return tell(work, code, "waits for the lease of a process that cannot be seen from here");
     if (next == Next::retry && work.retries < options_.retries) {
@@ -302,6 +318,7 @@ class LocalExecutor : public Executor {
   std::map<std::string, fs::path> last_log_;
   Stop stopped_ = Stop::none;
   bool starts_more_ = true;
+  bool ends_at_last_moment_ = false, has_reached_last_moment_ = false;
   double looked_into_folders_ = 0, looked_at_leases_ = 0;
 };
 

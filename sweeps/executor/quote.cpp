@@ -1,5 +1,7 @@
 #include "sweeps/executor/quote.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cctype>
 
@@ -9,6 +11,20 @@ namespace {
 bool is_harmless(char c) {
   return std::isalnum(static_cast<unsigned char>(c)) ||
          std::string_view("_-./:,=@%+").find(c) != std::string_view::npos;
+}
+
+bool is_control(char c) { return std::iscntrl(static_cast<unsigned char>(c)); }
+
+// $'...', in which bash takes \x0a for a line break.
+std::string escaped(std::string_view text) {
+  std::string quoted = "$'";
+  for (const char c : text) {
+    if (is_control(c))
+      quoted += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
+    else
+      quoted += c == '\'' || c == '\\' ? std::string{'\\', c} : std::string(1, c);
+  }
+  return quoted + "'";
 }
 
 }  // namespace
@@ -28,6 +44,15 @@ std::string shell_quoted(std::string_view text) {
 std::string shell_quoted(const std::vector<std::string>& words) {
   std::string line;
   for (const std::string& word : words) line += (line.empty() ? "" : " ") + shell_quoted(word);
+  return line;
+}
+
+std::string comment_quoted(const std::vector<std::string>& words) {
+  std::string line;
+  for (const std::string& word : words) {
+    const bool has_control = std::any_of(word.begin(), word.end(), is_control);
+    line += (line.empty() ? "" : " ") + (has_control ? escaped(word) : shell_quoted(word));
+  }
   return line;
 }
 

@@ -12,6 +12,9 @@ namespace metascale {
 std::string shell_quoted(std::string_view text);
 std::string shell_quoted(const std::vector<std::string>& words);  // with blanks between them
 
+// The same for a comment in a script: whatever a word holds, the line does not end in it.
+std::string comment_quoted(const std::vector<std::string>& words);
+
 // An option, or its value, in an #SBATCH line: in double quotes, in which sbatch takes a backslash
 // before " and \ and nothing else for special. Line breaks cannot be said there; callers have none.
 std::string directive_quoted(std::string_view text);

@@ -1,6 +1,9 @@
 #include "sweeps/submit/grouping.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "sweeps/scheduler.hpp"
@@ -10,34 +13,69 @@ namespace {
 
 struct Group {
   JobResources resources;
-  std::string parent;
-  std::vector<std::string> runs;
+  std::string behind;  // key of the group of its parents, or the array that these are in
+  std::vector<const GroupedRun*> runs;
+
+  std::set<std::string> parents() const {
+    std::set<std::string> all;
+    for (const GroupedRun* run : runs)
+      if (!run->parent.empty()) all.insert(run->parent);
+    return all;
+  }
 };
 
-std::vector<Group> groups_of(const std::vector<GroupedRun>& runs) {
-  std::vector<Group> groups;
-  for (const auto& [run, parent] : runs) {
-    const JobResources resources = job_resources(run->resources);
-    auto group = std::find_if(groups.begin(), groups.end(), [&](const Group& other) {
-      return other.resources == resources && other.parent == parent;
-    });
-    if (group == groups.end())
-      group = groups.insert(groups.end(), {.resources = resources, .parent = parent, .runs = {}});
-    group->runs.push_back(run->config.id);
+// Runs of equal resources whose parents are in one group.
+class Groups {
+ public:
+  explicit Groups(const std::vector<GroupedRun>& runs) {
+    for (const GroupedRun& run : runs) by_id_[run.run->config.id] = &run;
+    for (const GroupedRun& run : runs) add(run);
   }
-  return groups;
-}
+  std::vector<Group> take() { return std::move(groups_); }
 
-// A child's group can name its parent's job only once that is known.
+ private:
+  void add(const GroupedRun& run) {
+    const JobResources resources = job_resources(run.run->resources);
+    const std::string behind = behind_of(run);
+    auto group = std::find_if(groups_.begin(), groups_.end(), [&](const Group& other) {
+      return other.resources == resources && other.behind == behind;
+    });
+    if (group == groups_.end())
+      group = groups_.insert(group, {.resources = resources, .behind = behind, .runs = {}});
+    group->runs.push_back(&run);
+  }
+
+  // Chains end: the id of a run is a hash over its parent's, too.
+  std::string behind_of(const GroupedRun& run) {
+    if (run.parent.empty()) return "";
+    const auto parent = by_id_.find(run.parent);
+    if (parent == by_id_.end()) return "array " + run.behind;
+    const JobResources resources = job_resources(parent->second->run->resources);
+    const auto known = std::find(resources_.begin(), resources_.end(), resources);
+    const std::size_t number = std::size_t(known - resources_.begin());
+    if (known == resources_.end()) resources_.push_back(resources);
+    return fmt::format("{} < {}", number, behind_of(*parent->second));
+  }
+
+  std::map<std::string, const GroupedRun*> by_id_;
+  std::vector<JobResources> resources_;  // of parents, numbered
+  std::vector<Group> groups_;
+};
+
+// A child's group can name its parents' jobs only once these are known.
 std::vector<Group> parents_first(std::vector<Group> groups) {
   std::vector<Group> ordered;
   std::set<std::string> waiting;
-  for (const Group& group : groups) waiting.insert(group.runs.begin(), group.runs.end());
+  for (const Group& group : groups)
+    for (const GroupedRun* run : group.runs) waiting.insert(run->run->config.id);
   while (!groups.empty()) {
-    auto ready = std::find_if(groups.begin(), groups.end(),
-                              [&](const Group& group) { return !waiting.contains(group.parent); });
-    if (ready == groups.end()) ready = groups.begin();  // a circle cannot be: ids hash their parent
-    for (const std::string& run : ready->runs) waiting.erase(run);
+    auto ready = std::find_if(groups.begin(), groups.end(), [&](const Group& group) {
+      const auto parents = group.parents();
+      return std::none_of(parents.begin(), parents.end(),
+                          [&](const std::string& parent) { return waiting.contains(parent); });
+    });
+    if (ready == groups.end()) ready = groups.begin();  // a circle cannot be
+    for (const GroupedRun* run : ready->runs) waiting.erase(run->run->config.id);
     ordered.push_back(std::move(*ready));
     groups.erase(ready);
   }
@@ -86,16 +124,26 @@ std::vector<Submission> grouped(const Definition& definition, const std::vector<
   if (const auto* slurm = std::get_if<SlurmLaunch>(&definition.launch.how)) common.how = *slurm;
   if (const auto* other = std::get_if<TemplateLaunch>(&definition.launch.how)) common.how = *other;
   std::vector<Submission> submissions;
-  for (const Group& group : parents_first(groups_of(runs))) {
+  for (const Group& group : parents_first(Groups(runs).take())) {
     common.resources = group.resources;
-    common.parent = group.parent;
     check_resources(common);
-    const auto packs = packed(group.runs, group.resources.runs);
+    std::map<std::string, std::string> parent_of;
+    std::vector<std::string> ids;
+    for (const GroupedRun* run : group.runs) {
+      ids.push_back(run->run->config.id);
+      parent_of[ids.back()] = run->parent;
+    }
+    const auto packs = packed(ids, group.resources.runs);
     for (std::size_t begin = 0; begin < packs.size(); begin += most_tasks) {
       const std::size_t end = std::min(packs.size(), begin + most_tasks);
       submissions.push_back(common);
       submissions.back().tasks.assign(packs.begin() + std::ptrdiff_t(begin),
                                       packs.begin() + std::ptrdiff_t(end));
+      std::set<std::string> parents;
+      for (const auto& task : submissions.back().tasks)
+        for (const std::string& run : task)
+          if (!parent_of[run].empty()) parents.insert(parent_of[run]);
+      submissions.back().parents.assign(parents.begin(), parents.end());
       if (auto* slurm = std::get_if<SlurmLaunch>(&submissions.back().how))
         slurm->array_cap = share_of_cap(slurm->array_cap, begin, end, packs.size());
     }

@@ -107,7 +107,7 @@ SubmitResult retry_runs(const Ledger& ledger, const std::vector<std::string>& ru
     ledger.event("retried", run, "");
     again.push_back(run);
   }
-  SubmitResult result = submit_again(ledger, again, {.lease_seconds = 10, .own_job = ""});
+  SubmitResult result = submit_again(ledger, again, {.lease_seconds = 10, .own_job = {}});
   result.left_out.insert(result.left_out.begin(), left_out.begin(), left_out.end());
   return result;
 }

@@ -2,12 +2,14 @@
 #include <catch2/catch.hpp>
 #include <fstream>
 #include <random>
+#include <set>
 
 #include "analysis/figure.hpp"
 #include "analysis/figures/drawing.hpp"
 #include "core/command.hpp"
 #include "tests/analysis/drawn_pdf.hpp"
 #include "tests/support/analysis_fixture.hpp"
+#include "tests/support/temporary_folder.hpp"
 
 using namespace metascale;
 using testing::expect_drawn;
@@ -27,9 +29,9 @@ ContextCosts measured_generation() {
   return {.models = {growing, constant}};
 }
 
-Report small_report() {
+Report small_report(int seeds = 1) {
   fixture::SweepTruth truth;
-  truth.sizes.resize(3), truth.seeds = 1, truth.steps = 30, truth.documents = 24;
+  truth.sizes.resize(3), truth.seeds = seeds, truth.steps = 30, truth.documents = 24;
   truth.arms[2].arm = "it's `rm -rf`; \"$HOME\"";
   truth.arms[1].arm = "an_arm_of_a_name_too_long";
   Collection collection = fixture::collection_of(fixture::sweep_logs(truth));
@@ -63,6 +65,79 @@ TEST_CASE("generation's memory is drawn as measured and as computed, one block f
                                          Catch::Contains("title 'transformer'"));
 }
 
+TEST_CASE("a difference without an interval has no whisker, and nan in its data") {
+  const std::vector<Figure> figures = figures_of(small_report());  // four documents in each domain
+  const auto named = [&](const char* name) -> const Figure& {
+    return *std::find_if(figures.begin(), figures.end(),
+                         [&](const Figure& figure) { return figure.name == name; });
+  };
+  const std::string domains = named("domains").data;
+  CHECK_THAT(domains, Catch::Contains(",nan,nan,books\n"));
+  CHECK_THAT(gnuplot_script(named("domains")),
+             !Catch::Contains("xerrorbars") && Catch::Contains("with points"));
+  CHECK_THAT(named("paired-differences").data, !Catch::Contains("nan"));
+  CHECK_THAT(gnuplot_script(named("paired-differences")), Catch::Contains("xerrorbars"));
+  CHECK_THAT(named("loss-by-size-1xC").data, Catch::Contains(",nan"));  // of one seed
+}
+
+TEST_CASE("eight sizes and their lengths are told apart in one figure") {
+  fixture::SweepTruth truth;
+  truth.arms.resize(1), truth.lengths = {"1xC", "1xC.added"};
+  truth.seeds = 1, truth.steps = 30, truth.documents = 12;
+  truth.sizes.clear();
+  for (int i = 1; i <= 8; ++i) truth.sizes.emplace_back(std::to_string(i) + "M", i * 1e6);
+  const Report report = analyse(fixture::collection_of(fixture::sweep_logs(truth)),
+                                {.bootstrap_pairs = 50, .bootstrap_fits = 0, .fit_starts = 20});
+  std::set<std::string> dashes, styles;
+  for (const std::string& size : report.sizes()) dashes.insert(dash_of(report, size));
+  for (const std::string& length : report.lengths())
+    styles.insert(curve_style_of(report, length, 80));
+  CHECK(dashes.size() == 8);
+  CHECK(styles == std::set<std::string>{"lines", "linespoints pt 7 ps mark*1.1 pi 10"});
+  const std::vector<Figure> figures = figures_of(report);
+  const auto curves = std::find_if(figures.begin(), figures.end(), [](const Figure& figure) {
+    return figure.name == "curves-by-tokens";
+  });
+  REQUIRE(curves != figures.end());
+  std::set<std::string> drawn;
+  for (const std::string& plot : curves->plots)
+    if (const std::size_t at = plot.find(" with l"); plot.find("using 1:2 ") != plot.npos)
+      drawn.insert(plot.substr(at));
+  CHECK(drawn.size() == 16);
+  CHECK_THAT(gnuplot_script(*curves), !Catch::Contains("filledcurves"));  // of single runs
+}
+
+TEST_CASE("figures that an earlier report has drawn are removed, and nothing of anybody else's") {
+  const testing::TemporaryFolder temporary;
+  const fs::path folder = temporary.path() / "figures";
+  fs::create_directories(folder);
+  const auto write = [&](const char* name, const std::string& text) {
+    std::ofstream(folder / name) << text;
+  };
+  for (const char* name :
+       {"old.csv", "old.svg", "old-double.png", "mine.png", "mine.csv", "now.pdf"})
+    write(name, "x");
+  write("old.gp", gnuplot_script({"old", "", "", {"x"}}));
+  write("now.gp", gnuplot_script({"now", "", "", {"x"}}));
+  write("mine.gp", "plot x\n");
+  write("linked.svg", "x");
+  fs::create_symlink("mine.gp", folder / "linked.gp");
+  fs::create_symlink("mine.png", folder / "old.png");
+  remove_other_figures(folder, {"now"});
+  for (const char* name : {"old.csv", "old.svg", "old-double.png", "old.gp"}) {
+    CAPTURE(name);
+    CHECK_FALSE(fs::exists(folder / name));
+  }
+  for (const char* name : {"mine.gp", "mine.png", "mine.csv", "now.pdf", "now.gp", "linked.svg",
+                           "linked.gp", "old.png"}) {
+    CAPTURE(name);
+    CHECK(fs::exists(folder / name));
+  }
+  fs::create_directory_symlink("figures", temporary.path() / "link");
+  remove_other_figures(temporary.path() / "link", {});
+  CHECK(fs::exists(folder / "now.gp"));
+}
+
 TEST_CASE("gnuplot draws every figure in every form") {
   if (!run_command({"gnuplot", "--version"}).good()) {
     WARN("skipped: gnuplot is not installed");
@@ -70,7 +145,7 @@ TEST_CASE("gnuplot draws every figure in every form") {
   }
   const fs::path folder =
       fs::temp_directory_path() / ("metascale-figures-" + std::to_string(std::random_device{}()));
-  Report report = small_report();
+  Report report = small_report(2);
   std::vector<Figure> figures = figures_of(report);
   REQUIRE(figures.size() >= 6);
   const auto problems = write_figures(report, folder);

@@ -102,3 +102,8 @@ TEST_CASE("an optimum that equals its start is named, however good it looks") {
   CHECK(fit.worst_residual < 1e-9);
   CHECK(names(fit, "equals its start"));
 }
+
+TEST_CASE("intervals of a few draws are said to be unreliable") {
+  const auto points = points_at({1e6, 3e6, 1e7, 3e7, 1e8, 3e8, 1e9, 3e9});
+  CHECK(names(fit_law(LawKind::power, points, {.draws = 2}), "interval unreliable: 2 draws"));
+}

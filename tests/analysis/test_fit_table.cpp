@@ -30,7 +30,7 @@ class Table {
 FitTableOptions loglog_options() {
   FitTableOptions options;
   options.law = "loglog", options.parameters = "n", options.loss = "loss";
-  options.fit.draws = 20;
+  options.fit.draws = 40;
   return options;
 }
 
@@ -107,7 +107,7 @@ TEST_CASE("a table of two arms is fitted under one law, the first named being co
                        "\n");
   const Table table(text);
   FitTableOptions options{.law = "chinchilla", .parameters = "n", .tokens = "d", .arm = "arm"};
-  options.fit.draws = 20, options.fit.starts = 300;
+  options.fit.draws = 40, options.fit.starts = 300;
   const FitTableResult result = fit_table(table.path(), options);
   const auto json = nlohmann::json::parse(result.json());
   CHECK(json["law"] == "chinchilla");
@@ -121,4 +121,48 @@ TEST_CASE("a table of two arms is fitted under one law, the first named being co
   CHECK_THROWS_WITH(fit_table(table.path(), options), Catch::Contains("--law is tied"));
   options.law = "chinchilla", options.where = "arm=old";
   CHECK_THROWS_WITH(fit_table(table.path(), options), Catch::Contains("names 1 arms"));
+}
+
+TEST_CASE("rows of one x are runs of one cell, unless a column says which are") {
+  std::string text = "n,loss,place\n";
+  for (int i = 0; i < 6; ++i)
+    for (const double factor : {0.99, 1.0, 1.01})
+      text +=
+          concat(std::pow(4, i) * 1e6, ",", factor * 5 * std::pow(4, -0.1 * i), ",", 3 * i, "\n");
+  const Table table(text);
+  FitTableOptions options = loglog_options();
+  const FitTableResult result = fit_table(table.path(), options);
+  CHECK(result.fit->cells == 6);
+  CHECK_FALSE(result.fit->parametric_bootstrap);  // the seeds' own noise is drawn
+  CHECK(result.fit->noise == Approx(0.01).epsilon(0.01));
+  CHECK_THAT(result.text(), Catch::Contains("interval unreliable: 6 cells"));
+  options.cell = "loss";
+  CHECK(fit_table(table.path(), options).fit->cells == 18);
+}
+
+TEST_CASE("a bootstrap of too few draws for an interval is refused") {
+  const Table table("n,loss\n100,3\n1000,1.5\n10000,0.75\n");
+  FitTableOptions options = loglog_options();
+  options.fit.draws = GENERATE(1, 2, fewest_draws - 1);
+  CHECK_THROWS_WITH(fit_table(table.path(), options),
+                    Catch::Contains("give 40 or more, or 0 for none"));
+}
+
+TEST_CASE("an unknown law is refused with all that there are") {
+  const Table table("n,loss\n100,3\n1000,1.5\n");
+  FitTableOptions options = loglog_options();
+  options.law = "cubic";
+  CHECK_THROWS_WITH(fit_table(table.path(), options),
+                    Catch::Contains("give loglog, power, chinchilla, tied, or isoflop"));
+}
+
+TEST_CASE("a budget of too few sizes has no optimum, which is not 0") {
+  const Table table("c,n,loss\n1e18,1e6,3\n1e18,2e6,2.9\n1e18,4e6,3\n1e19,1e6,3\n1e19,2e6,2.9\n");
+  FitTableOptions options{.law = "isoflop", .parameters = "n", .flops = "c"};
+  options.fit.draws = 0;
+  const FitTableResult result = fit_table(table.path(), options);
+  CHECK(std::isnan(result.isoflop->budgets.at(1).loss));
+  CHECK_THAT(result.text(), Catch::Contains("C 1e+19     N* -  ") && Catch::Contains("loss - ") &&
+                                Catch::Contains("exponent    -") && !Catch::Contains("nan"));
+  CHECK(nlohmann::json::parse(result.json())["budgets"][1]["parameters"].is_null());
 }

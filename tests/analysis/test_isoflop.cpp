@@ -110,6 +110,11 @@ TEST_CASE("two sizes are no parabola, however many seeds they have") {
   CHECK_FALSE(fit.budgets[0].interval.known());
 }
 
+TEST_CASE("intervals of a few isoFLOP draws are said to be unreliable") {
+  CHECK(has_problem(fit_isoflop(valleys(1), {.fit = {.draws = 2}}),
+                    "interval unreliable: 2 draws, fewer than 40"));
+}
+
 TEST_CASE("budgets within a decade and a half are too few decades") {
   std::vector<IsoflopPoint> points = valleys(1);
   for (IsoflopPoint& point : points)  // 1e17 to 1e18

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <cmath>
 
@@ -101,4 +102,6 @@ TEST_CASE("a joint fit predicts both arms, with intervals, and tells of each of 
     CHECK((ahead.interval.low < ahead.value && ahead.value < ahead.interval.high));
   }
   CHECK(fit.ahead[1].value < fit.ahead[0].value);
+  CHECK(std::count(fit.problems.begin(), fit.problems.end(),
+                   "interval unreliable: 20 draws, fewer than 40") == 1);
 }

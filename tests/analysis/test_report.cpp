@@ -4,13 +4,17 @@
 #include <nlohmann/json.hpp>
 #include <random>
 
+#include "analysis/figure.hpp"
 #include "analysis/render_html.hpp"
 #include "analysis/render_json.hpp"
 #include "analysis/render_markdown.hpp"
 #include "analysis/report.hpp"
+#include "analysis/support/csv.hpp"
+#include "analysis/support/text.hpp"
 #include "analysis/tables.hpp"
 #include "core/error.hpp"
 #include "tests/support/analysis_fixture.hpp"
+#include "tests/support/temporary_folder.hpp"
 
 using namespace metascale;
 namespace fs = std::filesystem;
@@ -168,6 +172,89 @@ TEST_CASE("the report of a folder on disk holds every part") {
     CHECK(fs::file_size(folder / "report" / part) > 0);
   }
   fs::remove_all(folder);
+}
+
+TEST_CASE("what an earlier report had and this one has not is gone from its folder") {
+  const testing::TemporaryFolder temporary;
+  const fs::path report = temporary.path() / "report";
+  fs::create_directories(report / "tables"), fs::create_directories(report / "figures");
+  const auto write = [&](const char* name, const std::string& text) {
+    std::ofstream(report / name) << text;
+  };
+  for (const char* name : {"tables/probes.csv", "tables/mine.csv", "figures/lineage.csv"})
+    write(name, "x\n");
+  write("figures/lineage.gp", gnuplot_script({"lineage", "", "", {"x"}}));
+  fs::create_symlink("mine.csv", report / "tables/isoflop.csv");
+  ReportOptions options = quick;
+  options.output = report;
+  write_report(fixture::collection_of(fixture::sweep_logs(small_sweep())), options);
+  for (const char* name : {"tables/probes.csv", "figures/lineage.csv", "figures/lineage.gp"}) {
+    CAPTURE(name);
+    CHECK_FALSE(fs::exists(report / name));
+  }
+  for (const char* name : {"tables/mine.csv", "tables/isoflop.csv", "tables/claims.csv"}) {
+    CAPTURE(name);
+    CHECK(fs::exists(report / name));
+  }
+}
+
+TEST_CASE("the numbers of claims stand in full in a table and in fits.json") {
+  fixture::SweepTruth truth = small_sweep();
+  truth.sizes = {{"1M", 1e6}, {"3M", 3e6}, {"10M", 1e7}};
+  const Report report = report_on(fixture::sweep_logs(truth));
+  const Csv csv = parse_csv(to_csv(claim_values_table(report)), "claim_values");
+  const auto rows_of = [&](const std::string& letter, const std::string& measure) {
+    std::vector<std::vector<std::string>> rows;
+    for (const CsvRow& row : csv.rows)
+      if (row.cells[csv.column("letter")] == letter && row.cells[csv.column("measure")] == measure)
+        rows.push_back(row.cells);
+    return rows;
+  };
+  const auto slope = rows_of("b", "slope_of_relative_gain_in_ln_parameters");
+  REQUIRE(slope.size() == 1);
+  CHECK(slope[0][csv.column("length")] == "1xC");
+  CHECK(std::stod(slope[0][csv.column("low")]) < std::stod(slope[0][csv.column("value")]));
+  CHECK(slope[0][csv.column("value")].size() > 8);  // not rounded
+  CHECK(count_of(slope[0][csv.column("runs")], "0badcafe") == 6);
+  for (const auto& [letter, measure] :
+       {std::pair{"a", "relative_gain"}, std::pair{"f", "relative_gain_in_short_context"},
+        std::pair{"g", "relative_gain_at_equal_flops"},
+        std::pair{"g", "relative_gain_at_equal_hours"}}) {
+    INFO(measure);
+    CHECK(rows_of(letter, measure).size() == 3);
+  }
+  const auto json = nlohmann::json::parse(render_json(report));
+  const auto& growth = json["claims"][1];
+  REQUIRE(growth["letter"] == "b");
+  CHECK(exact(double(growth["values"][0]["value"])) == slope[0][csv.column("value")]);
+  CHECK(growth["values"][0]["low"].is_number());
+  for (const Claim& claim : report.claims) {  // nothing is said in words only
+    INFO(claim.letter);
+    CHECK(claim.values.size() >= claim.evidence.size());
+  }
+}
+
+TEST_CASE("the totals of the page's top stand in a table and in fits.json") {
+  const Report report = report_on(fixture::sweep_logs(small_sweep()));
+  double flops = 0;
+  for (const Run& run : report.collection.runs) flops += run.flops;
+  const auto totals = nlohmann::json::parse(render_json(report))["totals"];
+  CHECK(totals["runs"] == 6);
+  CHECK(totals["matched_pairs"] == 6);
+  CHECK(double(totals["model_flops"]) == Approx(flops));
+  const Csv csv = parse_csv(to_csv(totals_table(report)), "totals");
+  CHECK(csv.rows.at(0).cells[csv.column("runs_done")] == "6");
+  CHECK(std::stod(csv.rows[0].cells[csv.column("hours")]) == double(totals["hours"]));
+}
+
+TEST_CASE("executed FLOPs stand beside the model's, where they were logged") {
+  std::vector<RunLog> logs = fixture::sweep_logs(small_sweep());
+  logs[0].facts["executed_flops_per_token"] = "7654321";
+  const Csv csv = parse_csv(to_csv(speed_table(report_on(std::move(logs)))), "speed");
+  const std::size_t column = csv.column("executed_flops_per_token");
+  CHECK(csv.rows.at(0).cells[column] == "7654321");
+  CHECK(csv.rows.at(1).cells[column] == "nan");
+  CHECK(csv.rows.at(0).cells[csv.column("flops_per_token")] == "6000000");
 }
 
 TEST_CASE("a superseded run adds no seed to its cell") {

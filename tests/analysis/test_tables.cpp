@@ -2,11 +2,12 @@
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <limits>
+#include <set>
 
 #include "analysis/support/csv.hpp"
 #include "analysis/support/text.hpp"
 #include "analysis/tables.hpp"
-#include "tests/support/analysis_fixture.hpp"
+#include "tests/support/probe_fixture.hpp"
 
 using namespace metascale;
 
@@ -164,4 +165,24 @@ TEST_CASE("a law's prediction at twice the largest x stands before its coefficie
 TEST_CASE("an interval without a bound says so") {
   CHECK(interval_text({-0.01, std::numeric_limits<double>::infinity()}, 2, 100) ==
         "[-1.00, unbounded]");
+}
+
+TEST_CASE("tables that only some reports have are known by name") {
+  std::vector<RunLog> probes = fixture::probe_logs();
+  for (RunLog& log : fixture::lineage_logs()) probes.push_back(std::move(log));
+  const Report plain = small_report();
+  const Report special = analyse(fixture::collection_of(std::move(probes)),
+                                 {.bootstrap_pairs = 50, .bootstrap_fits = 0, .isoflop = true});
+  std::set<std::string> usual;
+  for (const Table& table : all_tables(plain)) usual.insert(table.key);
+  const auto& known = tables_of_some_reports();
+  for (const std::string& key : known) CHECK_FALSE(usual.contains(key));
+  std::size_t more = 0;
+  for (const Table& table : all_tables(special)) {
+    if (usual.contains(table.key)) continue;
+    CAPTURE(table.key);
+    CHECK(std::count(known.begin(), known.end(), table.key) == 1);
+    ++more;
+  }
+  CHECK(more >= known.size() - 2);  // all but those of context.json
 }

@@ -139,7 +139,8 @@ TEST_CASE("a sweep goes through a batch system that is known by three commands")
   const BatchSweep sweep;
   const Ended printed = sweep.call("submit", {"--print"});
   CHECK(printed.code == 0);
-  CHECK_THAT(printed.text, Contains("#!/bin/bash\n") && Contains(" launch "));
+  CHECK_THAT(printed.text, Contains("#!/bin/bash\n") && Contains(" launch ") &&
+                               Contains("submission 0001: 2 runs in 2 jobs\n"));
   CHECK(sweep.call("plan").code == 0);
   CHECK(sweep.system().jobs() == 0);        // looking starts nothing
   CHECK_FALSE(fs::exists(sweep.folder()));  // and changes nothing

@@ -137,6 +137,13 @@ TEST_CASE("bench gpu where there is no GPU ends with one sentence that says so")
   CHECK(std::count(ended.text.begin(), ended.text.end(), '\n') == 1);
 }
 
+TEST_CASE("an empty assertion is an error of usage, not one that holds") {
+  const RunsFolder runs;
+  const Ended ended = call_program(runs.path(), {"compare", ".", ".", "--assert", ""});
+  CHECK(ended.code == 2);
+  CHECK_THAT(ended.text, Contains("--assert: is empty; give for example"));
+}
+
 // A command line of each verb that takes a path, with one that is not there.
 const std::vector<Words> with_missing_paths{
     {"check", "missing.yaml"},

@@ -65,17 +65,21 @@ TEST_CASE("a FIFO in the place of a run's file keeps nobody waiting") {
     REQUIRE(::mkfifo((folder / name).c_str(), 0666) == 0);
     return call_program(runs.path(), {"train", folder.string()}, soon);
   };
+  const auto clear = [&](const char* name) {
+    for (const char* each : {name, "FAILED"}) fs::remove(folder / each);
+  };
   CHECK_THAT(train_beside("journal.jsonl").text, Contains("journal.jsonl: cannot"));
-  fs::remove(folder / "journal.jsonl");
-  fs::remove(folder / "FAILED");
-  CHECK(train_beside("run.h5").code == 0);
-  fs::remove(folder / "DONE");
-  fs::remove(folder / "state.json");
-  CHECK(train_beside("state.json").code == 0);
-  fs::remove(folder / "DONE");
+  clear("journal.jsonl");
+  for (const char* name : {"run.h5", "state.json"}) {
+    fs::remove(folder / name);  // of the attempt before
+    const Ended ended = train_beside(name);
+    CHECK(ended.code == int(ExitCode::io));
+    CHECK_THAT(ended.text, Contains(std::string(name) + ": is a device, a FIFO or an open file"));
+    CHECK(fs::is_fifo(folder / name));
+    clear(name);
+  }
   CHECK_THAT(train_beside("lease.json").text, Contains("lease.json: this is not a regular file"));
-  fs::remove(folder / "lease.json");
-  fs::remove(folder / "FAILED");
+  clear("lease.json");
   fs::remove(folder / "config.yaml");
   CHECK(train_beside("config.yaml").code == 2);
 }

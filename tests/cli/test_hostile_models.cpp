@@ -128,8 +128,27 @@ TEST_CASE("a foreign model whose heads cannot be turned in pairs is refused by i
                         R"("num_attention_heads":4,"intermediate_size":4,"rms_norm_eps":1e-5,)"
                         R"("vocab_size":4})");
   const Ended ended = call_program(runs.path(), {"import", model, "-o", runs.path() / "out"});
-  CHECK(ended.code == 2);
-  CHECK_THAT(ended.text, Contains("model.head_size: 1 is odd"));
+  CHECK(ended.code == 65);
+  CHECK_THAT(ended.text, Contains("config.json: is no model that we compute") &&
+                             Contains("model.head_size: 1 is odd"));
+}
+
+TEST_CASE("numbers that are not finite grow into no model: weights, and moments") {
+  const RunsFolder runs;
+  const fs::path run = trained(runs);
+  const std::string name = GENERATE("model.safetensors", "moments.safetensors");
+  std::string bytes = read_file(run / checkpoint / name);
+  bytes.replace(bytes.size() - 4, 4, std::string("\0\0\xc0\x7f", 4));  // the last value: NaN
+  write_file_atomically(run / checkpoint / name, bytes);
+  forge(run, [&](json& it) {
+    it["files"][name]["xxh3_128"] = to_hex(xxh3_128(bytes.data(), bytes.size()));
+  });
+  const Ended ended =
+      call_program(runs.path(), {"grow", run, "--layers", "3", "-o", runs.path() / "grown"});
+  INFO(ended.text);
+  CHECK(ended.code == 65);
+  CHECK_THAT(ended.text, Contains(name + ": tensor '") && Contains("holds nan at element"));
+  CHECK_FALSE(fs::exists(runs.path() / "grown"));
 }
 
 }  // namespace

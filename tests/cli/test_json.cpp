@@ -28,6 +28,7 @@ TEST_CASE("train --json ends with one line that says what the run reached") {
   CHECK(ended.code == 0);
   const json words = last_line(ended);
   CHECK_THAT(ended.text, Contains(" tok/s") && !Contains("/s/s"));
+  CHECK_THAT(ended.text, Contains("step 24: evaluating on test\n"));  // it may take minutes
   const auto log = outcome_of(folder).log;
   CHECK(words.at("run") == "run");
   CHECK(words.at("state") == "done");
@@ -63,6 +64,24 @@ TEST_CASE("repair --json names every run and whether it was mended") {
   CHECK(repair() == json::array({{{"run", "run"}, {"repaired", false}}}));
   fs::resize_file(folder / "run.h5", 100);
   CHECK(repair() == json::array({{{"run", "run"}, {"repaired", true}}}));
+}
+
+TEST_CASE("repair says that a run's journal is missing, or that there is none yet") {
+  const RunsFolder runs;
+  const fs::path folder = runs.write(runs.config("run"));
+  const auto repair = [&](const fs::path& path) {
+    return call_program(runs.path(), {"repair", path.string()});
+  };
+  const Ended pending = repair(folder);
+  CHECK(pending.code == 2);
+  CHECK_THAT(pending.text, Contains("has not begun") && Contains("metascale train"));
+  CHECK_THAT(repair(runs.path()).text, Contains("none of its runs has a journal.jsonl"));
+  CHECK_THAT(repair(runs.path() / "tokens").text, Contains("neither a run folder nor a sweep's"));
+  REQUIRE(call_program(runs.path(), {"train", folder.string()}).code == 0);
+  fs::remove(folder / "journal.jsonl");
+  const Ended lost = repair(folder);
+  CHECK(lost.code == 65);
+  CHECK_THAT(lost.text, Contains("journal.jsonl is missing") && Contains("from a copy"));
 }
 
 TEST_CASE("logs --json is one line, whatever bytes a run printed") {

@@ -235,5 +235,43 @@ TEST_CASE("what cannot be done with a model ends with the exit code that says wh
   CHECK_FALSE(fs::exists(out));
 }
 
+TEST_CASE("an evaluation in windows larger than its data is refused with the number of tokens") {
+  const RunsFolder runs;
+  const fs::path run = trained(runs, Architecture::rwkv7);
+  const json tokens =
+      json_of(call_program(runs.path(), {"data", "inspect", runs.tokens("test"), "--json"}));
+  const std::int64_t count = tokens["tokens"];
+  const std::string protocol = GENERATE("packed", "rolling");
+  for (const std::int64_t context : {count, std::int64_t(1) << 24}) {
+    const Ended ended =
+        call_program(runs.path(), {"eval", run, "--data", runs.tokens("test"), "--protocol",
+                                   protocol, "--context", std::to_string(context)});
+    INFO(ended.text);
+    CHECK(ended.code == 2);
+    CHECK_THAT(ended.text, Catch::Contains("has " + std::to_string(count) + " tokens, in which"));
+  }
+}
+
+TEST_CASE("verbs that find only a damaged checkpoint name the damage") {
+  const RunsFolder runs;
+  const fs::path run = trained(runs, Architecture::rwkv7);
+  for (const auto& item : fs::directory_iterator(run / "checkpoints"))
+    fs::resize_file(item.path() / "model.safetensors", 1000);
+  for (const testing::Words& words :
+       {testing::Words{"show", run}, testing::Words{"generate", run, "--tokens", "1"},
+        testing::Words{"eval", run, "--data", runs.tokens("test")}}) {
+    const Ended ended = call_program(runs.path(), words);
+    CAPTURE(ended.text);
+    CHECK(ended.code == 65);
+    CHECK_THAT(ended.text,
+               Catch::Contains("no whole checkpoint: ") &&
+                   Catch::Contains("step-0000000008/model.safetensors has 1000 bytes") &&
+                   Catch::Contains("from a copy") && !Catch::Contains("train it first"));
+  }
+  fs::remove_all(run / "checkpoints");
+  CHECK_THAT(call_program(runs.path(), {"show", run}).text,
+             Catch::Contains("no whole checkpoint; train it first"));
+}
+
 }  // namespace
 }  // namespace metascale

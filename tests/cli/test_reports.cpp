@@ -167,7 +167,9 @@ TEST_CASE("fit --draws sets the bootstrap, --seed its draws, and 0 gives no inte
   CHECK(some == again);
   CHECK(some.at("coefficients") == other.at("coefficients"));
   CHECK(some.at("intervals") != other.at("intervals"));
-  CHECK(call_program(runs.path(), {"fit", table, "--draws", "-1"}).code == 2);
+  const Ended negative = call_program(runs.path(), {"fit", table, "--draws", "-1"});
+  CHECK(negative.code == 2);
+  CHECK_THAT(negative.text, Contains("--draws: '-1' is negative"));
 }
 
 }  // namespace

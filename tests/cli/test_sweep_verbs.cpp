@@ -139,6 +139,8 @@ TEST_CASE("plan and run refuse a pattern that matches no run, and count only wha
   CHECK(some.at("totals").at("tokens") == 2560);
   CHECK(all.at("totals").at("tokens") == 2 * 2560);
   CHECK(some.at("pairs").empty());
+  for (const json& run : all.at("runs"))
+    CHECK(run.at("executed_flops_per_token").get<double>() > run.at("flops_per_token"));
 }
 
 TEST_CASE("a sweep with a longer length goes on with its trunk") {

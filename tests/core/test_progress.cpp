@@ -84,6 +84,9 @@ TEST_CASE("the time left of a resumed run counts from where it resumed") {
   screen.take();
   progress.update(bar, 0.9, "");
   CHECK(screen.take() == "run: 90%, 1m 00s left\n");
+  screen.time += 60;
+  progress.update(bar, 1, "evaluating");
+  CHECK(screen.take() == "run: 100%, evaluating\n");
 }
 
 TEST_CASE("a bar that is finished before anything was told of it says no time") {

@@ -13,6 +13,8 @@ namespace {
 struct Script {
   std::function<std::vector<Heard>()> words = [] { return std::vector<Heard>{}; };  // at each look
   int here = 0, failed = 0;  // words that it told its peers
+  std::vector<int> ended;    // peers that end before they have met this rank
+  std::vector<int> awaited;  // peers that never answer once they have
 };
 
 // Rank 0 of three; its peers are this process, too, and exchange nothing.
@@ -23,11 +25,15 @@ class Scripted final : public Transport {
   int rank() const override { return 0; }
   int size() const override { return 3; }
   void begin(const std::vector<Message>& receive, const std::vector<Message>& send) override {
+    ++begun_;
     for (const Message& message : receive)
       std::memcpy(message.data, send[0].data, std::min(message.bytes, send[0].bytes));
   }
-  bool is_done() override { return true; }
-  std::vector<int> still_awaited() override { return {}; }
+  bool is_done() override {
+    return script_.ended.empty() && (begun_ == 1 || script_.awaited.empty());
+  }
+  std::vector<int> still_awaited() override { return script_.awaited; }
+  std::vector<int> ended() override { return script_.ended; }
   void tell(int, Word word, std::span<const std::byte> text) override {
     if (word == Word::failed) ++script_.failed;
     if (word == Word::alive && !text.empty()) ++script_.here;
@@ -45,6 +51,7 @@ class Scripted final : public Transport {
 
  private:
   Script& script_;
+  int begun_ = 0;  // exchanges; the first is the meeting
   std::vector<Heard> heard_;
   std::size_t at_ = 0;
 };
@@ -119,4 +126,29 @@ TEST_CASE("a failure of another rank is heard while watching") {
   const auto ranks = make_message_communicator(std::make_unique<Scripted>(script), timeout);
   CHECK_THROWS_WITH(ranks->watch(Clock::now()),
                     Catch::Contains("rank 1 (process ") && Catch::Contains(") failed"));
+}
+
+TEST_CASE("a rank that ends before the ranks have met is named at once, and the others hear it") {
+  Script script{.ended = {2}};
+  try {
+    make_message_communicator(std::make_unique<Scripted>(script), 1000);
+    FAIL("they cannot have met");
+  } catch (const RankLost& error) {
+    CHECK(error.ranks == std::vector{2});
+    CHECK(std::string(error.what()) ==
+          "rank 2 ended; rank 0 waited for it in their meeting at the start");
+  }
+  CHECK(script.failed == 2);
+}
+
+TEST_CASE("a rank that says that it waits, too, is not taken for the lost one that it waits for") {
+  Script script{.words = [] { return std::vector{here(1)}; }, .awaited = {1, 2}};
+  const auto ranks = make_message_communicator(std::make_unique<Scripted>(script), timeout);
+  ranks->barrier();
+  try {
+    ranks->wait();
+    FAIL("nobody answers");
+  } catch (const RankLost& error) {
+    CHECK(error.ranks == std::vector{2});
+  }
 }

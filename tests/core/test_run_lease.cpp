@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "core/file_clock.hpp"
+#include "core/hash.hpp"
 #include "core/heartbeat.hpp"
 #include "core/run_lease.hpp"
 #include "tests/core/samples.hpp"
@@ -77,6 +78,10 @@ void edit(const TemporaryFolder& folder, const std::string& key, const nlohmann:
   auto lease = nlohmann::json::parse(read_bytes(folder / "lease.json"));
   lease[key] = value;
   write_bytes(folder / "lease.json", lease.dump());
+}
+
+std::ptrdiff_t files_in(const std::filesystem::path& folder) {
+  return std::distance(std::filesystem::directory_iterator(folder), {});
 }
 
 void make_old(const std::filesystem::path& path, std::int64_t seconds) {
@@ -247,6 +252,42 @@ TEST_CASE("of many processes that start at once exactly one gets the lease") {
   close(ends[0]);
   close(ends[1]);
   CHECK(std::count(answers.begin(), answers.end(), '+') == 1);
+  CHECK(files_in(folder.path()) == 1);
+}
+
+TEST_CASE("a process that died while it took a lease over leaves the lease to the next") {
+  const TemporaryFolder folder;
+  Holder dead(folder.path());
+  dead.end();
+  const std::string judged = read_bytes(folder / "lease.json");
+  const int deaths = GENERATE(1, 2);
+  std::string chain = judged;
+  for (int i = 0; i < deaths; ++i) {
+    const std::filesystem::path link =
+        folder / ("lease.json.taken-" + to_hex(xxh3_64(chain.data(), chain.size())));
+    write_bytes(link, judged + std::string(std::size_t(i), ' '));
+    chain += read_bytes(link);
+  }
+  const RunLease lease(folder.path());
+  CHECK(lease.was_taken_over());
+  CHECK(files_in(folder.path()) == 1);
+}
+
+TEST_CASE("a lease that a living process takes over just now is not taken from it") {
+  const TemporaryFolder folder;
+  Holder dead(folder.path());
+  dead.end();
+  const std::string judged = read_bytes(folder / "lease.json");
+  const std::filesystem::path link =
+      folder / ("lease.json.taken-" + to_hex(xxh3_64(judged.data(), judged.size())));
+  {
+    const TemporaryFolder other;
+    const RunLease living(other.path());
+    write_bytes(link, read_bytes(other / "lease.json"));
+    CHECK_THAT(refusal(folder.path()), Catch::Contains("several processes want this run"));
+    CHECK(read_bytes(folder / "lease.json") == judged);
+    CHECK(files_in(folder.path()) == 2);
+  }
 }
 
 TEST_CASE("a heartbeat comes back, with a loss that is not known as well") {

@@ -79,6 +79,31 @@ TEST_CASE("the recipe of each tier names its packages, and the lock file has the
     CHECK_THAT(lock, Catch::Contains("\"" + package + "\""));
 }
 
+TEST_CASE("a replaced package serves a locked corpus as long as its texts are the same") {
+  const TemporaryFolder folder;
+  std::string said;
+  const CommandResult checked =
+      run_command({"python3", std::string(METASCALE_SOURCE) + "/tests/data/check_locked_texts.py",
+                   corpus_scripts().string(), folder.path().string()},
+                  {.line = [&](const std::string& line) { said += line + "\n"; }});
+  INFO(said);
+  CHECK(checked.good());
+  CHECK_THAT(
+      said, Catch::Contains("package base-files is 13 instead of 12") && Catch::EndsWith("held\n"));
+}
+
+TEST_CASE("every locked package has the digest of its texts") {
+  const std::string lock =
+      testing::bytes_of(corpus_scripts() / GENERATE("lock-small.json", "lock-full.json"));
+  std::size_t packages = 0, texts = 0;
+  for (std::size_t at = 0; (at = lock.find("\"sha256\": \"", at)) != std::string::npos; ++at)
+    ++packages;
+  for (std::size_t at = 0; (at = lock.find("\"texts\": \"", at)) != std::string::npos; ++at)
+    ++texts;
+  CHECK(packages >= 32);
+  CHECK(texts == packages);
+}
+
 TEST_CASE("the byte tokenizer is the bytes and an end") {
   const auto tokenizer = make_tokenizer("bytes");
   std::vector<std::int32_t> ids;

@@ -120,10 +120,54 @@ TEST_CASE("equal texts are in one part") {
   CHECK(sum == 400);
 }
 
+std::set<std::string> domains_of(const std::filesystem::path& path) {
+  const TokenFile file(path);
+  return {file.domains().begin(), file.domains().end()};
+}
+
+TEST_CASE("plain text is of the first folder's domain, or of the source's, never of a file's") {
+  const TemporaryFolder folder;
+  for (int i = 0; i < 150; ++i)
+    for (const char* place : {"books/one", "books/two", "letters", "."})
+      folder.write(fmt::format("in/{}/{:03}.txt", place, i), fmt::format("{} {}", place, i));
+  folder.write("in/lines.jsonl", "{\"text\": \"of no domain\"}\n");
+  const std::string ending = GENERATE("in", "in/", "in/.");
+  prepare({.source = folder / ending, .out = folder / "out"}, *tokenizer);
+  const std::set<std::string> expected{"books", "in", "letters"};
+  CHECK(domains_of(folder / "out/validation") == expected);
+  CHECK(domains_of(folder / "out/test") == expected);
+  std::set<std::string> train = domains_of(folder / "out/train");
+  train.erase("lines");
+  CHECK(train == expected);
+}
+
+TEST_CASE("the parts of a source of plain text are of the same domains") {
+  const TemporaryFolder folder;
+  for (const char* part : {"train", "val", "test"}) {
+    folder.write(fmt::format("in/{}/books/a.txt", part), fmt::format("a book to {}", part));
+    folder.write(fmt::format("in/{}/b.txt", part), fmt::format("a text to {}", part));
+    folder.write(fmt::format("in/{}.txt", part), fmt::format("one more to {}", part));
+  }
+  prepare({.source = folder / "in", .out = folder / "out"}, *tokenizer);
+  for (const char* part : {"train", "validation", "test"})
+    CHECK(domains_of(folder / "out" / part) == std::set<std::string>{"books", "in"});
+}
+
+TEST_CASE("a source that is one plain text is of the domain of its name") {
+  const TemporaryFolder folder;
+  std::string text;
+  for (int i = 0; i < 100; ++i) text += fmt::format("paragraph number {}\n\n", i);
+  prepare({.source = folder.write("book.txt", text),
+           .out = folder / "out",
+           .reader = {.longest_text = 100}},
+          *tokenizer);
+  CHECK(domains_of(folder / "out/train") == std::set<std::string>{"book"});
+}
+
 TEST_CASE("a few documents of several domains are split together") {
   const TemporaryFolder folder;
   for (int i = 0; i < 9; ++i)
-    folder.write(fmt::format("in/{}.txt", i), fmt::format("text of file number {}", i));
+    folder.write(fmt::format("in/{}/a.txt", i), fmt::format("text of file number {}", i));
   prepare({.source = folder / "in", .out = folder / "out"}, *tokenizer);
   CHECK(TokenFile(folder / "out/train").documents() == 7);
   CHECK(TokenFile(folder / "out/validation").documents() == 1);

@@ -5,7 +5,9 @@
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
+#include <chrono>
 #include <csignal>
+#include <set>
 
 #include "data/prepare.hpp"
 #include "tests/support/file_size_limit.hpp"
@@ -68,7 +70,10 @@ TEST_CASE("a preparation killed anywhere and called again gives the same files")
   else
     for (int file = 0; file < 4; ++file)
       folder.write(fmt::format("in/{}.jsonl", file), lines_of(100 * file, 90));
-  const PrepareOptions once{.source = folder / "in", .out = folder / "once", .shard_bytes = 1};
+  // Saved behind each file, and behind some of them.
+  const std::int64_t shard_bytes = GENERATE(1, 1200);
+  const PrepareOptions once{
+      .source = folder / "in", .out = folder / "once", .shard_bytes = shard_bytes};
   const PrepareResult whole = prepare(once, *tokenizer);
   int kills = 0;
   for (int kill_at = 1;; ++kill_at) {
@@ -100,7 +105,8 @@ TEST_CASE("a preparation killed at each of its calls gets on all the same") {
 TEST_CASE("called again behind a whole shard, a preparation says so and does not begin anew") {
   const TemporaryFolder folder;
   write_own_split(folder);
-  PrepareOptions options{.source = folder / "in", .out = folder / "out", .find_overlap = false};
+  PrepareOptions options{
+      .source = folder / "in", .out = folder / "out", .shard_bytes = 1, .find_overlap = false};
   REQUIRE(prepare_and_kill(options, 5));
   std::int64_t calls = 0;
   options.progress = [&](const PrepareProgress&) { ++calls; };
@@ -108,10 +114,32 @@ TEST_CASE("called again behind a whole shard, a preparation says so and does not
   CHECK(calls == 2);  // of six files four were done, and one was not yet marked as such
 }
 
+TEST_CASE("a folder of many small files is not saved behind each of them") {
+  const TemporaryFolder folder;
+  for (int file = 0; file < 300; ++file)
+    folder.write(fmt::format("in/{:03}.txt", file), fmt::format("small text number {}", file));
+  std::set<std::filesystem::file_time_type> saved;
+  const auto begin = std::chrono::steady_clock::now();
+  prepare({.source = folder / "in",
+           .out = folder / "out",
+           .find_overlap = false,
+           .progress =
+               [&](const PrepareProgress&) {
+                 const auto state = folder / "out/unfinished/state.json";
+                 if (std::filesystem::exists(state))
+                   saved.insert(std::filesystem::last_write_time(state));
+               }},
+          *tokenizer);
+  const double seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  CHECK(double(saved.size()) <= seconds / 5);
+  CHECK(TokenFile(folder / "out/train").documents() > 250);
+}
+
 TEST_CASE("what was prepared does not stand for a source file that was changed") {
   const TemporaryFolder folder;
   write_own_split(folder);
-  PrepareOptions options{.source = folder / "in", .out = folder / "out"};
+  PrepareOptions options{.source = folder / "in", .out = folder / "out", .shard_bytes = 1};
   REQUIRE(prepare_and_kill(options, 5));
   folder.write("in/train-0.jsonl", lines_of(7000, 31));
   CHECK_FALSE(prepare(options, *tokenizer).resumed);
@@ -138,7 +166,7 @@ TEST_CASE("behind a bad line that was mended a preparation goes on") {
 TEST_CASE("with another tokenizer or other options a preparation begins anew") {
   const TemporaryFolder folder;
   write_own_split(folder);
-  PrepareOptions options{.source = folder / "in", .out = folder / "out"};
+  PrepareOptions options{.source = folder / "in", .out = folder / "out", .shard_bytes = 1};
   REQUIRE(prepare_and_kill(options, 5));
   options.reader.longest_text = 1000;
   CHECK_FALSE(prepare(options, *tokenizer).resumed);
@@ -147,7 +175,7 @@ TEST_CASE("with another tokenizer or other options a preparation begins anew") {
 TEST_CASE("a preparation whose unfinished files were damaged is refused") {
   const TemporaryFolder folder;
   write_own_split(folder);
-  const PrepareOptions options{.source = folder / "in", .out = folder / "out"};
+  const PrepareOptions options{.source = folder / "in", .out = folder / "out", .shard_bytes = 1};
   REQUIRE(prepare_and_kill(options, 5));
   std::string bytes = bytes_of(folder / "out/unfinished/train.bin");
   bytes[3] ^= 4;
@@ -175,7 +203,7 @@ TEST_CASE("a kept split that is nested a hundred thousand deep is found anew") {
 TEST_CASE("a preparation goes on in no file that is a link") {
   const TemporaryFolder folder;
   write_own_split(folder);
-  const PrepareOptions options{.source = folder / "in", .out = folder / "out"};
+  const PrepareOptions options{.source = folder / "in", .out = folder / "out", .shard_bytes = 1};
   REQUIRE(prepare_and_kill(options, 5));
   std::filesystem::rename(folder / "out/unfinished/train.bin", folder / "precious");
   std::filesystem::create_symlink(folder / "precious", folder / "out/unfinished/train.bin");

@@ -141,7 +141,8 @@ TEST_CASE("generation's process holds what it carries, and a recurrent one's doe
   const CostCurve attending = generation_cost(model, options);
   REQUIRE(recurrent.points.size() == 3);
   REQUIRE(attending.points.size() == 3);
-#if !defined(__SANITIZE_ADDRESS__)  // which keeps what was freed
+// The first keeps what was freed, the second other bytes beside each.
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
   for (const CostPoint& point : attending.points)
     CHECK(point.resident_bytes >= point.planned_bytes);  // 2 MB at the last
   CHECK(recurrent.points.back().resident_bytes < recurrent.points.front().resident_bytes + 3e5);

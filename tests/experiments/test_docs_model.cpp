@@ -1,5 +1,6 @@
 // What the pages about models and engine say must be so: numbers, files, tests and code that they
 // name.
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <filesystem>
 #include <regex>
@@ -192,6 +193,55 @@ TEST_CASE("docs: a test that a page names stands in that file") {
     }
   }
   CHECK(tests >= 10);
+}
+
+// As the paper's text has it, but for blanks and the mark-up and dashes that it has in some places.
+std::string plain(std::string text) {
+  text = std::regex_replace(text, std::regex("\xe2\x80\x93"), "-");
+  return without_blanks(text);
+}
+
+// What stands in quotation marks in the first column of the table of section 11.
+std::vector<std::string> quoted_phrases() {
+  std::vector<std::string> phrases;
+  bool is_in_table = false;
+  for (const std::string& line : lines_of(text_of(source / "docs/model.md"))) {
+    if (line.starts_with("## ")) is_in_table = line.starts_with("## 11.");
+    const auto cell = cells_of(line);
+    if (!is_in_table || cell.size() < 4) continue;
+    const std::regex quotation("\"([^\"]+)\"");
+    for (std::sregex_iterator match(cell[1].begin(), cell[1].end(), quotation), end; match != end;
+         ++match)
+      phrases.push_back((*match)[1]);
+  }
+  return phrases;
+}
+
+TEST_CASE("docs: the title and the abstract's closing claims have rows of their own") {
+  const auto phrases = quoted_phrases();
+  const std::string phrase = GENERATE(
+      "Millions of States", "Scalable", "MoE Architecture", "Meta-learner",
+      "bridges the gap between state-based modeling, token-parameter interactions, and scalable "
+      "architectures",
+      "flexible framework for efficient and adaptable sequence modeling", "linear complexity",
+      "constant memory usage");
+  CAPTURE(phrase);
+  CHECK(std::find(phrases.begin(), phrases.end(), phrase) != phrases.end());
+}
+
+TEST_CASE("docs: what is quoted from the paper's text stands in it") {
+  const fs::path paper = source / "../shared/data/paper.txt";
+  if (!fs::exists(paper)) {
+    WARN("skipped: the paper's text is not beside the checkout");
+    return;
+  }
+  const std::string text = plain(text_of(paper));
+  const auto phrases = quoted_phrases();
+  CHECK(phrases.size() > 25);
+  for (const std::string& phrase : phrases) {
+    CAPTURE(phrase);
+    CHECK(text.find(plain(phrase)) != std::string::npos);
+  }
 }
 
 TEST_CASE("docs: code that a page shows stands in the file it is from") {

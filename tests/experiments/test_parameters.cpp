@@ -1,5 +1,7 @@
 // What the models declare: how many parameters, with which initial values, in which optimizer
 // groups.
+#include <omp.h>
+
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <cstring>
@@ -55,6 +57,22 @@ std::set<std::string> names_of(const ParameterList& list) {
 }
 
 }  // namespace
+
+TEST_CASE("parameters: initial values do not depend on the threads that the machine has") {
+  ModelConfig model = small_model(Architecture::rwkv7);
+  model.layers = 1, model.width = 768;  // from 512 rows on Eigen's sums would depend on them
+  const ParameterList list = declared(model);
+  const int before = omp_get_max_threads();
+  const auto values = [&](int threads) {
+    omp_set_num_threads(threads);
+    std::vector<std::vector<double>> all;
+    for (const auto& entry : list.entries()) all.push_back(initial_values(entry, 7));
+    return all;
+  };
+  const auto one = values(1), four = values(4);
+  omp_set_num_threads(before);
+  CHECK((one == four));
+}
 
 TEST_CASE("parameters: the closed form counts what a model declares") {
   ModelConfig model =

@@ -98,6 +98,29 @@ TEST_CASE("parameters, gradients and moments are counted, and the shards' share 
   CHECK(device_bytes(config, 8).programs == programs.bytes());
 }
 
+TEST_CASE("executed FLOPs are those of every operator of a training step, recomputed ones too") {
+  RunConfig config = some_run(any_architecture());
+  CAPTURE(name_of(config.model.architecture));
+  ParameterList list;
+  const RunPrograms programs(config, 8, list);
+  const double executed = programs.executed_flops_per_token();
+  CHECK(executed * 8 * 32 == Approx(programs.training().tape().total_cost().flops));
+  CHECK(executed > 0);
+  CHECK(device_bytes(config, 4).executed_flops_per_token == Approx(executed).epsilon(0.01));
+  config.training.recompute = Recompute::block;
+  CHECK(device_bytes(config, 8).executed_flops_per_token > 1.1 * executed);
+}
+
+TEST_CASE("a run logs its executed FLOPs beside those of the model") {
+  const RunsFolder runs;
+  const RunConfig config = runs.config("run", any_architecture());
+  const RunContext context(config, {});
+  const auto facts = context.facts();
+  const double executed = std::stod(facts.at("executed_flops_per_token"));
+  CHECK(executed == Approx(device_bytes(config, 1).executed_flops_per_token).epsilon(0.01));
+  CHECK(executed > std::stod(facts.at("flops_per_token")));
+}
+
 TEST_CASE("the largest micro-batch divides a batch evenly among the ranks, and fits") {
   const auto largest = [](std::int64_t rows, int ranks, std::int64_t most, std::int64_t room) {
     return largest_micro_batch(rows, ranks, most,

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
+#include <cmath>
 #include <fstream>
 #include <random>
 
@@ -124,6 +125,22 @@ TEST_CASE("a run that is stopped in its final evaluation makes it anew, once") {
   CHECK(outcome_of(folder).log.evaluations.size() == 2);
   CHECK(train(folder, {}) == ExitCode::good);
   expect_equal_bits(undisturbed, outcome_of(folder));
+}
+
+TEST_CASE("a run that goes on with its final evaluation alone keeps its loss, and has no rate") {
+  const RunsFolder runs;
+  const fs::path folder = runs.write(runs.config("stopped"));
+  REQUIRE(train(folder, stop_after(24 + 4)) == ExitCode::saved);
+  std::string announced;
+  TrainHooks hooks;
+  hooks.on_final_evaluation = [&](const std::string& split) { announced = split; };
+  CHECK(train(folder, hooks) == ExitCode::good);
+  CHECK(announced == "test");
+  const auto word = read_heartbeat(folder);
+  REQUIRE(word);
+  CHECK(word->phase == RunPhase::done);
+  CHECK(word->loss == outcome_of(folder).log.steps.back().loss);
+  CHECK(std::isnan(word->tokens_per_second));
 }
 
 TEST_CASE("a run that is done does nothing when it is started again") {

@@ -144,6 +144,10 @@ Violations wrong_code(const File& file) {
   if (lines >= longest_file)
     found.push_back(file.path + ": has " + std::to_string(lines) + " lines; " +
                     std::to_string(longest_file) + " are too many for one subject");
+  if (!is_test && file.text.find("#include <Eigen/") != std::string::npos &&
+      !starts_with(file.text, "#define EIGEN_DONT_PARALLELIZE"))
+    found.push_back(file.path +
+                    ": lets Eigen take threads of its own; define EIGEN_DONT_PARALLELIZE first");
   each_line(file.text, [&](int number, const std::string& line) {
     if (is_test) return;
     if (line.find("<<<") != std::string::npos)

@@ -18,7 +18,7 @@ Violations wrong_includes(const File& file);  // of a C++ file: rooms, privacy, 
 Violations wrong_links(
     const File& cmake_lists);              // of a room's CMakeLists.txt: only along the arrows
 Violations wrong_style(const File& file);  // ASCII, machine paths
-Violations wrong_code(const File& file);   // length, <<<, JSON, statics, #ifdef of a backend
+Violations wrong_code(const File& file);   // length, <<<, JSON, Eigen, statics, #ifdef of a backend
 Violations unlisted_sources(const File& cmake_lists, const std::vector<File>& files);
 
 // Operators of kernels/*.hpp (structs with a check()) for which no test of tests/kernels compares

@@ -77,6 +77,15 @@ TEST_CASE("JSON is parsed in the place that limits its depth") {
   CHECK(wrong_code({"core/a.cpp", "auto words = parse_json(text);\n"}).empty());
 }
 
+TEST_CASE("Eigen works on the caller's thread: its sums depend on their number") {
+  const std::string text = "#include <Eigen/Dense>\n";
+  CHECK(wrong_code({"analysis/a.cpp", text}) ==
+        Sentences{"analysis/a.cpp: lets Eigen take threads of its own; define "
+                  "EIGEN_DONT_PARALLELIZE first"});
+  CHECK(wrong_code({"analysis/a.cpp", "#define EIGEN_DONT_PARALLELIZE\n" + text}).empty());
+  CHECK(wrong_code({"tests/analysis/test_a.cpp", text}).empty());
+}
+
 TEST_CASE("a source in no list of its room is found") {
   const File lists{"core/CMakeLists.txt", "add_library(metascale_core STATIC yaml.cpp hdf5/a.cpp)"};
   CHECK(unlisted_sources(lists, {{"core/yaml.cpp", ""}, {"core/hdf5/a.cpp", ""}}).empty());

@@ -1,6 +1,6 @@
 // Writes a report on made-up runs, for the browser's test and to be looked at:
 //   metascale_page_fixture FOLDER [steps [runs [figures]]]
-//   metascale_page_fixture FOLDER isoflop|probes|lineage [figures]
+//   metascale_page_fixture FOLDER isoflop|probes|lineage|crowded [figures]
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -43,6 +43,14 @@ std::vector<RunLog> logs_of(int steps) {
   return logs;
 }
 
+// Eight sizes of two arms, each at two lengths.
+std::vector<RunLog> crowded_logs() {
+  fixture::SweepTruth truth = study(60);
+  truth.sizes.insert(truth.sizes.end(), {{"400M", 4e8}, {"1B", 1e9}});
+  truth.seeds = 1, truth.documents = 12, truth.lengths = {"1xC", "1xC.added"};
+  return fixture::sweep_logs(truth);
+}
+
 int write(std::vector<RunLog> logs, const ReportOptions& options) {
   const ReportResult result = write_report(fixture::collection_of(std::move(logs)), options);
   std::printf("%s\n", result.page.c_str());
@@ -55,7 +63,7 @@ int main(int count, char** words) {
   if (count < 2) {
     std::fprintf(stderr,
                  "usage: metascale_page_fixture FOLDER [steps [runs [figures]] | "
-                 "isoflop|probes|lineage [figures]]\n");
+                 "isoflop|probes|lineage|crowded [figures]]\n");
     return 2;
   }
   ReportOptions options{.output = words[1],
@@ -67,6 +75,11 @@ int main(int count, char** words) {
     options.isoflop = true, options.fit_starts = 20;
     options.bootstrap_pairs = options.bootstrap_fits = 50;
     return write(fixture::logs_of({.seeds = 2, .noise = 0.001}), options);
+  }
+  if (count > 2 && words[2] == std::string("crowded")) {
+    options.figures = count > 3, options.fit_starts = 20;
+    options.bootstrap_pairs = options.bootstrap_fits = 50;
+    return write(crowded_logs(), options);
   }
   if (count > 2 && (words[2] == std::string("probes") || words[2] == std::string("lineage"))) {
     options.figures = count > 3;

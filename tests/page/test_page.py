@@ -274,6 +274,19 @@ def probes_are_drawn(page, fixture, folder):
     the_page_stands(page, folder)
 
 
+def curves_are_told_apart(page, fixture, folder):
+    subprocess.run([fixture, folder, "crowded"], check=True, stdout=subprocess.DEVNULL)
+    page.get("file://" + os.path.join(folder, "report.html"))
+    for which in ("training", "validation"):
+        Select(page.find_element(By.ID, "curves-which")).select_by_value(which)
+        looks = chart(page, "chart-curves", """chart.data.datasets.map(set => JSON.stringify(
+            [set.borderColor, set.borderDash, Array.isArray(set.pointRadius) && set.pointRadius.some(size => size) ? set.pointStyle : null]))""")
+        expect(len(looks) == 32 and len(set(looks)) == 32, f"of 32 {which} curves {len(set(looks))} are told apart")
+    legend = page.execute_script("return [...document.querySelectorAll('#legend-curves button svg')].map(svg => svg.innerHTML)")
+    expect(len(legend) == 32 and len(set(legend)) == 32, f"the legend has {len(set(legend))} samples for {len(legend)} curves")
+    the_page_stands(page, folder)
+
+
 def lineages_are_drawn(page, fixture, folder):
     subprocess.run([fixture, folder, "lineage"], check=True, stdout=subprocess.DEVNULL)
     page.get("file://" + os.path.join(folder, "report.html"))
@@ -308,6 +321,7 @@ def main():
         pages_of_few_runs_are_quiet(page, sys.argv[1], os.path.join(folder, "few"))
         isoflop_profiles_are_drawn(page, sys.argv[1], os.path.join(folder, "isoflop"))
         probes_are_drawn(page, sys.argv[1], os.path.join(folder, "probes"))
+        curves_are_told_apart(page, sys.argv[1], os.path.join(folder, "crowded"))
         lineages_are_drawn(page, sys.argv[1], os.path.join(folder, "lineage"))
         print("a reader can use the page")
     finally:

@@ -54,6 +54,9 @@ LaunchedRanks::LaunchedRanks(const fs::path& run_folder, int ranks, double rank_
                                           "--rank-timeout", fmt::format("{}", rank_timeout)},
                                          ranks)) {}
 
+LaunchedRanks::LaunchedRanks(const fs::path& run_folder, int ranks, const Words& words)
+    : LaunchedRanks(run_folder, ranks_of(words, ranks)) {}
+
 LaunchedRanks::LaunchedRanks(const fs::path& first, const fs::path& second)
     : LaunchedRanks(first, Words{"-n", "1", METASCALE_PROGRAM, "train", first.string(), ":", "-n",
                                  "1", METASCALE_PROGRAM, "train", second.string()}) {}
@@ -80,7 +83,7 @@ pid_t LaunchedRanks::process_of(int rank) const {
 
 void LaunchedRanks::ask_to_save() { child_.send(SIGUSR2); }  // mpirun hands it on
 
-EndedRanks LaunchedRanks::wait() {
+EndedRanks LaunchedRanks::wait(std::chrono::seconds limit) {
   const bool has_ended = came_true([&] { return !is_running(); }, limit);
   const std::string text = text_of(output_);
   INFO(text);

@@ -4,6 +4,8 @@
 
 #include <sys/types.h>
 
+#include <chrono>
+
 #include "core/child.hpp"
 #include "tests/support/tiny_run.hpp"
 
@@ -19,11 +21,14 @@ class LaunchedRanks {
   LaunchedRanks(const std::filesystem::path& run_folder, int ranks, double rank_timeout = 20);
   // Rank 0 with the first folder, rank 1 with the second.
   LaunchedRanks(const std::filesystem::path& first, const std::filesystem::path& second);
+  // Of these words, which run this folder.
+  LaunchedRanks(const std::filesystem::path& run_folder, int ranks,
+                const std::vector<std::string>& words);
 
   pid_t process_of(int rank) const;  // waits until it is there
   void ask_to_save();                // USR2, to all ranks
   bool is_running() { return !child_.poll(); }
-  EndedRanks wait();  // fails the test after a minute
+  EndedRanks wait(std::chrono::seconds limit = std::chrono::seconds(60));  // fails the test then
 
  private:
   LaunchedRanks(const std::filesystem::path& run_folder, const std::vector<std::string>& arguments);

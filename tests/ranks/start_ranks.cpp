@@ -7,5 +7,6 @@
 int main(int count, char** words) {
   if (count < 3) return 2;
   return metascale::run_local_ranks(
-      {.count = std::atoi(words[1]), .words = {words + 2, words + count}});
+             {.count = std::atoi(words[1]), .words = {words + 2, words + count}})
+      .code;
 }

@@ -10,6 +10,7 @@
 #include "core/heartbeat.hpp"
 #include "core/journal.hpp"
 #include "experiments/trainer.hpp"
+#include "tests/cli/program.hpp"
 #include "tests/ranks/launched_ranks.hpp"
 
 namespace metascale {
@@ -33,11 +34,15 @@ struct Fault {
   double seconds = 0;  // from the fault to the end
 };
 
-// Starts three ranks, and sends the signal to one of them after some steps.
-Fault disturbed(const fs::path& folder, int rank, int signal, double rank_timeout) {
-  LaunchedRanks ranks(folder, 3, rank_timeout);
+struct Victim {
+  int ranks = 3, rank = 0;
+};
+
+// Starts the ranks, and sends the signal to one of them after some steps.
+Fault disturbed(const fs::path& folder, Victim victim, int signal, double rank_timeout) {
+  LaunchedRanks ranks(folder, victim.ranks, rank_timeout);
   REQUIRE(wait_for_step(ranks, folder, 15));
-  REQUIRE(::kill(ranks.process_of(rank), signal) == 0);
+  REQUIRE(::kill(ranks.process_of(victim.rank), signal) == 0);
   const auto start = std::chrono::steady_clock::now();
   Fault fault{.ended = ranks.wait()};
   fault.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
@@ -45,10 +50,11 @@ Fault disturbed(const fs::path& folder, int rank, int signal, double rank_timeou
 }
 
 // Every other rank says which one was lost, and the folder can be gone on with.
-void expect_named_and_resumable(const fs::path& folder, const Fault& fault, int rank) {
+void expect_named_and_resumable(const fs::path& folder, const Fault& fault, Victim victim) {
+  const int rank = victim.rank;
   INFO(fault.ended.text);
   CHECK(fault.ended.code != 0);
-  for (int other = 0; other < 3; ++other)
+  for (int other = 0; other < victim.ranks; ++other)
     if (other != rank)
       CHECK_THAT(fault.ended.text,
                  Catch::Contains(fmt::format("metascale: rank {}: rank {} (process", other, rank)));
@@ -69,21 +75,21 @@ void expect_named_and_resumable(const fs::path& folder, const Fault& fault, int 
 
 TEST_CASE("a rank that is killed ends the run, and the others name it") {
   const RunsFolder runs;
-  const int rank = GENERATE(0, 1);
-  CAPTURE(rank);
+  const Victim victim = GENERATE(values<Victim>({{2, 0}, {2, 1}, {3, 0}, {3, 1}, {4, 0}, {4, 3}}));
+  CAPTURE(victim.ranks, victim.rank);
   const fs::path folder = runs.write(long_run(runs, "run"));
-  const Fault fault = disturbed(folder, rank, SIGKILL, 20);
-  expect_named_and_resumable(folder, fault, rank);
+  const Fault fault = disturbed(folder, victim, SIGKILL, 20);
+  expect_named_and_resumable(folder, fault, victim);
   CHECK(fault.seconds < 15);  // it is found by its process, not by the time-out
 }
 
 TEST_CASE("a rank that hangs ends the run after the time-out, and the others name it") {
   const RunsFolder runs;
-  const int rank = GENERATE(0, 2);
-  CAPTURE(rank);
+  const Victim victim = GENERATE(values<Victim>({{2, 0}, {2, 1}, {3, 0}, {3, 2}, {4, 1}}));
+  CAPTURE(victim.ranks, victim.rank);
   const fs::path folder = runs.write(long_run(runs, "run"));
-  const Fault fault = disturbed(folder, rank, SIGSTOP, 4);
-  expect_named_and_resumable(folder, fault, rank);
+  const Fault fault = disturbed(folder, victim, SIGSTOP, 4);
+  expect_named_and_resumable(folder, fault, victim);
   CHECK_THAT(fault.ended.text, Catch::Contains("did not answer for 4 s"));
   CHECK(fault.ended.code == int(ExitCode::run_failed));
   CHECK(fault.seconds >= 3.9);
@@ -99,8 +105,26 @@ TEST_CASE("a rank that is killed changes no bit of a run that the same ranks go 
   };
   const auto undisturbed = trained_by(3, runs, short_run("undisturbed"));
   const fs::path folder = runs.write(short_run("killed"));
-  disturbed(folder, 2, SIGKILL, 20);
+  disturbed(folder, {.ranks = 3, .rank = 2}, SIGKILL, 20);
   expect_equal_bits(undisturbed, trained_by(3, runs, short_run("killed")));
+}
+
+// MPI_Init waits for ever for a rank that does not come.
+TEST_CASE("a rank that hangs before MPI starts ends the others with 69 after 45 s") {
+  const RunsFolder runs;
+  const fs::path folder = runs.write(long_run(runs, "run"));
+  const auto start = std::chrono::steady_clock::now();
+  LaunchedRanks ranks(
+      folder, 3,
+      testing::Words{"/bin/sh", "-c",
+                     "[ \"$OMPI_COMM_WORLD_RANK\" = 2 ] && kill -STOP $$; exec \"$@\"", "sh",
+                     METASCALE_PROGRAM, "train", folder.string(), "--rank-timeout", "10"});
+  const EndedRanks ended = ranks.wait(std::chrono::seconds(90));
+  INFO(ended.text);
+  CHECK(ended.code == int(ExitCode::unavailable));
+  CHECK_THAT(ended.text, Catch::Contains("metascale: rank 0: MPI did not start within 45 s") ||
+                             Catch::Contains("metascale: rank 1: MPI did not start within 45 s"));
+  CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(60));
 }
 
 }  // namespace

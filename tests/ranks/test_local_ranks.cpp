@@ -1,12 +1,16 @@
 // `metascale train --ranks`: the ranks of one run as processes that the program starts itself.
 #include <fmt/format.h>
 #include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <catch2/catch.hpp>
 #include <chrono>
 #include <fstream>
 
 #include "core/atomic_file.hpp"
+#include "core/communicator/exit_after.hpp"
+#include "core/local_ranks.hpp"
 #include "tests/cli/program.hpp"
 
 namespace metascale {
@@ -123,6 +127,82 @@ TEST_CASE("a rank of our own launcher that hangs is named after the time-out, an
   CHECK_THAT(fault.ended.text, Catch::Contains("did not answer for 3 s"));
   CHECK(fault.seconds >= 2.9);
   CHECK(fault.seconds < 30);
+}
+
+TEST_CASE("a rank that is stopped or killed as it is started ends the run, which names it") {
+  const RunsFolder runs;
+  const int signal = GENERATE(SIGSTOP, SIGKILL);
+  CAPTURE(signal);
+  const fs::path folder = runs.write(steps_of(runs, "early", 4000));
+  const auto start = std::chrono::steady_clock::now();
+  Program program(runs.path(), train_on(3, folder, 2));
+  std::vector<pid_t> ranks;
+  while (ranks.size() < 3 && program.is_running()) ranks = children_of(program.process());
+  REQUIRE(ranks.size() == 3);
+  REQUIRE(::kill(ranks[2], signal) == 0);
+  const Ended ended = program.wait(std::chrono::seconds(60));
+  INFO(ended.text);
+  CHECK(ended.code == int(ExitCode::run_failed));
+  const std::string failed = read_file(folder / "FAILED");
+  CHECK_THAT(failed,
+             Catch::StartsWith("rank 2") && Catch::Contains(fmt::format("process {}", ranks[2])));
+  CHECK_THAT(ended.text, Catch::Contains("metascale: " + failed));
+  CHECK(std::chrono::steady_clock::now() - start <
+        (signal == SIGKILL ? std::chrono::seconds(12) : std::chrono::seconds(50)));
+  for (const pid_t process : ranks) CHECK(::kill(process, 0) != 0);
+}
+
+// A shell for each rank; $METASCALE_RANKS begins with its number.
+EndedLocalRanks shells(const std::string& script, int signal = 0) {
+  return run_local_ranks({.count = 3,
+                          .words = {"/bin/sh", "-c", script},
+                          .signal = [=] { return signal; },
+                          .grace_seconds = 0.5});
+}
+
+TEST_CASE("a rank that hangs before it meets the others is waited for 15 s, and named") {
+  const RunsFolder runs;
+  const fs::path folder = runs.write(steps_of(runs, "stopped", 4000));
+  const std::string output = (runs.path() / "ranks.txt").string();
+  const EndedLocalRanks ended =
+      shells(fmt::format("case $METASCALE_RANKS in 2*) kill -STOP $$ ;; esac\n"
+                         "exec '{}' train '{}' --rank-timeout 2 >>'{}' 2>&1",
+                         METASCALE_PROGRAM, folder.string(), output));
+  CHECK(ended.code == int(ExitCode::run_failed));
+  CHECK_THAT(ended.lost, Catch::Contains("rank 2 (process ") &&
+                             Catch::Contains(" hung: it was killed 0.5 s after rank "));
+  CHECK_THAT(read_file(output), Catch::Contains("rank 2 did not come for 15 s; rank "));
+}
+
+TEST_CASE("the launcher says which rank a signal ended, unless it was asked for") {
+  const EndedLocalRanks killed =
+      shells("case $METASCALE_RANKS in 1*) kill -9 $$ ;; esac; sleep 0.2; exit 65");
+  CHECK(killed.code == 65);
+  CHECK_THAT(killed.lost, Catch::StartsWith("rank 1 (process ") &&
+                              Catch::EndsWith(") was ended by signal 9 (Killed)"));
+  CHECK(shells("exit 65").lost.empty());  // it has said why
+  const EndedLocalRanks asked = shells("sleep 60", SIGTERM);
+  CHECK(asked.code == 128 + SIGTERM);
+  CHECK(asked.lost.empty());
+}
+
+TEST_CASE("what does not return in time ends the process, and what returns does not") {
+  { const ExitAfter in_time(60, "", ExitCode::unavailable); }
+  const auto code_of = [](double seconds) {
+    const pid_t child = ::fork();
+    if (child == 0) {
+      {
+        const ExitAfter limit(seconds, "it hangs", ExitCode::unavailable);
+        ::usleep(300'000);
+      }
+      ::_exit(0);
+    }
+    int status = 0;
+    REQUIRE(::waitpid(child, &status, 0) == child);
+    return WEXITSTATUS(status);
+  };
+  CHECK(code_of(0.05) == int(ExitCode::unavailable));
+  CHECK(code_of(60) == 0);
 }
 
 }  // namespace

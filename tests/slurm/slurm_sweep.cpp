@@ -71,19 +71,18 @@ SlurmSweep::SlurmSweep(const SlurmSweepOptions& options) {
   const std::string hold = yaml_quoted((scripts / "hold.sh").string()),
                     folder = yaml_quoted((runs_.path() / "hold").string());
   write_tiny_sweep(
-      runs_,
-      {.other_arm =
-           "transformer: {architecture: transformer, training: " + options.arm_training + "}",
-       .lengths = options.lengths,
-       .seeds = options.seeds,
-       .training = "learning_rate: 5e-3, schedule: " + options.schedule,
-       .lines = fmt::format("evaluation: {{every: never}}\nlog: {{checkpoint_every: 20 steps}}\n"
-                            "policy: {{retries: 1}}\nresources: {}\n"
-                            "budget: {{price_per_core_hour: 3}}\n"
-                            "launch: {{slurm: {{container: [{}, {}]{}{}}}}}\n{}{}",
-                            options.resources, hold, folder, options.slurm.empty() ? "" : ", ",
-                            options.slurm, options.include.empty() ? "" : "include:\n",
-                            options.include)});
+      runs_, {.other_arm = "transformer: {architecture: transformer, training: " +
+                           options.arm_training + "}",
+              .lengths = options.lengths,
+              .seeds = options.seeds,
+              .training = "learning_rate: 5e-3, schedule: " + options.schedule,
+              .lines = fmt::format("evaluation: {{every: never}}\nlog: {{checkpoint_every: {}}}\n"
+                                   "policy: {{retries: 1}}\nresources: {}\n"
+                                   "budget: {{price_per_core_hour: 3}}\n"
+                                   "launch: {{slurm: {{container: [{}, {}]{}{}}}}}\n{}{}",
+                                   options.checkpoints, options.resources, hold, folder,
+                                   options.slurm.empty() ? "" : ", ", options.slurm,
+                                   options.include.empty() ? "" : "include:\n", options.include)});
 }
 
 fs::path SlurmSweep::results() const { return runs_.path() / hostile; }
@@ -151,6 +150,8 @@ void SlurmSweep::wait_for_attempt(const std::string& id, int number) const {
 void SlurmSweep::release(const std::string& id) const {
   std::ofstream(runs_.path() / "hold" / (id.empty() ? "release" : "release-" + id));
 }
+
+void SlurmSweep::deafen() const { std::ofstream(runs_.path() / "hold/deaf"); }
 
 void SlurmSweep::kill_trainer(const std::string& id) const {
   const json lease = json::parse(read_file(run(id) / "lease.json"));

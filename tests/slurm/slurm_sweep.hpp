@@ -39,6 +39,7 @@ struct SlurmSweepOptions {
   std::string seeds = "1, 2, 3";
   std::string schedule = "{kind: cosine}";
   std::string resources = "{default: {time: 10m}}";
+  std::string checkpoints = "20 steps";
   std::string slurm;    // further keys of launch.slurm
   std::string include;  // further runs: the lines of a list
 };
@@ -59,6 +60,7 @@ class SlurmSweep {
   void wait_for_state(const std::string& word, std::size_t count) const;
   void wait_for_attempt(const std::string& run, int number) const;  // until it is held, too
   void release(const std::string& run) const;                       // empty: all
+  void deafen() const;                                              // who asks them to save
   void kill_trainer(const std::string& run) const;                  // by SIGKILL
   std::string job_of(const std::string& run) const;
   std::filesystem::path folder() const { return results() / "tiny"; }

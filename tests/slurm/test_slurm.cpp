@@ -1,9 +1,12 @@
 // A sweep on a real Slurm, and all that may happen to it there.
 #include <fmt/format.h>
+#include <signal.h>
 
 #include <algorithm>
 #include <catch2/catch.hpp>
+#include <chrono>
 
+#include "core/heartbeat.hpp"
 #include "sweeps/attempt.hpp"
 #include "tests/slurm/slurm_sweep.hpp"
 
@@ -120,7 +123,8 @@ TEST_CASE(
        .resources = "{default: {time: 1m}}",
        .slurm = "signal_before: 55s"});
   const json submitted = sweep.submit();
-  CHECK(submitted.at("submissions").size() == 3);  // the trunks, and the branches of each
+  REQUIRE(submitted.at("submissions").size() == 2);  // the trunks, and the branches of both
+  CHECK(submitted.at("submissions")[1].at("waits_for").size() == 2);
   std::string trunk, failing;
   Ids children, orphans;
   for (const auto& [run, row] : sweep.status()) {
@@ -162,6 +166,42 @@ TEST_CASE(
   children.push_back(trunk);
   expect_complete_attempts(sweep);
   sweep.expect_undisturbed(children);
+}
+
+TEST_CASE(
+    "runs that cannot save in time are ended before the time limit, and started again up to the "
+    "cap") {
+  const Cluster cluster;
+  if (cluster.say_if_skipped()) return;
+  const SlurmSweep sweep({.seeds = "1",
+                          .resources = "{default: {time: 1m}}",
+                          .checkpoints = "150 steps",
+                          .slurm = "signal_before: 58s, max_stalled_timeouts: 2"});
+  sweep.deafen();
+  sweep.submit();
+  sweep.wait_for_state("running", 2);
+  const Ids runs = sweep.in_state("running");
+  REQUIRE(runs.size() == 2);
+  const std::string &goes_on = runs[0], &stalls = runs[1];
+  const auto soon = [](const std::function<bool()>& condition) {  // a limit, and a new start
+    return testing::came_true(condition, std::chrono::minutes(4));
+  };
+  REQUIRE(soon([&] { return read_attempts(sweep.run(goes_on)).size() == 2; }));
+  sweep.release(goes_on);
+  CHECK(soon([&] { return fs::exists(sweep.run(goes_on) / "DONE"); }));
+  CHECK(soon([&] { return fs::exists(sweep.run(stalls) / "FAILED"); }));
+  CHECK(soon([] { return output_of({"squeue", "-h"}).empty(); }));  // nobody starts it again
+  CHECK_THAT(read_reason(sweep.run(stalls) / "FAILED"), Contains("2 time limits in a row"));
+  for (const std::string& run : runs) {
+    const auto attempts = read_attempts(sweep.run(run));
+    REQUIRE(attempts.size() == 2);
+    CHECK(attempts[0].end == AttemptEnd::timed_out);
+    CHECK(attempts[0].exit_code == 128 + SIGKILL);
+    CHECK(attempts[0].seconds() < 60);
+    CHECK(attempts[1].job == attempts[0].job);
+  }
+  expect_complete_attempts(sweep);
+  sweep.expect_undisturbed({goes_on});
 }
 
 TEST_CASE("runs that share a job are cancelled one by one, and tried again") {
@@ -233,7 +273,7 @@ TEST_CASE(
   output_of({"sbatch", "--partition=urgent", "--cpus-per-task=8", "--output=/dev/null",
              "--wrap=sleep 2"});  // the whole node
   for (const std::string& run : runs) sweep.wait_for_attempt(run, 2);
-  CHECK(std::find(runs.begin(), runs.end(), submitted.at("submissions")[1].at("waits_for")) !=
+  CHECK(std::find(runs.begin(), runs.end(), submitted.at("submissions")[1].at("waits_for")[0]) !=
         runs.end());
   CHECK_FALSE(fs::exists(attempt_folder(sweep.run(grown), 1)));
   sweep.release("");

@@ -4,7 +4,9 @@
 #include <set>
 
 #include "core/atomic_file.hpp"
+#include "core/command.hpp"
 #include "tests/sweeps/definitions.hpp"
+#include "tests/sweeps/program_folder.hpp"
 
 using namespace metascale;
 
@@ -108,6 +110,25 @@ TEST_CASE("documentation: check accepts every example") {
     else
       CHECK_NOTHROW(resolve(definition_of(block)));
   }
+}
+
+TEST_CASE("documentation: the example for LSF gives bsub the script on stdin, as it must be") {
+  const auto block = std::find_if(blocks().begin(), blocks().end(), [](const Block& candidate) {
+    return candidate.text.find("bsub") != std::string::npos;
+  });
+  REQUIRE(block != blocks().end());
+  std::vector<std::string> words =
+      std::get<TemplateLaunch>(definition_of(*block).launch.how).submit;
+  const Folder folder;
+  std::ofstream(folder.path / "bsub") << "#!/bin/sh\necho \"$@\"; cat\n";
+  chmod((folder.path / "bsub").c_str(), 0755);
+  std::ofstream(folder.path / "a script") << "#BSUB -W 10\n";
+  for (std::string& word : words)
+    word = word == "{name}"     ? "it's one"
+           : word == "{script}" ? (folder.path / "a script").string()
+                                : word;
+  words.insert(words.begin(), {"env", "PATH=" + folder.path.string() + ":/usr/bin:/bin"});
+  CHECK(run_command(words).output == "-J it's one\n#BSUB -W 10\n");
 }
 
 TEST_CASE("documentation: every key of the examples has its row") {

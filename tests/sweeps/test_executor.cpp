@@ -260,6 +260,28 @@ TEST_CASE("executor: asked to stop it lets the runs save, and starts nothing mor
         (asked == Stop::interrupt ? ExitCode::interrupted : ExitCode::saved));
 }
 
+TEST_CASE("executor: a run that was warned of the time limit is killed at the last moment") {
+  const Folder folder;
+  const auto ended = [&](const char* script, double seconds_left) {
+    fs::remove(folder.path / "runs/a/ready");
+    const Execution execution =
+        execute(folder, script, {folder.job("a")},
+                {.stop = [&] { return folder.has("a/ready") ? Stop::time_limit : Stop::none; },
+                 .last_moment = seconds_since_1970() + seconds_left});
+    CHECK(read_attempts(folder.path / "runs/a").back().end == AttemptEnd::timed_out);
+    CHECK(execution.exit_code() == ExitCode::saved);
+    return execution.results[0];
+  };
+  const char* const saves_late =
+      "trap 'sleep 1; exit 75' TERM; touch $run/ready; while :; do sleep 0.02; done";
+  CHECK(ended(saves_late, 60).outcome == Outcome::saved);
+  CHECK(ended(saves_late, -1).outcome == Outcome::saved);  // as long as the batch system waits
+  const JobResult killed = ended("trap '' TERM; touch $run/ready; sleep 60", 1);
+  CHECK(killed.outcome == Outcome::waiting);
+  CHECK(killed.exit_code == 128 + SIGKILL);
+  CHECK_THAT(killed.message, Catch::Contains("did not save in time"));
+}
+
 TEST_CASE("executor: a stop that comes after the last run has ended stops nothing") {
   const Stop asked = GENERATE(Stop::interrupt, Stop::terminate);
   CHECK(Execution{.results = {{.outcome = Outcome::done}}, .stopped = asked}.exit_code() ==

@@ -57,6 +57,36 @@ TEST_CASE("scripts: a shell gives a quoted word back as it was") {
   CHECK(result.output == text + "|" + text + "|");
 }
 
+TEST_CASE("scripts: a comment shows words as bash takes them, on one line") {
+  const std::string text = GENERATE(from_range(hostile_names));
+  CAPTURE(text);
+  const std::string comment = comment_quoted({text, text});
+  CHECK(comment.find('\n') == std::string::npos);
+  const CommandResult result = run_command({"bash", "-c", "printf '%s|' " + comment});
+  CHECK(result.output == text + "|" + text + "|");
+}
+
+TEST_CASE("scripts: each shows with which command its runs are started") {
+  Submission submission =
+      submission_of("{slurm: {srun: [--mpi=pmix], container: [apptainer, exec, 'my image.sif']}}");
+  const std::string train =
+      "apptainer exec 'my image.sif' '/opt/it'\\''s here/metascale' train /results/x/runs/RUN\n";
+  const std::string folder = "/results/x/submissions/0001",
+                    says = "\n# starts each of its runs by: ";
+  CHECK_THAT(slurm_script(submission, folder), Contains(says + train));
+  submission.resources.ranks = 2;
+  CHECK_THAT(
+      slurm_script(submission, folder),
+      Contains(says + "srun --ntasks=2 --kill-on-bad-exit=1 --export=ALL --mpi=pmix " + train));
+  Submission other = submission_of(
+      "{template: {submit: 'qsub {script}', state: 'qstat {job}', cancel: 'qdel {job}', launcher: "
+      "[mpirun, -n, '{ranks}']}}");
+  other.resources.ranks = 4;
+  other.program = "/a\ntouch harm";
+  CHECK_THAT(template_script(other, folder, 0),
+             Contains(says + "mpirun -n 4 $'/a\\x0atouch harm' train /results/x/runs/RUN\n"));
+}
+
 TEST_CASE("scripts: a command is split at its blanks only, and no shell sees it") {
   CHECK(*split_words("qsub  -N 'two words' \"it's\" a\\ b $(x) ''") ==
         Words{"qsub", "-N", "two words", "it's", "a b", "$(x)", ""});
@@ -181,7 +211,8 @@ TEST_CASE("scripts: arrays that MaxArraySize made of one share its cap") {
         {fmt::format("launch={{slurm: {{array_cap: {}}}}}", cap), "axes.seed=[1, 2, 3, 4, 5]"});
     const Resolution resolution = resolve(definition);
     std::vector<GroupedRun> runs;
-    for (const PlannedRun& run : resolution.runs) runs.push_back({.run = &run, .parent = ""});
+    for (const PlannedRun& run : resolution.runs)
+      runs.push_back({.run = &run, .parent = "", .behind = ""});
     std::vector<std::int64_t> caps;
     for (const Submission& submission : grouped(definition, runs, most_tasks, "metascale"))
       caps.push_back(std::get<SlurmLaunch>(submission.how).array_cap);

@@ -1,5 +1,10 @@
 // What a job of a batch system does, against a shell script that stands for `metascale train`.
+#include <fmt/format.h>
 #include <signal.h>
+#include <sys/stat.h>
+
+#include <chrono>
+#include <fstream>
 
 #include "sweeps/attempt.hpp"
 #include "sweeps/launch.hpp"
@@ -16,7 +21,7 @@ namespace {
 
 constexpr double hour = 3600;
 
-// One run, in a job of an hour. Its batch system can do nothing.
+// One run, in a job of an hour. Its batch system can do nothing, unless there is a queue.
 class OneTask {
  public:
   explicit OneTask(std::int64_t max_stalled_timeouts = 3) {
@@ -35,13 +40,49 @@ class OneTask {
     write_submission(folder_.path, submission_);
   }
 
-  // job_seconds: for which the job runs already. A program that makes $run/ready is sent TERM.
-  ExitCode launch(const std::string& script, double job_seconds) {
+  // A queue in which each job that is asked for is there, and a new one is job 8.
+  void has_queue() {
+    const auto script = [&](const char* name, const char* text) {
+      const fs::path file = folder_.path / name;
+      std::ofstream(file) << "#!/bin/sh\n" << text << "\n";
+      chmod(file.c_str(), 0755);
+      return file.string();
+    };
+    submission_.how = TemplateLaunch{.submit = {script("submit", "echo 8")},
+                                     .state = {script("state", "echo there")},
+                                     .cancel = {"false"}};
+    write_submission(folder_.path, submission_);
+  }
+  void notes(const std::vector<std::string>& jobs) {
+    submission_.jobs = jobs;
+    submission_.in_doubt = jobs.empty();
+    write_submission(folder_.path, submission_);
+  }
+  // As another process would.
+  void is_handed_over_again() {
+    Submission again = submission_;
+    create_submission(folder_.path, again);
+    again.jobs = {"9"};
+    again.in_doubt = false;
+    write_submission(folder_.path, again);
+  }
+  std::vector<Submission> submissions() const { return read_submissions(folder_.path); }
+
+  // job_seconds: for which the job runs already. A program that makes $run/ready is sent the
+  // signal, TERM if nothing else is said.
+  ExitCode launch(
+      const std::string& script, double job_seconds, int signal = SIGTERM,
+      const std::function<void()>& when_ready = [] {}) {
     said_.clear();
+    const auto asked = [&] {
+      if (!fs::exists(run_ / "ready")) return 0;
+      when_ready();
+      return signal;
+    };
     return launch_task(submission_folder(folder_.path, submission_.number), 0,
                        {.program = folder_.program(script),
                         .job_seconds = job_seconds,
-                        .stop_signal = [&] { return fs::exists(run_ / "ready") ? SIGTERM : 0; },
+                        .stop_signal = asked,
                         .say = [&](const std::string& line) { said_ += line + "\n"; }});
   }
   // One that was cut off by its time limit before a checkpoint.
@@ -60,6 +101,7 @@ class OneTask {
 
 const char* const saves_when_asked =
     "trap 'exit 75' TERM; touch $run/ready; while :; do sleep 0.02; done";
+const char* const saves_never = "trap '' TERM USR2; touch $run/ready; sleep 60";
 
 }  // namespace
 
@@ -110,4 +152,54 @@ TEST_CASE("launch: a run that has stalled is not started again") {
   CHECK(task.launch("touch $run/DONE", 0) == ExitCode::good);
   CHECK(fs::exists(task.run() / "FAILED"));
   CHECK_FALSE(fs::exists(task.run() / "DONE"));
+}
+
+TEST_CASE("launch: a job whose id was noted only after it began is followed by a new one") {
+  OneTask task;
+  task.has_queue();
+  task.notes({});
+  CHECK(task.launch(saves_when_asked, hour, SIGTERM, [&] { task.notes({"7"}); }) ==
+        ExitCode::saved);
+  INFO(task.said());
+  REQUIRE(task.submissions().size() == 2);
+  CHECK(task.submissions()[1].jobs == std::vector<std::string>{"8"});
+  CHECK_THAT(task.said(),
+             Contains("submission 0002: 1 runs") && Contains("the time limit: a new job goes on"));
+}
+
+TEST_CASE("launch: no new job is told of where none was handed over") {
+  OneTask task;
+  task.has_queue();
+  CHECK(task.launch(saves_when_asked, hour, SIGTERM, [&] {
+    if (task.submissions().size() == 1) task.is_handed_over_again();
+  }) == ExitCode::saved);
+  CHECK(task.submissions().size() == 2);
+  CHECK_THAT(task.said(), Contains("no new job goes on with it (queued)") &&
+                              Contains("metascale submit hands it over") &&
+                              !Contains("the time limit: a new job"));
+}
+
+TEST_CASE("launch: runs that are asked to save are waited for until shortly before the limit") {
+  CHECK(last_moment(10000, 120) == 10000 - 15);
+  CHECK(last_moment(10000, 20) == 10000 - 5);  // a quarter
+  CHECK(last_moment(0, 120) == 0);             // there is no limit
+}
+
+TEST_CASE("launch: a run that does not save in time is ended, and counts as a time-out") {
+  OneTask task(2);
+  const double two_seconds_left = hour - 15 - 2;
+  SECTION("below the cap it goes on") {
+    CHECK(task.launch(saves_never, two_seconds_left, SIGUSR2) == ExitCode::saved);
+    CHECK(read_attempts(task.run()).back().end == AttemptEnd::timed_out);
+    CHECK_THAT(task.said(), Contains("did not save in time") &&
+                                Contains("metascale submit goes on"));  // a start was asked for
+    CHECK_FALSE(fs::exists(task.run() / "FAILED"));
+  }
+  SECTION("at the cap it has failed") {
+    task.was_stuck();
+    CHECK(task.launch(saves_never, two_seconds_left, SIGUSR2) == ExitCode::run_failed);
+    CHECK_THAT(read_reason(task.run() / "FAILED"), Contains("2 time limits in a row"));
+    CHECK_THAT(task.said(), !Contains("metascale submit goes on"));
+  }
+  CHECK(read_attempts(task.run()).back().exit_code == 128 + SIGKILL);
 }

@@ -259,7 +259,8 @@ TEST_CASE(
        "resources={default: {runs_per_node: 2, time: 1h}, when: [{arm: meta_state, gpus: 1}]}"});
   const Resolution resolution = resolve(definition);
   std::vector<GroupedRun> runs;
-  for (const PlannedRun& run : resolution.runs) runs.push_back({.run = &run, .parent = ""});
+  for (const PlannedRun& run : resolution.runs)
+    runs.push_back({.run = &run, .parent = "", .behind = ""});
   auto submissions = grouped(definition, runs, 1000, "metascale");
   REQUIRE(submissions.size() == 2);
   CHECK(submissions[0].tasks.size() == 2);  // three runs, two a job
@@ -271,8 +272,34 @@ TEST_CASE(
   submissions = grouped(definition, runs, 1000, "metascale");
   REQUIRE(submissions.size() == 3);
   CHECK(submissions[0].tasks.back()[0] == runs[0].parent);
-  CHECK(submissions[1].parent == runs[0].parent);
+  CHECK(submissions[1].parents == std::vector{runs[0].parent});
   CHECK(submissions[1].tasks[0][0] == resolution.runs[0].config.id);
+}
+
+TEST_CASE("submissions: children whose parents share an array share one, behind all of these") {
+  const Folder folder;
+  const auto plan = [&](const std::string& resources, const std::vector<std::string>& only = {}) {
+    const Definition definition = small_definition(
+        {"launch={slurm: {array_cap: 4}}", "axes.seed=[1, 2, 3]",
+         "axes.length=[100k tokens, 200k tokens]", "training.schedule={kind: wsd, warmup: 2 steps}",
+         "resources=" + resources});
+    return plan_submit(definition, Ledger(folder.path / "results"),
+                       {.only = only, .program = "metascale"});
+  };
+  const SubmitPlan equal = plan("{default: {cpus: 1}}");
+  REQUIRE(equal.result.submissions.size() == 2);
+  const Submission& children = equal.result.submissions[1];
+  CHECK(equal.result.submissions[0].tasks.size() == 6);  // trunks
+  CHECK(children.tasks.size() == 12);
+  CHECK(children.parents.size() == 6);
+  CHECK_THAT(equal.scripts, Contains("#SBATCH --array=0-5%4\n") &&
+                                Contains("#SBATCH --array=0-11%4\n") &&
+                                Contains("#SBATCH --dependency=afterany:JOB-OF-0001\n"));
+  const SubmitPlan by_arm = plan("{default: {cpus: 1}, when: [{arm: meta_state, cpus: 2}]}");
+  REQUIRE(by_arm.result.submissions.size() == 4);
+  for (const Submission& submission : by_arm.result.submissions)
+    CHECK(submission.parents.size() == (submission.tasks.size() == 6 ? 3 : 0));
+  CHECK_THAT(by_arm.scripts, Contains("afterany:JOB-OF-0001\n"));
 }
 
 TEST_CASE("submissions: what was written reads back, and the newest one of a run counts") {
@@ -280,6 +307,7 @@ TEST_CASE("submissions: what was written reads back, and the newest one of a run
   Submission first{.sweep = "s", .program = "/bin/metascale", .how = SlurmLaunch{}};
   std::get<SlurmLaunch>(first.how).lines = {"--comment=$(x) 'y'\""};
   first.job.setup = {"a\tb"};
+  first.parents = {"x", "y"};
   first.tasks = {{"a", "b"}, {"c"}};
   create_submission(folder.path, first);
   first.jobs = {"7_0", "7_1"};
@@ -296,6 +324,7 @@ TEST_CASE("submissions: what was written reads back, and the newest one of a run
   REQUIRE(all.size() == 3);
   CHECK(std::get<SlurmLaunch>(all[0].how).lines == std::get<SlurmLaunch>(first.how).lines);
   CHECK(all[0].job.setup == first.job.setup);
+  CHECK(all[0].parents == first.parents);
   const auto tasks = newest_tasks(all);
   CHECK(tasks.at("a").job() == "7_0");
   CHECK(tasks.at("c").job() == "7_1");

@@ -1,0 +1,53 @@
+"""A package that is replaced serves a locked corpus as long as its texts are those of the lock file.
+usage: check_locked_texts.py SCRIPTS FOLDER"""
+import gzip
+import json
+import os
+import sys
+
+sys.dont_write_bytecode = True
+scripts, cache = sys.argv[1:]
+sys.path.insert(0, scripts)
+from debian_corpus import build, packages  # noqa: E402
+
+PACKAGE = "base-files"
+DOCUMENTS = "%s/x/%s/usr/share/doc/%s" % (cache, PACKAGE, PACKAGE)
+LICENCE = "%s/x/%s/usr/share/common-licenses/MIT" % (cache, PACKAGE)
+OLD = "".join("base-files (%d) stable; urgency=medium\n\n%s\n\n" % (i, "  * A change of some words.\n" * 20)
+              for i in (12, 11, 10))
+NEW = "base-files (13) stable; urgency=medium\n\n  * A point release.\n\n" + OLD
+
+
+def write(path, text):
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with (gzip.open if path.endswith(".gz") else open)(path, "wt") as file:
+        file.write(text)
+
+
+def digest(package):
+    return build.texts_digest("small", cache, package)
+
+
+def refusal(found):
+    try:
+        packages.check_lock({PACKAGE: found}, cache + "/lock.json", cache, digest)
+    except SystemExit as refused:
+        return str(refused)
+    return ""
+
+
+write(DOCUMENTS + "/changelog.gz", OLD)
+write(LICENCE, "A licence. " * 40)
+locked = {"sha256": "a", "version": "12", "texts": digest(PACKAGE)}
+write(cache + "/lock.json", json.dumps({PACKAGE: locked}))
+assert not refusal({"sha256": "a", "version": "12"})
+
+write(DOCUMENTS + "/changelog.gz", NEW)
+assert digest(PACKAGE) != locked["texts"]
+assert not refusal({"sha256": "b", "version": "13"})
+assert digest(PACKAGE) == locked["texts"]  # what the corpus is built of
+
+write(LICENCE, "Another licence. " * 40)
+words = refusal({"sha256": "b", "version": "13"})
+assert "base-files 13 has other texts" in words and "version 12 of https://snapshot.debian.org" in words, words
+print("held")
