@@ -4,7 +4,8 @@ flat, and its runs must leave what they leave undisturbed.
 
 usage: soak.py [--minutes N] [--seed N] [--samples FILE.csv] PROGRAM INJECTOR
 
-The sweep, two arms of two seeds, is made so long that it takes a quarter of the minutes. It runs
+The sweep, two arms of two seeds, is made so long that it takes a quarter of the minutes, ten at
+most: on a machine that gets busy afterwards it takes several times that. It runs
 once undisturbed, then under faults until the time is over. Each time it is first started with
 faults of the injector [injector.cpp] and killed, then left to its end while its training processes
 are killed, asked to save, or stopped for a moment. Exit code 1: something was lost, or grew.
@@ -171,7 +172,7 @@ def soak(here, minutes, watch):
     end = time.monotonic() + 60 * minutes
     here.set_steps(CALIBRATION_STEPS)
     _, seconds = undisturbed(here, "calibration", soak_checks.Watch(0.25), 600)
-    steps = max(FEWEST_STEPS, round(CALIBRATION_STEPS * 15 * minutes / seconds))
+    steps = max(FEWEST_STEPS, round(CALIBRATION_STEPS * min(15 * minutes, 600) / seconds))
     here.set_steps(steps)
     truth, seconds = undisturbed(here, "undisturbed", watch, 3600 * 24)
     counts, sweeps, problems = collections.Counter(), 0, []
