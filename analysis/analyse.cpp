@@ -7,7 +7,6 @@
 #include <numeric>
 #include <set>
 
-#include "analysis/claims/parts.hpp"
 #include "analysis/report.hpp"
 #include "analysis/report/fits.hpp"
 #include "core/error.hpp"
@@ -152,13 +151,10 @@ void add_notes(Report& report) {
     report.notes.push_back(concat(probes, probes == 1 ? " run is" : " runs are",
                                   " on probes, not on a text: no comparison of losses, no scaling "
                                   "law and no claim but (d) uses them."));
-  for (const std::string& arm : report.collection.arms) {
-    const auto& runs = report.collection.runs;
-    if (std::any_of(runs.begin(), runs.end(),
-                    [&](const Run& run) { return run.arm == arm && !is_published(run); }))
+  for (const std::string& arm : report.collection.arms)
+    if (!report.collection.is_published(arm))
       report.notes.push_back(
           concat(arm, " is not the published model (doubled_rate): no claim is about it."));
-  }
   const bool single = std::any_of(report.pairs.begin(), report.pairs.end(), [](const auto& pair) {
     return pair.problem.empty() && pair.result.assumed_seed_noise;
   });

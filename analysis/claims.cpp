@@ -10,7 +10,6 @@
 #include "analysis/report.hpp"
 #include "analysis/support/random.hpp"
 #include "analysis/support/text.hpp"
-#include "analysis/tables.hpp"
 #include "core/error.hpp"
 
 namespace metascale {
@@ -19,11 +18,11 @@ namespace {
 constexpr std::int64_t short_context = 128;  // positions below this are "short context"
 constexpr std::size_t fewest_for_slope = 3;  // sizes
 
-// An arm by its model: the first run that logged one speaks for it. Claims are about published
-// models only.
+// An arm by its model: the first run that logged one speaks for it.
 const Run* run_of_arm(const Report& report, const std::string& arm) {
+  if (!report.collection.is_published(arm)) return nullptr;
   for (const Run& run : report.collection.runs)
-    if (run.arm == arm && !run.architecture.empty()) return is_published(run) ? &run : nullptr;
+    if (run.arm == arm && !run.architecture.empty()) return &run;
   return nullptr;
 }
 

@@ -120,6 +120,17 @@ void condense_segments(Run& run) {
   for (Evaluation& evaluation : run.log.evaluations) evaluation.segments = {};
 }
 
+bool has_doubled_rate(const Run& run) {
+  try {
+    const YamlNode root = parse_yaml(run.log.configuration, run.id);
+    const YamlNode* model = root.find("model");
+    const YamlNode* doubled = model == nullptr ? nullptr : model->find("doubled_rate");
+    return doubled != nullptr && read_bool(*doubled);
+  } catch (const Error&) {
+    return false;  // the configuration is only shown: a report does not fail by it
+  }
+}
+
 Run read_run(const fs::path& folder, const CollectOptions& options) {
   try {
     return summarise(read_run_folder(folder), folder, options);
@@ -269,6 +280,7 @@ Run summarise(RunLog log, const fs::path& folder, const CollectOptions& options)
   run.length = run.fact("length").value_or("");
   run.role = run.fact("role").value_or("run");
   run.seed = std::int64_t(run.number("seed").value_or(0));
+  run.doubled_rate = has_doubled_rate(run);
   condense_steps(run, options);
   settle_state(run, folder);
   condense_segments(run);

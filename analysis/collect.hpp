@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -60,6 +61,7 @@ struct Run {
   CurvePoint inherited;                 // where it left its parent; step 0: it has none
   std::optional<DeviceUse> device_use;  // of all its starts, where they were logged
   std::string left_out;                 // why it is not compared though it could be
+  bool doubled_rate = false;            // eigenvalues to -1: not the published RWKV-7's transitions
 
   // Whether it is one of the runs that the sweep compares: neither a trial nor a trunk nor
   // superseded, with an arm.
@@ -92,8 +94,11 @@ struct Collection {
   std::optional<ContextCosts> context;  // of the folder's context.json
   DevicePrices prices;
   std::map<std::string, double> planned_hours;  // by run id, where the plan knew
+  std::set<std::string> unpublished;            // arms with a run of doubled_rate, by settle
 
   std::string baseline() const { return arms.empty() ? "" : arms.front(); }
+  // Claims are about published models only.
+  bool is_published(const std::string& arm) const { return !unpublished.contains(arm); }
 };
 
 // Sums of the segments by document, in ascending order.
@@ -108,9 +113,9 @@ Collection collect(const std::filesystem::path& folder, const CollectOptions& op
 // "status" says how the run ended.
 Run summarise(RunLog log, const std::filesystem::path& folder, const CollectOptions& options = {});
 
-// Sorts runs, settles the order of arms, gives branches the hours of their trunks, and leaves out
-// done runs of one arm, size, length and seed, of which nothing says which counts. collect does it;
-// so must who builds runs in memory.
+// Sorts runs, settles the order of arms and which are unpublished, gives branches the hours of
+// their trunks, and leaves out done runs of one arm, size, length and seed, of which nothing says
+// which counts. collect does it; so must who builds runs in memory.
 void settle(Collection& collection);
 
 }  // namespace metascale

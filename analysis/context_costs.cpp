@@ -7,7 +7,7 @@
 #include "core/atomic_file.hpp"
 #include "core/error.hpp"
 #include "core/json_text.hpp"
-#include "core/student_t.hpp"
+#include "core/line_fit.hpp"
 
 namespace metascale {
 namespace {
@@ -80,19 +80,14 @@ std::optional<MemoryGrowth> measured_growth(const ContextModel& model,
   const ContextPoint& longest = attention.generation.back();
   const double cache = longest.bytes / double(longest.tokens);  // of one token
   if (!(cache > 0)) return std::nullopt;
-  const double n = double(points.size());
-  double tokens = 0, bytes = 0, xx = 0, xy = 0, squares = 0;
-  for (const ContextPoint& point : points)
-    tokens += double(point.tokens) / n, bytes += point.resident_bytes / n;
+  std::vector<double> tokens, bytes;
   for (const ContextPoint& point : points) {
-    const double x = double(point.tokens) - tokens;
-    xx += x * x, xy += x * (point.resident_bytes - bytes);
+    tokens.push_back(double(point.tokens));
+    bytes.push_back(point.resident_bytes);
   }
-  if (!(xx > 0)) return std::nullopt;
-  const double slope = xy / xx;
-  for (const ContextPoint& point : points)
-    squares += std::pow(point.resident_bytes - bytes - slope * (double(point.tokens) - tokens), 2);
-  const double half = student_t_quantile(points.size() - 2) * std::sqrt(squares / (n - 2) / xx);
+  const std::optional<LineFit> line = fit_line(tokens, bytes);
+  if (!line) return std::nullopt;
+  const double slope = line->slope, half = line->half;
   return MemoryGrowth{slope / cache, {(slope - half) / cache, (slope + half) / cache}};
 }
 

@@ -247,9 +247,7 @@ void judge(IsoflopFit& fit) {
         "in {:.0f} % of the draws fewer than two budgets have a minimum: the exponent's "
         "interval is too narrow",
         100 * share));
-  if (!fit.replicates.empty() && fit.replicates.size() < std::size_t(fewest_draws))
-    fit.problems.push_back(fmt::format("{}: {} draws, fewer than {}", interval_unreliable,
-                                       fit.replicates.size(), fewest_draws));
+  judge_draws(fit.replicates.size(), fit.problems);
   judge_influence(fit);
 }
 

@@ -185,10 +185,9 @@ void judge(JointFit& fit, std::span<const FitPoint> all, const LeastSquares& pro
       add(fmt::format("{} spans {:.2f} decades only (at least {})", i == 0 ? "N" : "D", span,
                       least_decades));
   if (!fit.intervals.empty() && fit.cells < reliable_cells)
-    add(fmt::format("interval unreliable: {} cells of (arm, size, length), fewer than {}",
+    add(fmt::format("{}: {} cells of (arm, size, length), fewer than {}", interval_unreliable,
                     fit.cells, reliable_cells));
-  if (!fit.intervals.empty() && draws < fewest_draws)
-    add(fmt::format("interval unreliable: {} draws, fewer than {}", draws, fewest_draws));
+  judge_draws(std::size_t(std::max(draws, 0)), fit.problems);
   if (fit.p_value < suspicious)
     add(
         fmt::format("the arms do not share one law: separate fits win more than chance gives "

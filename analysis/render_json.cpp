@@ -4,7 +4,6 @@
 #include <cmath>
 
 #include "analysis/json/parts.hpp"
-#include "analysis/tables.hpp"
 #include "core/build_info.hpp"
 
 namespace metascale {
@@ -144,6 +143,11 @@ Json isoflop_json(const IsoflopFit& fit) {
   return json;
 }
 
+// Not `unbounded`: an accuracy or a gain may end at 0.
+Json infinite(const Interval& value) {
+  return Json::array({bool(std::isinf(value.low)), bool(std::isinf(value.high))});
+}
+
 Json values_json(const Claim& claim) {
   Json list = Json::array();
   for (const ClaimValue& each : claim.values)
@@ -153,8 +157,8 @@ Json values_json(const Claim& claim) {
                     {"length", each.length},
                     {"measure", each.measure},
                     {"value", number(each.value)},
-                    {"low", number(each.interval.low)},
-                    {"high", number(each.interval.high)},
+                    {"interval", interval(each.interval)},
+                    {"interval_unbounded", infinite(each.interval)},
                     {"runs", each.runs}});
   return list;
 }
@@ -194,6 +198,52 @@ Json isoflop_report_json(const IsoflopReport& entry) {
   return json;
 }
 
+Json claims_json(const Report& report) {
+  Json list = Json::array();
+  for (const Claim& claim : report.claims)
+    list.push_back({{"letter", claim.letter},
+                    {"claim", claim.text},
+                    {"verdict", name_of(claim.verdict)},
+                    {"evidence", claim.evidence_text()},
+                    {"values", values_json(claim)},
+                    {"would_decide", claim.would_decide}});
+  return list;
+}
+
+Json fits_json(const Report& report) {
+  Json list = Json::array();
+  for (const ArmFit& entry : report.fits) {
+    Json fit = fit_json(entry.fit);
+    fit["arm"] = entry.arm, fit["length"] = entry.length, fit["axis"] = name_of(entry.axis);
+    if (!entry.size.empty()) fit["size"] = entry.size;
+    if (entry.held_out) {
+      fit["held_out_what"] = entry.held_out_what;
+      fit["without_held_out"] = fit_json(*entry.held_out);
+    }
+    list.push_back(std::move(fit));
+  }
+  return list;
+}
+
+Json gains_json(const Report& report) {
+  Json list = Json::array();
+  for (const GainReport& entry : report.gains)
+    list.push_back({{"arm", entry.arm},
+                    {"size", entry.size},
+                    {"length", entry.length},
+                    {"axis", name_of(entry.axis)},
+                    {"x", number(entry.gain.x)},
+                    {"baseline_x", number(entry.gain.baseline_x)},
+                    {"gain", number(entry.gain.gain)},
+                    {"interval", interval(entry.gain.interval)},
+                    {"interval_unbounded", unbounded(entry.gain.interval)},
+                    {"interval_outside_fit", {entry.gain.low_beyond, entry.gain.high_beyond}},
+                    {"advantage", number(entry.gain.at_equal.share)},
+                    {"advantage_interval", interval(entry.gain.at_equal.interval)},
+                    {"problem", entry.gain.problem}});
+  return list;
+}
+
 }  // namespace
 
 std::string render_fit_json(const FitTableResult& result) {
@@ -231,26 +281,10 @@ std::string render_json(const Report& report) {
             {"arms", report.collection.arms},
             {"totals", totals_json(report)},
             {"notes", report.notes}};
-  json["claims"] = Json::array(), json["fits"] = Json::array(), json["gains"] = Json::array();
-  for (const Claim& claim : report.claims)
-    json["claims"].push_back({{"letter", claim.letter},
-                              {"claim", claim.text},
-                              {"verdict", name_of(claim.verdict)},
-                              {"evidence", claim.evidence_text()},
-                              {"values", values_json(claim)},
-                              {"would_decide", claim.would_decide}});
+  json["claims"] = claims_json(report);
+  json["fits"] = fits_json(report), json["gains"] = gains_json(report);
   json["cells"] = cells_json(report);
   json["pairs"] = pairs_json(report);
-  for (const ArmFit& entry : report.fits) {
-    Json fit = fit_json(entry.fit);
-    fit["arm"] = entry.arm, fit["length"] = entry.length, fit["axis"] = name_of(entry.axis);
-    if (!entry.size.empty()) fit["size"] = entry.size;
-    if (entry.held_out) {
-      fit["held_out_what"] = entry.held_out_what;
-      fit["without_held_out"] = fit_json(*entry.held_out);
-    }
-    json["fits"].push_back(std::move(fit));
-  }
   json["probes"] = probe_curves_json(report);
   json["probe_depths"] = probe_depths_json(report);
   json["lineages"] = lineages_json(report);
@@ -260,21 +294,6 @@ std::string render_json(const Report& report) {
   json["isoflop"] = Json::array();
   for (const IsoflopReport& entry : report.isoflops)
     json["isoflop"].push_back(isoflop_report_json(entry));
-  for (const GainReport& entry : report.gains)
-    json["gains"].push_back(
-        {{"arm", entry.arm},
-         {"size", entry.size},
-         {"length", entry.length},
-         {"axis", name_of(entry.axis)},
-         {"x", number(entry.gain.x)},
-         {"baseline_x", number(entry.gain.baseline_x)},
-         {"gain", number(entry.gain.gain)},
-         {"interval", interval(entry.gain.interval)},
-         {"interval_unbounded", unbounded(entry.gain.interval)},
-         {"interval_outside_fit", {entry.gain.low_beyond, entry.gain.high_beyond}},
-         {"advantage", number(entry.gain.at_equal.share)},
-         {"advantage_interval", interval(entry.gain.at_equal.interval)},
-         {"problem", entry.gain.problem}});
   return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 

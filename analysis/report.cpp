@@ -74,6 +74,25 @@ ReportResult result_of(Report& report, const fs::path& page) {
 
 }  // namespace
 
+std::string run_list(const std::vector<const Run*>& runs) {
+  std::string text;
+  for (const Run* run : runs) text += (text.empty() ? "" : " ") + run->id;
+  return text;
+}
+
+Totals totals_of(const Report& report) {
+  const auto& runs = report.collection.runs;
+  Totals totals{.runs = std::int64_t(runs.size()),
+                .sizes = std::int64_t(report.sizes().size()),
+                .pairs = std::int64_t(report.pairs.size()),
+                .refused = std::int64_t(report.matching.refused.size())};
+  for (const Run& run : runs) {
+    totals.done += run.state == RunState::done ? 1 : 0;
+    totals.hours += run.own_hours, totals.flops += run.flops - run.inherited.flops;
+  }
+  return totals;
+}
+
 ReportResult write_report(Collection collection, const ReportOptions& options) {
   const fs::path folder = options.output.empty() ? collection.folder / "report" : options.output;
   if (options.output.empty())

@@ -132,6 +132,9 @@ struct Report {
   std::vector<std::string> sizes() const;
 };
 
+// The ids of the runs, with spaces between.
+std::string run_list(const std::vector<const Run*>& runs);
+
 // What stands at the page's top. A trunk counts once, not with each of its branches.
 struct Totals {
   std::int64_t runs = 0, done = 0, sizes = 0, pairs = 0, refused = 0;

@@ -124,6 +124,8 @@ void leave_out_ambiguous(Collection& collection) {
 void settle(Collection& collection) {
   settle_arms(collection);
   sort_runs(collection);
+  for (const Run& run : collection.runs)
+    if (run.doubled_rate) collection.unpublished.insert(run.arm);
   for (Run& run : collection.runs) add_trunk(collection, run);
   leave_out_ambiguous(collection);
 }

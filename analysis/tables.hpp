@@ -71,8 +71,6 @@ const std::vector<std::string>& tables_of_some_reports();
 // A run's name that leads to its row of the runs' table.
 TableCell run_cell(const std::string& run);
 std::string run_anchor(const std::string& run);  // the id of that row
-// The ids of a cell's runs, with spaces between.
-std::string run_list(const std::vector<const Run*>& runs);
 
 TableCell length_cell(const std::string& label);  // with a space for people, as it is in CSV
 TableCell length_cell(const ArmFit& entry);       // and the size, where the fit is of one

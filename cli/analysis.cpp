@@ -115,19 +115,19 @@ ExitCode run_fit(const FitVerb& verb) {
 }
 
 // CLI11's own check prints the whole of the largest number.
-const CLI::Validator not_negative(
-    [](const std::string& text) {
-      return text.starts_with('-') ? "'" + text + "' is negative" : std::string();
-    },
-    "NONNEGATIVE");
+CLI::Validator not_negative() {
+  return CLI::Validator(
+      [](const std::string& text) {
+        return text.starts_with('-') ? "'" + text + "' is negative" : std::string();
+      },
+      "NONNEGATIVE");
+}
 
 std::string not_empty(const std::string& text) {
   return text.empty() ? "is empty; give for example \"meta_state < transformer\"" : "";
 }
 
-}  // namespace
-
-void add_analysis_verbs(CLI::App& app, Action& action) {
+void add_report_verb(CLI::App& app, Action& action) {
   const auto report = std::make_shared<ReportVerb>();
   CLI::App* verb = add_verb(app, action, "report", "write report.html, tables and figures",
                             "metascale report results/quick", report, run_report);
@@ -141,9 +141,11 @@ void add_analysis_verbs(CLI::App& app, Action& action) {
   verb->add_option("--export", report->exports, "every step also for: csv | tensorboard | wandb")
       ->delimiter(',');
   verb->add_flag("--json", report->json, "for machines");
+}
 
+void add_compare_verb(CLI::App& app, Action& action) {
   const auto compare = std::make_shared<CompareVerb>();
-  verb = add_verb(
+  CLI::App* verb = add_verb(
       app, action, "compare", "two runs, or two evaluations of eval --out, paired by document",
       "metascale compare RUN_A RUN_B --assert \"meta_state < transformer\"", compare, run_compare);
   verb->add_option("first", compare->first, "run folder, or file of eval --out")->required();
@@ -153,11 +155,14 @@ void add_analysis_verbs(CLI::App& app, Action& action) {
   verb->add_flag("--trim-to-shortest", compare->options.trim_to_shortest,
                  "runs still going: at the last step of both");
   verb->add_flag("--json", compare->json, "for machines");
+}
 
+void add_fit_verb(CLI::App& app, Action& action) {
   const auto fit = std::make_shared<FitVerb>();
-  verb = add_verb(app, action, "fit", "a scaling law on anybody's table",
-                  "metascale fit table.csv --law chinchilla --parameters n --tokens d --loss loss",
-                  fit, run_fit);
+  CLI::App* verb =
+      add_verb(app, action, "fit", "a scaling law on anybody's table",
+               "metascale fit table.csv --law chinchilla --parameters n --tokens d --loss loss",
+               fit, run_fit);
   FitTableOptions& options = fit->options;
   verb->add_option("table", fit->table, "CSV with a header line")
       ->required()
@@ -175,12 +180,20 @@ void add_analysis_verbs(CLI::App& app, Action& action) {
   verb->add_option("--where", options.where, "column=value: only these rows");
   verb->add_option("--objective", options.objective, "huber | squared_log | squared");
   verb->add_option("--nearest", options.nearest, "isoflop: sizes of each parabola; 0: all")
-      ->check(not_negative);
+      ->check(not_negative());
   verb->add_option("--draws", options.fit.draws,
                    "of the bootstrap, 40 or more; 0: no intervals [2000]")
-      ->check(not_negative);
-  verb->add_option("--seed", options.fit.seed, "of the bootstrap")->check(not_negative);
+      ->check(not_negative());
+  verb->add_option("--seed", options.fit.seed, "of the bootstrap")->check(not_negative());
   verb->add_flag("--json", fit->json, "for machines");
+}
+
+}  // namespace
+
+void add_analysis_verbs(CLI::App& app, Action& action) {
+  add_report_verb(app, action);
+  add_compare_verb(app, action);
+  add_fit_verb(app, action);
 }
 
 }  // namespace metascale

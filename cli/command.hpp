@@ -13,11 +13,12 @@ namespace metascale {
 // What main does once the command line is read.
 using Action = std::function<ExitCode()>;
 
-void add_sweep_verbs(CLI::App& app, Action& action);  // check plan run logs
-void add_status_verb(CLI::App& app, Action& action);  // status
-void add_batch_verbs(CLI::App& app, Action& action);  // submit launch retry cancel
-void add_train_verbs(CLI::App& app, Action& action);  // train repair
-void add_data_verbs(CLI::App& app, Action& action);   // data corpus|prepare|inspect|verify|convert
+void add_sweep_verbs(CLI::App& app, Action& action);     // check plan run logs
+void add_status_verb(CLI::App& app, Action& action);     // status
+void add_batch_verbs(CLI::App& app, Action& action);     // submit launch retry cancel
+void add_train_verbs(CLI::App& app, Action& action);     // train repair
+void add_data_verbs(CLI::App& app, Action& action);      // data inspect|verify|convert and the next
+void add_prepare_verbs(CLI::App& data, Action& action);  // data corpus|prepare
 void add_encode_verbs(CLI::App& data, Action& action);   // data encode|decode
 void add_analysis_verbs(CLI::App& app, Action& action);  // report compare fit
 void add_bench_verbs(CLI::App& app, Action& action);     // bench

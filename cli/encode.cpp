@@ -4,11 +4,13 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <cstdio>
 #include <filesystem>
 #include <span>
 #include <sstream>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "cli/command.hpp"
@@ -28,19 +30,21 @@ struct EncodeVerb {
 };
 
 // A file or standard input, with bounds: what never ends is refused, and an error of reading is no
-// end. read(2), as stdio would keep who writes a line and waits for its ids waiting.
+// end. Who writes a line and waits for its ids gets them: read(2) takes what has come, where stdio
+// would wait for more, and stdout is flushed before it.
 class Input {
  public:
   explicit Input(const EncodeVerb& verb)
       : name_(verb.input == "-" ? "stdin" : verb.input), most_(std::size_t(verb.longest)) {
     if (verb.input == "-") return;
-    if (std::filesystem::is_directory(verb.input))
+    std::error_code unexamined;  // of which opening tells
+    if (std::filesystem::is_directory(verb.input, unexamined))
       throw Error(fmt::format("{}: is a folder; give a file in it", verb.input), ExitCode::usage);
     file_.reset(std::fopen(verb.input.c_str(), "rbe"));
     if (!file_)
-      throw Error(
-          fmt::format("{}: cannot be opened; check the path and its permissions", verb.input),
-          ExitCode::usage);
+      throw Error(fmt::format("{}: cannot be opened: {}; check the path and its permissions",
+                              verb.input, std::generic_category().message(errno)),
+                  ExitCode::usage);
     descriptor_ = ::fileno(file_.get());
   }
   const std::string& name() const { return name_; }
@@ -82,6 +86,7 @@ class Input {
 
  private:
   bool refill() {
+    if (std::fflush(stdout) != 0) throw std::system_error(errno, std::generic_category(), "stdout");
     buffer_.resize(std::size_t(1) << 16);
     ssize_t got;
     do {
@@ -119,11 +124,17 @@ void write_ids(Input& input, const Tokenizer& tokenizer) {
 void write_text(Input& input, const Tokenizer& tokenizer) {
   std::vector<std::int32_t> ids;
   std::istringstream words(input.take_all());
-  for (std::int32_t id; words >> id;) ids.push_back(id);
-  if (!words.eof())
-    throw Error(fmt::format("{}: word {} is no token id; ids are whole numbers with blanks between",
-                            input.name(), ids.size() + 1),
-                ExitCode::bad_input);
+  for (std::string word; words >> word;) {
+    const char* end = word.data() + word.size();
+    std::int32_t id = 0;
+    const auto [read_to, fault] = std::from_chars(word.data(), end, id);
+    if (fault != std::errc() || read_to != end)
+      throw Error(
+          fmt::format("{}: word {} is no token id; ids are whole numbers with blanks between",
+                      input.name(), ids.size() + 1),
+          ExitCode::bad_input);
+    ids.push_back(id);
+  }
   const std::string text = tokenizer.decode(ids);
   std::fwrite(text.data(), 1, text.size(), stdout);
 }

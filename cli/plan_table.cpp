@@ -27,16 +27,16 @@ double checkpoint_bytes(const PlannedRun& run) {
 }
 
 // Of the runs, by their shape and ranks: recording a large model takes its time.
-class DeviceMemory {
+class PlannedSteps {
  public:
-  const DeviceBytes& of(const PlannedRun& run) {
+  const PlannedStep& of(const PlannedRun& run) {
     const std::string key = fmt::format("{} {}", shape_of(run.config), planned_ranks(run));
     const auto found = known_.find(key);
-    return found != known_.end() ? found->second : known_[key] = planned_bytes(run);
+    return found != known_.end() ? found->second : known_[key] = planned_step(run);
   }
 
  private:
-  std::map<std::string, DeviceBytes> known_;
+  std::map<std::string, PlannedStep> known_;
 };
 
 std::string models_table(const Resolution& resolution) {
@@ -47,14 +47,14 @@ std::string models_table(const Resolution& resolution) {
   for (const auto& run : resolution.runs) {
     if (!shown.insert(shape_of(run.config)).second) continue;
     const auto& model = run.config.model;
-    const DeviceBytes bytes = planned_bytes(run);
+    const PlannedStep step = planned_step(run);
     text += fmt::format(
         "{:<14} {:<7} {:>7} {:>6} {:>5} {:>14} {:>14} {:>12.1f} {:>10} {:>11}\n", run.config.arm,
         run.config.size, fmt::format("{}x{}", model.layers, model.width),
         fmt::format("{}x{}", head_count(model), model.head_size), model.feed_forward,
         run.counts.parameters, run.counts.non_embedding_parameters,
-        1e-6 * run.counts.flops_per_token, format_bytes(double(bytes.parameters)),
-        format_bytes(double(bytes.programs)));
+        1e-6 * run.counts.flops_per_token, format_bytes(double(step.parameter_bytes)),
+        format_bytes(double(step.program_bytes)));
   }
   return text;
 }
@@ -117,7 +117,7 @@ std::string hours_text(const std::optional<PlannedHours>& hours, const Definitio
   return text;
 }
 
-json run_json(const PlannedRun& run, const DeviceBytes& bytes, const std::optional<double>& hours,
+json run_json(const PlannedRun& run, const PlannedStep& step, const std::optional<double>& hours,
               const Ledger& ledger) {
   const auto& config = run.config;
   json items = json::array();
@@ -138,14 +138,14 @@ json run_json(const PlannedRun& run, const DeviceBytes& bytes, const std::option
           {"parameters", run.counts.parameters},
           {"non_embedding_parameters", run.counts.non_embedding_parameters},
           {"flops_per_token", run.counts.flops_per_token},
-          {"executed_flops_per_token", bytes.executed_flops_per_token},
+          {"executed_flops_per_token", step.executed_flops_per_token},
           {"items", items},
           {"steps", config.training.steps},
           {"tokens", run.tokens},
           {"flops", run.flops},
           {"learning_rate", config.training.optimizer.learning_rate},
-          {"parameter_bytes", bytes.parameters},
-          {"activation_bytes", bytes.programs},
+          {"parameter_bytes", step.parameter_bytes},
+          {"activation_bytes", step.program_bytes},
           {"checkpoint_bytes", checkpoint_bytes(run)},
           {"hours", hours ? json(*hours) : json()},
           {"state", ledger.status(config.id).word()},
@@ -170,10 +170,10 @@ std::string plan_text(const Definition& definition, const Resolution& resolution
 
 json plan_json(const Definition& definition, const Resolution& resolution, const Ledger& ledger) {
   const StepSeconds seconds(ledger.folder());
-  DeviceMemory memory;
+  PlannedSteps steps;
   json runs = json::array(), pairs = json::array();
   for (const auto& run : resolution.runs)
-    runs.push_back(run_json(run, memory.of(run), seconds.hours(run), ledger));
+    runs.push_back(run_json(run, steps.of(run), seconds.hours(run), ledger));
   for (const auto& pair : resolution.pairs)
     pairs.push_back({{"size", pair.size},
                      {"first", pair.first},

@@ -11,12 +11,10 @@
 #include "cli/command.hpp"
 #include "cli/output.hpp"
 #include "cli/signals.hpp"
-#include "core/atomic_file.hpp"
 #include "core/communicator.hpp"
 #include "core/journal.hpp"
 #include "core/local_ranks.hpp"
 #include "core/progress.hpp"
-#include "core/run_lease.hpp"
 #include "core/units.hpp"
 #include "experiments/trainer.hpp"
 
@@ -99,15 +97,6 @@ ExitCode train_and_show(const TrainVerb& verb, const RunConfig& config, Communic
   return code;
 }
 
-// Where no rank came to write it. Another process may work on the run meanwhile: nothing then.
-void mark_failed(const std::filesystem::path& folder, const std::string& why) {
-  try {
-    const RunLease lease(folder);
-    write_file_atomically(folder / "FAILED", why + "\n");
-  } catch (const Error&) {  // what is told on stderr counts
-  }
-}
-
 std::optional<std::filesystem::file_time_type> date_of_failure(
     const std::filesystem::path& folder) {
   std::error_code error;
@@ -123,14 +112,19 @@ ExitCode run_ranks(const TrainVerb& verb) {
                                  verb.folder.string(), "--rank-timeout",
                                  fmt::format("{}", verb.rank_timeout)};
   if (verb.json) words.push_back("--json");
-  const EndedLocalRanks ended =
-      run_local_ranks({.count = verb.ranks,
-                       .words = std::move(words),
-                       .signal = stop_signal,
-                       .start_seconds = std::max(15.0, verb.rank_timeout)});
+  LocalRanks ranks{.count = verb.ranks,
+                   .words = std::move(words),
+                   .signal = stop_signal,
+                   .start_seconds = std::max(least_meeting_seconds, verb.rank_timeout)};
+  // Who waits for a rank hears of a failure within the time-out, and leaves the last word to the
+  // first of them for 5 s [Mesh::abort]; 8 s let a busy machine do so, too.
+  ranks.grace_seconds = std::min(ranks.grace_seconds, std::max(8.0, 5 + verb.rank_timeout));
+  const EndedLocalRanks ended = run_local_ranks(ranks);
   if (!ended.lost.empty()) {
     fmt::print(stderr, "metascale: {}\n", ended.lost);
-    const bool has_nobody_told = date_of_failure(verb.folder) == failed_before;
+    // Rank 0 removes an earlier attempt's as it begins.
+    const auto failed_now = date_of_failure(verb.folder);
+    const bool has_nobody_told = !failed_now || failed_now == failed_before;
     if (has_nobody_told && ended.code != int(ExitCode::unavailable))
       mark_failed(verb.folder, ended.lost);
   }
@@ -200,13 +194,24 @@ ExitCode run_train(const TrainVerb& verb) {
 
 ExitCode run_repair(const RepairVerb& verb) {
   namespace fs = std::filesystem;
-  std::vector<fs::path> runs;
+  std::vector<fs::path> runs, lost;
   if (fs::exists(verb.folder / "journal.jsonl")) runs.push_back(verb.folder);
   std::error_code error;
-  for (const auto& item : fs::directory_iterator(verb.folder / "runs", error))
-    if (fs::exists(item.path() / "journal.jsonl")) runs.push_back(item.path());
-  if (runs.empty()) refuse_without_journal(verb.folder);
+  for (const auto& item : fs::directory_iterator(verb.folder / "runs", error)) {
+    const auto has = [&](const char* name) { return fs::exists(item.path() / name); };
+    if (has("journal.jsonl"))
+      runs.push_back(item.path());
+    else if (has("run.h5") || (has("checkpoints") && has("state.json")))
+      lost.push_back(item.path());  // without a state it is grown or imported, and has not begun
+  }
+  if (runs.empty() && lost.empty()) refuse_without_journal(verb.folder);
   json rows = json::array();
+  for (const auto& run : lost) {  // first: no failure of a repair hides them
+    rows.push_back({{"run", run.filename().string()}, {"repaired", false}, {"lost", true}});
+    if (!verb.json)
+      fmt::print("{}: journal.jsonl is missing; put it back from a copy\n",
+                 run.filename().string());
+  }
   for (const auto& run : runs) {
     const bool repaired = repair_run_folder(run);
     rows.push_back({{"run", run.filename().string()}, {"repaired", repaired}});
@@ -215,7 +220,7 @@ ExitCode run_repair(const RepairVerb& verb) {
                  repaired ? "run.h5 written anew from the journal" : "good");
   }
   if (verb.json) print_json_line({{"runs", rows}});
-  return ExitCode::good;
+  return lost.empty() ? ExitCode::good : ExitCode::bad_input;
 }
 
 }  // namespace

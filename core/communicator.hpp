@@ -27,6 +27,9 @@
 namespace metascale {
 
 inline constexpr double default_rank_timeout = 45;  // seconds; with what ends a run, below 60
+// Seconds for ranks that were started to come, however short the time-out: a busy machine starts
+// some later than others.
+inline constexpr double least_meeting_seconds = 15;
 
 enum class Reduction { sum, max };
 

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdint>
 #include <filesystem>
+#include <limits>
 #include <optional>
 #include <string>
 
@@ -17,8 +18,9 @@ struct Heartbeat {
   RunPhase phase = RunPhase::pending;  // in the file: "state"
   std::int64_t step = 0;
   std::int64_t steps = 0;  // planned
-  double loss = 0;         // nats per token, of the last step; NaN: none yet
-  double tokens_per_second = 0;
+  // Of the last step; NaN: none yet.
+  double loss = std::numeric_limits<double>::quiet_NaN();  // nats per token
+  double tokens_per_second = std::numeric_limits<double>::quiet_NaN();
   double time = 0;  // seconds since 1970, UTC; 0: set by write_heartbeat
   std::int32_t attempt = 0;
   std::string message;           // why it failed, what it waits for

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "core/communicator.hpp"
+
 namespace metascale {
 
 // Tells a process which rank it is, how many there are, and its sockets to each of the others.
@@ -16,7 +18,7 @@ struct LocalRanks {
   std::vector<std::string> words;  // the program and its arguments, the same for all
   std::function<int()> signal;     // that arrived last, 0: none; each rank gets it
   double grace_seconds = 15;       // for the others once a rank has failed; then they are killed
-  double start_seconds = 15;       // for each to become the program
+  double start_seconds = least_meeting_seconds;  // for each to become the program
 };
 
 struct EndedLocalRanks {

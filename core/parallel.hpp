@@ -9,12 +9,6 @@
 
 namespace metascale {
 
-template <typename Body>
-void do_part(int part, int threads, std::int64_t count, Body& body) {
-  const std::int64_t begin = count * part / threads, end = count * (part + 1) / threads;
-  if (begin < end) body(begin, end);
-}
-
 // Calls body(begin, end) on contiguous parts of [0, count), one part per thread. The parts depend
 // on the number of threads: what body computes for an index must not depend on where its part
 // begins.
@@ -22,14 +16,17 @@ template <typename Body>
 void parallel_for(int threads, std::int64_t count, Body&& body) {
   if (count <= 0) return;
   if (threads <= 1 || count == 1) return body(std::int64_t(0), count);
+  const auto do_part = [&](int part) {
+    const std::int64_t begin = count * part / threads, end = count * (part + 1) / threads;
+    if (begin < end) body(begin, end);
+  };
 #ifdef __SANITIZE_THREAD__  // ThreadSanitizer cannot see how libgomp's threads wait for each other
   std::vector<std::jthread> others;
-  for (int part = 1; part < threads; ++part)
-    others.emplace_back([&, part] { do_part(part, threads, count, body); });
-  do_part(0, threads, count, body);
+  for (int part = 1; part < threads; ++part) others.emplace_back(do_part, part);
+  do_part(0);
 #else
 #pragma omp parallel for schedule(static) num_threads(threads)
-  for (int part = 0; part < threads; ++part) do_part(part, threads, count, body);
+  for (int part = 0; part < threads; ++part) do_part(part);
 #endif
 }
 

@@ -128,6 +128,21 @@ std::string describe(const std::optional<Holder>& holder) {
                 holder->job.job.empty() ? "" : " (job " + holder->job.job + ")");
 }
 
+// A file under a name of this process's own: gone with this, or moved to where it is wanted.
+class OwnFile {
+ public:
+  OwnFile(const std::filesystem::path& path, const std::string& text) : path_(path) {
+    write_file_atomically(path_, text);
+  }
+  ~OwnFile() { ::unlink(path_.c_str()); }
+  OwnFile(const OwnFile&) = delete;
+  OwnFile& operator=(const OwnFile&) = delete;
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
 bool is_dead(Life life, double age, double stale_seconds) {
   return life == Life::dead || (life == Life::unknown && age > stale_seconds);
 }
@@ -141,24 +156,14 @@ bool take_over(const std::filesystem::path& path, const std::string& judged,
   constexpr int most_deaths = 8;
   std::vector<std::filesystem::path> links;
   std::string dead = judged;
-  const auto remove_links = [&] {
-    for (const auto& link : links) ::unlink(link.c_str());
-  };
   while (links.size() < most_deaths) {
     links.push_back(path);
     links.back() += ".taken-" + to_hex(xxh3_64(dead.data(), dead.size()));
     if (::link(own.c_str(), links.back().c_str()) == 0) {
       const bool stands = text_of(path) == judged;
-      if (stands && ::rename(own.c_str(), path.c_str()) != 0) {
-        const int failure = errno;
-        ::unlink(links.back().c_str());
-        ::unlink(own.c_str());
-        throw_io_error("take over", path, failure);
-      }
-      if (stands)
-        remove_links();
-      else
-        ::unlink(links.back().c_str());
+      const int failure = stands && ::rename(own.c_str(), path.c_str()) != 0 ? errno : 0;
+      for (const auto& link : links) ::unlink(link.c_str());
+      if (failure != 0) throw_io_error("take over", path, failure);
       return stands;
     }
     if (errno != EEXIST) throw_io_error("take over", path, errno);
@@ -196,23 +201,18 @@ bool has_ended(const ProcessIdentity& process) {
 
 RunLease::RunLease(const std::filesystem::path& run_folder, double stale_seconds)
     : path_(run_folder / "lease.json"), token_(unique_token()) {
-  std::filesystem::path own = path_;
-  own += "." + token_;
-  write_file_atomically(own, text());
+  std::filesystem::path own_path = path_;
+  own_path += "." + token_;
+  const OwnFile own_file(own_path, text());
+  const std::filesystem::path& own = own_file.path();
   for (int attempt = 0; attempt < 10; ++attempt) {
-    if (::link(own.c_str(), path_.c_str()) == 0) {
-      ::unlink(own.c_str());
-      return;
-    }
-    const int failure = errno;
+    if (::link(own.c_str(), path_.c_str()) == 0) return;
+    if (errno != EEXIST) throw_io_error("create", path_, errno);
     const std::optional<std::string> found = text_of(path_);
-    if (failure == EEXIST && !found) continue;  // given back meanwhile
-    const std::optional<Holder> holder = found ? parse_holder(*found) : std::nullopt;
+    if (!found) continue;  // given back meanwhile
+    const std::optional<Holder> holder = parse_holder(*found);
     const double age = seconds_between(path_, own);
-    const bool dead = is_dead(life_of(holder), age, stale_seconds);
-    if (failure != EEXIST || !dead) ::unlink(own.c_str());
-    if (failure != EEXIST) throw_io_error("create", path_, failure);
-    if (!dead)
+    if (!is_dead(life_of(holder), age, stale_seconds))
       throw Error(
           concat(run_folder.string(), ": this run is being worked on by ", describe(holder),
                  ", seen ", std::int64_t(age), " s ago; wait for it or end it, then start again"),
@@ -221,7 +221,6 @@ RunLease::RunLease(const std::filesystem::path& run_folder, double stale_seconds
     if (taken_over_) return;
     std::this_thread::sleep_for(std::chrono::milliseconds(10));  // for who does take it over
   }
-  ::unlink(own.c_str());
   throw Error(concat(path_.string(), ": several processes want this run at once; start one"),
               ExitCode::unavailable);
 }

@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <array>
 #include <string_view>
+#include <system_error>
 #include <utility>
 
 #include "core/error.hpp"
+#include "core/file.hpp"
 #include "data/files/byte_source.hpp"
 #include "data/json/document_line.hpp"
 #include "data/utf8.hpp"
@@ -56,6 +58,29 @@ std::size_t cut_of(std::string_view text, std::size_t most) {
     if (at != std::string_view::npos && at >= most / 2) return at + border.size();
   }
   return character_border(text, most);
+}
+
+std::filesystem::file_type type_of(const std::filesystem::path& path) {
+  std::error_code error;
+  const auto type = std::filesystem::status(path, error).type();
+  if (type == std::filesystem::file_type::none) throw_io_error("examine", path, error.value());
+  return type;
+}
+
+// All below the folder, unsorted. Nothing that cannot be examined is left out in silence.
+std::vector<std::filesystem::path> find_texts(const std::filesystem::path& folder) {
+  std::vector<std::filesystem::path> files;
+  std::filesystem::path latest = folder;  // a folder that cannot be read is the latest found
+  std::error_code error;
+  std::filesystem::recursive_directory_iterator entry(folder, error), end;
+  for (; !error && entry != end; entry.increment(error)) {
+    latest = entry->path();
+    if (ending_of(latest.filename().string()) &&
+        type_of(latest) == std::filesystem::file_type::regular)
+      files.push_back(latest);
+  }
+  if (error) throw_io_error("read", latest, error.value());
+  return files;
 }
 
 }  // namespace
@@ -134,17 +159,15 @@ struct DocumentReader::OpenFile {
 };
 
 std::vector<std::filesystem::path> find_source_files(const std::filesystem::path& source) {
-  if (!std::filesystem::exists(source))
+  const std::filesystem::file_type type = type_of(source);
+  if (type == std::filesystem::file_type::not_found)
     throw Error(concat(source.string(), ": there is no such file or folder; check the path"),
                 ExitCode::usage);
-  if (!std::filesystem::is_directory(source)) {
+  if (type != std::filesystem::file_type::directory) {
     known_ending(source);
     return {source};
   }
-  std::vector<std::filesystem::path> files;
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(source))
-    if (entry.is_regular_file() && ending_of(entry.path().filename().string()))
-      files.push_back(entry.path());
+  std::vector<std::filesystem::path> files = find_texts(source);
   std::sort(files.begin(), files.end());
   if (files.empty())
     throw Error(concat(source.string(),
@@ -152,6 +175,17 @@ std::vector<std::filesystem::path> find_source_files(const std::filesystem::path
                        "with .zst"),
                 ExitCode::bad_input);
   return files;
+}
+
+void SkippedLines::add(std::string line) {
+  ++count;
+  if (named.size() < most_named) named.push_back(std::move(line));
+}
+
+void SkippedLines::add(const SkippedLines& others) {
+  count += others.count;
+  for (const std::string& line : others.named)
+    if (named.size() < most_named) named.push_back(line);
 }
 
 DocumentReader::DocumentReader(std::vector<std::filesystem::path> files, ReaderOptions options)
@@ -164,8 +198,7 @@ DocumentReader::~DocumentReader() = default;
 bool DocumentReader::open_next_file() {
   if (next_file_ == files_.size()) return false;
   open_ = std::make_unique<OpenFile>(files_[next_file_++]);
-  if (open_->kind == SourceKind::text && !options_.text_domain.empty())
-    open_->domain = options_.text_domain;
+  if (!options_.domain.empty()) open_->domain = options_.domain;
   return true;
 }
 
@@ -199,11 +232,10 @@ bool DocumentReader::next_line(Document& document) {
                                            " bytes, which reading would have to hold in memory")
                                   : open_->parse(line, options_.longest_line, document);
     if (!fault.empty()) {
+      std::string named = concat(open_->path.string(), ":", open_->line, ": ", fault);
       if (options_.bad_lines == BadLines::refuse)
-        throw Error(concat(open_->path.string(), ":", open_->line, ": ", fault,
-                           "; mend the line, or have bad lines skipped"),
-                    ExitCode::bad_input);
-      ++skipped_;
+        throw Error(named + "; mend the line, or have bad lines skipped", ExitCode::bad_input);
+      skipped_.add(std::move(named));
     } else if (document.text.empty()) {
       ++empty_;
     } else {

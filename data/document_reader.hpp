@@ -1,11 +1,10 @@
 // Streams documents out of files in the Pile's form and out of plain text:
 //   .jsonl, .jsonl.zst  one object a line: "text" (a text, or a list of texts, joined by a blank
-//   line) and
-//                       optionally "meta": {"pile_set_name": the domain}; several zstd frames in a
-//                       file
+//                       line) and optionally "meta": {"pile_set_name": the domain}; several zstd
+//                       frames in a file
 //   .txt, .text, each also with .zst  the file is the document; long ones are cut at blank lines
 // The domain of a document without pile_set_name is its file's name without endings, where
-// ReaderOptions do not name another for plain text. What is not UTF-8 and lone surrogates become
+// ReaderOptions do not name another. What is not UTF-8 and lone surrogates become
 // U+FFFD, one for each maximal invalid subpart [Unicode 16, 3.9, table 3-8].
 #pragma once
 
@@ -33,7 +32,17 @@ struct ReaderOptions {
   // a line takes twice its bytes of memory, so this keeps a program below 1 GiB.
   std::int64_t longest_line = 320'000'000;
   std::int64_t longest_text = 200'000;  // bytes of a document out of a plain text file
-  std::string text_domain;              // of plain text; empty: the file's name
+  std::string domain;                   // of documents that name none; empty: the file's name
+};
+
+// Bad lines that were skipped.
+struct SkippedLines {
+  static constexpr std::size_t most_named = 100;
+  std::int64_t count = 0;
+  std::vector<std::string> named;  // the first ones: "file:line: what is wrong"
+
+  void add(std::string line);
+  void add(const SkippedLines& others);
 };
 
 // The files of a source: itself, or everything readable in the folder and the folders in it, sorted
@@ -49,9 +58,9 @@ class DocumentReader {
   // Throws Error{bad_input}: "file:line: what is wrong".
   bool next(Document& document);
 
-  std::int64_t skipped() const { return skipped_; }  // bad lines, as the options say
-  std::int64_t empty() const { return empty_; }      // lines without text: no documents
-  std::int64_t stored_bytes_read() const;            // of all files, compressed as they are
+  const SkippedLines& skipped() const { return skipped_; }  // as the options say
+  std::int64_t empty() const { return empty_; }             // lines without text: no documents
+  std::int64_t stored_bytes_read() const;                   // of all files, compressed as they are
   // The files read to their end so far, with size and SHA-256 as stored.
   const std::vector<SourceFile>& sources() const { return sources_; }
 
@@ -64,7 +73,8 @@ class DocumentReader {
   std::vector<std::filesystem::path> files_;
   ReaderOptions options_;
   std::size_t next_file_ = 0;
-  std::int64_t skipped_ = 0, empty_ = 0, finished_bytes_ = 0;
+  SkippedLines skipped_;
+  std::int64_t empty_ = 0, finished_bytes_ = 0;
   std::vector<SourceFile> sources_;
   struct OpenFile;
   std::unique_ptr<OpenFile> open_;

@@ -42,7 +42,7 @@ double raw_share(const Mixture& mixture, const DomainCount& domain, const TokenF
   const auto found = mixture.domains.find(domain.name);
   if (found == mixture.domains.end())
     refuse(concat("the domain '", domain.name, "' of ", file.path().string(),
-                  " is not named; name every domain"));
+                  " is not named; name every domain, those to leave out with 0"));
   return mixture.kind == MixtureKind::epochs ? found->second * double(domain.tokens)
                                              : found->second;
 }
@@ -67,10 +67,12 @@ Mixture parse_mixture(const std::string& text) {
     refuse(concat("'", kind, "' is neither weights nor epochs; write ", forms));
   mixture.kind = kind == "weights" ? MixtureKind::weights : MixtureKind::epochs;
   for (const auto& [domain, value] : json.begin()->items()) {
-    if (!value.is_number() || !(value.get<double>() > 0) || !(value.get<double>() < 1e12))
-      refuse(concat(kind, " of '", domain, "' is ", value.dump(), ", not a number above 0"));
+    if (!value.is_number() || !(value.get<double>() >= 0) || !(value.get<double>() < 1e12))
+      refuse(concat(kind, " of '", domain, "' is ", value.dump(), ", not a number of 0 or more"));
     mixture.domains[domain] = value.get<double>();
   }
+  if (std::ranges::none_of(mixture.domains, [](const auto& named) { return named.second > 0; }))
+    refuse(concat(kind, " of all domains are 0; one at least must be above"));
   return mixture;
 }
 
@@ -92,11 +94,12 @@ std::vector<double> shares_of(const Mixture& mixture, const TokenFile& file) {
     if (std::find(file.domains().begin(), file.domains().end(), name) == file.domains().end())
       refuse(concat("there is no domain '", name, "' in ", file.path().string()));
   const double total = std::accumulate(shares.begin(), shares.end(), 0.0);
+  if (!(total > 0)) refuse(concat("no domain of ", file.path().string(), " has a share above 0"));
   for (double& share : shares) share /= total;
   return shares;
 }
 
-// Places by share: one each, the others by the largest remainders.
+// Places by share: one for each share above 0, the others by the largest remainders.
 DomainDraw::DomainDraw(std::uint64_t seed, const std::vector<double>& shares) : seed_(seed) {
   std::vector<std::int64_t> places(shares.size());
   std::vector<std::size_t> by_remainder(shares.size());
@@ -104,7 +107,7 @@ DomainDraw::DomainDraw(std::uint64_t seed, const std::vector<double>& shares) : 
   const auto remainder = [&](std::size_t i) { return shares[i] * block - double(places[i]); };
   std::int64_t left = block;
   for (std::size_t i = 0; i < shares.size(); ++i) {
-    places[i] = std::max<std::int64_t>(1, std::int64_t(shares[i] * block));
+    places[i] = std::max<std::int64_t>(shares[i] > 0, std::int64_t(shares[i] * block));
     left -= places[i];
   }
   std::stable_sort(by_remainder.begin(), by_remainder.end(),

@@ -20,7 +20,7 @@ enum class MixtureKind { as_stored, pile, weights, epochs };
 
 struct Mixture {
   MixtureKind kind = MixtureKind::as_stored;
-  std::map<std::string, double> domains;  // weights or epochs, all above 0
+  std::map<std::string, double> domains;  // weights or epochs; 0: left out
 };
 
 // The text of a configuration, both ways. Throws Error{usage} saying what is wrong with it.

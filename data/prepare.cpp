@@ -22,8 +22,9 @@ constexpr std::int64_t block_bytes = 8 << 20;  // of documents, tokenised togeth
 // saved behind each of them.
 constexpr std::chrono::seconds longest_unsaved{5};
 
-std::string words_of_skipped(std::int64_t lines) {
-  return lines > 0 ? concat("; bad lines skipped: ", lines) : "";
+std::string words_of(const SkippedLines& skipped) {
+  if (skipped.count == 0) return "";
+  return concat("; bad lines skipped: ", skipped.count, ", the first: ", skipped.named.front());
 }
 
 // Reads one file from a document on, in blocks.
@@ -57,7 +58,7 @@ class FilePass {
  private:
   static ReaderOptions options_for(const PrepareOptions& options, const PreparationUnit& unit) {
     ReaderOptions own = options.reader;
-    own.text_domain = unit.text_domain;
+    own.domain = unit.domain;
     return own;
   }
   DocumentReader reader_;
@@ -95,16 +96,16 @@ class Preparation {
  private:
   // Takes up what an earlier process left; false where there is nothing that still stands.
   bool resume() {
-    std::optional<PreparationState> found = read_state(work_ / "state.json");
-    if (!found || found->identity != plan_.identity + split_identity()) return false;
+    if (!std::filesystem::exists(work_ / "state.json")) return false;
+    auto found = read_state(work_ / "state.json", plan_.identity + split_identity());
+    if (!found) return false;
     const auto unchanged = [&](std::int64_t files) {
       return files <= std::int64_t(std::min(found->files.size(), plan_.stamps.size())) &&
              std::equal(plan_.stamps.begin(), plan_.stamps.begin() + files, found->files.begin());
     };
     if (!unchanged(found->now.files + (found->now.documents > 0))) found->now = found->file_begin;
-    const LineCounts& counts = found->now.counts;
     const bool refused_now =
-        options_.reader.bad_lines == BadLines::refuse && counts.skipped + counts.too_long > 0;
+        options_.reader.bad_lines == BadLines::refuse && found->now.counts.skipped.count > 0;
     if (!unchanged(found->now.files) || found->now.files + found->now.documents == 0 || refused_now)
       return false;
     if (work_.is_complete() && plan_.stamps != found->files) return false;
@@ -148,7 +149,8 @@ class Preparation {
   HashSplit find_hash_split() {
     HashSplit split(options_.shares);
     PrepareProgress progress{.part = "splitting", .stored_total = total_stored()};
-    std::int64_t finished = 0, skipped = 0;
+    std::int64_t finished = 0;
+    SkippedLines skipped;
     for (const PreparationUnit& unit : plan_.units) {
       FilePass pass(options_, unit);
       std::vector<Document> block;
@@ -159,13 +161,13 @@ class Preparation {
         report(progress, finished + pass.reader().stored_bytes_read());
       }
       finished += pass.reader().stored_bytes_read();
-      skipped += pass.reader().skipped();
+      skipped.add(pass.reader().skipped());
     }
     if (progress.documents == 0)
-      throw Error(concat(options_.source.string(), ": the corpus is empty: none of its ",
-                         plan_.units.size(), " files holds a document with text",
-                         words_of_skipped(skipped)),
-                  ExitCode::bad_input);
+      throw Error(
+          concat(options_.source.string(), ": the corpus is empty: none of its ",
+                 plan_.units.size(), " files holds a document with text", words_of(skipped)),
+          ExitCode::bad_input);
     split.finish();
     return split;
   }
@@ -229,7 +231,7 @@ class Preparation {
       bytes_since_file_begin_ += bytes;
       if (unsaved_bytes_ >= options_.shard_bytes) save();
     }
-    state_.now.counts.skipped += pass.reader().skipped();
+    state_.now.counts.skipped.add(pass.reader().skipped());
     state_.now.counts.empty += pass.reader().empty();
     const auto& sources = pass.reader().sources();
     state_.now.sources.insert(state_.now.sources.end(), sources.begin(), sources.end());
@@ -280,13 +282,14 @@ class Preparation {
 
   bool is_too_long(const PreparationUnit& unit, const Document& document) {
     if (encoder_.can_encode(document.text)) return false;
+    std::string named =
+        concat(unit.file.string(), ":", document.line, ": the text of ", document.text.size(),
+               " bytes has more than ", BlockEncoder::longest_uncut,
+               " in a row without an end of line between two letters, and cannot "
+               "be tokenised in bounded memory");
     if (options_.reader.bad_lines == BadLines::refuse)
-      throw Error(concat(unit.file.string(), ":", document.line, ": the text of ",
-                         document.text.size(), " bytes has more than ", BlockEncoder::longest_uncut,
-                         " in a row without an end of line between two letters, and cannot be "
-                         "tokenised in bounded memory; cut it, or have bad lines skipped"),
-                  ExitCode::bad_input);
-    ++state_.now.counts.too_long;
+      throw Error(named + "; cut it, or have bad lines skipped", ExitCode::bad_input);
+    state_.now.counts.skipped.add(std::move(named));
     return true;
   }
 
@@ -313,7 +316,7 @@ class Preparation {
       throw Error(concat(unit->file.string(), ": there is no text for ", name_of(split),
                          ": no line of its files has a \"text\" that is not empty",
                          split == Split::train ? " and not in validation or test" : "",
-                         words_of_skipped(state_.now.counts.skipped + state_.now.counts.too_long)),
+                         words_of(state_.now.counts.skipped)),
                   ExitCode::bad_input);
     }
   }
@@ -337,7 +340,7 @@ class Preparation {
     const LineCounts& counts = state_.now.counts;
     PrepareResult result{.split_by_hash = plan_.by_hash,
                          .resumed = resumed_,
-                         .skipped = counts.skipped + counts.too_long,
+                         .skipped = counts.skipped,
                          .empty = counts.empty,
                          .duplicates = counts.duplicates};
     for (const Split split : plan_.parts) {

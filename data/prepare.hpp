@@ -45,13 +45,14 @@ struct PrepareResult {
   std::vector<PreparedPart> parts;
   bool split_by_hash = false;
   bool resumed = false;                 // a process before this one had begun
-  std::int64_t skipped = 0, empty = 0;  // bad lines, lines without text
+  SkippedLines skipped;                 // bad lines
+  std::int64_t empty = 0;               // lines without text
   std::int64_t duplicates = 0;          // training texts left out: they are in validation or test
   std::vector<OverlapReport> overlaps;  // validation's and test's with train
 };
 
-// Plain text below a folder is of the domain of the first folder in it that holds the text (below
-// that of its part), or of the folder itself where none does.
+// A document below a folder that names no domain is of that of the first folder in it that holds
+// the document (below that of its part), or of the folder itself where none does.
 // Each document's ids are closed by the tokenizer's end of document. A training document whose text
 // is one of validation or test is left out. All is written into out/unfinished and moved when it is
 // complete. Called again after a kill, a full disk or a bad line, it goes on behind the last whole

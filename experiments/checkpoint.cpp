@@ -171,19 +171,6 @@ std::string model_identity(const ModelConfig& m) {
   return text;
 }
 
-void expect_free_run_folder(const fs::path& run_folder) {
-  std::error_code ignored;  // making the folder says why
-  if (!fs::exists(run_folder, ignored)) return;
-  const char* what = fs::exists(run_folder / "config.yaml", ignored) ? "a run is there already"
-                     : !fs::is_directory(run_folder, ignored)        ? "this is no folder"
-                     : !fs::is_empty(run_folder, ignored)            ? "this folder is not empty"
-                                                                     : nullptr;
-  if (what)
-    throw Error(
-        fmt::format("{}: {}; give another folder, which is made", run_folder.string(), what),
-        ExitCode::usage);
-}
-
 Checkpoints::Checkpoints(fs::path run_folder, const ModelConfig& model)
     : folder_(std::move(run_folder) / "checkpoints"), identity_(model_identity(model)) {}
 

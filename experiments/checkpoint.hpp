@@ -95,9 +95,6 @@ class Checkpoints {
   std::string identity_;
 };
 
-// Before a run is made there. Throws Error{usage} unless it is an empty folder, or nothing yet.
-void expect_free_run_folder(const std::filesystem::path& run_folder);
-
 // Everything that decides which tensors a model has and what they mean, as one line of text.
 std::string model_identity(const ModelConfig& model);
 

@@ -8,7 +8,7 @@
 #include <cmath>
 #include <fstream>
 
-#include "core/student_t.hpp"
+#include "core/line_fit.hpp"
 #include "experiments/benchmark.hpp"
 #include "experiments/generation.hpp"
 #include "experiments/precision.hpp"
@@ -177,19 +177,12 @@ std::optional<Exponent> fit_exponent(const CostCurve& curve, double CostPoint::*
   for (const CostPoint& point : curve.points)
     if (point.*cost > 0)
       x.push_back(std::log(double(point.tokens))), y.push_back(std::log(point.*cost));
-  const std::size_t n = x.size();
-  if (n < 3) return std::nullopt;
-  double mean_x = 0, mean_y = 0, xx = 0, xy = 0, squares = 0;
-  for (std::size_t i = 0; i < n; ++i) mean_x += x[i] / double(n), mean_y += y[i] / double(n);
-  for (std::size_t i = 0; i < n; ++i)
-    xx += (x[i] - mean_x) * (x[i] - mean_x), xy += (x[i] - mean_x) * (y[i] - mean_y);
-  const double slope = xy / xx;
-  for (std::size_t i = 0; i < n; ++i) {
-    const double residual = y[i] - mean_y - slope * (x[i] - mean_x);
-    squares += residual * residual;
-  }
-  const double half = student_t_quantile(n - 2) * std::sqrt(squares / double(n - 2) / xx);
-  return Exponent{.value = slope, .low = slope - half, .high = slope + half, .points = n};
+  const std::optional<LineFit> line = fit_line(x, y);
+  if (!line) return std::nullopt;
+  return Exponent{.value = line->slope,
+                  .low = line->slope - line->half,
+                  .high = line->slope + line->half,
+                  .points = x.size()};
 }
 
 std::optional<Crossover> crossover(const CostCurve& first, const CostCurve& second,

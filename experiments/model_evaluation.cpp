@@ -30,10 +30,11 @@ TokenFile open_for(const StoredModel& stored, const ModelEvaluationOptions& opti
 // is nobody's wish, and may be larger.
 void expect_window_fits(const TokenFile& file, const ModelEvaluationOptions& options) {
   if (options.context > 0 && options.context >= file.tokens())
-    throw Error(fmt::format("{}: has {} tokens, in which no window of {} fits; give a --context of "
-                            "at most {}, or more text",
+    throw Error(fmt::format("{}: has {} tokens, in which no window of {} fits; give {}more text",
                             options.data.string(), file.tokens(), options.context,
-                            std::max<std::int64_t>(1, file.tokens() - 1)),
+                            file.tokens() < 2
+                                ? ""
+                                : fmt::format("a --context of at most {}, or ", file.tokens() - 1)),
                 ExitCode::usage);
 }
 

@@ -35,6 +35,7 @@ class ProbeData final : public RunData {
   }
   std::string words() const override { return "the probe " + batches_.probe().identity(); }
 
+  std::string drawn(std::int64_t) const override { return ""; }
   std::map<std::string, std::string> facts() const override {
     const ProbeSettings& probe = config_.data.probe;
     return {{"tokenizer", "none"},

@@ -176,7 +176,7 @@ std::size_t RunContext::free_bytes() const {
 std::int64_t RunContext::micro_batch_for(std::int64_t rows) const {
   const std::size_t room = gpu_ ? usable(free_bytes()) : comfortable_bytes;
   const auto fits = [&](std::int64_t micro_batch) {
-    if (gpu_) return device_bytes(config_, micro_batch, ranks_.size()).sum() <= room;
+    if (gpu_) return planned_step(config_, micro_batch, ranks_.size()).bytes() <= room;
     ParameterList list;
     return RunPrograms(config_, micro_batch, list).training().bytes() <= room;
   };
@@ -249,6 +249,10 @@ std::optional<Evaluation> RunContext::evaluate_split(const std::string& split, b
   result->is_final = is_final;
   if (!is_final) result->segments.clear();
   return result;
+}
+
+std::string RunContext::samples_drawn() const {
+  return data_->drawn(state.step + state.skipped_batches);
 }
 
 std::map<std::string, std::string> RunContext::facts() const {

@@ -51,6 +51,7 @@ class RunContext {
 
   // What is logged once: parameters, FLOPs, digests, what pairs must agree on.
   std::map<std::string, std::string> facts() const;
+  std::string samples_drawn() const;  // so far, of each domain [RunData::drawn]
 
  private:
   // Of this rank's rows of the next batch; returns the sum of their losses in nats.

@@ -38,6 +38,8 @@ class RunData {
   virtual std::string fingerprint() const = 0;  // of the data, whatever its order
   virtual std::string words() const = 0;        // for people: which data
   virtual std::map<std::string, std::string> facts() const = 0;
+  // What so many steps draw, of each domain, for people; empty where there are no domains.
+  virtual std::string drawn(std::int64_t steps) const = 0;
 
   // split: validation or test. The caller sets step, split and is_final.
   virtual std::optional<Evaluation> evaluate(const std::string& split, bool is_final,

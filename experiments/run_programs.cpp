@@ -37,7 +37,7 @@ std::string advice(const RunConfig& config, const Placement& place, std::size_t 
   const std::int64_t rows = config.training.batch_tokens / config.training.context;
   const std::int64_t fitting =
       largest_micro_batch(rows, place.ranks, place.micro_batch - 1, [&](std::int64_t each) {
-        return device_bytes(config, each, place.ranks).sum() <= usable(room_bytes);
+        return planned_step(config, each, place.ranks).bytes() <= usable(room_bytes);
       });
   if (fitting > 0) return fmt::format("micro_batch: {} fits", fitting);
   return "no micro-batch fits: set training.recompute: block, start more ranks, or train a smaller "
@@ -82,15 +82,15 @@ Program& RunPrograms::evaluation(std::int64_t rows, std::int64_t context) const 
   throw Error(concat("no evaluation of ", rows, " windows of ", context, " tokens was recorded"));
 }
 
-DeviceBytes device_bytes(const RunConfig& config, std::int64_t micro_batch, int ranks) {
+PlannedStep planned_step(const RunConfig& config, std::int64_t micro_batch, int ranks) {
   ParameterList list;
   const RunPrograms programs(config, micro_batch, list);
   const TapeOptions& tape = programs.training().options().tape;
   const auto elements = std::size_t(list.arena_elements());
   const std::size_t moments = 2 * ((elements + std::size_t(ranks) - 1) / std::size_t(ranks));
   const std::size_t copies = tape.bf16_storage ? elements * size_of(Dtype::bf16) : 0;
-  return {.parameters = (2 * elements + moments) * size_of(tape.dtype) + copies,
-          .programs = programs.bytes(),
+  return {.parameter_bytes = (2 * elements + moments) * size_of(tape.dtype) + copies,
+          .program_bytes = programs.bytes(),
           .executed_flops_per_token = programs.executed_flops_per_token()};
 }
 
@@ -107,15 +107,15 @@ std::size_t usable(std::size_t free_bytes) { return free_bytes / 10 * 9; }
 
 void expect_to_fit(const RunConfig& config, const Placement& place, std::size_t room_bytes,
                    const std::string& device) {
-  const DeviceBytes wanted = device_bytes(config, place.micro_batch, place.ranks);
-  if (wanted.sum() <= room_bytes) return;
-  throw Error(
-      fmt::format("training.micro_batch: {} takes {} ({} for parameters, {} for "
-                  "activations), but {} has {} free; {}",
-                  place.micro_batch, format_bytes(double(wanted.sum())),
-                  format_bytes(double(wanted.parameters)), format_bytes(double(wanted.programs)),
-                  device, format_bytes(double(room_bytes)), advice(config, place, room_bytes)),
-      ExitCode::usage);
+  const PlannedStep wanted = planned_step(config, place.micro_batch, place.ranks);
+  if (wanted.bytes() <= room_bytes) return;
+  throw Error(fmt::format("training.micro_batch: {} takes {} ({} for parameters, {} for "
+                          "activations), but {} has {} free; {}",
+                          place.micro_batch, format_bytes(double(wanted.bytes())),
+                          format_bytes(double(wanted.parameter_bytes)),
+                          format_bytes(double(wanted.program_bytes)), device,
+                          format_bytes(double(room_bytes)), advice(config, place, room_bytes)),
+              ExitCode::usage);
 }
 
 }  // namespace metascale

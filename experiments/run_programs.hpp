@@ -37,15 +37,15 @@ class RunPrograms {
   Buffer planned_;
 };
 
-// Bytes of the device that a run takes before its first step, on each of its ranks: parameters,
-// their gradients and moments, bf16 copies, programs. What libraries take for themselves is not
-// known.
-struct DeviceBytes {
-  std::size_t parameters = 0, programs = 0;
-  double executed_flops_per_token = 0;  // of the same recording: see RunPrograms
-  std::size_t sum() const { return parameters + programs; }
+// What a run's steps will take, from one recording of its programs. The bytes are of the device,
+// before the first step, on each rank: parameters with their gradients, moments and bf16 copies,
+// and programs. What libraries take for themselves is not known.
+struct PlannedStep {
+  std::size_t parameter_bytes = 0, program_bytes = 0;
+  double executed_flops_per_token = 0;  // see RunPrograms
+  std::size_t bytes() const { return parameter_bytes + program_bytes; }
 };
-DeviceBytes device_bytes(const RunConfig& config, std::int64_t micro_batch, int ranks = 1);
+PlannedStep planned_step(const RunConfig& config, std::int64_t micro_batch, int ranks = 1);
 
 // The largest micro-batch up to `most` that divides a batch of `rows` windows evenly among the
 // ranks and fits; 0: none.

@@ -46,6 +46,19 @@ std::string run_id_of(const fs::path& run_folder) {
   return (whole.has_filename() ? whole : whole.parent_path()).filename().string();
 }
 
+void expect_free_run_folder(const fs::path& run_folder) {
+  std::error_code ignored;  // making the folder says why
+  if (!fs::exists(run_folder, ignored)) return;
+  const char* what = fs::exists(run_folder / "config.yaml", ignored) ? "a run is there already"
+                     : !fs::is_directory(run_folder, ignored)        ? "this is no folder"
+                     : !fs::is_empty(run_folder, ignored)            ? "this folder is not empty"
+                                                                     : nullptr;
+  if (what)
+    throw Error(
+        fmt::format("{}: {}; give another folder, which is made", run_folder.string(), what),
+        ExitCode::usage);
+}
+
 StoredModel find_model(const fs::path& path) {
   std::error_code error;
   const fs::path given = fs::canonical(path, error);

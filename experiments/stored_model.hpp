@@ -19,6 +19,8 @@ struct StoredModel {
 
 // The name of its folder, which a run is called by.
 std::string run_id_of(const std::filesystem::path& run_folder);
+// Before a run is made there. Throws Error{usage} unless it is an empty folder, or nothing yet.
+void expect_free_run_folder(const std::filesystem::path& run_folder);
 
 // path: a run folder, of which the newest whole checkpoint is taken, or one of its
 // checkpoints/step-<N>. Throws Error{usage} where it is neither, Error{bad_input} where no

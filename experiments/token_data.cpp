@@ -79,7 +79,7 @@ class TokenData final : public RunData {
             {"data_order",
              fmt::format("{}, seeds {} and {}{}{}", data.order, data.order_seed, config_.seed,
                          data.mixture == "as_stored" ? "" : ", " + data.mixture, reset)},
-            {"samples_planned", words_of(batches_.drawn(steps))},
+            {"samples_planned", drawn(steps)},
             {"epochs_planned", fmt::format("{}", batches_.epochs(steps))},
             {"evaluation", config_.evaluation.protocol + ", " +
                                (config_.evaluation.final_windows > 0
@@ -87,6 +87,8 @@ class TokenData final : public RunData {
                                     : std::string("all windows")) +
                                only_words() + reset}};
   }
+
+  std::string drawn(std::int64_t steps) const override { return words_of(batches_.drawn(steps)); }
 
   std::optional<Evaluation> evaluate(const std::string& split, bool is_final,
                                      const Evaluator& with) override {

@@ -38,6 +38,11 @@ ExitCode train(const std::filesystem::path& run_folder, const TrainHooks& hooks,
                Communicator& ranks);
 ExitCode train(const std::filesystem::path& run_folder, const TrainHooks& hooks);  // one rank
 
+// FAILED and the last word of state.json, for a run that ended before any rank could write them.
+// What was written before still stands. rank: that writes; rank 0, and who starts the ranks, does
+// so only where no other process works on the run, which its lease tells.
+void mark_failed(const std::filesystem::path& run_folder, const std::string& why, int rank = 0);
+
 bool can_train_on(Device device);  // whether this program was built for it
 
 }  // namespace metascale

@@ -31,8 +31,8 @@ int planned_ranks(const PlannedRun& run) {
   return int(resources.ranks.value_or(std::max<std::int64_t>(1, resources.gpus.value_or(1))));
 }
 
-DeviceBytes planned_bytes(const PlannedRun& run) {
-  return device_bytes(run.config, planned_micro_batch(run), planned_ranks(run));
+PlannedStep planned_step(const PlannedRun& run) {
+  return planned_step(run.config, planned_micro_batch(run), planned_ranks(run));
 }
 
 void refuse_above_memory(const Resolution& resolution, const Ledger& ledger,

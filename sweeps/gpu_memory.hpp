@@ -12,9 +12,9 @@ namespace metascale {
 // The ranks that a run is planned with: resources.ranks, else one for each of its GPUs.
 int planned_ranks(const PlannedRun& run);
 
-// Bytes that a run takes of each of its devices. Throws Error{usage} where its batch cannot be
-// shared by its ranks.
-DeviceBytes planned_bytes(const PlannedRun& run);
+// What its steps take of each of its devices. Throws Error{usage} where its batch cannot be shared
+// by its ranks.
+PlannedStep planned_step(const PlannedRun& run);
 
 // Throws Error{usage} that names the first run not done that takes more of a GPU than there is, and
 // the micro-batch that fits. A GPU has what resources says (gpu_memory), else here_bytes; 0: not

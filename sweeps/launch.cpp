@@ -215,20 +215,26 @@ class Launch {
     return job_;
   }
 
-  void hand_over_children(const Execution& execution) {
-    std::vector<std::string> waiting;
+  // Handed over already, to wait for runs that are done now.
+  std::vector<std::string> children_of(const Execution& execution) const {
+    std::vector<std::string> children;
     const auto submissions = read_submissions(ledger_.folder());
+    const auto tasks = newest_tasks(submissions);
     for (const JobResult& result : execution.results) {
       if (result.outcome != Outcome::done) continue;
-      for (const auto& [run, task] : newest_tasks(submissions)) {
+      for (const auto& [run, task] : tasks) {
         const auto& parents = task.submission->parents;
         if (std::find(parents.begin(), parents.end(), result.id) == parents.end()) continue;
-        if (parent_of(run) == result.id) waiting.push_back(run);
+        if (parent_of(run) == result.id) children.push_back(run);
       }
     }
-    if (waiting.empty()) return;
+    return children;
+  }
+
+  void hand_over_children(const Execution& execution) {
     try {
-      not_handed_over(waiting);
+      const std::vector<std::string> waiting = children_of(execution);
+      if (!waiting.empty()) not_handed_over(waiting);
     } catch (const Error& error) {
       options_.say(error.what() + std::string("; metascale submit starts what waits"));
     }

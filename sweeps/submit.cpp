@@ -19,15 +19,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Of one that hands over and cannot be looked at: it renews before each submission, whose jobs take
-// it a second each, a hundred of them at most.
-constexpr double stale_lease = 600;
-
-// One process at a time hands over runs of a sweep.
+// One process at a time hands over runs of a sweep. It renews before each submission, whose jobs
+// take it a second each, a hundred of them at most: far less than a lease needs to be stale.
 std::unique_ptr<RunLease> sweep_lease(const Ledger& ledger, double seconds) {
   for (const double end = seconds_since_1970() + seconds;;) {
     try {
-      return std::make_unique<RunLease>(ledger.folder(), stale_lease);
+      return std::make_unique<RunLease>(ledger.folder());
     } catch (const Error& error) {
       if (error.code != ExitCode::unavailable || seconds_since_1970() > end) throw;
     }

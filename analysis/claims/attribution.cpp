@@ -10,7 +10,6 @@
 #include <map>
 
 #include "analysis/claims/parts.hpp"
-#include "analysis/tables.hpp"
 
 namespace metascale {
 namespace {

@@ -8,7 +8,6 @@
 
 #include "analysis/claims/parts.hpp"
 #include "analysis/support/text.hpp"
-#include "analysis/tables.hpp"
 #include "core/error.hpp"
 
 namespace metascale {
@@ -26,7 +25,9 @@ struct Group {
   std::vector<std::string> refused;  // runs that are not compared, and why
 };
 
-bool takes_part(const Run& run) { return run.is_compared() && !run.is_probe(); }
+bool takes_part(const Report& report, const Run& run) {
+  return run.is_compared() && !run.is_probe() && report.collection.is_published(run.arm);
+}
 
 bool same_shape(const Run& grown, const Run& scratch) {
   for (const char* key :
@@ -57,14 +58,14 @@ using Partner = std::pair<const Run*, ScratchCompute>;
 std::vector<Partner> partners_of(const Report& report, const Run& grown) {
   std::vector<Partner> partners;
   for (const Run& run : report.collection.runs)
-    if (takes_part(run) && run.fact("scratch_partner_of") == grown.id)
+    if (takes_part(report, run) && run.fact("scratch_partner_of") == grown.id)
       partners.emplace_back(&run, scratch_compute_of(run));
   std::ranges::stable_sort(partners, {}, &Partner::second);
   if (!partners.empty()) return partners;
   for (const ScratchCompute compute : {ScratchCompute::total, ScratchCompute::added})
     for (const Run& run : report.collection.runs)
-      if (takes_part(run) && !is_grown(run) && run.seed == grown.seed && same_shape(grown, run) &&
-          reasons_against(run, grown, compute).empty()) {
+      if (takes_part(report, run) && !is_grown(run) && run.seed == grown.seed &&
+          same_shape(grown, run) && reasons_against(run, grown, compute).empty()) {
         partners.emplace_back(&run, compute);
         break;
       }
@@ -86,7 +87,7 @@ Group& group_of(std::vector<Group>& groups, const Run& grown, ScratchCompute com
 std::vector<Group> groups_of(const Report& report) {
   std::vector<Group> groups;
   for (const Run& grown : report.collection.runs) {
-    if (!takes_part(grown) || !is_grown(grown)) continue;
+    if (!takes_part(report, grown) || !is_grown(grown)) continue;
     for (const auto& [scratch, compute] : partners_of(report, grown)) {
       Group& group = group_of(groups, grown, compute);
       const std::vector<std::string> reasons = reasons_against(*scratch, grown, compute);

@@ -5,9 +5,6 @@
 #include <cmath>
 
 #include "analysis/support/text.hpp"
-#include "analysis/tables.hpp"
-#include "core/error.hpp"
-#include "core/yaml.hpp"
 
 namespace metascale {
 
@@ -23,17 +20,6 @@ SeedMean mean_over_seeds(std::span<const double> values, double known_deviation)
   for (const double value : values) squares += (value - mean) * (value - mean);
   if (values.size() < 2) return {mean, known_deviation, 0};
   return {mean, std::sqrt(squares / (count - 1) / count), std::int64_t(values.size()) - 1};
-}
-
-bool is_published(const Run& run) {
-  try {
-    const YamlNode root = parse_yaml(run.log.configuration, run.id);
-    const YamlNode* model = root.find("model");
-    const YamlNode* doubled = model == nullptr ? nullptr : model->find("doubled_rate");
-    return doubled == nullptr || !read_bool(*doubled);
-  } catch (const Error&) {
-    return true;  // the configuration is only shown: a report does not fail by it
-  }
 }
 
 ClaimValue value_of(const Comparison& comparison, const char* measure, double value,

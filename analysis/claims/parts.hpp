@@ -16,9 +16,6 @@ namespace metascale {
 std::string share_text(double value);              // +1.24 %
 std::string share_text(const Interval& interval);  // [+0.98, +1.51] %
 
-// False with doubled_rate: transitions with eigenvalues to -1 are not the published RWKV-7's.
-bool is_published(const Run& run);
-
 // A mean over seeds and what its error is drawn from: Student's t with the seeds' own spread, or,
 // of one seed, a normal with a known deviation.
 struct SeedMean {

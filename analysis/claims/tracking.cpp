@@ -9,7 +9,6 @@
 
 #include "analysis/claims/parts.hpp"
 #include "analysis/probes.hpp"
-#include "analysis/tables.hpp"
 
 namespace metascale {
 namespace {
@@ -28,7 +27,7 @@ bool decides(const std::string& task) {
 bool tracks_swaps(const Cell& cell) {
   const Run& run = *cell.runs.front();
   const std::string task = run.fact("probe_task").value_or("");
-  return run.architecture == "rwkv7" && is_published(run) && (task == "s3" || task == "s5_swaps");
+  return run.architecture == "rwkv7" && (task == "s3" || task == "s5_swaps");
 }
 
 // MQAR at 64 tokens with 4 pairs.
@@ -61,7 +60,7 @@ bool is_control_for(const Cell& control, const Cell& cell) {
 std::string unpassed(const Report& report, const Control& control, const Cell* cell) {
   double best = std::nan(""), elsewhere = std::nan("");
   for (const Cell& candidate : report.probe_cells) {
-    if (!control.is_of(candidate)) continue;
+    if (!control.is_of(candidate) || !report.collection.is_published(candidate.arm)) continue;
     const bool counts = cell == nullptr || is_control_for(candidate, *cell);
     double& kept = counts ? best : elsewhere;
     kept = std::fmax(kept, trained_accuracy(candidate));

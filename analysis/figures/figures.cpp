@@ -54,27 +54,45 @@ void add_loss_by_size(const Report& report, std::vector<Figure>& figures) {
   }
 }
 
+// Colour says the arm, dash the size, a mark the length where there are several.
+void add_key_of_curves(const Report& report, Figure& figure) {
+  for (const std::string& arm : report.collection.arms)
+    figure.plots.push_back(fmt::format("keyentry with lines lc rgb {} lw 2.4 title {}",
+                                       colour_of(report, arm), gnuplot_text(arm)));
+  for (const std::string& size : report.sizes())
+    figure.plots.push_back(fmt::format("keyentry with lines lc rgb '#777777' dt {} lw 1.4 title {}",
+                                       dash_of(report, size), gnuplot_text(size)));
+  if (const std::vector<std::string> lengths = report.lengths(); lengths.size() > 1)
+    for (const std::string& length : lengths)
+      figure.plots.push_back(fmt::format("keyentry with {} lc rgb '#777777' dt 1 lw 1.4 title {}",
+                                         curve_style_of(report, length, 1),
+                                         gnuplot_text(length_words(length))));
+}
+
+double x_of(const CurvePoint& point, bool by_flops) {
+  return by_flops ? point.flops : double(point.tokens);
+}
+
+std::string block_of(const SeedBand& band, bool by_flops) {
+  std::string block = csv_escape(fmt::format("# {} {} {}: mean, lowest and highest of {} runs",
+                                             band.arm, band.size, band.length, band.runs.size())) +
+                      "\n";
+  for (std::size_t i = 0; i < band.mean.size(); ++i)
+    block += fmt::format("{},{},{},{}\n", x_of(band.mean[i], by_flops), band.mean[i].loss,
+                         band.low[i], band.high[i]);
+  return block;
+}
+
 void add_curves(const Report& report, bool by_flops, std::vector<Figure>& figures) {
   Figure figure{by_flops ? "curves-by-flops" : "curves-by-tokens", "", "", {}};
-  const auto x_of = [&](const CurvePoint& point) {
-    return by_flops ? point.flops : double(point.tokens);
-  };
   double lowest = INFINITY, start = 0, first = INFINITY;
   int block = 0;
   std::vector<std::string> lines;  // above the bands
   const auto add = [&](const SeedBand& band) {
-    figure.data += block > 0 ? "\n\n" : "";
-    figure.data += csv_escape(fmt::format("# {} {} {}: mean, lowest and highest of {} runs",
-                                          band.arm, band.size, band.length, band.runs.size())) +
-                   "\n";
-    for (std::size_t i = 0; i < band.mean.size(); ++i) {
-      const CurvePoint& point = band.mean[i];
-      figure.data +=
-          fmt::format("{},{},{},{}\n", x_of(point), point.loss, band.low[i], band.high[i]);
-      lowest = std::min(lowest, point.loss);
-    }
+    figure.data += (block > 0 ? "\n\n" : "") + block_of(band, by_flops);
+    for (const CurvePoint& point : band.mean) lowest = std::min(lowest, point.loss);
     const CurvePoint& early = band.mean[band.mean.size() / 6];  // what is before is off the picture
-    start = std::max(start, early.loss), first = std::min(first, x_of(early));
+    start = std::max(start, early.loss), first = std::min(first, x_of(early, by_flops));
     const std::string colour = colour_of(report, band.arm);
     if (band.runs.size() > 1)  // of one run gnuplot fills what lies between its ends
       figure.plots.push_back(fmt::format(
@@ -89,18 +107,7 @@ void add_curves(const Report& report, bool by_flops, std::vector<Figure>& figure
   for (const SeedBand& band : seed_bands(report)) add(band);
   figure.plots.insert(figure.plots.end(), lines.begin(), lines.end());
   if (block == 0) return;
-  // Colour says the arm, dash the size, a mark the length where there are several.
-  for (const std::string& arm : report.collection.arms)
-    figure.plots.push_back(fmt::format("keyentry with lines lc rgb {} lw 2.4 title {}",
-                                       colour_of(report, arm), gnuplot_text(arm)));
-  for (const std::string& size : report.sizes())
-    figure.plots.push_back(fmt::format("keyentry with lines lc rgb '#777777' dt {} lw 1.4 title {}",
-                                       dash_of(report, size), gnuplot_text(size)));
-  if (const std::vector<std::string> lengths = report.lengths(); lengths.size() > 1)
-    for (const std::string& length : lengths)
-      figure.plots.push_back(fmt::format("keyentry with {} lc rgb '#777777' dt 1 lw 1.4 title {}",
-                                         curve_style_of(report, length, 1),
-                                         gnuplot_text(length_words(length))));
+  add_key_of_curves(report, figure);
   figure.settings = fmt::format(
       "set xlabel {}\nset ylabel 'Training loss (nats per token)'\nset format x '%.0s%c'\nset "
       "format y "

@@ -45,9 +45,7 @@ void judge_data(const Fit& fit, std::vector<std::string>& problems) {
   if (!fit.replicates.empty() && fit.cells < reliable_cells)
     problems.push_back(fmt::format("{}: {} cells of (size, length), fewer than {}",
                                    interval_unreliable, fit.cells, reliable_cells));
-  if (!fit.replicates.empty() && fit.replicates.size() < std::size_t(fewest_draws))
-    problems.push_back(fmt::format("{}: {} draws, fewer than {}", interval_unreliable,
-                                   fit.replicates.size(), fewest_draws));
+  judge_draws(fit.replicates.size(), problems);
 }
 
 void judge_search(const Fit& fit, const LeastSquares& problem, const std::vector<Minimum>& minima,
@@ -114,6 +112,12 @@ void judge_extrapolation(const Fit& fit, std::vector<std::string>& problems) {
 }
 
 }  // namespace
+
+void judge_draws(std::size_t draws, std::vector<std::string>& problems) {
+  if (draws > 0 && draws < std::size_t(fewest_draws))
+    problems.push_back(
+        fmt::format("{}: {} draws, fewer than {}", interval_unreliable, draws, fewest_draws));
+}
 
 std::vector<std::string> grave_problems(const Fit& fit) {
   std::vector<std::string> grave;

@@ -16,8 +16,10 @@ std::vector<std::string> fit_problems(const Fit& fit, const LeastSquares& proble
 inline constexpr const char* interval_unreliable = "interval unreliable";  // how a verdict begins
 inline constexpr double least_decades = 1.5;
 inline constexpr std::int64_t reliable_cells = 8;
-// A fit's problems but "interval unreliable", which few cells alone bring about: with one of these
-// nothing that rests on the fit is to be quoted.
+// Of fewer than fewest_draws of a bootstrap's draws; 0: there was none, and nothing to judge.
+void judge_draws(std::size_t draws, std::vector<std::string>& problems);
+// A fit's problems but "interval unreliable", which only few cells or few draws bring about: with
+// one of these nothing that rests on the fit is to be quoted.
 std::vector<std::string> grave_problems(const Fit& fit);
 bool small_gradient(double gradient, double objective);
 

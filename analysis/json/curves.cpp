@@ -2,7 +2,6 @@
 #include "analysis/json/parts.hpp"
 #include "analysis/lineage.hpp"
 #include "analysis/probe_curves.hpp"
-#include "analysis/tables.hpp"
 
 namespace metascale {
 namespace {

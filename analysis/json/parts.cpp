@@ -2,8 +2,6 @@
 
 #include <cmath>
 
-#include "analysis/tables.hpp"
-
 namespace metascale {
 
 Json number(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }

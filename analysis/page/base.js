@@ -64,8 +64,8 @@ const tooltip = () => ({
   padding: 10, cornerRadius: 5, boxPadding: 4, usePointStyle: true,
 });
 
-// An interval in words; an end that is null has no bound, and without both there is no interval.
-// known: whether there is an interval, whose ends may both be unbounded.
+// An interval in words; a null end has no bound. known: whether there is an interval, whose ends
+// may both be unbounded (default: an end is given).
 const rangeWords = ({low, high, known}, words) => !(known ?? (low != null || high != null)) ? "" :
   ` [${low == null ? "unbounded" : words(low)}, ${high == null ? "unbounded" : words(high)}]`;
 // Draws intervals of points that carry {low, high}.

@@ -32,7 +32,7 @@ const curveSets = () => {
       sets.push({...common, data: training, pointRadius: 0, pointHitRadius: 5, borderWidth: alone ? 1.4 : 1, ...marksOf(run.length, training),
                  borderColor: clear(colour(run.arm), alone ? .85 : data.runs.length > 12 ? .35 : .65), part: "training", order: 2});
     if (which !== "training" && which !== "seeds")
-      sets.push({...common, data: validation, pointStyle: shapeOf(run.arm), pointRadius: data.runs.length > 12 || data.lengths.length > 1 ? 0 : 2.5, pointHitRadius: 6, pointHoverRadius: 6, borderWidth: 1.8, part: "validation", order: 1, ...marksOf(run.length, validation)});
+      sets.push({...common, data: validation, pointStyle: shapeOf(run.arm), pointRadius: validation.length > 1 && (data.runs.length > 12 || data.lengths.length > 1) ? 0 : 2.5, pointHitRadius: 6, pointHoverRadius: 6, borderWidth: 1.8, part: "validation", order: 1, ...marksOf(run.length, validation)});
   }
   return sets;
 };

@@ -2,7 +2,7 @@
 #include <cmath>
 
 #include "analysis/support/text.hpp"
-#include "analysis/tables.hpp"
+#include "analysis/tables/cells.hpp"
 #include "core/domain_means.hpp"
 
 namespace metascale {
@@ -11,8 +11,6 @@ namespace {
 // From which runs' final evaluations a row comes.
 const TableColumn runs_column{
     .key = "runs", .title = "From the final evaluations of", .numeric = false, .files_only = true};
-
-TableCell number(double value, int digits) { return {fixed(value, digits), exact(value), ""}; }
 
 const PairReport* pair_of(const Report& report, const std::string& first, const std::string& second,
                           const std::string& size, const std::string& length) {
@@ -46,7 +44,7 @@ TableCell loss_cell(const Cell* cell) {
   if (std::any_of(cell->runs.begin(), cell->runs.end(),
                   [](const Run* run) { return has_own_tokens(*run); }))
     shown += ", " + short_count(cell->tokens) + " tokens";
-  return {shown, exact(cell->loss), ""};
+  return cell_of(cell->loss, shown);
 }
 
 std::vector<TableCell> pair_row(const PairReport& pair, const std::string& domain,
@@ -56,11 +54,11 @@ std::vector<TableCell> pair_row(const PairReport& pair, const std::string& domai
                              {pair.pair->size},
                              length_cell(pair.pair->length)};
   if (!domain.empty()) row.push_back({domain});
-  row.push_back(number(result.first_loss, 4));
-  row.push_back(number(result.second_loss, 4));
+  row.push_back(rounded(result.first_loss, 4));
+  row.push_back(rounded(result.second_loss, 4));
   row.push_back({with_sign(result.difference, 4), exact(result.difference), tone_of(result)});
-  row.push_back({percent(result.relative), exact(result.relative), ""});
-  row.push_back({with_sign(result.bits_per_byte, 4), exact(result.bits_per_byte), ""});
+  row.push_back(cell_of(result.relative, percent(result.relative)));
+  row.push_back(cell_of(result.bits_per_byte, with_sign(result.bits_per_byte, 4)));
   for (const Interval& interval : {result.percentile, result.bca, result.with_seeds})
     row.push_back(
         {interval_text(interval, 4), exact(interval.low) + " " + exact(interval.high), ""});
@@ -153,6 +151,27 @@ double bits_weighted_as_pile(const Evaluation& evaluation) {
   return domain_means(evaluation).pile.value_or(std::nan(""));
 }
 
+std::vector<TableCell> cell_row(const Cell& cell) {
+  return {{cell.arm},
+          {cell.size},
+          length_cell(cell.length),
+          {std::to_string(cell.runs.size()), "", "", run_anchor(cell.runs.front()->id)},
+          cell_of(cell.parameters, short_count),
+          cell_of(cell.non_embedding_parameters, short_count),
+          cell_of(cell.flops_per_token, scientific),
+          cell_of(cell.tokens, short_count),
+          cell_of(cell.training_flops, scientific),
+          rounded(cell.loss, 4),
+          rounded(cell.loss_deviation, 4),
+          rounded(cell.bits_per_byte, 4),
+          rounded(mean_of_evaluations(cell, nats_mean_of_domains), 4),
+          rounded(mean_of_evaluations(cell, bits_mean_of_domains), 4),
+          rounded(mean_of_evaluations(cell, bits_weighted_as_pile), 4),
+          cell_of(cell.tokens_per_second, short_count),
+          cell_of(cell.hours, duration_text),
+          {run_list(cell.runs)}};
+}
+
 }  // namespace
 
 Table cells_table(const Report& report) {
@@ -181,26 +200,7 @@ Table cells_table(const Report& report) {
        {"hours", "Wall time"},
        runs_column},
       {}};
-  for (const Cell& cell : report.cells)
-    table.rows.push_back(
-        {{cell.arm},
-         {cell.size},
-         length_cell(cell.length),
-         {std::to_string(cell.runs.size()), "", "", run_anchor(cell.runs.front()->id)},
-         {short_count(cell.parameters), exact(cell.parameters)},
-         {short_count(cell.non_embedding_parameters), exact(cell.non_embedding_parameters)},
-         {scientific(cell.flops_per_token), exact(cell.flops_per_token)},
-         {short_count(cell.tokens), exact(cell.tokens)},
-         {scientific(cell.training_flops), exact(cell.training_flops)},
-         number(cell.loss, 4),
-         number(cell.loss_deviation, 4),
-         number(cell.bits_per_byte, 4),
-         number(mean_of_evaluations(cell, nats_mean_of_domains), 4),
-         number(mean_of_evaluations(cell, bits_mean_of_domains), 4),
-         number(mean_of_evaluations(cell, bits_weighted_as_pile), 4),
-         {short_count(cell.tokens_per_second), exact(cell.tokens_per_second)},
-         {duration_text(cell.hours), exact(cell.hours)},
-         {run_list(cell.runs)}});
+  for (const Cell& cell : report.cells) table.rows.push_back(cell_row(cell));
   return table;
 }
 

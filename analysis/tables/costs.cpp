@@ -6,7 +6,7 @@
 #include <string>
 
 #include "analysis/support/text.hpp"
-#include "analysis/tables.hpp"
+#include "analysis/tables/cells.hpp"
 
 namespace metascale {
 namespace {
@@ -51,28 +51,21 @@ std::vector<Use> uses_of(const Report& report) {
   return uses;
 }
 
-const TableCell not_logged{"not logged", "nan", "quiet", ""};
-
 TableCell hours_cell(const Use& use, double hours) {
-  return use.logged == 0 ? not_logged : TableCell{fixed(hours, 2), exact(hours), "", ""};
+  return use.logged == 0 ? missing(not_logged) : rounded(hours, 2);
 }
 
 // Hours are of GPUs where any were used, else of cores.
 TableCell cost_cell(const Use& use, const DevicePrices& prices) {
   const bool gpus = use.gpu_hours > 0;
   const std::optional<double> price = gpus ? prices.gpu_hour : prices.core_hour;
-  if (use.logged == 0 || !price) return {"-", "nan", "quiet", ""};
+  if (use.logged == 0 || !price) return missing("-");
   const double cost = *price * (gpus ? use.gpu_hours : use.core_hours);
-  return {fixed(cost, 2), exact(cost), "", ""};
+  return rounded(cost, 2);
 }
 
 TableCell planned_hours_cell(double hours) {
-  return std::isfinite(hours) ? TableCell{fixed(hours, 2), exact(hours), "", ""}
-                              : TableCell{"-", "nan", "quiet", ""};
-}
-
-TableCell flops_cell(double flops) {
-  return std::isfinite(flops) ? TableCell{scientific(flops), exact(flops), "", ""} : not_logged;
+  return std::isfinite(hours) ? rounded(hours, 2) : missing("-");
 }
 
 }  // namespace
@@ -100,36 +93,24 @@ Table device_hours_table(const Report& report) {
        {.key = "run_ids", .title = "Runs", .numeric = false, .files_only = true}},
       {}};
   for (const Use& use : uses_of(report))
-    table.rows.push_back({{use.arm.empty() ? "-" : use.arm},
-                          {use.size},
-                          length_cell(use.length),
-                          {std::to_string(use.runs.size())},
-                          {std::to_string(use.logged)},
-                          {std::to_string(use.attempts)},
-                          {std::to_string(use.damaged)},
-                          hours_cell(use, use.gpu_hours),
-                          hours_cell(use, use.core_hours),
-                          cost_cell(use, report.collection.prices),
-                          {fixed(use.step_hours, 2), exact(use.step_hours)},
-                          planned_hours_cell(use.planned_hours),
-                          flops_cell(use.flops),
-                          flops_cell(use.planned_flops),
-                          use.logged == 0 ? not_logged : flops_cell(use.joules),
-                          {run_list(use.runs)}});
+    table.rows.push_back(
+        {{use.arm.empty() ? "-" : use.arm},
+         {use.size},
+         length_cell(use.length),
+         {std::to_string(use.runs.size())},
+         {std::to_string(use.logged)},
+         {std::to_string(use.attempts)},
+         {std::to_string(use.damaged)},
+         hours_cell(use, use.gpu_hours),
+         hours_cell(use, use.core_hours),
+         cost_cell(use, report.collection.prices),
+         rounded(use.step_hours, 2),
+         planned_hours_cell(use.planned_hours),
+         logged_cell(use.flops, scientific),
+         logged_cell(use.planned_flops, scientific),
+         use.logged == 0 ? missing(not_logged) : logged_cell(use.joules, scientific),
+         {run_list(use.runs)}});
   return table;
-}
-
-Totals totals_of(const Report& report) {
-  const auto& runs = report.collection.runs;
-  Totals totals{.runs = std::int64_t(runs.size()),
-                .sizes = std::int64_t(report.sizes().size()),
-                .pairs = std::int64_t(report.pairs.size()),
-                .refused = std::int64_t(report.matching.refused.size())};
-  for (const Run& run : runs) {
-    totals.done += run.state == RunState::done ? 1 : 0;
-    totals.hours += run.own_hours, totals.flops += run.flops - run.inherited.flops;
-  }
-  return totals;
 }
 
 Table totals_table(const Report& report) {
@@ -148,8 +129,8 @@ Table totals_table(const Report& report) {
             {std::to_string(totals.sizes)},
             {std::to_string(totals.pairs)},
             {std::to_string(totals.refused)},
-            {scientific(totals.flops), exact(totals.flops)},
-            {duration_text(totals.hours), exact(totals.hours)}}}};
+            cell_of(totals.flops, scientific),
+            cell_of(totals.hours, duration_text)}}};
 }
 
 Table context_exponents_table(const Report& report) {
@@ -165,9 +146,7 @@ Table context_exponents_table(const Report& report) {
                {"points", "Lengths"}},
               {}};
   if (!report.collection.context) return table;
-  const auto signed_cell = [](double value) {
-    return TableCell{with_sign(value, 3), exact(value), "", ""};
-  };
+  const auto signed_cell = [](double value) { return cell_of(value, with_sign(value, 3)); };
   for (const ContextModel& model : report.collection.context->models)
     for (const ContextExponent& fit : model.exponents)
       table.rows.push_back(
@@ -200,9 +179,9 @@ Table context_costs_table(const Report& report) {
         table.rows.push_back({{model.architecture},
                               {phase},
                               {std::to_string(point.tokens)},
-                              {scientific(point.seconds), exact(point.seconds)},
-                              {short_count(point.bytes), exact(point.bytes)},
-                              {short_count(point.resident_bytes), exact(point.resident_bytes)}});
+                              cell_of(point.seconds, scientific),
+                              cell_of(point.bytes, short_count),
+                              cell_of(point.resident_bytes, short_count)});
   return table;
 }
 

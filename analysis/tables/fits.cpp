@@ -4,7 +4,7 @@
 
 #include "analysis/fitting/health.hpp"
 #include "analysis/support/text.hpp"
-#include "analysis/tables.hpp"
+#include "analysis/tables/cells.hpp"
 
 namespace metascale {
 namespace {
@@ -64,10 +64,10 @@ TableCell held_out_of(const ArmFit& entry) {
   double mean = 0;
   for (const HeldOut& point : entry.held_out->held_out)
     mean += point.error() / double(entry.held_out->held_out.size());
-  return {percent(mean) + ", " + entry.held_out_what, exact(mean), ""};
+  return cell_of(mean, percent(mean) + ", " + entry.held_out_what);
 }
 
-// Few cells alone make the interval unreliable; all else makes the fit bad.
+// Few cells or few draws make the interval unreliable; all else makes the fit bad.
 TableCell health_of(const Fit& fit) {
   if (fit.healthy()) return {"good", "", "good"};
   if (grave_problems(fit).empty()) return {interval_unreliable, "", "warn"};
@@ -83,10 +83,10 @@ void add_points(Table& table, const ArmFit& entry) {
                           {law},
                           run_cell(run),
                           {role},
-                          {scientific(x), exact(x)},
-                          {fixed(measured, 4), exact(measured)},
-                          {fixed(fitted, 4), exact(fitted)},
-                          {percent(fitted / measured - 1), exact(fitted / measured - 1)}});
+                          cell_of(x, scientific),
+                          rounded(measured, 4),
+                          rounded(fitted, 4),
+                          cell_of(fitted / measured - 1, percent(fitted / measured - 1))});
   };
   for (const FitPoint& point : entry.fit.points)
     row(name_of(entry.fit.kind), point.label, point.x[0], point.loss, entry.fit.predict(point.x),
@@ -127,9 +127,9 @@ Table fits_table(const Report& report) {
          prediction_of(fit, report.confidence),
          {coefficients_of(fit, false), coefficients_of(fit, true)},
          {std::to_string(fit.points.size())},
-         {fmt::format("{:.2f} %", 100 * fit.worst_residual), exact(fit.worst_residual)},
+         cell_of(fit.worst_residual, fmt::format("{:.2f} %", 100 * fit.worst_residual)),
          held_out_of(entry),
-         {fixed(100 * fit.agreement, 0) + " %", exact(fit.agreement)},
+         cell_of(fit.agreement, fixed(100 * fit.agreement, 0) + " %"),
          health_of(fit),
          {joined(fit.problems), "", health_of(fit).tone}});
   }
@@ -171,6 +171,28 @@ TableCell gain_interval(const EquivalentGain& gain) {
           full, "", ""};
 }
 
+std::vector<TableCell> gain_row(const GainReport& entry) {
+  const EquivalentGain& gain = entry.gain;
+  const bool above = gain.problem.empty() && gain.interval.low > 1;
+  const bool below = gain.problem.empty() && gain.interval.high < 1;
+  return {{entry.arm},
+          {entry.size},
+          length_cell(entry.length),
+          {short_words(entry.axis), name_of(entry.axis)},
+          cell_of(gain.x, scientific),
+          cell_of(gain.baseline_x, scientific),
+          {std::isfinite(gain.gain) ? factor(gain.gain) + " x" : "-", exact(gain.gain),
+           above                  ? "good"
+           : below                ? "bad"
+           : gain.problem.empty() ? ""
+                                  : "quiet"},
+          gain_interval(gain),
+          cell_of(gain.at_equal.share, percent(gain.at_equal.share)),
+          {gain.at_equal.interval.known() ? interval_text(gain.at_equal.interval, 2, 100) : "-",
+           exact(gain.at_equal.interval.low) + " " + exact(gain.at_equal.interval.high)},
+          {gain.problem, "", "quiet"}};
+}
+
 }  // namespace
 
 Table gains_table(const Report& report) {
@@ -195,29 +217,7 @@ Table gains_table(const Report& report) {
         .wide = true,
         .below = true}},
       {}};
-  for (const GainReport& entry : report.gains) {
-    const EquivalentGain& gain = entry.gain;
-    const bool above = gain.problem.empty() && gain.interval.low > 1;
-    const bool below = gain.problem.empty() && gain.interval.high < 1;
-    table.rows.push_back(
-        {{entry.arm},
-         {entry.size},
-         length_cell(entry.length),
-         {short_words(entry.axis), name_of(entry.axis)},
-         {scientific(gain.x), exact(gain.x)},
-         {scientific(gain.baseline_x), exact(gain.baseline_x)},
-         {std::isfinite(gain.gain) ? factor(gain.gain) + " x" : "-", exact(gain.gain),
-          above                  ? "good"
-          : below                ? "bad"
-          : gain.problem.empty() ? ""
-                                 : "quiet"},
-         gain_interval(gain),
-         {std::isfinite(gain.at_equal.share) ? percent(gain.at_equal.share) : "-",
-          exact(gain.at_equal.share)},
-         {gain.at_equal.interval.known() ? interval_text(gain.at_equal.interval, 2, 100) : "-",
-          exact(gain.at_equal.interval.low) + " " + exact(gain.at_equal.interval.high)},
-         {gain.problem, "", "quiet"}});
-  }
+  for (const GainReport& entry : report.gains) table.rows.push_back(gain_row(entry));
   return table;
 }
 

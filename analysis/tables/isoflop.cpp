@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "analysis/support/text.hpp"
-#include "analysis/tables.hpp"
+#include "analysis/tables/cells.hpp"
 
 namespace metascale {
 namespace {
@@ -69,10 +69,10 @@ std::vector<TableCell> line_row(const IsoflopReport& entry, double confidence) {
   return {{entry.arm},
           axis_cell(entry.axis),
           ahead_cell(fit, confidence),
-          {three_digits(fit.exponent), exact(fit.exponent), "", ""},
+          rounded(fit.exponent, 3),
           interval_cell(fit.interval, three_digits),
-          {std::isfinite(fit.coefficient) ? fmt::format("{:.4g}", fit.coefficient) : "-",
-           exact(fit.coefficient), "", ""},
+          cell_of(fit.coefficient,
+                  std::isfinite(fit.coefficient) ? fmt::format("{:.4g}", fit.coefficient) : "-"),
           {fmt::format("{} of {}", accepted, fit.budgets.size()), "", "", ""},
           {fit.healthy() ? "good" : "bad", "", fit.healthy() ? "good" : "bad", ""},
           {joined(fit.problems), "", "bad", ""}};
@@ -86,22 +86,19 @@ std::vector<TableCell> budget_row(const IsoflopReport& entry, const IsoflopProfi
     sizes += (sizes.empty() ? "" : ", ") + cell->size;
     runs += (runs.empty() ? "" : " ") + run_list(cell->runs);
   }
-  std::vector<TableCell> row{
-      {entry.arm},
-      axis_cell(entry.axis),
-      {scientific(profile.flops), exact(profile.flops), "", ""},
-      {fmt::format("{:.2f} %", 100 * profile.spread), exact(profile.spread), "", ""},
-      {sizes}};
+  std::vector<TableCell> row{{entry.arm},
+                             axis_cell(entry.axis),
+                             cell_of(profile.flops, scientific),
+                             cell_of(profile.spread, fmt::format("{:.2f} %", 100 * profile.spread)),
+                             {sizes}};
   if (budget == nullptr)
     row.insert(row.end(),
                {{"-"}, {"-"}, {"-"}, {"-"}, {"no data: " + profile.no_data, "", "quiet", ""}});
   else
-    row.insert(row.end(),
-               {{short_count(budget->parameters), exact(budget->parameters), "", ""},
-                optimum_interval(*budget),
-                {fixed(budget->loss, 4), exact(budget->loss), "", ""},
-                {fmt::format("{:.3g}", budget->curvature), exact(budget->curvature), "", ""},
-                verdict_cell(*budget)});
+    row.insert(row.end(), {cell_of(budget->parameters, short_count), optimum_interval(*budget),
+                           rounded(budget->loss, 4),
+                           cell_of(budget->curvature, fmt::format("{:.3g}", budget->curvature)),
+                           verdict_cell(*budget)});
   row.push_back({runs});
   return row;
 }

@@ -4,12 +4,10 @@
 #include <cmath>
 
 #include "analysis/support/text.hpp"
-#include "analysis/tables.hpp"
+#include "analysis/tables/cells.hpp"
 
 namespace metascale {
 namespace {
-
-TableCell share(double value) { return {percent(value), exact(value), "", ""}; }
 
 TableCell with_interval(double value, const Interval& interval) {
   std::string shown = fmt::format("{:.4g}", value), full = exact(value);
@@ -104,10 +102,10 @@ Table joint_fits_table(const Report& report) {
          with_interval(fit.ratio_b, fit.interval_b),
          {shown, full, "", ""},
          {std::to_string(fit.points)},
-         share(fit.worst_residual),
-         {fmt::format("{:.3g}", fit.objective), exact(fit.objective), "", ""},
-         {fmt::format("{:.3g}", fit.separate_objective), exact(fit.separate_objective), "", ""},
-         {fixed(fit.p_value, 3), exact(fit.p_value), "", ""},
+         cell_of(fit.worst_residual, percent(fit.worst_residual)),
+         cell_of(fit.objective, fmt::format("{:.3g}", fit.objective)),
+         cell_of(fit.separate_objective, fmt::format("{:.3g}", fit.separate_objective)),
+         rounded(fit.p_value, 3),
          {fit.healthy() ? "good" : "bad", "", fit.healthy() ? "good" : "bad", ""},
          {joined(fit.problems), "", "bad", ""}});
   }

@@ -2,7 +2,7 @@
 #include "analysis/lineage.hpp"
 
 #include "analysis/support/text.hpp"
-#include "analysis/tables.hpp"
+#include "analysis/tables/cells.hpp"
 
 namespace metascale {
 namespace {
@@ -13,10 +13,10 @@ void add_row(Table& table, const Lineage& lineage, const char* role, const Linea
                         {role},
                         {point.arm},
                         {point.size},
-                        {scientific(point.flops), exact(point.flops), "", ""},
-                        {fixed(point.loss, 4), exact(point.loss), "", ""},
-                        {fixed(point.low, 4), exact(point.low), "", ""},
-                        {fixed(point.high, 4), exact(point.high), "", ""},
+                        cell_of(point.flops, scientific),
+                        rounded(point.loss, 4),
+                        rounded(point.low, 4),
+                        rounded(point.high, 4),
                         {std::to_string(point.runs.size())},
                         {run_list(point.runs)}});
 }

@@ -8,7 +8,7 @@
 
 #include "analysis/probe_curves.hpp"
 #include "analysis/support/text.hpp"
-#include "analysis/tables.hpp"
+#include "analysis/tables/cells.hpp"
 
 namespace metascale {
 namespace {
@@ -26,16 +26,16 @@ Spread spread_of(const std::vector<Accuracy>& runs, double Accuracy::*share) {
   return spread;
 }
 
-TableCell share_cell(double share) { return {fixed(100 * share, 1) + " %", exact(share), "", ""}; }
+TableCell share_cell(double share) { return cell_of(share, fixed(100 * share, 1) + " %"); }
 
 TableCell share_cell(const Share& share) {
-  return {fixed(100 * share.value, 1) + " % " +
-              (share.interval.known() ? interval_text(share.interval, 1, 100) : "(one seed)"),
-          exact(share.value), "", ""};
+  return cell_of(share.value, fixed(100 * share.value, 1) + " % " +
+                                  (share.interval.known() ? interval_text(share.interval, 1, 100)
+                                                          : "(one seed)"));
 }
 
 TableCell known_cell(std::int64_t value) {
-  return value > 0 ? TableCell{std::to_string(value)} : TableCell{"-", "nan", "quiet", ""};
+  return value > 0 ? TableCell{std::to_string(value)} : missing("-");
 }
 
 void sort_by_task(Table& table) {
@@ -154,12 +154,12 @@ Table probe_depths_table(const Report& report) {
        {"tried", "Layers tried", false}},
       {}};
   for (const ProbeDepth& depth : probe_depths(report))
-    table.rows.push_back({{depth.probe},
-                          {std::to_string(depth.trained)},
-                          {depth.arm},
-                          depth.least == 0 ? TableCell{"none", "nan", "quiet", ""}
-                                           : TableCell{std::to_string(depth.least)},
-                          {depth.tried_words()}});
+    table.rows.push_back(
+        {{depth.probe},
+         {std::to_string(depth.trained)},
+         {depth.arm},
+         depth.least == 0 ? missing("none") : TableCell{std::to_string(depth.least)},
+         {depth.tried_words()}});
   return table;
 }
 

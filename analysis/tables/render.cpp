@@ -55,12 +55,6 @@ TableCell length_cell(const ArmFit& entry) {
 std::string run_anchor(const std::string& run) { return "run-" + slug(run); }
 TableCell run_cell(const std::string& run) { return {run, "", "", run_anchor(run)}; }
 
-std::string run_list(const std::vector<const Run*>& runs) {
-  std::string text;
-  for (const Run* run : runs) text += (text.empty() ? "" : " ") + run->id;
-  return text;
-}
-
 std::string to_csv(const Table& table) {
   std::string text;
   for (std::size_t i = 0; i < table.columns.size(); ++i)

@@ -4,13 +4,12 @@
 
 #include "analysis/published.hpp"
 #include "analysis/support/text.hpp"
-#include "analysis/tables.hpp"
+#include "analysis/tables/cells.hpp"
 
 namespace metascale {
 namespace {
 
 constexpr double none = std::numeric_limits<double>::quiet_NaN();
-const std::string not_logged = "not logged";
 
 // Mean of a fact over the cell's runs; NaN if one of them did not log it.
 double mean_fact(const Cell& cell, const char* key) {
@@ -23,16 +22,6 @@ double mean_fact(const Cell& cell, const char* key) {
 double memory_of(const Cell& cell) {
   const double measured = mean_fact(cell, "peak_memory_bytes");
   return std::isfinite(measured) ? measured : mean_fact(cell, "activation_bytes");
-}
-
-TableCell count_cell(double value) {
-  return std::isfinite(value) ? TableCell{short_count(value), exact(value), "", ""}
-                              : TableCell{not_logged, "nan", "quiet", ""};
-}
-
-TableCell flops_cell(double value) {
-  return std::isfinite(value) ? TableCell{scientific(value), exact(value), "", ""}
-                              : TableCell{not_logged, "nan", "quiet", ""};
 }
 
 }  // namespace
@@ -69,16 +58,14 @@ Table speed_table(const Report& report) {
                             length_cell(cell.length),
                             {one.fact("device").value_or(not_logged)},
                             {one.fact("threads").value_or("-")},
-                            count_cell(cell.tokens_per_second),
-                            flops_cell(cell.flops_per_token),
-                            flops_cell(cell.executed_flops_per_token),
-                            {scientific(speed), exact(speed), "", ""},
-                            std::isfinite(mfu)
-                                ? TableCell{fixed(100 * mfu, 1) + " %", exact(mfu), "", ""}
-                                : TableCell{not_logged, "nan", "quiet", ""},
-                            count_cell(memory_of(cell)),
-                            {duration_text(cell.hours), exact(cell.hours), "", ""},
-                            count_cell(energy),
+                            logged_cell(cell.tokens_per_second, short_count),
+                            logged_cell(cell.flops_per_token, scientific),
+                            logged_cell(cell.executed_flops_per_token, scientific),
+                            cell_of(speed, scientific),
+                            logged_cell(mfu, fixed(100 * mfu, 1) + " %"),
+                            logged_cell(memory_of(cell), short_count),
+                            cell_of(cell.hours, duration_text),
+                            logged_cell(energy, short_count),
                             {run_list(cell.runs)}});
     }
   return table;
@@ -107,10 +94,10 @@ Table lineage_table(const Report& report) {
          run_cell(run.parent),
          {std::to_string(run.inherited.step)},
          {short_count(double(run.inherited.tokens)), std::to_string(run.inherited.tokens), "", ""},
-         {scientific(run.inherited.flops), exact(run.inherited.flops), "", ""},
-         {scientific(own), exact(own), "", ""},
-         {duration_text(run.hours), exact(run.hours), "", ""},
-         {fixed(run.final_loss(), 4), exact(run.final_loss()), "", ""},
+         cell_of(run.inherited.flops, scientific),
+         cell_of(own, scientific),
+         cell_of(run.hours, duration_text),
+         rounded(run.final_loss(), 4),
          {run.fact("lineage").value_or("")}});
   }
   return table;
@@ -128,8 +115,8 @@ Table published_table(const Report& report) {
               {}};
   for (const PublishedResult& entry : comparable_results(report))
     table.rows.push_back({{entry.model},
-                          {short_count(entry.parameters), exact(entry.parameters), "", ""},
-                          {fixed(entry.loss, 4), exact(entry.loss), "", ""},
+                          cell_of(entry.parameters, short_count),
+                          rounded(entry.loss, 4),
                           {entry.protocol},
                           {entry.source}});
   return table;

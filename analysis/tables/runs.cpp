@@ -1,7 +1,7 @@
 #include <set>
 
 #include "analysis/support/text.hpp"
-#include "analysis/tables.hpp"
+#include "analysis/tables/cells.hpp"
 
 namespace metascale {
 namespace {
@@ -65,11 +65,11 @@ Table runs_table(const Report& report) {
                           {std::to_string(run.steps) + (planned ? " / " + fixed(*planned, 0) : ""),
                            std::to_string(run.steps)},
                           {short_count(double(run.tokens)), std::to_string(run.tokens)},
-                          {scientific(run.flops), exact(run.flops)},
-                          {fixed(run.final_loss(), 4), exact(run.final_loss())},
-                          {fixed(run.final_bits_per_byte(), 4), exact(run.final_bits_per_byte())},
-                          {short_count(run.tokens_per_second), exact(run.tokens_per_second)},
-                          {duration_text(run.hours), exact(run.hours)},
+                          cell_of(run.flops, scientific),
+                          rounded(run.final_loss(), 4),
+                          rounded(run.final_bits_per_byte(), 4),
+                          cell_of(run.tokens_per_second, short_count),
+                          cell_of(run.hours, duration_text),
                           {remark_of(run)},
                           {run.folder + "/run.h5"},
                           {final_row(run)}});

@@ -10,7 +10,6 @@ namespace {
 
 constexpr double look_seconds = 0.1;  // between two looks at whether peers are alive
 constexpr double patience = 1.25;     // of the time-out, with who gives signs of life
-constexpr double least_meeting = 15;  // seconds; a busy machine starts some ranks later than others
 constexpr int spins = 200;            // before a wait gives its core away
 constexpr int naps = 2000;            // before it sleeps
 constexpr auto nap = std::chrono::microseconds(50);
@@ -62,7 +61,7 @@ void Mesh::meet_peers() {
   }
   transport_->begin(receive, send);
   const auto start = Clock::now();
-  const double limit = std::max(timeout_, least_meeting);
+  const double limit = std::max(timeout_, least_meeting_seconds);
   const char* what = "their meeting at the start";
   while (!transport_->is_done()) {
     std::this_thread::sleep_for(nap);
@@ -169,8 +168,11 @@ void Mesh::look_for_lost(Clock::time_point start, const char* what) {
     if (gives_signs_of_life && waited > patience * timeout_) stuck.push_back(peer);
   }
   if (!dead.empty()) lose(dead, "died", what);
-  const std::vector<int>& lost = silent.empty() ? stuck : silent;
-  if (!lost.empty()) lose(lost, concat("did not answer for ", timeout_, " s"), what);
+  const auto lose_after = [&](const std::vector<int>& ranks, double seconds) {
+    if (!ranks.empty()) lose(ranks, concat("did not answer for ", seconds, " s"), what);
+  };
+  lose_after(silent, timeout_);
+  lose_after(stuck, patience * timeout_);
 }
 
 void Mesh::lose(const std::vector<int>& found, const std::string& how, const char* what) {

@@ -15,7 +15,8 @@ namespace metascale {
 
 class Mesh {
  public:
-  // Waits for all ranks, for the time-out or 15 s, whichever is longer; throws RankLost then.
+  // Waits for all ranks, for the time-out or least_meeting_seconds, whichever is longer; throws
+  // RankLost then.
   Mesh(std::unique_ptr<Transport> transport, double timeout_seconds);
   ~Mesh();  // leaves in good order, unless a rank was lost
   Mesh(const Mesh&) = delete;

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <optional>
 
+#include "core/communicator.hpp"
 #include "core/communicator/exit_after.hpp"
 #include "core/communicator/transport.hpp"
 #include "core/error.hpp"
@@ -15,7 +16,6 @@ namespace metascale {
 namespace {
 
 constexpr int data_tag = 1;
-constexpr double least_start = 45;  // seconds for all ranks to begin; with their end below 60
 
 int tag_of(Word word) { return data_tag + 1 + int(word); }
 
@@ -53,7 +53,8 @@ std::string this_rank() {
 }
 
 MpiTransport::MpiTransport(double timeout) {
-  const double limit = std::max(timeout, least_start);
+  // A short time-out is for ranks that have begun: to begin takes a busy machine longer.
+  const double limit = std::max(timeout, default_rank_timeout);
   std::optional<ExitAfter> watchdog(
       std::in_place, limit,
       concat(this_rank(), ": MPI did not start within ", limit,

@@ -1,6 +1,6 @@
 // Messages over sockets that run_local_ranks() made: for each pair of ranks a stream of data, and
-// one of short messages beside it. A peer that died is left as not done; the mesh finds it by its
-// process.
+// one of short messages beside it. An exchange with a peer that died is never done: the mesh finds
+// it by its process, or, before the ranks have met, by ended().
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <unistd.h>

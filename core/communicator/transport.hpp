@@ -1,5 +1,6 @@
 // What carries messages between the processes of one run: MPI, or the sockets of `train --ranks`.
-// Nothing here waits, and nothing here knows whether a peer lives: the mesh looks after that.
+// Nothing in an exchange waits; whether a peer lives is the mesh's to find out, but for ended()
+// before the ranks have met.
 #pragma once
 
 #include <cstddef>
@@ -47,8 +48,8 @@ class Transport {
 };
 
 // The ranks of mpirun or srun. MPI waits for all of them and knows no time-out: after so many
-// seconds (45 at least) this says so on stderr, and ends the process with 69. Throws
-// Error{unavailable} in a program that was built without MPI.
+// seconds (default_rank_timeout at least) this says so on stderr, and ends the process with 69.
+// Throws Error{unavailable} in a program that was built without MPI.
 std::unique_ptr<Transport> connect_mpi(double timeout);
 // The ranks of run_local_ranks() [core/local_ranks.hpp]; none where it did not start this process.
 std::unique_ptr<Transport> connect_sockets();

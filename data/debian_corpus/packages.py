@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 
@@ -36,6 +37,9 @@ def unpack(package, cache):
     """Returns version, digest and size of the package."""
     archive, folder = newest(cache, package), "%s/x/%s" % (cache, package)
     os.makedirs(cache + "/x", exist_ok=True)
+    if os.path.exists(folder + ".trimmed"):
+        shutil.rmtree(folder, ignore_errors=True)
+        os.remove(folder + ".trimmed")
     if not os.path.isdir(folder):
         aside = "%s.%d" % (folder, os.getpid())
         run("dpkg-deb", "-x", archive, aside)
@@ -53,7 +57,10 @@ def fetch(packages, cache):
 
 
 def drop_newer_entries(folder, version):
-    """Debian changelogs in folder begin at that version again, as far as they name it."""
+    """Debian changelogs in folder begin at that version again, as far as they name it. The package is unpacked
+    anew by the next call."""
+    with open(folder + ".trimmed", "w"):
+        pass
     header = re.compile(rb"^\S+ \(%s\) " % re.escape(version).encode(), re.M)
     for path in glob.glob(os.path.join(glob.escape(folder), "usr/share/doc/*/changelog*")):
         if os.path.islink(path) or not os.path.isfile(path):
@@ -90,3 +97,11 @@ def check_lock(info, lock_file, cache, digest_of):
                   if wanted else "it is not in the lock file")
         sys.exit("package %s %s has other texts than the one that %s names, so the corpus would be another one; %s"
                  % (package, found["version"], os.path.basename(lock_file), advice))
+
+
+def write_lock(info, lock_file, digest_of):
+    """What check_lock reads, of these packages."""
+    locked = {package: dict(found, texts=digest_of(package)) for package, found in info.items()}
+    with open(lock_file, "w") as file:
+        json.dump(locked, file, indent=1, sort_keys=True)
+        file.write("\n")

@@ -11,7 +11,8 @@ MixtureOrder::MixtureOrder(const TokenFile& file, const Mixture& mixture, std::u
     : file_(file),
       seed_(seed),
       context_(context),
-      draw_(seed, shares_of(mixture, file)),
+      shares_(shares_of(mixture, file)),
+      draw_(seed, shares_),
       streams_(file.domains().size()) {
   for (Stream& stream : streams_) stream.begins.push_back(0);
   for (std::int64_t document = 0; document < file.documents(); ++document) {
@@ -23,11 +24,11 @@ MixtureOrder::MixtureOrder(const TokenFile& file, const Mixture& mixture, std::u
   for (std::size_t domain = 0; domain < streams_.size(); ++domain) {
     Stream& stream = streams_[domain];
     stream.windows = window_count(stream.begins.back(), context);
-    if (stream.windows < 1)
+    if (stream.windows < 1 && shares_[domain] > 0)
       throw Error(concat("data.mixture: the domain '", file.domains()[domain], "' of ",
                          file.path().string(), " has ", stream.begins.back(),
                          " tokens, but one window takes ", context + 1,
-                         "; use a shorter context or leave its documents out"),
+                         "; use a shorter context, or leave it out with 0"),
                   ExitCode::bad_input);
   }
 }
@@ -56,9 +57,10 @@ std::vector<DrawnDomain> MixtureOrder::drawn(std::int64_t samples) const {
   const std::vector<std::int64_t> counts = draw_.drawn(samples);
   std::vector<DrawnDomain> rows;
   for (std::size_t domain = 0; domain < counts.size(); ++domain)
-    rows.push_back({.domain = file_.domains()[domain],
-                    .samples = counts[domain],
-                    .pass = streams_[domain].windows});
+    if (shares_[domain] > 0)
+      rows.push_back({.domain = file_.domains()[domain],
+                      .samples = counts[domain],
+                      .pass = streams_[domain].windows});
   return rows;
 }
 

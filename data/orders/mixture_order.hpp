@@ -25,6 +25,7 @@ class MixtureOrder final : public SampleOrder {
   const TokenFile& file_;
   std::uint64_t seed_;
   std::int64_t context_;
+  std::vector<double> shares_;
   DomainDraw draw_;
   std::vector<Stream> streams_;
 };

@@ -9,7 +9,7 @@
 namespace metascale {
 namespace {
 
-constexpr int version = 2;  // another one makes every unfinished preparation begin anew
+constexpr int version = 3;  // another one makes every unfinished preparation begin anew
 
 std::string identity_of(const PrepareOptions& options, const Tokenizer& tokenizer, bool by_hash) {
   return sha256_hex(concat(version, "|", tokenizer.name(), "|", tokenizer.identity(), "|",
@@ -17,10 +17,11 @@ std::string identity_of(const PrepareOptions& options, const Tokenizer& tokenize
                            by_hash, "|", options.shares.validation, "|", options.shares.test));
 }
 
-// Plain text below a folder is of the domain of the first folder that holds it, so that a folder of
-// thousands of texts is not as many domains. The folder of a part, and the source itself where
-// there is no other, say nothing about what is in it: then it is the source's name.
-std::string text_domain_of(const std::filesystem::path& source, const PreparationUnit& unit) {
+// What names no domain is, below a folder, of that of the first folder that holds it: so a folder
+// of thousands of texts is not as many domains, and train.jsonl and test.jsonl are of one. The
+// folder of a part, and the source itself where there is no other, say nothing about what is in it:
+// then it is the source's name.
+std::string domain_of(const std::filesystem::path& source, const PreparationUnit& unit) {
   if (!std::filesystem::is_directory(source)) return "";
   const std::filesystem::path relative = unit.file.lexically_relative(source);
   std::vector<std::filesystem::path> folders(relative.begin(), std::prev(relative.end()));
@@ -45,11 +46,13 @@ PreparationPlan make_plan(const PrepareOptions& options, const Tokenizer& tokeni
   for (const Split split : {Split::validation, Split::test, Split::train})
     if (const auto found = splits.find(split); found != splits.end())
       for (const auto& file : found->second) plan.units.push_back({.file = file, .split = split});
+  std::string domains;
   for (PreparationUnit& unit : plan.units) {
-    unit.text_domain = text_domain_of(options.source, unit);
+    unit.domain = domain_of(options.source, unit);
+    domains += concat(unit.domain.size(), ":", unit.domain);
     plan.stamps.push_back(stamp_of(unit.file));
   }
-  plan.identity = identity_of(options, tokenizer, plan.by_hash);
+  plan.identity = sha256_hex(identity_of(options, tokenizer, plan.by_hash) + domains);
   return plan;
 }
 

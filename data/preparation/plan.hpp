@@ -14,7 +14,7 @@ namespace metascale {
 struct PreparationUnit {
   std::filesystem::path file;
   std::optional<Split> split;  // empty: by the hash of each text
-  std::string text_domain;     // of plain text; empty: the file's name
+  std::string domain;          // of documents that name none; empty: the file's name
 };
 
 struct PreparationPlan {

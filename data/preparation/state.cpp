@@ -22,7 +22,8 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(DomainCount, name, documents, tokens, bytes)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(TokenSetMark, tokens, records, domains)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(SourceFile, file, bytes, sha256)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(SourceStamp, path, bytes, modified)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(LineCounts, skipped, empty, duplicates, too_long)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(SkippedLines, count, named)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(LineCounts, skipped, empty, duplicates)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(PreparationMark, files, documents, counts, sources, parts,
                                    held_out)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(PreparationState, identity, files, file_begin, now)
@@ -39,10 +40,13 @@ void write_state(const std::filesystem::path& path, const PreparationState& stat
   write_file_atomically(path, Json(state).dump(-1, ' ', false, Json::error_handler_t::replace));
 }
 
-std::optional<PreparationState> read_state(const std::filesystem::path& path) {
+std::optional<PreparationState> read_state(const std::filesystem::path& path,
+                                           const std::string& identity) {
   if (!std::filesystem::exists(path)) return std::nullopt;
   try {
-    return parse_json_or_throw(read_file(path, std::uint64_t(1) << 30)).get<PreparationState>();
+    const Json json = parse_json_or_throw(read_file(path, std::uint64_t(1) << 30));
+    if (json.at("identity") != identity) return std::nullopt;
+    return json.get<PreparationState>();
   } catch (const Json::exception& error) {
     throw Error(concat(path.string(), ": is damaged (", error.what(), "); remove the folder ",
                        path.parent_path().string(), " to begin anew"),

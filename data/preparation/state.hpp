@@ -1,7 +1,6 @@
-// How far a preparation has come: state.json in its work folder, replaced after
-// each shard and every few seconds. What a
-// killed process wrote behind its last state is cut off and made again, so nothing is different at
-// the end.
+// How far a preparation has come: state.json in its work folder, replaced after each
+// shard and every few seconds. What a killed process wrote behind its last state is cut off and
+// made again, so nothing is different at the end.
 #pragma once
 
 #include <cstdint>
@@ -11,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "data/document_reader.hpp"
 #include "data/files/token_set_writer.hpp"
 
 namespace metascale {
@@ -24,8 +24,10 @@ struct SourceStamp {
 SourceStamp stamp_of(const std::filesystem::path& path);
 
 struct LineCounts {
-  std::int64_t skipped = 0, empty = 0;        // lines of the files read to their end
-  std::int64_t duplicates = 0, too_long = 0;  // documents, of all files
+  // Lines of the files read to their end, and documents of all files that are too long.
+  SkippedLines skipped;
+  std::int64_t empty = 0;       // lines of the files read to their end
+  std::int64_t duplicates = 0;  // documents, of all files
 };
 
 // A place between two documents.
@@ -46,8 +48,11 @@ struct PreparationState {
   PreparationMark now;
 };
 
-// Throws Error{io}; Error{bad_input} for a file that is no such state.
+// Throws Error{io}.
 void write_state(const std::filesystem::path& path, const PreparationState& state);
-std::optional<PreparationState> read_state(const std::filesystem::path& path);
+// Nothing where there is none, or one of another identity. Throws Error{io}; Error{bad_input} for a
+// file that is no such state.
+std::optional<PreparationState> read_state(const std::filesystem::path& path,
+                                           const std::string& identity);
 
 }  // namespace metascale

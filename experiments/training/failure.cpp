@@ -3,37 +3,18 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <limits>
 #include <new>
 #include <optional>
 
 #include "core/atomic_file.hpp"
 #include "core/heartbeat.hpp"
 #include "core/run_lease.hpp"
+#include "experiments/trainer.hpp"
 
 namespace metascale {
 namespace {
 
 namespace fs = std::filesystem;
-
-// What was written before still stands, and the run can be started again. Where another process has
-// taken the run over, which rank 0's lease would have told, nothing is written.
-void mark_failed(const fs::path& folder, const std::string& why, int rank) {
-  try {
-    std::optional<RunLease> lease;
-    if (rank == 0) lease.emplace(folder);
-    write_file_atomically(folder / "FAILED", why + "\n");
-    constexpr double none = std::numeric_limits<double>::quiet_NaN();
-    Heartbeat heartbeat =
-        read_heartbeat(folder).value_or(Heartbeat{.loss = none, .tokens_per_second = none});
-    heartbeat.phase = RunPhase::failed;
-    heartbeat.message = why;
-    heartbeat.joules.reset();  // they may be of an earlier attempt
-    heartbeat.time = 0;        // now
-    write_heartbeat(folder, heartbeat);
-  } catch (const std::exception&) {  // a full disk: the first failure is the one to tell
-  }
-}
 
 bool has_last_word(const Communicator& ranks, const Error& failure) {
   const auto* loss = dynamic_cast<const RankLost*>(&failure);
@@ -60,6 +41,21 @@ ExitCode or_error(const std::function<ExitCode()>& body) {
 }
 
 }  // namespace
+
+void mark_failed(const fs::path& run_folder, const std::string& why, int rank) {
+  try {
+    std::optional<RunLease> lease;
+    if (rank == 0) lease.emplace(run_folder);
+    write_file_atomically(run_folder / "FAILED", why + "\n");
+    Heartbeat heartbeat = read_heartbeat(run_folder).value_or(Heartbeat{});
+    heartbeat.phase = RunPhase::failed;
+    heartbeat.message = why;
+    heartbeat.joules.reset();  // they may be of an earlier attempt
+    heartbeat.time = 0;        // now
+    write_heartbeat(run_folder, heartbeat);
+  } catch (const std::exception&) {  // a full disk: the first failure is the one to tell
+  }
+}
 
 ExitCode or_failed(const fs::path& run_folder, const Communicator& ranks,
                    const std::function<ExitCode()>& body) {

@@ -36,6 +36,8 @@ void RunEvents::begin_usage() {
 }
 
 void RunEvents::log_usage() {
+  if (const std::string drawn = context_.samples_drawn(); !drawn.empty())
+    recorder_.set_fact("samples_drawn", drawn);
   const Usage now = context_.usage();
   recorder_.set_facts(usage_facts(facts_before_, recorder_.attempt() == 1, used_before_, now));
   joules_ = joules_between(used_before_, now);

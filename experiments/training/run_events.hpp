@@ -29,8 +29,8 @@ class RunEvents {
   // Of this attempt, from here on [experiments/training/usage.hpp]. Called by all ranks, as the
   // next one.
   void begin_usage();
-  // At every checkpoint, so that of a run that is killed only what came after its last one is
-  // missing.
+  // What the run took so far, of its machine and of its data. At every checkpoint, so that of a run
+  // that is killed only what came after its last one is missing.
   void log_usage();
   // That this attempt was counted to use so far, as logged last.
   std::optional<double> joules() const { return joules_; }

@@ -80,6 +80,7 @@ class LocalExecutor : public Executor {
     bool is_over = false, is_running = false, is_cancelled = false;
     bool is_waiting = false;  // for a lease that goes stale
     double waits_until = 0;   // seconds since 1970; 0: it has not waited yet
+    std::string not_started;  // why its newest attempt never became the program; empty: it did
   };
   struct Running {
     std::size_t work;
@@ -222,7 +223,10 @@ class LocalExecutor : public Executor {
       return tell(work, code, "waits for the lease of a process that cannot be seen from here");
     if (next == Next::retry && work.retries < options_.retries) {
       ++work.retries;
-      return tell(work, code, fmt::format("retry {} of {}", work.retries, options_.retries));
+      return tell(
+          work, code,
+          fmt::format("{}{}retry {} of {}", work.not_started, work.not_started.empty() ? "" : "; ",
+                      work.retries, options_.retries));
     }
     fail(work, code);
   }
@@ -243,7 +247,8 @@ class LocalExecutor : public Executor {
     if (code != int(ExitCode::unavailable) && !fs::exists(mark))
       write_file_atomically(mark, code > 128 ? fmt::format("ended by signal {}\n", code - 128)
                                              : fmt::format("exit code {}\n", code));
-    const std::string reason = read_status(work.job.folder).reason;
+    const std::string reason =
+        work.not_started.empty() ? read_status(work.job.folder).reason : work.not_started;
     tell(work, code,
          settle(work, Outcome::failed, code,
                 fmt::format("{} (exit code {}; see {})", reason, code,
@@ -289,12 +294,28 @@ class LocalExecutor : public Executor {
     write_file_atomically(record.folder() / "environment.json", environment.dump(1) + "\n");
     last_log_[work.job.id] = record.folder() / "out.log";
     const int number = record.number();
+    work.is_waiting = false;
+    std::optional<Child> child = started_child(work, record.folder(), slot);
+    if (options_.events.started) options_.events.started(work.job, number, plan_.slots[slot]);
+    if (!child) {  // a hanging disk, say: it may answer again, and the other runs go on
+      record.finish(AttemptEnd::failed, int(ExitCode::unavailable));
+      return judge(work, int(ExitCode::unavailable));
+    }
     running_[slot].emplace(Running{.work = std::size_t(&work - work_.data()),
-                                   .child = Child(command(work.job, record.folder(), slot)),
+                                   .child = std::move(*child),
                                    .record = std::move(record)});
     work.is_running = true;
-    work.is_waiting = false;
-    if (options_.events.started) options_.events.started(work.job, number, plan_.slots[slot]);
+  }
+
+  // Nothing where it did not become the program in time; work knows why then.
+  std::optional<Child> started_child(Work& work, const fs::path& attempt, std::size_t slot) const {
+    work.not_started.clear();
+    try {
+      return Child(command(work.job, attempt, slot));
+    } catch (const NotStarted& error) {
+      work.not_started = error.what();
+      return std::nullopt;
+    }
   }
 
   // `metascale train <run>`, behind the launcher's words where there are some.

@@ -46,7 +46,8 @@ std::string job_of_line(const std::string& line) {
   return number_of(word);
 }
 
-// Whether a signal ended it; such words as it has left tell nothing.
+// Whether a signal ended it, by its exit code, which some commands have for errors of their own
+// (PBS: 153 for a job that it does not know).
 bool was_killed(const CommandResult& result) {
   return result.exit_code > 128 && result.exit_code <= 128 + 64;
 }
@@ -183,7 +184,8 @@ class TemplateScheduler : public Scheduler {
   bool is_answer(const CommandResult& result, bool of_several) const {
     if (result.timed_out || !result.found || result.exit_code == 127) return false;
     if (result.good()) return true;
-    if (is_blank(result.error) && is_blank(result.output)) return !was_killed(result);
+    if (is_blank(result.error) && (of_several || is_blank(result.output)))
+      return !was_killed(result);
     if (!of_several) return says_gone(result.error) || says_gone(result.output);
     const auto lines = lines_of(result.error);
     return std::all_of(lines.begin(), lines.end(),

@@ -13,73 +13,29 @@ namespace {
 
 struct Group {
   JobResources resources;
-  std::string behind;  // key of the group of its parents, or the array that these are in
+  std::string behind;  // the group of its parents, or the array that these are in
   std::vector<const GroupedRun*> runs;
-
-  std::set<std::string> parents() const {
-    std::set<std::string> all;
-    for (const GroupedRun* run : runs)
-      if (!run->parent.empty()) all.insert(run->parent);
-    return all;
-  }
 };
 
-// Runs of equal resources whose parents are in one group.
-class Groups {
- public:
-  explicit Groups(const std::vector<GroupedRun>& runs) {
-    for (const GroupedRun& run : runs) by_id_[run.run->config.id] = &run;
-    for (const GroupedRun& run : runs) add(run);
-  }
-  std::vector<Group> take() { return std::move(groups_); }
-
- private:
-  void add(const GroupedRun& run) {
+// Runs of equal resources whose parents are in one group, which comes before them.
+std::vector<Group> groups_of(const std::vector<GroupedRun>& runs) {
+  std::vector<Group> groups;
+  std::map<std::string, std::size_t> group_of;  // by run
+  for (const GroupedRun& run : runs) {
     const JobResources resources = job_resources(run.run->resources);
-    const std::string behind = behind_of(run);
-    auto group = std::find_if(groups_.begin(), groups_.end(), [&](const Group& other) {
+    const auto parent = group_of.find(run.parent);
+    const std::string behind = run.parent.empty()         ? ""
+                               : parent != group_of.end() ? fmt::format("group {}", parent->second)
+                                                          : "array " + run.behind;
+    auto group = std::find_if(groups.begin(), groups.end(), [&](const Group& other) {
       return other.resources == resources && other.behind == behind;
     });
-    if (group == groups_.end())
-      group = groups_.insert(group, {.resources = resources, .behind = behind, .runs = {}});
+    if (group == groups.end())
+      group = groups.insert(group, {.resources = resources, .behind = behind, .runs = {}});
     group->runs.push_back(&run);
+    group_of[run.run->config.id] = std::size_t(group - groups.begin());
   }
-
-  // Chains end: the id of a run is a hash over its parent's, too.
-  std::string behind_of(const GroupedRun& run) {
-    if (run.parent.empty()) return "";
-    const auto parent = by_id_.find(run.parent);
-    if (parent == by_id_.end()) return "array " + run.behind;
-    const JobResources resources = job_resources(parent->second->run->resources);
-    const auto known = std::find(resources_.begin(), resources_.end(), resources);
-    const std::size_t number = std::size_t(known - resources_.begin());
-    if (known == resources_.end()) resources_.push_back(resources);
-    return fmt::format("{} < {}", number, behind_of(*parent->second));
-  }
-
-  std::map<std::string, const GroupedRun*> by_id_;
-  std::vector<JobResources> resources_;  // of parents, numbered
-  std::vector<Group> groups_;
-};
-
-// A child's group can name its parents' jobs only once these are known.
-std::vector<Group> parents_first(std::vector<Group> groups) {
-  std::vector<Group> ordered;
-  std::set<std::string> waiting;
-  for (const Group& group : groups)
-    for (const GroupedRun* run : group.runs) waiting.insert(run->run->config.id);
-  while (!groups.empty()) {
-    auto ready = std::find_if(groups.begin(), groups.end(), [&](const Group& group) {
-      const auto parents = group.parents();
-      return std::none_of(parents.begin(), parents.end(),
-                          [&](const std::string& parent) { return waiting.contains(parent); });
-    });
-    if (ready == groups.end()) ready = groups.begin();  // a circle cannot be
-    for (const GroupedRun* run : ready->runs) waiting.erase(run->run->config.id);
-    ordered.push_back(std::move(*ready));
-    groups.erase(ready);
-  }
-  return ordered;
+  return groups;
 }
 
 // Its share of the cap where Slurm's MaxArraySize makes one array several; at least 1.
@@ -124,7 +80,7 @@ std::vector<Submission> grouped(const Definition& definition, const std::vector<
   if (const auto* slurm = std::get_if<SlurmLaunch>(&definition.launch.how)) common.how = *slurm;
   if (const auto* other = std::get_if<TemplateLaunch>(&definition.launch.how)) common.how = *other;
   std::vector<Submission> submissions;
-  for (const Group& group : parents_first(Groups(runs).take())) {
+  for (const Group& group : groups_of(runs)) {
     common.resources = group.resources;
     check_resources(common);
     std::map<std::string, std::string> parent_of;

@@ -18,8 +18,8 @@ struct GroupedRun {
   std::string behind;  // the array of its parent, where that is in the queue already
 };
 
-// Submissions without number, name and jobs, parents before their children. Runs of equal resources
-// share one; children do where their parents do, in the same way. Of at most most_tasks tasks each,
+// Submissions without number, name and jobs, parents before their children, as the runs must be.
+// Runs of equal resources share one; children do where their parents do, in the same way. Of at most most_tasks tasks each,
 // which share the cap of one array by their number of tasks.
 std::vector<Submission> grouped(const Definition& definition, const std::vector<GroupedRun>& runs,
                                 std::size_t most_tasks, const std::filesystem::path& program);

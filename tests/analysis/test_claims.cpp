@@ -122,7 +122,8 @@ TEST_CASE("no claim is about a model that is not the published one, whatever sta
   std::vector<RunLog> logs = fixture::sweep_logs(truth);
   CHECK(claim(claims_of(logs), "a").verdict == Verdict::does_not_hold);
   for (RunLog& log : logs)
-    if (log.facts["arm"] == "doubled") log.configuration = "model: {doubled_rate: true}\n";
+    if (log.facts["arm"] == "doubled" && log.facts["seed"] == "3")  // one of its seeds is enough
+      log.configuration = "model: {doubled_rate: true}\n";
   CHECK(claim(claims_of(logs), "a").verdict == Verdict::holds);
   const Report report = analyse(fixture::collection_of(logs),
                                 {.bootstrap_pairs = 50, .bootstrap_fits = 20, .figures = false});

@@ -108,6 +108,19 @@ TEST_CASE("grown Meta-State is judged at equal total and at equal additional com
   CHECK(fixture::numbers_in(found.evidence[1].value)[0] == Approx(5 / 1.00).margin(0.4));
 }
 
+TEST_CASE("claim e is about no grown model, and beside none, that is not the published one") {
+  const std::string unpublished = GENERATE("meta_state_grown", "meta_state");
+  CAPTURE(unpublished);
+  std::vector<RunLog> logs = growth_logs({.meta_state = -0.03});
+  REQUIRE(growing(logs).verdict == Verdict::does_not_hold);
+  for (RunLog& log : logs)
+    if (log.facts["arm"] == unpublished && log.facts["seed"] == "2")  // one of its seeds is enough
+      log.configuration = "model: {doubled_rate: true}\n";
+  const Claim found = growing(logs);
+  CHECK(found.verdict == Verdict::no_data);
+  CHECK(found.evidence.size() == 2);  // of the Transformer
+}
+
 TEST_CASE("how a Transformer grows is shown and decides nothing about Meta-State") {
   const Claim worse = growing(growth_logs({.transformer = -0.03, .added = 0.05}));
   CHECK(worse.verdict == Verdict::holds);

@@ -227,11 +227,33 @@ TEST_CASE("the numbers of claims stand in full in a table and in fits.json") {
   const auto& growth = json["claims"][1];
   REQUIRE(growth["letter"] == "b");
   CHECK(exact(double(growth["values"][0]["value"])) == slope[0][csv.column("value")]);
-  CHECK(growth["values"][0]["low"].is_number());
+  const auto& stored = growth["values"][0];
+  CHECK(exact(double(stored["interval"][0])) == slope[0][csv.column("low")]);
+  CHECK(exact(double(stored["interval"][1])) == slope[0][csv.column("high")]);
+  CHECK(stored["interval_unbounded"] == nlohmann::json::array({false, false}));
   for (const Claim& claim : report.claims) {  // nothing is said in words only
     INFO(claim.letter);
     CHECK(claim.values.size() >= claim.evidence.size());
   }
+}
+
+TEST_CASE("in fits.json a claim's unbounded interval is told from a missing one and an end at 0") {
+  const double infinity = std::numeric_limits<double>::infinity();
+  Report report = report_on(fixture::sweep_logs(small_sweep()));
+  const auto value = [](const Interval& interval) {
+    return ClaimValue{.measure = "share", .value = 1, .interval = interval};
+  };
+  report.claims.at(0).values = {value({-infinity, infinity}), value({}), value({0, 1})};
+  const auto json = nlohmann::json::parse(render_json(report))["claims"][0]["values"];
+  const auto list = [](const auto& low, const auto& high) {
+    return nlohmann::json::array({low, high});
+  };
+  CHECK(json[0]["interval"] == list(nullptr, nullptr));
+  CHECK(json[0]["interval_unbounded"] == list(true, true));
+  CHECK(json[1]["interval"] == list(nullptr, nullptr));
+  CHECK(json[1]["interval_unbounded"] == list(false, false));
+  CHECK(json[2]["interval"] == list(0.0, 1.0));
+  CHECK(json[2]["interval_unbounded"] == list(false, false));
 }
 
 TEST_CASE("the totals of the page's top stand in a table and in fits.json") {

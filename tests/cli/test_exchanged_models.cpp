@@ -4,7 +4,9 @@
 #include <nlohmann/json.hpp>
 
 #include "core/atomic_file.hpp"
+#include "tests/cli/foreign_model.hpp"
 #include "tests/cli/program.hpp"
+#include "tests/cli/trained.hpp"
 
 namespace metascale {
 namespace {
@@ -15,10 +17,8 @@ using nlohmann::json;
 using testing::call_program, testing::Ended, testing::RunsFolder, testing::Words;
 
 fs::path exported(const RunsFolder& runs, Architecture architecture, const std::string& format) {
-  RunConfig config = runs.config("model", architecture);
-  config.training.steps = 2;
-  const fs::path folder = runs.write(config), out = runs.path() / "exported";
-  REQUIRE(call_program(runs.path(), {"train", folder}).code == 0);
+  const fs::path folder = testing::trained(runs, architecture, 2, 2),
+                 out = runs.path() / "exported";
   REQUIRE(call_program(runs.path(), {"export", folder, "--format", format, "-o", out}).code == 0);
   return out;
 }
@@ -51,13 +51,7 @@ TEST_CASE("an exported model says which id texts begin behind and end with") {
 
 TEST_CASE("a tokenizer that is asked for must not have more ids than the model") {
   const RunsFolder runs;
-  const fs::path model = runs.path() / "small";
-  fs::create_directories(model);
-  write_file_atomically(model / "model.safetensors", std::string("\x02\0\0\0\0\0\0\0{}", 10));
-  write_file_atomically(model / "config.json",
-                        R"({"model_type":"llama","hidden_size":8,"num_hidden_layers":1,)"
-                        R"("num_attention_heads":2,"intermediate_size":4,"rms_norm_eps":1e-5,)"
-                        R"("vocab_size":200})");
+  const fs::path model = testing::write_foreign_model(runs.path() / "small", 8, 2, 200);
   const Ended ended = import(runs, model, {"--tokenizer", "bytes"});
   INFO(ended.text);
   CHECK(ended.code == int(ExitCode::bad_input));

@@ -6,7 +6,9 @@
 
 #include "core/atomic_file.hpp"
 #include "core/hash.hpp"
+#include "tests/cli/foreign_model.hpp"
 #include "tests/cli/program.hpp"
+#include "tests/cli/trained.hpp"
 
 namespace metascale {
 namespace {
@@ -14,18 +16,9 @@ namespace {
 namespace fs = std::filesystem;
 using Catch::Contains;
 using nlohmann::json;
-using testing::call_program, testing::Ended, testing::RunsFolder;
+using testing::call_program, testing::Ended, testing::RunsFolder, testing::trained;
 
 constexpr const char* checkpoint = "checkpoints/step-0000000008";
-
-fs::path trained(const RunsFolder& runs) {
-  RunConfig config = runs.config("model");
-  config.training.steps = 8;
-  config.log.checkpoint_every = 8;
-  const fs::path folder = runs.write(config);
-  REQUIRE(call_program(runs.path(), {"train", folder}).code == 0);
-  return folder;
-}
 
 // With the digest that belongs to it, as who forges it would write it.
 void forge(const fs::path& run, const std::function<void(json&)>& change) {
@@ -49,7 +42,7 @@ void replace(const fs::path& path, const std::string& wrong, const std::string& 
 
 TEST_CASE("a checkpoint whose state is forged is refused as damaged") {
   const RunsFolder runs;
-  const fs::path run = trained(runs);
+  const fs::path run = trained(runs, Architecture::rwkv7, 8, 8);
   const std::string whole = read_file(run / checkpoint / "checkpoint.json");
   const auto refusal = [&](const std::function<void(json&)>& change) {
     write_file_atomically(run / checkpoint / "checkpoint.json", whole);
@@ -70,7 +63,7 @@ TEST_CASE("a checkpoint whose state is forged is refused as damaged") {
 
 TEST_CASE("JSON as deep as a stack is refused: of a checkpoint, of a model's words and index") {
   const RunsFolder runs;
-  const fs::path run = trained(runs), model = runs.path() / "model";
+  const fs::path run = trained(runs, Architecture::rwkv7, 8, 8), model = runs.path() / "model";
   write_file_atomically(run / checkpoint / "checkpoint.json", "{\"a\":" + nested(400'000) + "}");
   CHECK(call_program(runs.path(), {"show", run / checkpoint}).code == 65);
   fs::create_directories(model);
@@ -85,7 +78,7 @@ TEST_CASE("JSON as deep as a stack is refused: of a checkpoint, of a model's wor
 
 TEST_CASE("a configuration of a model that no memory holds is refused before memory is taken") {
   const RunsFolder runs;
-  const fs::path run = trained(runs);
+  const fs::path run = trained(runs, Architecture::rwkv7, 8, 8);
   forge(run, [](json& it) {
     std::string model = it["model"];
     model.replace(model.find("width=32"), 8, "width=1048576");
@@ -102,7 +95,7 @@ TEST_CASE("a configuration of a model that no memory holds is refused before mem
 
 TEST_CASE("more channels than can be counted are refused") {
   const RunsFolder runs;
-  const fs::path run = trained(runs);
+  const fs::path run = trained(runs, Architecture::rwkv7, 8, 8);
   replace(run / "config.yaml", "heads: 0", "heads: 1048576");
   const Ended ended = call_program(runs.path(), {"show", run});
   CHECK(ended.code == 2);
@@ -120,13 +113,7 @@ TEST_CASE("heads larger than the time mix has are refused by their size") {
 
 TEST_CASE("a foreign model whose heads cannot be turned in pairs is refused by its head size") {
   const RunsFolder runs;
-  const fs::path model = runs.path() / "model";
-  fs::create_directories(model);
-  write_file_atomically(model / "model.safetensors", std::string("\x02\0\0\0\0\0\0\0{}", 10));
-  write_file_atomically(model / "config.json",
-                        R"({"model_type":"llama","hidden_size":4,"num_hidden_layers":1,)"
-                        R"("num_attention_heads":4,"intermediate_size":4,"rms_norm_eps":1e-5,)"
-                        R"("vocab_size":4})");
+  const fs::path model = testing::write_foreign_model(runs.path() / "model", 4, 4, 4);
   const Ended ended = call_program(runs.path(), {"import", model, "-o", runs.path() / "out"});
   CHECK(ended.code == 65);
   CHECK_THAT(ended.text, Contains("config.json: is no model that we compute") &&
@@ -135,7 +122,7 @@ TEST_CASE("a foreign model whose heads cannot be turned in pairs is refused by i
 
 TEST_CASE("numbers that are not finite grow into no model: weights, and moments") {
   const RunsFolder runs;
-  const fs::path run = trained(runs);
+  const fs::path run = trained(runs, Architecture::rwkv7, 8, 8);
   const std::string name = GENERATE("model.safetensors", "moments.safetensors");
   std::string bytes = read_file(run / checkpoint / name);
   bytes.replace(bytes.size() - 4, 4, std::string("\0\0\xc0\x7f", 4));  // the last value: NaN

@@ -5,6 +5,7 @@
 
 #include "core/atomic_file.hpp"
 #include "tests/cli/program.hpp"
+#include "tests/cli/trained.hpp"
 
 namespace metascale {
 namespace {
@@ -64,6 +65,38 @@ TEST_CASE("repair --json names every run and whether it was mended") {
   CHECK(repair() == json::array({{{"run", "run"}, {"repaired", false}}}));
   fs::resize_file(folder / "run.h5", 100);
   CHECK(repair() == json::array({{{"run", "run"}, {"repaired", true}}}));
+}
+
+TEST_CASE("repair of a sweep names runs that lost their journal, and repairs the others") {
+  const RunsFolder runs;
+  for (const char* name : {"a", "b"}) {
+    RunConfig config = runs.config(name);
+    config.training.steps = 2;
+    testing::trained(runs, config);
+  }
+  if (GENERATE(true, false)) fs::remove(runs.run("a") / "run.h5");  // its checkpoints tell, too
+  fs::remove(runs.run("a") / "journal.jsonl");
+  fs::resize_file(runs.run("b") / "run.h5", 100);
+  const Ended json_words = call_program(runs.path(), {"repair", runs.path(), "--json"});
+  CHECK(json_words.code == 65);
+  CHECK(last_line(json_words).at("runs") ==
+        json::array({{{"run", "a"}, {"repaired", false}, {"lost", true}},
+                     {{"run", "b"}, {"repaired", true}}}));
+  const Ended words = call_program(runs.path(), {"repair", runs.path()});
+  CHECK(words.code == 65);
+  CHECK_THAT(words.text, Contains("a: journal.jsonl is missing") && Contains("b: good"));
+}
+
+TEST_CASE("repair passes over a model that was imported or grown and has not begun") {
+  const RunsFolder runs;
+  const fs::path parent = testing::trained(runs, Architecture::rwkv7, 2, 2);
+  REQUIRE(call_program(runs.path(),
+                       {"grow", parent, "--layers", "3", "--steps", "4", "-o", runs.run("grown")})
+              .code == 0);
+  const Ended ended = call_program(runs.path(), {"repair", runs.path()});
+  INFO(ended.text);
+  CHECK(ended.code == 0);
+  CHECK_THAT(ended.text, Contains("model: good") && !Contains("grown"));
 }
 
 TEST_CASE("repair says that a run's journal is missing, or that there is none yet") {

@@ -6,23 +6,14 @@
 
 #include "experiments/stored_model.hpp"
 #include "tests/cli/program.hpp"
+#include "tests/cli/trained.hpp"
 
 namespace metascale {
 namespace {
 
 namespace fs = std::filesystem;
 using nlohmann::json;
-using testing::call_program, testing::Ended, testing::RunsFolder;
-
-// A run of eight steps.
-fs::path trained(const RunsFolder& runs, Architecture architecture) {
-  RunConfig config = runs.config("model", architecture);
-  config.training.steps = 8;
-  config.log.checkpoint_every = 4;
-  const fs::path folder = runs.write(config);
-  REQUIRE(call_program(runs.path(), {"train", folder}).code == 0);
-  return folder;
-}
+using testing::call_program, testing::Ended, testing::RunsFolder, testing::trained;
 
 json json_of(const Ended& ended) {
   INFO(ended.text);
@@ -32,7 +23,7 @@ json json_of(const Ended& ended) {
 
 TEST_CASE("a model is grown, trained on and shown from the command line") {
   const RunsFolder runs;
-  const fs::path parent = trained(runs, Architecture::meta_state), grown = runs.run("grown");
+  const fs::path parent = trained(runs, Architecture::meta_state, 8, 4), grown = runs.run("grown");
   const Ended grow =
       call_program(runs.path(), {"grow", parent, "--parameter-tokens", "2x", "--heads", "4",
                                  "--layers", "3", "--steps", "4", "-o", grown});
@@ -54,7 +45,7 @@ TEST_CASE("a model is grown, trained on and shown from the command line") {
 
 TEST_CASE("two checkpoints are compared tensor by tensor") {
   const RunsFolder runs;
-  const fs::path run = trained(runs, Architecture::rwkv7);
+  const fs::path run = trained(runs, Architecture::rwkv7, 8, 4);
   const fs::path first = run / "checkpoints" / "step-0000000004";
   const json same = json_of(call_program(runs.path(), {"show", run, run, "--json"}));
   for (const json& tensor : same["tensors"]) CHECK(tensor["changed"] == 0);
@@ -68,7 +59,7 @@ TEST_CASE("two checkpoints are compared tensor by tensor") {
 TEST_CASE("text is generated, the same for the same seed, in one go or in two") {
   const RunsFolder runs;
   const auto architecture = GENERATE(Architecture::transformer, Architecture::meta_state);
-  const fs::path run = trained(runs, architecture);
+  const fs::path run = trained(runs, architecture, 8, 4);
   const auto generate = [&](const testing::Words& more) {
     testing::Words words{"generate", run, "--seed", "3", "--past-end", "--json"};
     words.insert(words.end(), more.begin(), more.end());
@@ -91,7 +82,7 @@ TEST_CASE("text is generated, the same for the same seed, in one go or in two") 
 
 TEST_CASE("a model leaves and comes back with the same text in it") {
   const RunsFolder runs;
-  const fs::path run = trained(runs, Architecture::rwkv7), out = runs.path() / "out",
+  const fs::path run = trained(runs, Architecture::rwkv7, 8, 4), out = runs.path() / "out",
                  back = runs.path() / "back";
   CHECK(call_program(runs.path(), {"export", run, "--format", "fla", "-o", out}).code == 0);
   CHECK(fs::exists(out / "model.safetensors"));
@@ -108,7 +99,7 @@ TEST_CASE("a model leaves and comes back with the same text in it") {
 
 TEST_CASE("what leaves, comes in and grows is told to machines in one line") {
   const RunsFolder runs;
-  const fs::path run = trained(runs, Architecture::meta_state), out = runs.path() / "out",
+  const fs::path run = trained(runs, Architecture::meta_state, 8, 4), out = runs.path() / "out",
                  back = runs.path() / "back", grown = runs.path() / "grown";
   const auto words = [&](const testing::Words& call) {
     const Ended ended = call_program(runs.path(), call);
@@ -142,7 +133,7 @@ TEST_CASE("a model that came in is evaluated by our protocol, to the bits that i
                                                  {Architecture::rwkv7, "fla"},
                                                  {Architecture::meta_state, "meta_state"}}));
   CAPTURE(format);
-  const fs::path run = trained(runs, architecture), out = runs.path() / "out",
+  const fs::path run = trained(runs, architecture, 8, 4), out = runs.path() / "out",
                  back = runs.path() / "back";
   REQUIRE(call_program(runs.path(), {"export", run, "--format", format, "-o", out}).code == 0);
   REQUIRE(call_program(runs.path(), {"import", out, "-o", back}).code == 0);
@@ -162,7 +153,7 @@ TEST_CASE("a model that came in is evaluated by our protocol, to the bits that i
 
 TEST_CASE("evaluations of two models are kept by document, and compared pairwise") {
   const RunsFolder runs;
-  const fs::path run = trained(runs, Architecture::rwkv7),
+  const fs::path run = trained(runs, Architecture::rwkv7, 8, 4),
                  earlier = run / "checkpoints" / "step-0000000004";
   const auto evaluated = [&](const fs::path& model, const std::string& name,
                              const testing::Words& more = {}) {
@@ -217,7 +208,7 @@ TEST_CASE("evaluations of two models are kept by document, and compared pairwise
 
 TEST_CASE("what cannot be done with a model ends with the exit code that says whose fault it is") {
   const RunsFolder runs;
-  const fs::path run = trained(runs, Architecture::rwkv7), out = runs.path() / "out";
+  const fs::path run = trained(runs, Architecture::rwkv7, 8, 4), out = runs.path() / "out";
   const auto code = [&](const testing::Words& words) {
     const Ended ended = call_program(runs.path(), words);
     CAPTURE(ended.text);
@@ -237,7 +228,7 @@ TEST_CASE("what cannot be done with a model ends with the exit code that says wh
 
 TEST_CASE("an evaluation in windows larger than its data is refused with the number of tokens") {
   const RunsFolder runs;
-  const fs::path run = trained(runs, Architecture::rwkv7);
+  const fs::path run = trained(runs, Architecture::rwkv7, 8, 4);
   const json tokens =
       json_of(call_program(runs.path(), {"data", "inspect", runs.tokens("test"), "--json"}));
   const std::int64_t count = tokens["tokens"];
@@ -254,7 +245,7 @@ TEST_CASE("an evaluation in windows larger than its data is refused with the num
 
 TEST_CASE("verbs that find only a damaged checkpoint name the damage") {
   const RunsFolder runs;
-  const fs::path run = trained(runs, Architecture::rwkv7);
+  const fs::path run = trained(runs, Architecture::rwkv7, 8, 4);
   for (const auto& item : fs::directory_iterator(run / "checkpoints"))
     fs::resize_file(item.path() / "model.safetensors", 1000);
   for (const testing::Words& words :

@@ -7,21 +7,14 @@
 
 #include "core/atomic_file.hpp"
 #include "tests/cli/program.hpp"
+#include "tests/cli/trained.hpp"
 
 namespace metascale {
 namespace {
 
 namespace fs = std::filesystem;
 using Catch::Contains;
-using testing::call_program, testing::Ended, testing::RunsFolder, testing::Words;
-
-fs::path trained(const RunsFolder& runs) {
-  RunConfig config = runs.config("model", Architecture::transformer);
-  config.training.steps = 2;
-  const fs::path folder = runs.write(config);
-  REQUIRE(call_program(runs.path(), {"train", folder}).code == 0);
-  return folder;
-}
+using testing::call_program, testing::Ended, testing::RunsFolder, testing::trained, testing::Words;
 
 // A FIFO, as a device is no file but can be made by anybody; or what /dev/stdout is.
 void make_special(const fs::path& path, bool is_fifo) {
@@ -33,7 +26,8 @@ void make_special(const fs::path& path, bool is_fifo) {
 
 TEST_CASE("no verb puts a file in the place of a FIFO or of an open file") {
   const RunsFolder runs;
-  const fs::path run = trained(runs), out = runs.path() / "places/out.bin";
+  const fs::path run = trained(runs, Architecture::transformer, 2, 2),
+                 out = runs.path() / "places/out.bin";
   const bool is_fifo = GENERATE(true, false);
   fs::create_directory(out.parent_path());
   make_special(out, is_fifo);
@@ -63,9 +57,9 @@ TEST_CASE("a state is not generated for where a folder is in the place of its fi
 
 TEST_CASE("import and grow make a run in a folder that is empty or not there, and in no other") {
   const RunsFolder runs;
-  const fs::path run = trained(runs), model = runs.path() / "exported",
-                 used = runs.path() / "results", empty = runs.path() / "empty",
-                 file = runs.path() / "file";
+  const fs::path run = trained(runs, Architecture::transformer, 2, 2),
+                 model = runs.path() / "exported", used = runs.path() / "results",
+                 empty = runs.path() / "empty", file = runs.path() / "file";
   REQUIRE(call_program(runs.path(), {"export", run, "-o", model}).code == 0);
   fs::create_directories(used / "tiny");
   std::ofstream(file) << "the only copy";

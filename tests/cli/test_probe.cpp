@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/cli/program.hpp"
+#include "tests/cli/trained.hpp"
 
 namespace metascale {
 namespace {
@@ -17,11 +18,7 @@ fs::path trained(const RunsFolder& runs, const ProbeSettings& probe, std::int64_
   run.data = {.name = "probes", .tokenizer = "none", .probe = probe};
   run.model.vocabulary = vocabulary_of(probe);
   run.training.context = context;
-  const fs::path folder = runs.write(run);
-  const Ended ended = call_program(runs.path(), {"train", folder});
-  INFO(ended.text);
-  REQUIRE(ended.code == 0);
-  return folder;
+  return testing::trained(runs, run);
 }
 
 Ended probed(const RunsFolder& runs, const fs::path& run, const Words& more) {

@@ -1,10 +1,14 @@
 // Text that verbs read from anywhere: what never ends, cannot be read or is no file is refused.
+#include <fcntl.h>
+#include <poll.h>
 #include <sys/stat.h>
 
 #include <catch2/catch.hpp>
 
 #include "core/atomic_file.hpp"
+#include "core/file.hpp"
 #include "tests/cli/shell.hpp"
+#include "tests/support/sanitizer.hpp"
 
 namespace metascale {
 namespace {
@@ -83,6 +87,75 @@ TEST_CASE("a folder in the place of a text is an error of usage") {
     }
 }
 
+TEST_CASE("a path that cannot be examined is told of as one that cannot be opened") {
+  const RunsFolder runs;
+  const fs::path loop = runs.path() / "loop.txt";
+  fs::create_symlink("loop.txt", loop);
+  for (const char* verb : {"encode", "decode"}) {
+    const Ended ended = call_program(runs.path(), {"data", verb, "--tokenizer", "bytes", loop});
+    INFO(ended.text);
+    CHECK(ended.code == int(ExitCode::usage));
+    CHECK_THAT(ended.text, Contains("loop.txt: cannot be opened: Too many levels"));
+  }
+  const Ended ended =
+      call_program(runs.path(), {"data", "prepare", loop, "--out", runs.path() / "out"});
+  INFO(ended.text);
+  CHECK(ended.code == int(ExitCode::io));
+  CHECK_THAT(ended.text, Contains("loop.txt: cannot examine: Too many levels"));
+}
+
+TEST_CASE("a text that cannot be examined is not left out of its folder's preparation") {
+  const RunsFolder runs;
+  const fs::path texts = runs.path() / "texts";
+  fs::create_directories(texts / "more");
+  std::ofstream(texts / "good.txt") << "some text";
+  fs::create_symlink("loop.txt", texts / "more/loop.txt");
+  const Words words{"data", "prepare", texts, "--out", runs.path() / "out"};
+  const Ended ended = call_program(runs.path(), words);
+  INFO(ended.text);
+  CHECK(ended.code == int(ExitCode::io));
+  CHECK_THAT(ended.text, Contains("more/loop.txt: cannot examine: Too many levels"));
+}
+
+TEST_CASE("a word that is no id is refused by its number, also as the last") {
+  const RunsFolder runs;
+  const fs::path path = runs.path() / "ids.txt";
+  std::ofstream(path) << "65 " << GENERATE("99999999999", "-", "6x", "0x41", "6.5");
+  const Ended ended = call_program(runs.path(), {"data", "decode", "--tokenizer", "bytes", path});
+  INFO(ended.text);
+  CHECK(ended.code == int(ExitCode::bad_input));
+  CHECK_THAT(ended.text, Contains("ids.txt: word 2 is no token id"));
+}
+
+// The next line that comes within some seconds; empty where none does.
+std::string next_line(std::FILE* pipe) {
+  pollfd ready{.fd = ::fileno(pipe), .events = POLLIN, .revents = 0};
+  if (::poll(&ready, 1, 20'000) != 1) return "";
+  char line[1000] = "";
+  return std::fgets(line, sizeof line, pipe) ? line : "";
+}
+
+TEST_CASE("who writes a line and waits for its ids gets them before the next") {
+  const RunsFolder runs;
+  const fs::path path = runs.path() / "lines";
+  REQUIRE(::mkfifo(path.c_str(), 0666) == 0);
+  const std::vector<std::string> words{METASCALE_PROGRAM, "data",  "encode",
+                                       "--tokenizer",     "bytes", "--jsonl"};
+  const std::string call = "exec " + shell_quoted(words) + " <" + shell_quoted(path.string());
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> answers(::popen(call.c_str(), "r"),
+                                                                ::pclose);
+  REQUIRE(answers);
+  File questions(path, O_RDWR);  // a read end, too: nothing waits or is killed where it has ended
+  for (const char* text : {"ab", "cd"}) {
+    const std::string line = fmt::format("{{\"text\": \"{}\"}}\n", text);
+    questions.write(line.data(), line.size());
+    CHECK_THAT(next_line(answers.get()),
+               Contains(fmt::format("\"ids\":[{},{}]", int(text[0]), int(text[1]))));
+  }
+  questions.close();
+  CHECK(next_line(answers.get()).empty());
+}
+
 TEST_CASE("a FIFO and a device are no source of a preparation") {
   const RunsFolder runs;
   const fs::path source = runs.path() / "my.txt";
@@ -98,8 +171,8 @@ TEST_CASE("a FIFO and a device are no source of a preparation") {
   CHECK_FALSE(fs::exists(runs.path() / "out"));
 }
 
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // which take all addresses
 TEST_CASE("a verb that trains nothing gives no advice about training where memory ends") {
+  if (testing::is_sanitized) return;  // by what takes all addresses
   const RunsFolder runs;
   const Words words{"data",           "encode",        "--tokenizer", "bytes",
                     "--longest-line", "1000000000000", "/dev/zero"};
@@ -108,7 +181,6 @@ TEST_CASE("a verb that trains nothing gives no advice about training where memor
   CHECK(ended.code == int(ExitCode::run_failed));
   CHECK_THAT(ended.text, Contains("out of memory; ") && !Contains("training"));
 }
-#endif
 
 }  // namespace
 }  // namespace metascale

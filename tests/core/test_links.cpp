@@ -74,6 +74,7 @@ TEST_CASE("a state with a time, a rate or an energy that no run has says nothing
     return read_heartbeat(folder.path()).has_value();
   };
   CHECK(is_read(good));
+  CHECK(is_read({}));  // one that says nothing yet
   for (const double value : {-1.0, 1e300}) {
     Heartbeat time = good, rate = good, energy = good;
     time.time = rate.tokens_per_second = value;

@@ -11,8 +11,9 @@ sys.path.insert(0, scripts)
 from debian_corpus import build, packages  # noqa: E402
 
 PACKAGE = "base-files"
-DOCUMENTS = "%s/x/%s/usr/share/doc/%s" % (cache, PACKAGE, PACKAGE)
-LICENCE = "%s/x/%s/usr/share/common-licenses/MIT" % (cache, PACKAGE)
+FOLDER = "%s/x/%s" % (cache, PACKAGE)
+DOCUMENTS = "%s/usr/share/doc/%s" % (FOLDER, PACKAGE)
+LICENCE = FOLDER + "/usr/share/common-licenses/MIT"
 OLD = "".join("base-files (%d) stable; urgency=medium\n\n%s\n\n" % (i, "  * A change of some words.\n" * 20)
               for i in (12, 11, 10))
 NEW = "base-files (13) stable; urgency=medium\n\n  * A point release.\n\n" + OLD
@@ -38,14 +39,17 @@ def refusal(found):
 
 write(DOCUMENTS + "/changelog.gz", OLD)
 write(LICENCE, "A licence. " * 40)
-locked = {"sha256": "a", "version": "12", "texts": digest(PACKAGE)}
-write(cache + "/lock.json", json.dumps({PACKAGE: locked}))
+packages.write_lock({PACKAGE: {"sha256": "a", "version": "12"}}, cache + "/lock.json", digest)
+with open(cache + "/lock.json") as file:
+    locked = json.load(file)[PACKAGE]
 assert not refusal({"sha256": "a", "version": "12"})
+assert not os.path.exists(FOLDER + ".trimmed")
 
 write(DOCUMENTS + "/changelog.gz", NEW)
 assert digest(PACKAGE) != locked["texts"]
 assert not refusal({"sha256": "b", "version": "13"})
 assert digest(PACKAGE) == locked["texts"]  # what the corpus is built of
+assert os.path.exists(FOLDER + ".trimmed")  # so that it is unpacked anew by the next call
 
 write(LICENCE, "Another licence. " * 40)
 words = refusal({"sha256": "b", "version": "13"})

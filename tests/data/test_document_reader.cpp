@@ -124,7 +124,9 @@ TEST_CASE("a bad line is refused with file and line, or counted and skipped") {
   REQUIRE(reader.next(document));
   CHECK(document.text == "too");
   CHECK_FALSE(reader.next(document));
-  CHECK(reader.skipped() == 1);
+  CHECK(reader.skipped().count == 1);
+  REQUIRE(reader.skipped().named.size() == 1);
+  CHECK_THAT(reader.skipped().named[0], Catch::Contains("a.jsonl:2: "));
 }
 
 TEST_CASE("what is wrong with a line is said in words for people") {

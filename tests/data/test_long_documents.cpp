@@ -11,20 +11,16 @@
 #include "data/preparation/held_out.hpp"
 #include "data/prepare.hpp"
 #include "tests/data/small_bpe.hpp"
+#include "tests/support/sanitizer.hpp"
 
 namespace metascale {
 namespace {
 
 using testing::error_of;
+using testing::is_sanitized;
 using testing::TemporaryFolder;
 
 constexpr std::size_t mebibyte = std::size_t(1) << 20;
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool is_sanitized = true;  // what is freed is kept, or each byte has others beside it
-#else
-constexpr bool is_sanitized = false;
-#endif
 
 std::vector<std::int32_t> ids_of(const Tokenizer& tokenizer, std::string_view text) {
   std::vector<std::int32_t> ids;
@@ -98,7 +94,9 @@ TEST_CASE("a text without a place to cut it is refused with file and line, or sk
   CHECK_THAT(error_of(ExitCode::bad_input, [&] { prepare(options, *tokenizer); }),
              Catch::Contains("train.jsonl:2: ") && Catch::Contains("bounded memory"));
   options.reader.bad_lines = BadLines::skip;
-  CHECK(prepare(options, *tokenizer).skipped == 1);
+  const SkippedLines skipped = prepare(options, *tokenizer).skipped;
+  CHECK(skipped.count == 1);
+  CHECK_THAT(skipped.named.at(0), Catch::Contains("train.jsonl:2: "));
   CHECK(TokenFile(folder / "out/train").documents() == 2);
 }
 

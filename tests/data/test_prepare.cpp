@@ -125,7 +125,7 @@ std::set<std::string> domains_of(const std::filesystem::path& path) {
   return {file.domains().begin(), file.domains().end()};
 }
 
-TEST_CASE("plain text is of the first folder's domain, or of the source's, never of a file's") {
+TEST_CASE("what names no domain is of its first folder's, or of the source's, never of a file's") {
   const TemporaryFolder folder;
   for (int i = 0; i < 150; ++i)
     for (const char* place : {"books/one", "books/two", "letters", "."})
@@ -136,21 +136,50 @@ TEST_CASE("plain text is of the first folder's domain, or of the source's, never
   const std::set<std::string> expected{"books", "in", "letters"};
   CHECK(domains_of(folder / "out/validation") == expected);
   CHECK(domains_of(folder / "out/test") == expected);
-  std::set<std::string> train = domains_of(folder / "out/train");
-  train.erase("lines");
-  CHECK(train == expected);
+  CHECK(domains_of(folder / "out/train") == expected);
 }
 
-TEST_CASE("the parts of a source of plain text are of the same domains") {
+TEST_CASE("the parts of a source that names no domains are of the same") {
   const TemporaryFolder folder;
   for (const char* part : {"train", "val", "test"}) {
     folder.write(fmt::format("in/{}/books/a.txt", part), fmt::format("a book to {}", part));
     folder.write(fmt::format("in/{}/b.txt", part), fmt::format("a text to {}", part));
     folder.write(fmt::format("in/{}.txt", part), fmt::format("one more to {}", part));
+    folder.write(fmt::format("in/{}.jsonl", part), fmt::format("{{\"text\": \"{}\"}}", part));
   }
   prepare({.source = folder / "in", .out = folder / "out"}, *tokenizer);
   for (const char* part : {"train", "validation", "test"})
     CHECK(domains_of(folder / "out" / part) == std::set<std::string>{"books", "in"});
+}
+
+TEST_CASE("the first skipped lines are named in the order of reading, by a resumed call too") {
+  const TemporaryFolder folder;
+  std::string lines;
+  for (int i = 0; i < 150; ++i) lines += fmt::format("{{\"text\": \"{}\"}}\nbad {}\n", i, i);
+  for (const char* part : {"test", "train"})
+    folder.write(fmt::format("in/{}.jsonl", part),
+                 fmt::format("{{\"text\": \"{}\"}}\n", part) + lines);
+  PrepareOptions options{.source = folder / "in",
+                         .out = folder / "out",
+                         .reader = {.bad_lines = BadLines::skip},
+                         .shard_bytes = 1};
+  const SkippedLines whole = prepare(options, *tokenizer).skipped;
+  CHECK(whole.count == 300);
+  REQUIRE(whole.named.size() == SkippedLines::most_named);
+  CHECK_THAT(whole.named[0], Catch::Contains("test.jsonl:3: the line is no JSON object"));
+  CHECK_THAT(whole.named[99], Catch::Contains("test.jsonl:201: "));
+
+  options.out = folder / "again";
+  int looks = 0;
+  options.progress = [&](const PrepareProgress& at) {
+    if (at.part == "tokens" && ++looks == 2) throw std::runtime_error("ended");
+  };
+  CHECK_THROWS_WITH(prepare(options, *tokenizer), "ended");
+  options.progress = {};
+  const PrepareResult resumed = prepare(options, *tokenizer);
+  CHECK(resumed.resumed);
+  CHECK(resumed.skipped.count == 300);
+  CHECK(resumed.skipped.named == whole.named);
 }
 
 TEST_CASE("a source that is one plain text is of the domain of its name") {
@@ -198,12 +227,15 @@ TEST_CASE("an empty corpus of which bad lines were skipped says how many") {
                          .out = folder / "out",
                          .reader = {.bad_lines = BadLines::skip}};
   CHECK_THAT(error_of(ExitCode::bad_input, [&] { prepare(options, *tokenizer); }),
-             Catch::Contains("the corpus is empty") && Catch::EndsWith("; bad lines skipped: 2"));
+             Catch::Contains("the corpus is empty") &&
+                 Catch::Contains("; bad lines skipped: 2, the first: ") &&
+                 Catch::EndsWith("bad.jsonl:1: the line is no JSON object"));
   options.source = folder / "in";
   folder.write("in/train.jsonl", "nojson\n");
   folder.write("in/test.jsonl", line("a", "x"));
-  CHECK_THAT(error_of(ExitCode::bad_input, [&] { prepare(options, *tokenizer); }),
-             Catch::Contains("no text for train") && Catch::EndsWith("; bad lines skipped: 1"));
+  CHECK_THAT(
+      error_of(ExitCode::bad_input, [&] { prepare(options, *tokenizer); }),
+      Catch::Contains("no text for train") && Catch::Contains("; bad lines skipped: 1, the"));
 }
 
 TEST_CASE("a part without text is refused by its name") {

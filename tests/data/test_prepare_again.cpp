@@ -114,6 +114,21 @@ TEST_CASE("called again behind a whole shard, a preparation says so and does not
   CHECK(calls == 2);  // of six files four were done, and one was not yet marked as such
 }
 
+TEST_CASE("a preparation of the same files as another source begins anew, with its own domains") {
+  const TemporaryFolder folder;
+  for (const char* kind : {"novels", "poems"})
+    for (int i = 0; i < 120; ++i)
+      folder.write(fmt::format("in/books/{}/{:03}.txt", kind, i), fmt::format("{} {}", kind, i));
+  PrepareOptions options{.source = folder / "in", .out = folder / "out", .shard_bytes = 1};
+  REQUIRE(prepare_and_kill(options, 400));
+  options.source = folder / "in/books";
+  CHECK_FALSE(prepare(options, *tokenizer).resumed);
+  options.out = folder / "once";
+  prepare(options, *tokenizer);
+  check_same_files(folder / "once", folder / "out");
+  CHECK(TokenFile(folder / "out/test").domains() == std::vector<std::string>{"novels", "poems"});
+}
+
 TEST_CASE("a folder of many small files is not saved behind each of them") {
   const TemporaryFolder folder;
   for (int file = 0; file < 300; ++file)

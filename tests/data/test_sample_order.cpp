@@ -115,6 +115,28 @@ TEST_CASE_METHOD(Domains, "a mixture draws each domain by its weight, from its d
   CHECK(std::abs(counted[1] - samples / 4) <= 12);
 }
 
+TEST_CASE_METHOD(Domains, "a domain of weight 0 is left out, be it shorter than a window") {
+  SampleOptions with = options("{\"weights\": {\"A\": 1, \"B\": 0, \"C\": 1}}");
+  const auto order = make_sample_order(file, with);
+  const auto drawn = order->drawn(3 * DomainDraw::block);
+  REQUIRE(drawn.size() == 2);
+  CHECK(drawn[0].domain == "A");
+  CHECK(drawn[1].domain == "C");
+  CHECK(drawn[0].samples + drawn[1].samples == 3 * DomainDraw::block);
+  const DomainDraw draw(7, {0, 1.0 / 3, 0, 2.0 / 3, 0});
+  for (std::int64_t sample = 0; sample < DomainDraw::block; ++sample)
+    REQUIRE(draw.of(sample).domain % 2 == 1);
+
+  const TemporaryFolder other;
+  const TokenFile uneven(testing::write_token_set(
+      other, "uneven", {{"Essays", std::string(99, 'a')}, {"Notes", "short"}}));
+  with.mixture = parse_mixture("{\"weights\": {\"Essays\": 1, \"Notes\": 0.5}}");
+  CHECK_THAT(error_of(ExitCode::bad_input, [&] { make_sample_order(uneven, with); }),
+             Catch::Contains("'Notes'") && Catch::Contains("leave it out with 0"));
+  with.mixture = parse_mixture("{\"weights\": {\"Essays\": 1, \"Notes\": 0}}");
+  CHECK(make_sample_order(uneven, with)->drawn(5).size() == 1);
+}
+
 TEST_CASE_METHOD(Domains, "each pass over a domain visits each of its windows once") {
   const auto order =
       make_sample_order(file, options("{\"weights\": {\"A\": 1, \"B\": 1, \"C\": 1}}"));
@@ -186,8 +208,9 @@ TEST_CASE_METHOD(Domains, "a mixture that cannot be is refused with its fault") 
       {"natural", "none of as_stored"},
       {"{\"weights\": {}}", "none of as_stored"},
       {"{\"shares\": {\"A\": 1}}", "neither weights nor epochs"},
-      {"{\"weights\": {\"A\": 0}}", "not a number above 0"},
-      {"{\"weights\": {\"A\": \"1\"}}", "not a number above 0"},
+      {"{\"weights\": {\"A\": -1}}", "not a number of 0 or more"},
+      {"{\"weights\": {\"A\": \"1\"}}", "not a number of 0 or more"},
+      {"{\"epochs\": {\"A\": 0, \"B\": 0, \"C\": 0}}", "epochs of all domains are 0"},
       {"{\"weights\": {\"A\": 1, \"B\": 1}}", "'C'"},
       {"{\"epochs\": {\"A\": 1, \"B\": 1, \"C\": 1, \"D\": 1}}", "no domain 'D'"},
   }));

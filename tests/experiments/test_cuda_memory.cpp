@@ -61,7 +61,7 @@ TEST_CASE("a run takes what was predicted of the GPU, all of it before its first
   const std::size_t free = free_bytes() - bytes_of_context();
   RunContext context(config, {});
   const std::size_t left = free_bytes(), taken = free - left;
-  const std::size_t predicted = device_bytes(config, micro_batch).sum();
+  const std::size_t predicted = planned_step(config, micro_batch).bytes();
   CHECK(taken >= predicted);
   CHECK(double(taken) <= 1.03 * double(predicted));
   initialise(context.parameters(), context.memory(), 1);
@@ -75,7 +75,7 @@ TEST_CASE("a run that does not fit the GPU is refused before it starts, and fits
   const RunsFolder runs;
   RunConfig config = one_step(runs);
   fs::path folder = runs.write(config);
-  const std::size_t room = device_bytes(config, micro_batch).sum() - 1;
+  const std::size_t room = planned_step(config, micro_batch).bytes() - 1;
   const WithFreeMemory small(bytes_of_context() + room);
   const std::string message = error_of(ExitCode::usage, [&] { train(folder, {}); });
   REQUIRE_THAT(message, Catch::StartsWith("training.micro_batch: 4 takes ") &&
@@ -93,7 +93,7 @@ TEST_CASE("a run that does not fit the GPU is refused before it starts, and fits
 TEST_CASE("a run that began with a micro-batch which no longer fits is not told another") {
   const RunsFolder runs;
   const RunConfig config = one_step(runs);
-  const std::size_t room = device_bytes(config, micro_batch).sum() - 1;
+  const std::size_t room = planned_step(config, micro_batch).bytes() - 1;
   const WithFreeMemory small(bytes_of_context() + room);
   const TrainingState begun{.step = 1, .micro_batch = micro_batch, .data_fingerprint = [&] {
                               RunConfig cpu = config;

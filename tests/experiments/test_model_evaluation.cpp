@@ -104,12 +104,16 @@ TEST_CASE("a run on a mixture says what it drew, and goes on with the same sampl
   TrainHooks hooks;
   hooks.stop = [left = 3]() mutable { return --left <= 0 ? StopRequest::save : StopRequest::none; };
   REQUIRE(train(stopped, hooks) == ExitCode::saved);
+  CHECK_THAT(outcome_of(stopped).log.facts.at("samples_drawn"),
+             Catch::Contains("even 18") && Catch::Contains("odd 6"));  // of 3 steps of 8
   REQUIRE(train(stopped, {}) == ExitCode::good);
   const auto a = outcome_of(whole), b = outcome_of(stopped);
   CHECK(a.log.steps.back().digest == b.log.steps.back().digest);
   CHECK((a.weights == b.weights));
   CHECK_THAT(a.log.facts.at("samples_planned"),
              Catch::Contains("even 36") && Catch::Contains("odd 12"));  // of 6 steps of 8
+  CHECK(a.log.facts.at("samples_drawn") == a.log.facts.at("samples_planned"));
+  CHECK(b.log.facts.at("samples_drawn") == a.log.facts.at("samples_planned"));
   CHECK_THAT(a.log.facts.at("data_order"), Catch::Contains("weights"));
 }
 

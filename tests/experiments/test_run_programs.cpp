@@ -93,9 +93,9 @@ TEST_CASE("parameters, gradients and moments are counted, and the shards' share 
   const RunPrograms programs(config, 8, list);
   const auto elements = std::size_t(list.arena_elements());
   const std::size_t copies = config.training.precision == Precision::bf16_stored ? 2 : 0;
-  CHECK(device_bytes(config, 8).parameters == elements * (16 + copies));
-  CHECK(device_bytes(config, 8, 2).parameters == elements * (12 + copies));
-  CHECK(device_bytes(config, 8).programs == programs.bytes());
+  CHECK(planned_step(config, 8).parameter_bytes == elements * (16 + copies));
+  CHECK(planned_step(config, 8, 2).parameter_bytes == elements * (12 + copies));
+  CHECK(planned_step(config, 8).program_bytes == programs.bytes());
 }
 
 TEST_CASE("executed FLOPs are those of every operator of a training step, recomputed ones too") {
@@ -106,9 +106,9 @@ TEST_CASE("executed FLOPs are those of every operator of a training step, recomp
   const double executed = programs.executed_flops_per_token();
   CHECK(executed * 8 * 32 == Approx(programs.training().tape().total_cost().flops));
   CHECK(executed > 0);
-  CHECK(device_bytes(config, 4).executed_flops_per_token == Approx(executed).epsilon(0.01));
+  CHECK(planned_step(config, 4).executed_flops_per_token == Approx(executed).epsilon(0.01));
   config.training.recompute = Recompute::block;
-  CHECK(device_bytes(config, 8).executed_flops_per_token > 1.1 * executed);
+  CHECK(planned_step(config, 8).executed_flops_per_token > 1.1 * executed);
 }
 
 TEST_CASE("a run logs its executed FLOPs beside those of the model") {
@@ -117,7 +117,7 @@ TEST_CASE("a run logs its executed FLOPs beside those of the model") {
   const RunContext context(config, {});
   const auto facts = context.facts();
   const double executed = std::stod(facts.at("executed_flops_per_token"));
-  CHECK(executed == Approx(device_bytes(config, 1).executed_flops_per_token).epsilon(0.01));
+  CHECK(executed == Approx(planned_step(config, 1).executed_flops_per_token).epsilon(0.01));
   CHECK(executed > std::stod(facts.at("flops_per_token")));
 }
 
@@ -138,7 +138,7 @@ TEST_CASE("the largest micro-batch divides a batch evenly among the ranks, and f
 TEST_CASE("a run that does not fit is refused, and told the micro-batch that does") {
   const RunConfig config = some_run();
   const auto room_for = [&](std::int64_t micro_batch) {
-    return device_bytes(config, micro_batch).sum();
+    return planned_step(config, micro_batch).bytes();
   };
   const auto refusal = [&](const Placement& place, std::size_t room) {
     return message_of_error([&] { expect_to_fit(config, place, room, "a small GPU"); });

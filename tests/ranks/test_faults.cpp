@@ -75,7 +75,7 @@ void expect_named_and_resumable(const fs::path& folder, const Fault& fault, Vict
 
 TEST_CASE("a rank that is killed ends the run, and the others name it") {
   const RunsFolder runs;
-  const Victim victim = GENERATE(values<Victim>({{2, 0}, {2, 1}, {3, 0}, {3, 1}, {4, 0}, {4, 3}}));
+  const Victim victim = GENERATE(values<Victim>({{2, 0}, {3, 1}, {4, 3}}));
   CAPTURE(victim.ranks, victim.rank);
   const fs::path folder = runs.write(long_run(runs, "run"));
   const Fault fault = disturbed(folder, victim, SIGKILL, 20);
@@ -85,7 +85,7 @@ TEST_CASE("a rank that is killed ends the run, and the others name it") {
 
 TEST_CASE("a rank that hangs ends the run after the time-out, and the others name it") {
   const RunsFolder runs;
-  const Victim victim = GENERATE(values<Victim>({{2, 0}, {2, 1}, {3, 0}, {3, 2}, {4, 1}}));
+  const Victim victim = GENERATE(values<Victim>({{2, 0}, {3, 2}, {4, 1}}));
   CAPTURE(victim.ranks, victim.rank);
   const fs::path folder = runs.write(long_run(runs, "run"));
   const Fault fault = disturbed(folder, victim, SIGSTOP, 4);
@@ -110,7 +110,7 @@ TEST_CASE("a rank that is killed changes no bit of a run that the same ranks go 
 }
 
 // MPI_Init waits for ever for a rank that does not come.
-TEST_CASE("a rank that hangs before MPI starts ends the others with 69 after 45 s") {
+TEST_CASE("a rank that hangs before MPI starts ends the others with 69 after 45 s", "[.slow]") {
   const RunsFolder runs;
   const fs::path folder = runs.write(long_run(runs, "run"));
   const auto start = std::chrono::steady_clock::now();

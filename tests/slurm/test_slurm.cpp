@@ -9,6 +9,7 @@
 #include "core/heartbeat.hpp"
 #include "sweeps/attempt.hpp"
 #include "tests/slurm/slurm_sweep.hpp"
+#include "tests/support/sanitizer.hpp"
 
 namespace metascale {
 namespace {
@@ -170,7 +171,8 @@ TEST_CASE(
 
 TEST_CASE(
     "runs that cannot save in time are ended before the time limit, and started again up to the "
-    "cap") {
+    "cap",
+    "[.slow]") {  // Slurm's shortest limit is a minute
   const Cluster cluster;
   if (cluster.say_if_skipped()) return;
   const SlurmSweep sweep({.seeds = "1",
@@ -318,11 +320,8 @@ TEST_CASE(
   const fs::path alone = sweep.run_here("alone", "{default: {ranks: 1}}");
   for (const std::string& run : runs) {
     INFO(run);
-#ifdef __SANITIZE_ADDRESS__  // without vectors sums are longer, and rounded more often
-    constexpr double bound = 1e-4;
-#else
-    constexpr double bound = 1e-5;
-#endif
+    // Without vectors sums are longer, and rounded more often.
+    constexpr double bound = testing::is_sanitized ? 1e-4 : 1e-5;
     const RunLog two = testing::outcome_of(sweep.run(run)).log,
                  one = testing::outcome_of(alone / run).log;
     CHECK(two.facts.at("ranks") == "2");

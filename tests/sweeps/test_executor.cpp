@@ -273,7 +273,7 @@ TEST_CASE("executor: a run that was warned of the time limit is killed at the la
     return execution.results[0];
   };
   const char* const saves_late =
-      "trap 'sleep 1; exit 75' TERM; touch $run/ready; while :; do sleep 0.02; done";
+      "trap 'sleep 0.2; exit 75' TERM; touch $run/ready; while :; do sleep 0.02; done";
   CHECK(ended(saves_late, 60).outcome == Outcome::saved);
   CHECK(ended(saves_late, -1).outcome == Outcome::saved);  // as long as the batch system waits
   const JobResult killed = ended("trap '' TERM; touch $run/ready; sleep 60", 1);

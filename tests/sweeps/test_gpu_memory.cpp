@@ -24,7 +24,7 @@ std::string refusal(const Resolution& resolution, std::size_t here_bytes) {
 TEST_CASE("gpu memory: the exact bytes fit, one less is refused with the run and the way out") {
   const Resolution resolution = on_gpus("{gpus: 1}");
   std::size_t most = 0;
-  for (const PlannedRun& run : resolution.runs) most = std::max(most, planned_bytes(run).sum());
+  for (const PlannedRun& run : resolution.runs) most = std::max(most, planned_step(run).bytes());
   CHECK(refusal(resolution, most) == "accepted");
   CHECK_THAT(refusal(resolution, most - 1), Catch::StartsWith("meta_state-") &&
                                                 Catch::Contains("training.micro_batch: 4 takes") &&
@@ -38,7 +38,7 @@ TEST_CASE("gpu memory: what the sweep says of its GPUs counts, not the GPU at ha
 }
 
 TEST_CASE("gpu memory: runs that share a GPU have their part of it") {
-  const std::size_t bytes = planned_bytes(on_gpus("{gpus: 1}").runs.back()).sum();
+  const std::size_t bytes = planned_step(on_gpus("{gpus: 1}").runs.back()).bytes();
   CHECK(refusal(on_gpus("{gpus: 1, runs_per_gpu: 2}"), 2 * bytes + 2) == "accepted");
   CHECK(refusal(on_gpus("{gpus: 1, runs_per_gpu: 3}"), 2 * bytes + 2) != "accepted");
 }
@@ -48,7 +48,7 @@ TEST_CASE("gpu memory: the moments of several GPUs are shared between them") {
                    two = on_gpus("{gpus: 2, ranks: 2}").runs.front();
   CHECK(planned_ranks(one) == 1);
   CHECK(planned_ranks(two) == 2);
-  CHECK(planned_bytes(two).parameters < planned_bytes(one).parameters);
+  CHECK(planned_step(two).parameter_bytes < planned_step(one).parameter_bytes);
 }
 
 TEST_CASE("gpu memory: what is not known, and runs on CPUs, are not refused") {

@@ -187,9 +187,9 @@ TEST_CASE("launch: runs that are asked to save are waited for until shortly befo
 
 TEST_CASE("launch: a run that does not save in time is ended, and counts as a time-out") {
   OneTask task(2);
-  const double two_seconds_left = hour - 15 - 2;
+  const double one_second_left = hour - 15 - 1;
   SECTION("below the cap it goes on") {
-    CHECK(task.launch(saves_never, two_seconds_left, SIGUSR2) == ExitCode::saved);
+    CHECK(task.launch(saves_never, one_second_left, SIGUSR2) == ExitCode::saved);
     CHECK(read_attempts(task.run()).back().end == AttemptEnd::timed_out);
     CHECK_THAT(task.said(), Contains("did not save in time") &&
                                 Contains("metascale submit goes on"));  // a start was asked for
@@ -197,7 +197,7 @@ TEST_CASE("launch: a run that does not save in time is ended, and counts as a ti
   }
   SECTION("at the cap it has failed") {
     task.was_stuck();
-    CHECK(task.launch(saves_never, two_seconds_left, SIGUSR2) == ExitCode::run_failed);
+    CHECK(task.launch(saves_never, one_second_left, SIGUSR2) == ExitCode::run_failed);
     CHECK_THAT(read_reason(task.run() / "FAILED"), Contains("2 time limits in a row"));
     CHECK_THAT(task.said(), !Contains("metascale submit goes on"));
   }

@@ -268,12 +268,12 @@ TEST_CASE(
   CHECK(submissions[1].tasks.size() == 3);  // on GPUs, each alone
   CHECK(submissions[1].resources.gpus == 1);
   CHECK(grouped(definition, runs, 2, "metascale").size() == 3);  // chunks of two tasks
-  runs[0].parent = resolution.runs.back().config.id;
+  runs.back().parent = resolution.runs[0].config.id;
   submissions = grouped(definition, runs, 1000, "metascale");
   REQUIRE(submissions.size() == 3);
-  CHECK(submissions[0].tasks.back()[0] == runs[0].parent);
-  CHECK(submissions[1].parents == std::vector{runs[0].parent});
-  CHECK(submissions[1].tasks[0][0] == resolution.runs[0].config.id);
+  CHECK(submissions[0].tasks[0][0] == runs.back().parent);
+  CHECK(submissions[2].parents == std::vector{runs.back().parent});
+  CHECK(submissions[2].tasks[0][0] == resolution.runs.back().config.id);
 }
 
 TEST_CASE("submissions: children whose parents share an array share one, behind all of these") {

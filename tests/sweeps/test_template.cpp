@@ -142,4 +142,5 @@ TEST_CASE("template: a state command that takes several ids is called once for m
   CHECK(states("echo 3.server; echo qstat: Unknown Job Id 1 >&2; exit 153") == "3.server there\n");
   CHECK_THAT(states("echo 3.server; printf 'Unknown Job Id 1\\ncannot connect\\n' >&2; exit 1"),
              Contains("cannot connect"));
+  CHECK_THAT(states("echo 1.server R; kill -9 $$"), Contains("exit code 137"));
 }
