@@ -199,7 +199,7 @@ Claim judge_short_context(const Report& report, Claim claim, const std::string& 
     std::vector<double> gains;
     for (std::size_t i = 0; i < comparison.mine().size(); ++i)
       gains.push_back(1 - early_loss(*comparison.mine()[i]) / early_loss(*comparison.theirs()[i]));
-    const SeedMean gain = mean_over_seeds(gains, known_seed_deviation * std::sqrt(2.0));
+    const SeedMean gain = mean_over_seeds(gains, report.seed_deviation * std::sqrt(2.0));
     if (!std::isfinite(gain.value)) continue;
     const Interval interval = seed_interval(gain, report.confidence);
     ++shown;
@@ -309,24 +309,31 @@ bool covers_all(const Report& report) {
 std::vector<Claim> judge_claims(const Report& report) {
   const Arm subject{subject_of(report), "a meta_state arm"};
   const Arm transformer{arm_of(report, {"transformer", "transformer_pp"}), "a Transformer"};
+  // Without either arm no size and no seed would decide these.
+  const auto with_both = [&](Claim claim) {
+    if (subject.name.empty() || transformer.name.empty())
+      claim.would_decide =
+          fmt::format("matched pairs of {} and {}", subject.words(), transformer.words());
+    return claim;
+  };
   std::vector<Claim> claims;
   claims.push_back(
       judge_below(report, {"a", "Meta-State has lower loss than the Transformer at every size"},
                   subject, transformer));
-  claims.push_back(judge_growth(report, {"b", "The relative gain grows with scale"}, subject.name,
-                                transformer.name));
+  claims.push_back(with_both(judge_growth(report, {"b", "The relative gain grows with scale"},
+                                          subject.name, transformer.name)));
   claims.push_back(
       judge_context(report, {"c", "Cost is linear and memory constant in context length"}));
   claims.push_back(judge_tracking(report,
                                   {"d", "The state tracks what attention of fixed depth cannot"},
                                   subject.name, transformer.name));
   claims.push_back(judge_growing(report, {"e", "Models grow without being retrained"}));
-  claims.push_back(
+  claims.push_back(with_both(
       judge_short_context(report, {"f", "The gain is there in short context (positions below 128)"},
-                          subject.name, transformer.name));
-  claims.push_back(judge_efficiency(
+                          subject.name, transformer.name)));
+  claims.push_back(with_both(judge_efficiency(
       report, {"g", "Efficiency: lower loss at equal FLOPs and at equal device-hours"},
-      subject.name, transformer.name));
+      subject.name, transformer.name)));
   add_explanations(report, subject, transformer, claims);
   return claims;
 }

@@ -131,9 +131,25 @@ bool has_doubled_rate(const Run& run) {
   }
 }
 
+// A file that is not there, or older than the other, is no damage: a run that goes on has these.
+std::string damage_of(const fs::path& folder, const std::string& source) {
+  std::error_code ignored;
+  const bool from_journal = source.starts_with("journal.jsonl (");
+  if (from_journal && source != "journal.jsonl (run.h5 is older)" &&
+      fs::exists(folder / "run.h5", ignored))
+    return "read from its journal: run.h5 is damaged";
+  if (source.starts_with("run.h5 (") && fs::exists(folder / "journal.jsonl", ignored))
+    return "read from run.h5: its journal is damaged";
+  return "";
+}
+
 Run read_run(const fs::path& folder, const CollectOptions& options) {
   try {
-    return summarise(read_run_folder(folder), folder, options);
+    std::string source;
+    RunLog log = read_run_folder(folder, &source);
+    Run run = summarise(std::move(log), folder, options);
+    run.damage = damage_of(folder, source);
+    return run;
   } catch (const std::exception& error) {
     Run run;
     run.id = folder.filename().string();

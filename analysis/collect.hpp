@@ -42,8 +42,9 @@ struct Run {
   std::string role = "run";  // run | trial (of tuning) | trunk (of branches)
   std::int64_t seed = 0;
   RunState state = RunState::unreadable;
-  std::string reason;                   // why it is not done; empty if it is
-  RunLog log;                           // without steps and segments, which are condensed into:
+  std::string reason;  // why it is not done; empty if it is
+  std::string damage;  // of the other file of its log: "read from its journal: run.h5 is damaged"
+  RunLog log;          // without steps and segments, which are condensed into:
   std::vector<CurvePoint> curve;        // thinned, extremes kept, only finite losses
   std::vector<CurvePoint> trend;        // means over stretches that grow with the step, for figures
   std::vector<DocumentLoss> documents;  // of the final evaluation

@@ -97,6 +97,7 @@ void compare_documents(const Run& first, const Run& second, const PairedOptions&
                        CompareResult& result) {
   const PairedSeed joined[] = {join_documents(first.documents, second.documents)};
   result.result = paired_difference(joined, options);
+  result.assumed_deviation = options.seed_deviation;
   result.has_interval = true;
 }
 
@@ -145,15 +146,19 @@ std::string CompareResult::text() const {
     text += fmt::format("difference  {:+.4f} nats/token, {:+.2f} %\n", result.difference,
                         100 * result.relative);
     if (has_interval)
-      text += fmt::format("95 %        {} over {} documents, {} with seed noise\n",
-                          interval_text(result.bca, 4), result.documents,
-                          interval_text(result.with_seeds, 4));
+      text += fmt::format(
+          "95 %        {} over {} documents, {} with seed noise, assumed: {:.2g} % "
+          "of the loss for one run\n",
+          interval_text(result.bca, 4), result.documents, interval_text(result.with_seeds, 4),
+          100 * assumed_deviation);
     else
       text += "interval    none: runs that are not done have no losses per document\n";
   }
   if (!assertion.empty())
-    text +=
-        fmt::format("asserted    {}: {}\n", assertion, asserted_holds ? "holds" : "does not hold");
+    text += fmt::format("asserted    {}: {}\n", assertion,
+                        asserted_holds ? "holds"
+                        : is_decided() ? "does not hold"
+                                       : "is not decided");
   return text;
 }
 
@@ -174,7 +179,10 @@ std::string CompareResult::json() const {
                               {"relative", number(result.relative)}};
   json["bca"] = {number(result.bca.low), number(result.bca.high)};
   json["with_seeds"] = {number(result.with_seeds.low), number(result.with_seeds.high)};
-  if (!assertion.empty()) json["assertion"] = assertion, json["holds"] = asserted_holds;
+  json["documents"] = result.documents;
+  json["assumed_seed_noise"] = result.assumed_seed_noise;
+  if (!assertion.empty())
+    json["assertion"] = assertion, json["holds"] = asserted_holds, json["decided"] = is_decided();
   return json.dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 }
 

@@ -25,6 +25,7 @@ struct CompareResult {
   std::vector<std::string> reasons;  // why they are not comparable; empty: they are
   bool has_interval = false;         // false when trimmed: a single number each
   PairedResult result;               // second minus first
+  double assumed_deviation = 0;      // of one run, relative: both are single runs
   // What was scored: "test, packed_windows, 64 of 8755 windows, tokenizer bytes v1"; of files,
   // which do not tell, the digest of the windows. Empty where they are not comparable.
   std::string scored;
@@ -32,6 +33,7 @@ struct CompareResult {
   std::int64_t second_step = 0;  // the same, but for two files, which may differ in it
   std::string assertion;
   bool asserted_holds = true;  // true without an assertion
+  bool is_decided() const { return reasons.empty() && result.with_seeds.known(); }
 
   // assertion where the pair is not comparable or the assertion does not hold, good otherwise.
   ExitCode exit_code() const;

@@ -2,10 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 
 #include "analysis/fitting/bootstrap.hpp"
+#include "analysis/fitting/draw_counter.hpp"
 #include "analysis/fitting/health.hpp"
 #include "analysis/fitting/minimise.hpp"
+#include "analysis/fitting/noise.hpp"
 #include "analysis/fitting/search.hpp"
 #include "core/error.hpp"
 #include "core/parallel.hpp"
@@ -43,6 +46,18 @@ std::vector<std::vector<double>> distinct_optima(const std::vector<Minimum>& min
 void add_influence(Fit& fit, const FitOptions& options) {
   const Law& form = law(fit.kind);
   if (fit.points.size() <= std::max<std::size_t>(form.coefficients(), 3)) return;
+  // Rows that are alike leave the same fit behind.
+  std::map<std::pair<std::vector<double>, double>, std::size_t> distinct;
+  for (std::size_t i = 0; i < fit.points.size(); ++i)
+    distinct.try_emplace({fit.points[i].x, fit.points[i].loss}, i);
+  if (distinct.size() > most_influences) {
+    fit.no_influence = concat("the influence of single rows was left out: ", distinct.size(),
+                              " distinct rows, more than ", most_influences);
+    return;
+  }
+  std::vector<std::size_t> numbers;
+  for (const auto& [row, number] : distinct) numbers.push_back(number);
+  DrawCounter counter(options.influence_progress, int(numbers.size()));
   fit.influence.resize(fit.points.size());
   const auto leave_out = [&](std::size_t number) {
     std::vector<FitPoint> others = fit.points;
@@ -55,10 +70,15 @@ void add_influence(Fit& fit, const FitOptions& options) {
     for (std::size_t i = 0; i < influence.change.size(); ++i)
       influence.change[i] -= fit.coefficients[i];
   };
-  parallel_for(options.threads, std::int64_t(fit.points.size()),
+  parallel_for(options.threads, std::int64_t(numbers.size()),
                [&](std::int64_t begin, std::int64_t end) {
-                 for (std::int64_t i = begin; i < end; ++i) leave_out(std::size_t(i));
+                 for (std::int64_t i = begin; i < end; ++i)
+                   leave_out(numbers[std::size_t(i)]), counter.count();
                });
+  for (std::size_t i = 0; i < fit.points.size(); ++i) {
+    const std::size_t like = distinct.at({fit.points[i].x, fit.points[i].loss});
+    fit.influence[i] = {fit.points[i].label, fit.influence[like].change};
+  }
 }
 
 void add_intervals(Fit& fit, double confidence) {
@@ -109,6 +129,7 @@ Fit fit_law(LawKind kind, std::span<const FitPoint> points, const FitOptions& op
   const LeastSquares problem = problem_of(form, table, options);
   const LogTable cells = log_table_of_cells(form, fit.points);
   fit.cells = std::int64_t(cells.log_loss.size());
+  fit.noise = noise_of(fit.points, table, options).deviation();
   const std::vector<Minimum> minima = minimise_from(problem_of(form, cells, options), problem,
                                                     some_of(starts_of(form, table), options.starts),
                                                     polished_starts, options.threads);

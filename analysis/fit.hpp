@@ -38,7 +38,8 @@ struct FitOptions {
       0;                  // relative, of one run; 0: known_seed_deviation. One run per cell only.
   bool influence = true;  // refits without each point in turn
   int starts = 0;         // of the law's grid, evenly taken; 0: all of them
-  std::function<void(int done, int of)> progress;  // called by one thread at a time; may be empty
+  // Of draws, and of refits without one row; called by one thread at a time; may be empty.
+  std::function<void(int done, int of)> progress, influence_progress;
 };
 
 struct Influence {
@@ -53,6 +54,9 @@ struct HeldOut {
   Interval interval;  // of the prediction
   double error() const { return predicted / measured - 1; }
 };
+
+// Each costs a fit to all the others: with more it is left out.
+inline constexpr std::size_t most_influences = 256;  // distinct rows
 
 // Of a bootstrap: with fewer no draw lies beyond an end of a 95 % interval.
 inline constexpr int fewest_draws = 40;
@@ -69,9 +73,10 @@ struct Fit {
   double worst_residual = 0;      // largest |residual|
   std::vector<HeldOut> held_out;
   std::vector<Influence> influence;
+  std::string no_influence;  // why it was left out though it was asked for; empty: it was not
   std::vector<std::vector<double>> replicates;  // inside coefficients of each bootstrap draw
   bool parametric_bootstrap = false;            // one run per cell: known seed noise was drawn
-  double noise = 0;  // relative deviation of one run that was drawn; 0 without bootstrap
+  double noise = 0;  // relative deviation of one run: what draws take, and residuals are held to
   std::int64_t cells = 0;
   double agreement = 0;               // share of the ten best starts that found the optimum
   double gradient = 0;                // largest free component at the optimum

@@ -3,10 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 #include <charconv>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "analysis/fitting/health.hpp"
 #include "analysis/render_json.hpp"
 #include "analysis/support/csv.hpp"
 #include "analysis/support/text.hpp"
@@ -15,10 +17,17 @@
 namespace metascale {
 namespace {
 
-// A number, or nothing for an empty cell or "nan": such rows are left out with a note.
+// As programs write what is not there: an empty cell, nan in any case and with a sign, NA, N/A.
+bool is_missing(std::string text) {
+  for (char& letter : text) letter = char(std::tolower(static_cast<unsigned char>(letter)));
+  if (text.starts_with('+') || text.starts_with('-')) return text.substr(1) == "nan";
+  return text.empty() || text == "nan" || text == "na" || text == "n/a";
+}
+
+// A number, or nothing for a missing one: such rows are left out with a note.
 std::optional<double> number_at(const Csv& table, const CsvRow& row, std::size_t column) {
   const std::string& text = row.cells[column];
-  if (text.empty() || text == "nan" || text == "NaN") return std::nullopt;
+  if (is_missing(text)) return std::nullopt;
   double value = 0;
   const auto [stop, problem] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (problem != std::errc() || stop != text.data() + text.size())
@@ -102,7 +111,9 @@ std::vector<std::string> columns_of(const FitTableOptions& options) {
   }
   if (given.size() != 1)
     throw Error(
-        concat("the law ", options.law, " takes exactly one of --parameters, --tokens and --flops"),
+        concat("the law ", options.law,
+               " takes exactly one of --parameters, --tokens and --flops, ",
+               "and what it is to predict as --loss, be it a size (--flops c --loss n_star)"),
         ExitCode::usage);
   return given;
 }
@@ -127,8 +138,8 @@ Objective objective_of(const FitTableOptions& options) {
       ExitCode::usage);
 }
 
-std::string health_text(const std::vector<std::string>& problems) {
-  if (problems.empty()) return "health      good\n";
+std::string health_text(const std::vector<std::string>& problems, bool bootstrapped) {
+  if (problems.empty()) return concat("health      ", health_words(problems, bootstrapped), "\n");
   std::string text = "health      RED: not to be trusted as it stands\n";
   for (const std::string& problem : problems) text += "  - " + problem + "\n";
   return text;
@@ -165,7 +176,7 @@ std::string text_of(const Fit& fit) {
   for (const HeldOut& point : fit.held_out)
     text += fmt::format("held out    {}: {:.6f} predicted, {:.6f} measured, {:+.4f} %\n",
                         point.label, point.predicted, point.measured, 100 * point.error());
-  return text + health_text(fit.problems);
+  return text + health_text(fit.problems, !fit.replicates.empty());
 }
 
 // 0 and infinity stand where draws have their minimum at the edge of the profile.
@@ -196,7 +207,7 @@ std::string text_of(const IsoflopFit& fit) {
               ? fmt::format("exponent    {:.4f}{}   N* = {:.4g} C^exponent\n", fit.exponent,
                             range_text(fit.interval), fit.coefficient)
               : "exponent    -\n";
-  return text + health_text(fit.problems);
+  return text + health_text(fit.problems, !fit.replicates.empty());
 }
 
 std::string text_of(const JointReport& joint) {
@@ -215,7 +226,7 @@ std::string text_of(const JointReport& joint) {
                       fit.objective, fit.separate_objective, 100 * fit.worst_residual);
   if (std::isfinite(fit.p_value))
     text += fmt::format("p           {:.3f}   that one law gives arms as unlike\n", fit.p_value);
-  return text + health_text(fit.problems);
+  return text + health_text(fit.problems, !fit.intervals.empty());
 }
 
 // The two arms' points, that of the first row first.
@@ -249,6 +260,10 @@ void check_columns(const FitTableOptions& options) {
   if (options.fit.draws > 0 && options.fit.draws < fewest_draws)
     throw Error(concat("--draws ", options.fit.draws, ": an interval has no ends of so few; give ",
                        fewest_draws, " or more, or 0 for none"),
+                ExitCode::usage);
+  if (options.nearest && options.law != "isoflop")
+    throw Error(concat("--nearest chooses the sizes of an isoflop parabola; --law is ", options.law,
+                       ", which has none"),
                 ExitCode::usage);
   if (options.arm.empty()) return;
   if (options.law != "chinchilla")
@@ -285,7 +300,13 @@ FitTableResult fit_table(const std::filesystem::path& path, const FitTableOption
   if (options.law == "isoflop") {
     std::vector<IsoflopPoint> points;
     for (const Row& row : rows) points.push_back({row.x[0], row.x[1], row.loss});
-    result.isoflop = fit_isoflop(points, {options.nearest, options.fit});
+    if (const double spread = merge_budgets(points); spread > 0)
+      result.notes.push_back(
+          fmt::format("FLOPs within {:.0f} % of the cheapest row's are one budget, at their "
+                      "geometric mean; rows of one differ by up to {:.2g} %",
+                      100 * same_budget, 100 * spread));
+    const std::size_t nearest = options.nearest.value_or(IsoflopOptions{}.nearest);
+    result.isoflop = fit_isoflop(points, {nearest, options.fit});
     return result;
   }
   std::vector<FitPoint> points;
@@ -300,9 +321,10 @@ FitTableResult fit_table(const std::filesystem::path& path, const FitTableOption
   }
   FitOptions fit_options = options.fit;
   fit_options.objective = objective;
-  if (options.arm.empty())
+  if (options.arm.empty()) {
     result.fit = fit_law(law_named(options.law), points, fit_options);
-  else
+    if (!result.fit->no_influence.empty()) result.notes.push_back(result.fit->no_influence);
+  } else
     result.joint = fit_arms(table, rows, points, options, fit_options);
   return result;
 }

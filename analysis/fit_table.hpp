@@ -27,7 +27,7 @@ struct FitTableOptions {
   std::string where;  // "column=value": only these rows
   // huber | squared_log | squared; empty: squared_log for loglog, else huber.
   std::string objective;
-  std::size_t nearest = 5;  // isoflop: sizes of each parabola; 0: all
+  std::optional<std::size_t> nearest;  // isoflop only: sizes of each parabola; 0: all
   FitOptions fit;
 };
 

@@ -82,9 +82,10 @@ EquivalentGain equivalent_gain(const Fit& baseline, const Fit& arm, double x, do
   };
   result.low_beyond = is_beyond(result.interval.low);
   result.high_beyond = is_beyond(result.interval.high);
+  result.beyond = result.baseline_x < low || result.baseline_x > high;
   if (!std::isfinite(result.baseline_x))
     result.problem = "the baseline's law never reaches this loss";
-  else if (result.baseline_x < low || result.baseline_x > high)
+  else if (result.beyond)
     result.problem = fmt::format(
         "the baseline reaches this loss at {:.3g}, outside its fitted range "
         "{:.3g} to {:.3g}",

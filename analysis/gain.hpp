@@ -24,6 +24,7 @@ struct EquivalentGain {
   // gain is infinite, and so is the end where more of them do than lie beyond it.
   Interval interval;
   bool low_beyond = false, high_beyond = false;  // that end lies outside the fitted range
+  bool beyond = false;                           // so does baseline_x: people are shown no number
   Advantage at_equal;                            // at the same x
   std::string problem;                           // why the gain must not be quoted; empty: it may
 };

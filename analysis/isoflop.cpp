@@ -253,6 +253,27 @@ void judge(IsoflopFit& fit) {
 
 }  // namespace
 
+double merge_budgets(std::span<IsoflopPoint> points) {
+  std::vector<IsoflopPoint*> ordered;
+  for (IsoflopPoint& point : points)  // fit_isoflop refuses the others
+    if (std::isfinite(point.flops) && point.flops > 0) ordered.push_back(&point);
+  std::stable_sort(ordered.begin(), ordered.end(),
+                   [](const auto* a, const auto* b) { return a->flops < b->flops; });
+  double widest = 0;
+  for (std::size_t begin = 0, end = 0; begin < ordered.size(); begin = end) {
+    const double cheapest = ordered[begin]->flops;
+    double logarithms = 0;
+    for (; end < ordered.size() && is_of_budget(ordered[end]->flops, cheapest); ++end)
+      logarithms += std::log(ordered[end]->flops);
+    const double spread = ordered[end - 1]->flops / cheapest - 1;
+    if (spread == 0) continue;
+    widest = std::max(widest, spread);
+    for (std::size_t i = begin; i < end; ++i)
+      ordered[i]->flops = std::exp(logarithms / double(end - begin));
+  }
+  return widest;
+}
+
 double IsoflopBudget::loss_at(double other) const {
   return loss + curvature * std::pow(std::log(other / parameters), 2);
 }

@@ -16,6 +16,16 @@ struct IsoflopPoint {
   double flops = 0, parameters = 0, loss = 0;
 };
 
+// FLOPs within this share of the cheapest run's are of one budget: lengths are rounded, and a token
+// costs arms unequally.
+inline constexpr double same_budget = 0.1;
+inline bool is_of_budget(double flops, double cheapest) {
+  return flops <= (1 + same_budget) * cheapest;
+}
+// Gives the points of each budget its geometric mean for FLOPs. Returns the largest share by which
+// the dearest of a budget exceeded its cheapest; 0: nothing was changed.
+double merge_budgets(std::span<IsoflopPoint> points);
+
 struct IsoflopOptions {
   std::size_t nearest = 5;  // sizes of each parabola, nearest the lowest one in ln N; 0: all
   FitOptions fit;           // draws, seed, confidence, seed_deviation
@@ -61,7 +71,8 @@ struct IsoflopFit {
   Interval predict_interval(double flops, double confidence = 0.95) const;
 };
 
-// Throws Error{bad_input} if a value is not positive and finite.
+// Points of equal FLOPs are one budget (merge_budgets makes them so). Throws Error{bad_input} if a
+// value is not positive and finite.
 IsoflopFit fit_isoflop(std::span<const IsoflopPoint> points, const IsoflopOptions& options = {});
 
 }  // namespace metascale

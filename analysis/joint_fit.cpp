@@ -184,9 +184,7 @@ void judge(JointFit& fit, std::span<const FitPoint> all, const LeastSquares& pro
     if (const double span = decades(all, i); span < least_decades)
       add(fmt::format("{} spans {:.2f} decades only (at least {})", i == 0 ? "N" : "D", span,
                       least_decades));
-  if (!fit.intervals.empty() && fit.cells < reliable_cells)
-    add(fmt::format("{}: {} cells of (arm, size, length), fewer than {}", interval_unreliable,
-                    fit.cells, reliable_cells));
+  judge_cells(fit.cells, "arm, size, length", fit.problems);
   judge_draws(std::size_t(std::max(draws, 0)), fit.problems);
   if (fit.p_value < suspicious)
     add(

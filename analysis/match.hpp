@@ -43,6 +43,8 @@ struct NotComparable {
                               // empty: the first is compared with none
   std::string size, length;
   std::vector<std::string> reasons;
+
+  bool is_pair() const { return !second.empty(); }
 };
 
 struct Matching {

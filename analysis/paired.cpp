@@ -84,12 +84,12 @@ void add_levels(std::span<const PairedSeed> seeds, int domain, PairedResult& res
 }
 
 // What the seeds add to one draw. Several seeds: Student's t with their own spread, since
-// resampling two or three values understates it; one seed: the known deviation of two single runs.
-double draw_seeds(const PairedResult& result, CounterRandom random) {
+// resampling two or three values understates it; one seed: the assumed deviation of two single
+// runs.
+double draw_seeds(const PairedResult& result, double assumed, CounterRandom random) {
   const std::size_t count = result.per_seed.size();
   if (count < 2)
-    return random.normal() * known_seed_deviation *
-           std::hypot(result.first_loss, result.second_loss);
+    return random.normal() * assumed * std::hypot(result.first_loss, result.second_loss);
   return random.student_t(std::int64_t(count) - 1) * result.seed_deviation /
          std::sqrt(double(count));
 }
@@ -149,7 +149,8 @@ PairedResult paired_difference(std::span<const PairedSeed> seeds, const PairedOp
       documents[std::size_t(draw)] = draw_documents(units, CounterRandom(options.seed, stream));
       both[std::size_t(draw)] =
           documents[std::size_t(draw)] +
-          draw_seeds(result, CounterRandom(options.seed ^ (seed_stream + options.cell), stream));
+          draw_seeds(result, options.seed_deviation,
+                     CounterRandom(options.seed ^ (seed_stream + options.cell), stream));
     }
   });
   result.percentile = percentile_interval(documents, options.confidence);

@@ -48,7 +48,8 @@ struct PairedOptions {
   std::uint64_t cell = 0;  // apart in this, comparisons share documents' draws but not seeds' draws
   double confidence = 0.95;
   int threads = 1;
-  int domain = -1;  // only the documents of this domain; -1: all
+  int domain = -1;                               // only the documents of this domain; -1: all
+  double seed_deviation = known_seed_deviation;  // relative, of one run; used with one seed only
 };
 
 // All in nats per token, second minus first: negative where the second arm is better. Of fewer than
@@ -63,7 +64,7 @@ struct PairedResult {
   Interval with_seeds;              // documents and seeds: the one that a claim is decided by
   std::vector<double> per_seed;     // difference of each seed
   double seed_deviation = 0;        // standard deviation of per_seed; NaN with one seed
-  bool assumed_seed_noise = false;  // one seed: known_seed_deviation was used
+  bool assumed_seed_noise = false;  // one seed: PairedOptions::seed_deviation was used
   std::int64_t documents = 0;
   std::int64_t tokens = 0;
   std::vector<double> draws;  // of the difference with seeds, one per bootstrap draw

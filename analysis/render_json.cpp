@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "analysis/fitting/health.hpp"
 #include "analysis/json/parts.hpp"
 #include "core/build_info.hpp"
 
@@ -31,6 +32,7 @@ Json fit_json(const Fit& fit) {
   json["cells"] = fit.cells;
   json["parametric_bootstrap"] = fit.parametric_bootstrap;
   json["healthy"] = fit.healthy();
+  json["health"] = health_words(fit.problems, !fit.replicates.empty());
   json["problems"] = fit.problems;
   if (law(fit.kind).variables == 2) {
     const double flops = largest_flops(fit);
@@ -53,6 +55,7 @@ Json fit_json(const Fit& fit) {
                                 {"predicted", number(point.predicted)},
                                 {"interval", interval(point.interval)},
                                 {"error", number(point.error())}});
+  if (!fit.no_influence.empty()) json["influence"] = nullptr;
   for (const Influence& entry : fit.influence)
     json["influence"].push_back({{"run", entry.label}, {"change", numbers(entry.change)}});
   return json;
@@ -106,7 +109,9 @@ Json joint_json(const JointReport& entry) {
   json["objective"] = number(fit.objective);
   json["separate_objective"] = number(fit.separate_objective);
   json["p_value"] = number(fit.p_value);
-  json["healthy"] = fit.healthy(), json["problems"] = fit.problems;
+  json["healthy"] = fit.healthy();
+  json["health"] = health_words(fit.problems, !fit.intervals.empty());
+  json["problems"] = fit.problems;
   return json;
 }
 
@@ -137,6 +142,7 @@ Json isoflop_json(const IsoflopFit& fit) {
               {"token_exponent", number(fit.token_exponent)}}},
             {"intervals", {{"exponent", interval(fit.interval)}}},
             {"healthy", fit.healthy()},
+            {"health", health_words(fit.problems, !fit.replicates.empty())},
             {"problems", fit.problems},
             {"budgets", Json::array()}};
   for (const IsoflopBudget& budget : fit.budgets) json["budgets"].push_back(budget_json(budget));
@@ -277,6 +283,7 @@ std::string render_json(const Report& report) {
             {"generated", report.generated},
             {"program", build_info()},
             {"confidence", report.confidence},
+            {"assumed_seed_deviation", number(report.seed_deviation)},
             {"protocol", report.protocol},
             {"arms", report.collection.arms},
             {"totals", totals_json(report)},

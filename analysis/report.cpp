@@ -58,15 +58,19 @@ ReportResult result_of(Report& report, const fs::path& page) {
       case RunState::unreadable: ++result.unreadable; break;
     }
   const auto& runs = report.collection.runs;
-  const auto failed = std::find_if(runs.begin(), runs.end(),
-                                   [](const Run& run) { return run.state == RunState::failed; });
-  if (failed != runs.end()) result.first_failure = failed->id + ": " + failed->reason;
-  const auto& refused = report.matching.refused;
-  result.not_comparable = std::int64_t(refused.size());
-  if (!refused.empty())
-    result.first_difference =
-        concat(refused[0].first, " and ", refused[0].second,
-               refused[0].reasons.empty() ? std::string() : ": " + refused[0].reasons[0]);
+  const auto first_of = [&](RunState state) {
+    const auto found =
+        std::find_if(runs.begin(), runs.end(), [&](const Run& run) { return run.state == state; });
+    return found == runs.end() ? "" : found->id + ": " + found->reason;
+  };
+  result.first_failure = first_of(RunState::failed);
+  result.first_unreadable = first_of(RunState::unreadable);
+  for (const NotComparable& entry : report.matching.refused) {
+    const std::string reason = entry.reasons.empty() ? "" : ": " + entry.reasons[0];
+    if (entry.is_pair() && ++result.not_comparable == 1)
+      result.first_difference = concat(entry.first, " and ", entry.second, reason);
+    if (!entry.is_pair() && ++result.left_out == 1) result.first_left_out = entry.first + reason;
+  }
   result.claims = std::move(report.claims);
   result.notes = std::move(report.notes);
   return result;
@@ -85,7 +89,7 @@ Totals totals_of(const Report& report) {
   Totals totals{.runs = std::int64_t(runs.size()),
                 .sizes = std::int64_t(report.sizes().size()),
                 .pairs = std::int64_t(report.pairs.size()),
-                .refused = std::int64_t(report.matching.refused.size())};
+                .refused = std::ranges::count_if(report.matching.refused, &NotComparable::is_pair)};
   for (const Run& run : runs) {
     totals.done += run.state == RunState::done ? 1 : 0;
     totals.hours += run.own_hours, totals.flops += run.flops - run.inherited.flops;

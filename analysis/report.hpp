@@ -119,10 +119,15 @@ struct Report {
   // Of answers on probes: what is drawn for one table, the page and the figures use too.
   std::unique_ptr<ShareIntervals> shares = std::make_unique<ShareIntervals>();
   std::vector<std::string>
-      notes;              // what a reader must know: subsets, single seeds, what is missing
-  std::string protocol;   // how the final evaluations were made, with which tokenizer
+      notes;             // what a reader must know: subsets, single seeds, what is missing
+  std::string protocol;  // how the final evaluations were made, with which tokenizer
+  // The same for captions: "test, packed windows of 512, tokenizer bytes v1"; empty: not all agree.
+  std::string scored;
   std::string generated;  // UTC, ISO 8601
   double confidence = 0.95;
+  // Relative, of one run; assumed where a pair has one seed: known_seed_deviation, or what this
+  // report's cells with several seeds show, whichever is larger.
+  double seed_deviation = known_seed_deviation;
   int refresh_seconds = 0;
 
   const Cell* cell(const std::string& arm, const std::string& size,
@@ -147,8 +152,10 @@ Report analyse(Collection collection, const ReportOptions& options);
 struct ReportResult {
   std::filesystem::path page;  // report.html
   std::int64_t done = 0, failed = 0, unfinished = 0, unreadable = 0;
-  std::int64_t not_comparable = 0;
-  std::string first_failure, first_difference;  // why the first of them is; empty: there is none
+  std::int64_t not_comparable = 0;  // pairs
+  std::int64_t left_out = 0;        // runs that are compared with none
+  // Why the first of them is; empty: there is none.
+  std::string first_failure, first_unreadable, first_difference, first_left_out;
   std::vector<Claim> claims;
   std::vector<std::string> notes;
 };

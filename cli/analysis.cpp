@@ -73,20 +73,25 @@ ExitCode run_report(const ReportVerb& verb) {
   options.figures = !verb.no_figures;
   if (verb.watch) options.refresh_seconds = verb.interval;
   if (verb.watch) catch_stop_signals();
+  const auto write = [&] {
+    StatusLine line;
+    options.progress = [&](const std::string& stage) { line.show(stage); };
+    ReportResult result = write_report(verb.folder, options);
+    options.progress = nullptr;  // it knows the line, which ends here
+    return result;
+  };
   do {
-    ReportResult result;
-    {
-      StatusLine line;
-      options.progress = [&](const std::string& stage) { line.show(stage); };
-      result = write_report(verb.folder, options);
-      options.progress = nullptr;  // it knows the line, which ends here
-    }
+    const ReportResult result = write();
     print_report(result, verb.json);
     export_all(verb, result, options.threads);
     for (int i = 0; verb.watch && i < 10 * verb.interval && stop_request() == StopRequest::none;
          ++i)
       std::this_thread::sleep_for(std::chrono::milliseconds(100));
   } while (verb.watch && stop_request() == StopRequest::none);
+  if (options.refresh_seconds > 0) {  // nobody makes the page anew from here on
+    options.refresh_seconds = 0;
+    write();
+  }
   return ExitCode::good;
 }
 
@@ -102,13 +107,19 @@ ExitCode run_fit(const FitVerb& verb) {
   FitTableResult result;
   {
     Progress progress;
-    int bar = -1;  // until the first draw: a fit without bootstrap shows none
+    // -1 until the first draw or row: a fit without bootstrap shows none.
+    int draws = -1, rows = -1;
     options.fit.progress = [&](int done, int of) {
-      if (bar < 0) bar = progress.add("bootstrap");
-      progress.update(bar, double(done) / of, fmt::format("{} of {} draws", done, of));
+      if (draws < 0) draws = progress.add("bootstrap");
+      progress.update(draws, double(done) / of, fmt::format("{} of {} draws", done, of));
+    };
+    options.fit.influence_progress = [&](int done, int of) {
+      if (rows < 0) rows = progress.add("influence");
+      progress.update(rows, double(done) / of, fmt::format("without {} of {} rows", done, of));
     };
     result = fit_table(verb.table, options);
-    if (bar >= 0) progress.finish(bar, "");
+    for (const int bar : {draws, rows})
+      if (bar >= 0) progress.finish(bar, "");
   }
   fmt::print("{}\n", verb.json ? result.json() : printable(result.text()));
   return ExitCode::good;

@@ -75,8 +75,9 @@ void add_exchange_verbs(CLI::App& app, Action& action) {
   const auto in = std::make_shared<ImportVerb>();
   verb = add_verb(app, action, "import", "read a model of other tools into a run folder",
                   "metascale import pythia-160m -o results/pythia-160m", in, run_import);
-  verb->add_option("source", in->source,
-                   "folder with config.json and safetensors, or a .safetensors file")
+  verb->add_option(
+          "source", in->source,
+          "folder with config.json and safetensors, or a lone .safetensors file of RWKV-LM")
       ->required()
       ->check(CLI::ExistingPath);
   verb->add_option("--format", in->format,

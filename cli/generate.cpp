@@ -32,6 +32,13 @@ struct GenerateVerb {
 
 using Clock = std::chrono::steady_clock;
 
+// Numbers beyond 64 bits, which CLI11 reads as the last one that has a place, are above it.
+constexpr std::int64_t most_seed = std::int64_t(1) << 62;
+
+std::string is_named(const std::string& file) {
+  return file.empty() ? "an empty path names no file; give one, or leave the option out" : "";
+}
+
 std::string prompt_of(const GenerateVerb& verb) {
   if (!verb.prompt) return "";
   if (*verb.prompt != "-") return *verb.prompt;
@@ -77,6 +84,7 @@ class TextStream {
 
 ExitCode run_generate(const GenerateVerb& verb) {
   expect_file_name("--save-state", verb.save_state);
+  sample({0.0}, verb.sampling, 0);  // what is no sampling is told before the model is read
   const StoredModel stored = find_model(verb.checkpoint);
   const auto tokenizer = make_tokenizer(stored.run.data.tokenizer);
   LoadedModel model =
@@ -134,10 +142,12 @@ void add_generate_verb(CLI::App& app, Action& action) {
   verb->add_option("--top-p", options->sampling.top_p,
                    "only the most likely tokens with this probability together [1]");
   verb->add_option("--seed", options->sampling.seed, "of the draws [0]")
-      ->check(CLI::NonNegativeNumber);
+      ->check(CLI::Range(std::int64_t(0), most_seed));
   verb->add_option("--threads", options->threads, "[1]")->check(CLI::Range(1, 4096));
-  verb->add_option("--save-state", options->save_state, "file to go on from later");
-  verb->add_option("--restore-state", options->restore_state, "go on from this file");
+  verb->add_option("--save-state", options->save_state, "file to go on from later")
+      ->check(is_named);
+  verb->add_option("--restore-state", options->restore_state, "go on from this file")
+      ->check(is_named);
   verb->add_flag("--past-end", options->past_end, "go on where a text ends");
   verb->add_flag("--json", options->json, "ids, text, state size and time, at the end");
 }

@@ -14,6 +14,10 @@ namespace {
 
 using nlohmann::json;
 
+// As the reader of runs has them.
+constexpr std::int64_t most_layers = 1000, most_steps = 1'000'000'000'000;
+constexpr double most_multiplier = 1000;
+
 struct GrowVerb {
   std::filesystem::path checkpoint, out;
   std::string parameter_tokens, heads, layers, low_ranks;
@@ -103,15 +107,15 @@ void add_grow_verb(CLI::App& app, Action& action) {
   verb->add_option("--low-ranks", options->low_ranks, "2x: low-rank maps of rwkv7 and meta_state");
   verb->add_option("--insert-after", options->options.insert_after,
                    "block behind which each new one goes, ascending [evenly spread]")
-      ->check(CLI::NonNegativeNumber);
+      ->check(CLI::Range(std::int64_t(0), most_layers));
   verb->add_option("--steps", options->options.steps, "to train the grown run for [as its parent]")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(std::int64_t(1), most_steps));
   verb->add_option("--new-learning-rate", options->options.new_learning_rate,
                    "multiplier of the learning rate of what is new [1]")
-      ->check(CLI::NonNegativeNumber);
+      ->check(CLI::Range(0.0, most_multiplier));
   verb->add_option("--new-weight-decay", options->options.new_weight_decay,
                    "multiplier of the weight decay of what is new [1]")
-      ->check(CLI::NonNegativeNumber);
+      ->check(CLI::Range(0.0, most_multiplier));
   verb->add_option("-o,--out", options->out, "run folder to be made")->required();
   verb->add_flag("--json", options->json, "for machines");
 }

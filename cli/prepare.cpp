@@ -12,6 +12,7 @@
 #include "core/json_text.hpp"
 #include "core/progress.hpp"
 #include "data/corpus.hpp"
+#include "data/utf8.hpp"
 
 namespace metascale {
 namespace {
@@ -39,6 +40,9 @@ json to_json(const PrepareResult& result) {
   return {{"parts", parts},
           {"split_by_hash", result.split_by_hash},
           {"resumed", result.resumed},
+          {"passed_over",
+           {{"count", result.passed_over.count},
+            {"first", repair_utf8(result.passed_over.first.string())}}},
           {"skipped", result.skipped.count},
           {"skipped_lines", result.skipped.named},
           {"empty", result.empty},
@@ -63,6 +67,9 @@ void print_parts(const PrepareResult& result) {
   if (result.resumed) fmt::print("went on where an earlier call was interrupted\n");
   if (result.split_by_hash)
     fmt::print("split by a hash of each document: 3 % validation, 3 % test\n");
+  if (result.passed_over.count > 0)
+    fmt::print("files passed over, which are none of .jsonl, .txt, .text: {}, the first: {}\n",
+               result.passed_over.count, for_stdout(result.passed_over.first.string()));
   print_skipped(result.skipped);
   if (result.empty > 0) fmt::print("lines without text: {}\n", result.empty);
   if (!result.split_by_hash)

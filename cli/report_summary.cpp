@@ -10,9 +10,13 @@
 namespace metascale {
 namespace {
 
-std::string counted(std::int64_t count, const char* what, const std::string& first_reason) {
+struct Words {
+  const char *one, *several;
+};
+std::string counted(std::int64_t count, Words what, const std::string& first_reason) {
   if (!count) return "";
-  return fmt::format("  {} {}{}{}\n", count, what, first_reason.empty() ? "" : ": ", first_reason);
+  return fmt::format("  {} {}{}{}\n", count, count == 1 ? what.one : what.several,
+                     first_reason.empty() ? "" : ": ", first_reason);
 }
 
 }  // namespace
@@ -30,8 +34,11 @@ nlohmann::json report_json(const ReportResult& result) {
           {"first_failure", result.first_failure},
           {"unfinished", result.unfinished},
           {"unreadable", result.unreadable},
+          {"first_unreadable", result.first_unreadable},
           {"not_comparable", result.not_comparable},
           {"first_difference", result.first_difference},
+          {"left_out", result.left_out},
+          {"first_left_out", result.first_left_out},
           {"claims", claims},
           {"notes", notes}};
 }
@@ -40,8 +47,13 @@ std::string report_text(const ReportResult& result) {
   std::string text;
   for (const auto& claim : result.claims)
     text += fmt::format("  ({}) {:<14} {}\n", claim.letter, name_of(claim.verdict), claim.text);
-  text += counted(result.failed, "failed", result.first_failure);
-  text += counted(result.not_comparable, "pairs not comparable", result.first_difference);
+  text += counted(result.failed, {"failed", "failed"}, result.first_failure);
+  text += counted(result.unfinished, {"unfinished", "unfinished"}, "");
+  text += counted(result.unreadable, {"unreadable", "unreadable"}, result.first_unreadable);
+  text += counted(result.not_comparable, {"pair not comparable", "pairs not comparable"},
+                  result.first_difference);
+  text += counted(result.left_out, {"run compared with none", "runs compared with none"},
+                  result.first_left_out);
   return text + fmt::format("report: {}\n", result.page.string());
 }
 

@@ -126,11 +126,15 @@ ExitCode show_one(const StoredModel& stored, const ShowVerb& verb) {
 }
 
 ExitCode show_two(const StoredModel& first, const StoredModel& second, const ShowVerb& verb) {
-  const auto found = differences(load_model(first, Dtype::f64), load_model(second, Dtype::f64));
+  const auto found = differences(load_model(first, Dtype::f64), load_model(second, Dtype::f64),
+                                 names_in_ancestor(second.run, first.run));
   json words{{"first", head_of(first)}, {"second", head_of(second)}, {"tensors", json::array()}};
   std::int64_t equal = 0;
   std::size_t width = 10;
-  for (const auto& row : found) width = std::max(width, row.name.size());
+  const auto label = [](const TensorDifference& row) {
+    return row.other_name.empty() ? row.name : row.name + " -> " + row.other_name;
+  };
+  for (const auto& row : found) width = std::max(width, label(row).size());
   if (!verb.json) {
     print_head(first);
     fmt::print("\n");
@@ -142,10 +146,11 @@ ExitCode show_two(const StoredModel& first, const StoredModel& second, const Sho
                                 {"relative_difference", row.relative},
                                 {"changed", row.changed},
                                 {"shapes", row.shapes}});
+    if (!row.other_name.empty()) words["tensors"].back()["name_in_second"] = row.other_name;
     const bool same = row.shapes.empty() && row.changed == 0;
     equal += same;
     if (!verb.json && !same)
-      fmt::print("{:<{}} {:>12.4g} {:>12}  {}\n", row.name, width, row.relative, row.changed,
+      fmt::print("{:<{}} {:>12.4g} {:>12}  {}\n", label(row), width, row.relative, row.changed,
                  row.shapes);
   }
   if (verb.json)

@@ -102,7 +102,7 @@ class TableReader {
   std::vector<std::int64_t> owners(const std::string& group, std::size_t rows,
                                    std::size_t evaluations) const {
     const std::string name = group + "/evaluation";
-    const auto owners = file_.read<std::int64_t>(name);
+    auto owners = file_.read<std::int64_t>(name);
     expect_rows(name, owners.size(), rows);
     for (std::size_t i = 0; i < owners.size(); ++i)
       if (owners[i] < (i ? owners[i - 1] : 0) || std::size_t(owners[i]) >= evaluations)

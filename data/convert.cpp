@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <limits>
+#include <system_error>
 #include <vector>
 
 #include "core/atomic_file.hpp"
@@ -57,7 +58,14 @@ FlatTokens write_flat_tokens(const TokenFile& from, TokenLayout layout,
     throw Error(
         concat(index.string(), ": the set of this name would lose its .bin; choose another"),
         ExitCode::bad_input);
-  const FlatTokens written{bin += ".bin", type_of(from, layout), from.tokens()};
+  bin += ".bin";
+  std::error_code is_new;  // what is not there is not read from
+  if (std::filesystem::path read = from.path();
+      std::filesystem::equivalent(read += ".bin", bin, is_new))
+    throw Error(
+        concat(bin.string(), ": is the file that is read; give it another name to be written as"),
+        ExitCode::usage);
+  FlatTokens written{bin, type_of(from, layout), from.tokens()};
   AtomicFile file(bin);
   BufferedWriter out(file.temporary());
   if (layout == TokenLayout::llm_c) write_llm_c_header(out, written.type, written.tokens);

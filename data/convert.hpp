@@ -18,8 +18,9 @@ struct FlatTokens {
 // documents that no id ends, are lost. An llm.c file is of u16 where the vocabulary allows it
 // (where that is unknown, where the file's own type has 2 bytes or fewer), else of u32. What stood
 // at path, with or without .bin, stands until the new file is whole. Throws Error{usage} for
-// megatron, Error{bad_input} for an id that the type cannot hold, for more tokens than an llm.c
-// header can tell, and where path is that of a set with an .idx; Error{io}.
+// megatron and where path is the file that is read, Error{bad_input} for an id that the type cannot
+// hold, for more tokens than an llm.c header can tell, and where path is that of a set with an
+// .idx; Error{io}.
 FlatTokens write_flat_tokens(const TokenFile& from, TokenLayout layout,
                              const std::filesystem::path& path);
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <string_view>
 #include <system_error>
 #include <utility>
@@ -21,16 +22,26 @@ struct Ending {
   const char* ending;
   SourceKind kind;
 };
-constexpr std::array<Ending, 6> endings{{{".jsonl.zst", SourceKind::lines},
+constexpr std::array<Ending, 7> endings{{{".jsonl.zst", SourceKind::lines},
                                          {".jsonl", SourceKind::lines},
                                          {".txt.zst", SourceKind::text},
                                          {".txt", SourceKind::text},
                                          {".text.zst", SourceKind::text},
-                                         {".text", SourceKind::text}}};
+                                         {".text", SourceKind::text},
+                                         {".zst", SourceKind::text}}};
+
+constexpr std::string_view zstd_alone = ".zst";
+
+// a.json.zst and a.tar.zst are no texts; a file that is called .zst has no name.
+bool is_something_else(std::string_view name) {
+  name.remove_suffix(zstd_alone.size());
+  return name.empty() || name.find('.') != std::string_view::npos;
+}
 
 const Ending* ending_of(const std::string& name) {
   for (const Ending& ending : endings)
-    if (name.ends_with(ending.ending)) return &ending;
+    if (name.ends_with(ending.ending))
+      return ending.ending == zstd_alone && is_something_else(name) ? nullptr : &ending;
   return nullptr;
 }
 
@@ -39,7 +50,7 @@ const Ending& known_ending(const std::filesystem::path& path) {
   if (!ending)
     throw Error(concat(path.string(),
                        ": is none of .jsonl, .txt, .text, nor one of these "
-                       "with .zst; rename it to what it is"),
+                       "with .zst, nor a text NAME.zst; rename it to what it is"),
                 ExitCode::bad_input);
   return *ending;
 }
@@ -67,21 +78,45 @@ std::filesystem::file_type type_of(const std::filesystem::path& path) {
   return type;
 }
 
-// All below the folder, unsorted. Nothing that cannot be examined is left out in silence.
-std::vector<std::filesystem::path> find_texts(const std::filesystem::path& folder) {
-  std::vector<std::filesystem::path> files;
-  std::filesystem::path latest = folder;  // a folder that cannot be read is the latest found
-  std::error_code error;
-  std::filesystem::recursive_directory_iterator entry(folder, error), end;
-  for (; !error && entry != end; entry.increment(error)) {
-    latest = entry->path();
-    if (ending_of(latest.filename().string()) &&
-        type_of(latest) == std::filesystem::file_type::regular)
-      files.push_back(latest);
+// All below a folder, by links too, unsorted. Nothing that cannot be examined is left out in
+// silence.
+class FolderSearch {
+ public:
+  std::vector<std::filesystem::path> texts, others;
+
+  void read(const std::filesystem::path& folder) {
+    enter(folder);
+    std::vector<std::filesystem::path> folders;  // entered when this one is closed
+    std::error_code error;
+    std::filesystem::directory_iterator entry(folder, error), end;
+    for (; !error && entry != end; entry.increment(error)) {
+      const std::filesystem::path& path = entry->path();
+      const std::filesystem::file_type type = type_of(path);
+      if (type == std::filesystem::file_type::directory)
+        folders.push_back(path);
+      else if (type == std::filesystem::file_type::regular && ending_of(path.filename().string()))
+        texts.push_back(path);
+      else
+        others.push_back(path);
+    }
+    if (error) throw_io_error("read", folder, error.value());
+    std::sort(folders.begin(), folders.end());
+    for (const std::filesystem::path& each : folders) read(each);
   }
-  if (error) throw_io_error("read", latest, error.value());
-  return files;
-}
+
+ private:
+  // A link to a folder above it has no end, and one to another folder would give its texts twice.
+  void enter(const std::filesystem::path& folder) {
+    std::error_code error;
+    const std::filesystem::path real = std::filesystem::canonical(folder, error);
+    if (error) throw_io_error("examine", folder, error.value());
+    if (const auto [known, is_new] = entered_.emplace(real, folder); !is_new)
+      throw Error(concat(folder.string(), ": is the folder ", known->second.string(),
+                         " again, whose texts would be read twice; take the link away"),
+                  ExitCode::bad_input);
+  }
+  std::map<std::filesystem::path, std::filesystem::path> entered_;  // real path to the one that led
+};
 
 }  // namespace
 
@@ -158,7 +193,8 @@ struct DocumentReader::OpenFile {
   }
 };
 
-std::vector<std::filesystem::path> find_source_files(const std::filesystem::path& source) {
+std::vector<std::filesystem::path> find_source_files(const std::filesystem::path& source,
+                                                     std::vector<std::filesystem::path>* others) {
   const std::filesystem::file_type type = type_of(source);
   if (type == std::filesystem::file_type::not_found)
     throw Error(concat(source.string(), ": there is no such file or folder; check the path"),
@@ -167,12 +203,16 @@ std::vector<std::filesystem::path> find_source_files(const std::filesystem::path
     known_ending(source);
     return {source};
   }
-  std::vector<std::filesystem::path> files = find_texts(source);
+  FolderSearch search;
+  search.read(source);
+  std::vector<std::filesystem::path> files = std::move(search.texts);
   std::sort(files.begin(), files.end());
+  std::sort(search.others.begin(), search.others.end());
+  if (others) *others = std::move(search.others);
   if (files.empty())
     throw Error(concat(source.string(),
                        ": holds no .jsonl, .txt or .text file, nor one of these "
-                       "with .zst"),
+                       "with .zst, nor a text NAME.zst"),
                 ExitCode::bad_input);
   return files;
 }
@@ -189,7 +229,7 @@ void SkippedLines::add(const SkippedLines& others) {
 }
 
 DocumentReader::DocumentReader(std::vector<std::filesystem::path> files, ReaderOptions options)
-    : files_(std::move(files)), options_(options) {
+    : files_(std::move(files)), options_(std::move(options)) {
   for (const std::filesystem::path& file : files_) known_ending(file);
 }
 

@@ -3,6 +3,7 @@
 //                       line) and optionally "meta": {"pile_set_name": the domain}; several zstd
 //                       frames in a file
 //   .txt, .text, each also with .zst  the file is the document; long ones are cut at blank lines
+//   .zst behind a name without another ending  the same: a.zst, but not a.json.zst or a.tar.zst
 // The domain of a document without pile_set_name is its file's name without endings, where
 // ReaderOptions do not name another. What is not UTF-8 and lone surrogates become
 // U+FFFD, one for each maximal invalid subpart [Unicode 16, 3.9, table 3-8].
@@ -45,9 +46,11 @@ struct SkippedLines {
   void add(const SkippedLines& others);
 };
 
-// The files of a source: itself, or everything readable in the folder and the folders in it, sorted
-// by path. Throws Error{bad_input} if there is none.
-std::vector<std::filesystem::path> find_source_files(const std::filesystem::path& source);
+// The files of a source: itself, or everything readable in the folder and the folders in it, also
+// by links, sorted by path. others: where to put the paths of all else there, sorted. Throws
+// Error{bad_input} if there is none, and where links lead to a folder twice.
+std::vector<std::filesystem::path> find_source_files(
+    const std::filesystem::path& source, std::vector<std::filesystem::path>* others = nullptr);
 
 class DocumentReader {
  public:

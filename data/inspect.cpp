@@ -189,9 +189,9 @@ std::vector<Check> verify_token_file(const std::filesystem::path& path,
   const TokenFileInfo& info = file->info();
   const std::pair<const char*, const std::string&> digests[] = {
       {".bin", info.bin_sha256}, {".idx", info.idx_sha256}, {".documents", info.documents_sha256}};
-  for (const auto& [ending, stated] : digests)
-    verifier.check(concat("sha256 of ", name, ending),
-                   [&] { return compare_digest(with_ending(stem, ending), stated); });
+  for (const auto& digest : digests)
+    verifier.check(concat("sha256 of ", name, digest.first),
+                   [&] { return compare_digest(with_ending(stem, digest.first), digest.second); });
   return verifier.take();
 }
 

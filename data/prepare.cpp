@@ -169,7 +169,17 @@ class Preparation {
                  plan_.units.size(), " files holds a document with text", words_of(skipped)),
           ExitCode::bad_input);
     split.finish();
+    for (const Split part : plan_.parts)
+      if (split.documents(part) == 0) refuse_little_text(part);
     return split;
+  }
+
+  [[noreturn]] void refuse_little_text(Split split) const {
+    throw Error(
+        concat(options_.source.string(), ": there is too little text for a ", name_of(split),
+               " part of its own; give more documents, or files called train, "
+               "validation and test"),
+        ExitCode::bad_input);
   }
 
   void open_writers() {
@@ -305,12 +315,7 @@ class Preparation {
     for (const Split split : plan_.parts) {
       if (writers_.at(split)->documents() > 0) continue;
       std::filesystem::remove(work_ / "state.json");  // there is nothing to go on from
-      if (plan_.by_hash)
-        throw Error(
-            concat(options_.source.string(), ": there is too little text for a ", name_of(split),
-                   " part of its own; give more documents, or files called train, "
-                   "validation and test"),
-            ExitCode::bad_input);
+      if (plan_.by_hash) refuse_little_text(split);
       const auto unit = std::find_if(plan_.units.begin(), plan_.units.end(),
                                      [&](const auto& row) { return row.split == split; });
       throw Error(concat(unit->file.string(), ": there is no text for ", name_of(split),
@@ -340,6 +345,7 @@ class Preparation {
     const LineCounts& counts = state_.now.counts;
     PrepareResult result{.split_by_hash = plan_.by_hash,
                          .resumed = resumed_,
+                         .passed_over = plan_.passed_over,
                          .skipped = counts.skipped,
                          .empty = counts.empty,
                          .duplicates = counts.duplicates};

@@ -41,10 +41,16 @@ struct PreparedPart {
   std::filesystem::path path;  // without ending
   TokenFileInfo info;
 };
+// What stands in the source's folder and is no text: files of other endings, what is no file.
+struct PassedOver {
+  std::int64_t count = 0;
+  std::filesystem::path first;  // in the order of paths; empty where there is none
+};
 struct PrepareResult {
   std::vector<PreparedPart> parts;
   bool split_by_hash = false;
   bool resumed = false;                 // a process before this one had begun
+  PassedOver passed_over;               // of the source's folder
   SkippedLines skipped;                 // bad lines
   std::int64_t empty = 0;               // lines without text
   std::int64_t duplicates = 0;          // training texts left out: they are in validation or test

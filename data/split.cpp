@@ -84,7 +84,12 @@ void HashSplit::add(std::string_view text, const std::string& domain) {
                 ExitCode::bad_input);
 }
 
-HashSplit::Borders HashSplit::borders_of(std::vector<Entry>& entries) const {
+Split HashSplit::Borders::of(std::uint64_t key) const {
+  if (key < validation) return Split::validation;
+  return key < test ? Split::test : Split::train;
+}
+
+HashSplit::Borders HashSplit::borders_of(Entries& entries) const {
   std::sort(entries.begin(), entries.end(),
             [](const Entry& a, const Entry& b) { return a.key < b.key; });
   double total = 0;
@@ -114,20 +119,71 @@ HashSplit::Borders HashSplit::borders_of(std::vector<Entry>& entries) const {
 }
 
 void HashSplit::finish() {
-  std::vector<Entry> pool;
+  Entries pool;
+  std::vector<std::pair<const Entries*, Borders>> groups;
   for (auto& [domain, entries] : entries_) {
-    if (entries.size() >= own_split_documents)
-      borders_[domain] = borders_of(entries);
-    else
+    if (entries.size() >= own_split_documents) {
+      groups.emplace_back(&entries, borders_[domain] = borders_of(entries));
+    } else {
       pool.insert(pool.end(), entries.begin(), entries.end());
+      Entries().swap(entries);
+    }
   }
-  pool_ = borders_of(pool);
+  groups.emplace_back(&pool, pool_ = borders_of(pool));
+  find_torn(groups);
   entries_.clear();
+}
+
+// Merges the groups, each ascending, so that equal keys meet; it takes memory for the places in
+// them, not for their entries. Behind the last border all are for training.
+void HashSplit::find_torn(const std::vector<std::pair<const Entries*, Borders>>& groups) {
+  struct Place {
+    const Entry *at, *end;
+    const Borders* borders;
+  };
+  std::vector<Place> heap;
+  std::uint64_t last = 0;
+  for (const auto& [entries, borders] : groups) {
+    last = std::max(last, borders.test);
+    if (!entries->empty())
+      heap.push_back({entries->data(), entries->data() + entries->size(), &borders});
+  }
+  const auto is_behind = [](const Place& a, const Place& b) { return a.at->key > b.at->key; };
+  std::make_heap(heap.begin(), heap.end(), is_behind);
+  while (!heap.empty() && heap.front().at->key < last) {
+    const std::uint64_t key = heap.front().at->key;
+    std::array<std::int64_t, all_splits.size()> documents{};  // of this key, by part
+    while (!heap.empty() && heap.front().at->key == key) {
+      std::pop_heap(heap.begin(), heap.end(), is_behind);
+      Place& place = heap.back();
+      ++documents[std::size_t(place.borders->of(key))];
+      if (++place.at == place.end)
+        heap.pop_back();
+      else
+        std::push_heap(heap.begin(), heap.end(), is_behind);
+    }
+    if (std::count_if(documents.begin(), documents.end(), [](auto n) { return n > 0; }) > 1) {
+      torn_.push_back(key);
+    } else {
+      validation_ += documents[std::size_t(Split::validation)];
+      test_ += documents[std::size_t(Split::test)];
+    }
+  }
+}
+
+std::int64_t HashSplit::documents(Split split) const {
+  switch (split) {
+    case Split::train: return documents_ - validation_ - test_;
+    case Split::validation: return validation_;
+    case Split::test: return test_;
+  }
+  return 0;
 }
 
 std::string HashSplit::to_text() const {
   nlohmann::json json = {{"pool", {pool_.validation, pool_.test}},
-                         {"domains", nlohmann::json::object()}};
+                         {"domains", nlohmann::json::object()},
+                         {"torn", torn_}};
   for (const auto& [domain, borders] : borders_)
     json["domains"][domain] = {borders.validation, borders.test};
   return json.dump();
@@ -143,6 +199,7 @@ HashSplit HashSplit::from_text(const std::string& text) {
     split.pool_ = borders(json.at("pool"));
     for (const auto& [domain, pair] : json.at("domains").items())
       split.borders_[domain] = borders(pair);
+    split.torn_ = json.at("torn").get<std::vector<std::uint64_t>>();
   } catch (const nlohmann::json::exception& error) {
     throw Error(concat("a stored split is damaged: ", error.what()), ExitCode::bad_input);
   }
@@ -153,8 +210,9 @@ Split HashSplit::of(std::string_view text, const std::string& domain) const {
   const auto own = borders_.find(domain);
   const Borders& borders = own != borders_.end() ? own->second : pool_;
   const std::uint64_t key = key_of(text);
-  if (key < borders.validation) return Split::validation;
-  return key < borders.test ? Split::test : Split::train;
+  const Split split = borders.of(key);
+  if (split == Split::train) return split;
+  return std::binary_search(torn_.begin(), torn_.end(), key) ? Split::train : split;
 }
 
 }  // namespace metascale

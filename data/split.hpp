@@ -7,6 +7,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace metascale {
@@ -25,8 +26,9 @@ std::map<Split, std::vector<std::filesystem::path>> find_splits(
 // A split by the text itself: in the order of bytes 8..15 of their SHA-256, the first documents are
 // the validation part until it has its share of the bytes, the next ones the test part, the rest is
 // for training. This is done within each domain of at least 100 documents and for all smaller
-// domains together. Equal texts are in one part. All documents are added, then asked for: two
-// passes over the source.
+// domains together. Equal texts are in one part: those that the borders of their domains put into
+// different ones are all for training. All documents are added, then asked for: two passes over the
+// source.
 class HashSplit {
  public:
   struct Shares {
@@ -38,6 +40,7 @@ class HashSplit {
   static constexpr std::size_t most_domains = 65535;  // as many as token files can tell apart
   void add(std::string_view text, const std::string& domain);
   void finish();
+  std::int64_t documents(Split split) const;  // after finish()
   Split of(std::string_view text, const std::string& domain) const;
 
   // After finish(): all of it as a text, and back. Throws Error{bad_input} where it is none.
@@ -50,14 +53,19 @@ class HashSplit {
   };
   struct Borders {  // keys below validation, then keys below test, then train
     std::uint64_t validation = 0, test = 0;
+    Split of(std::uint64_t key) const;
   };
-  Borders borders_of(std::vector<Entry>& entries) const;
+  using Entries = std::vector<Entry>;
+  Borders borders_of(Entries& entries) const;  // sorts them
+  void find_torn(const std::vector<std::pair<const Entries*, Borders>>& groups);
 
   Shares shares_;
-  std::int64_t documents_ = 0;
-  std::map<std::string, std::vector<Entry>, std::less<>> entries_;
+  std::int64_t documents_ = 0, validation_ = 0, test_ = 0;  // all; those held out
+  std::map<std::string, Entries, std::less<>> entries_;
   std::map<std::string, Borders, std::less<>> borders_;  // of the domains that have their own
   Borders pool_;
+  // Ascending: keys that the borders of their domains put into different parts.
+  std::vector<std::uint64_t> torn_;
 };
 
 }  // namespace metascale

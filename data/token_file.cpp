@@ -64,7 +64,7 @@ std::int64_t widen(const std::byte* from, std::int64_t count, std::int64_t limit
   for (std::int64_t i = 0; i < count; ++i) {
     Stored stored;
     std::memcpy(&stored, from + i * std::int64_t(sizeof stored), sizeof stored);
-    const std::int64_t id = stored;
+    const std::int64_t id = stored;  // NOLINT(bugprone-signed-char-misuse): Megatron's int8
     bad += id < 0 || id >= limit;
     out[i] = static_cast<std::int32_t>(id);
   }

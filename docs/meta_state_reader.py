@@ -2,7 +2,7 @@
 
     python3 meta_state_reader.py FOLDER 256 84 104 101      # token ids; prints the likeliest next ones
 
-Needs torch alone. Layout and letters: interop.md, model.md. RWKV-7 runs too (read_out none).
+Needs torch alone. Layout and letters: interop.md, model.md. RWKV-7 runs too (--format rwkv).
 """
 import json
 import pathlib
@@ -13,12 +13,12 @@ import torch.nn.functional as F
 
 
 def load_tensors(path):
-    """Of a safetensors file: the length of a header, the header in JSON, the values, here all F32."""
+    """Of a safetensors file: the length of a header, the header in JSON, the values, here all F32. (1, 1, D): D."""
     data = bytearray(path.read_bytes())
     begin = 8 + int.from_bytes(data[:8], "little")
     values = torch.frombuffer(data, dtype=torch.float32, offset=begin)
-    return {name: values[slice(*(offset // 4 for offset in entry["data_offsets"]))].view(entry["shape"]).double()
-            for name, entry in json.loads(data[8:begin]).items() if name != "__metadata__"}
+    return {name: values[slice(*(offset // 4 for offset in it["data_offsets"]))].view(it["shape"][2:] or it["shape"])
+            .double() for name, it in json.loads(data[8:begin]).items() if name != "__metadata__"}
 
 
 def layer_norm(w, name, x):
@@ -93,7 +93,7 @@ class MetaState:
 
 
 if __name__ == "__main__":
-    model = MetaState(sys.argv[1])
+    model = MetaState(sys.argv[1]) if len(sys.argv) > 2 else sys.exit(__doc__)
     for token in map(int, sys.argv[2:]):
         logits = model.read(token)
     for value, token in zip(*torch.topk(torch.log_softmax(logits, 0), 5)):

@@ -171,8 +171,8 @@ std::string model_identity(const ModelConfig& m) {
   return text;
 }
 
-Checkpoints::Checkpoints(fs::path run_folder, const ModelConfig& model)
-    : folder_(std::move(run_folder) / "checkpoints"), identity_(model_identity(model)) {}
+Checkpoints::Checkpoints(const fs::path& run_folder, const ModelConfig& model)
+    : folder_(run_folder / "checkpoints"), identity_(model_identity(model)) {}
 
 void Checkpoints::refuse_link() const { metascale::refuse_link(folder_); }
 
@@ -277,7 +277,7 @@ TrainingState Checkpoints::read_state(std::int64_t step) const {
   return or_damaged(path, [&] {
     for (const auto& [name, expected] : document.at("files").items())
       check_file(folder_of(step) / fs::path(name).filename(), expected);
-    const TrainingState state = state_of_json(document);
+    TrainingState state = state_of_json(document);
     if (state.step != step) throw Damaged(fmt::format("it is of step {}", state.step));
     return state;
   });

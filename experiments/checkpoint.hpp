@@ -51,7 +51,7 @@ HostArenas arenas_of(const ParameterMemory& memory);  // that is on the host
 
 class Checkpoints {
  public:
-  Checkpoints(std::filesystem::path run_folder, const ModelConfig& model);
+  Checkpoints(const std::filesystem::path& run_folder, const ModelConfig& model);
 
   // As save and remove_after do, before anything is computed that could not be saved.
   void refuse_link() const;

@@ -7,6 +7,10 @@
 #include <chrono>
 #include <cmath>
 #include <fstream>
+#include <functional>
+#include <limits>
+#include <map>
+#include <memory>
 
 #include "core/line_fit.hpp"
 #include "experiments/benchmark.hpp"
@@ -21,26 +25,64 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::int64_t least_tokens =
     2048;  // of one training step: shorter windows come several at a time
-constexpr int tokens_at_position = 8;  // timed before each, times the repeats
+constexpr int tokens_at_position = 8;  // timed before each, in each round
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-// Measures at each length until the budget would not last: a length takes at least twice its half.
-template <typename Measure>
-CostCurve measured(const ContextCostOptions& options, const Measure& measure) {
-  CostCurve curve;
+struct Sample {
+  std::vector<double> seconds;  // per token
+  double planned_bytes = 0, resident_bytes = 0;
+};
+
+// The lengths of one round, until its part of the budget would not last: a length takes at least
+// twice its half.
+std::vector<std::int64_t> measure_lengths(const ContextCostOptions& options,
+                                          const std::function<void(std::int64_t tokens)>& measure) {
+  std::vector<std::int64_t> lengths;
   const auto start = Clock::now();
   double last = 0;
   for (std::int64_t tokens = options.least; tokens <= options.most; tokens *= 2) {
-    if (curve.points.size() > 1 && seconds_since(start) + 2 * last > options.seconds) {
-      curve.left_out = tokens;
+    if (lengths.size() > 1 && seconds_since(start) + 2 * last > options.seconds / options.repeats)
       break;
-    }
     const auto begin = Clock::now();
-    curve.points.push_back(measure(tokens));
+    measure(tokens);
+    lengths.push_back(tokens);
     last = seconds_since(begin);
+  }
+  return lengths;
+}
+
+// Rounds over all lengths, not repeats of each: what disturbs the machine for some seconds is then
+// in one repeat of many lengths, which their medians leave out. A round is begun by begin_round()
+// and measures by what that returns. Bytes are the first round's.
+template <typename BeginRound>
+CostCurve measured(const ContextCostOptions& options, const BeginRound& begin_round) {
+  std::map<std::int64_t, Sample> samples;
+  CostCurve curve;
+  ContextCostOptions round = options;
+  for (int repeat = 0; repeat < options.repeats; ++repeat) {
+    const auto measure = begin_round();
+    const auto lengths = measure_lengths(round, [&](std::int64_t tokens) {
+      const Sample sample = measure(tokens);
+      Sample& all = samples.emplace(tokens, Sample{{}, sample.planned_bytes, sample.resident_bytes})
+                        .first->second;
+      all.seconds.insert(all.seconds.end(), sample.seconds.begin(), sample.seconds.end());
+    });
+    if (repeat > 0) continue;
+    if (lengths.back() * 2 <= options.most) curve.left_out = lengths.back() * 2;
+    round.most = lengths.back();
+    round.seconds = std::numeric_limits<double>::infinity();
+  }
+  for (const auto& [tokens, sample] : samples) {
+    const Spread spread = spread_of_median(sample.seconds);
+    curve.points.push_back({.tokens = tokens,
+                            .seconds = median(sample.seconds),
+                            .seconds_low = spread.low,
+                            .seconds_high = spread.high,
+                            .planned_bytes = sample.planned_bytes,
+                            .resident_bytes = sample.resident_bytes});
   }
   return curve;
 }
@@ -76,22 +118,15 @@ class Measured {
   double before_ = 0;
 };
 
-CostPoint training_point(const ModelConfig& model, std::int64_t context,
-                         const ContextCostOptions& options) {
+Sample training_sample(const ModelConfig& model, std::int64_t context, int threads) {
   const std::int64_t rows = std::max<std::int64_t>(1, least_tokens / context);
   const double tokens = double(rows * context);
   const TrainingConfig training{.context = context};
   Measured run(
       model, {.rows = rows, .context = context, .tape = tape_options(training, Device::cpu, true)},
-      options.threads);
+      threads);
   run.seconds();  // touches all memory
-  std::vector<double> seconds;
-  for (int i = 0; i < options.repeats; ++i) seconds.push_back(run.seconds());
-  const Spread spread = spread_of_median(seconds);
-  return {.tokens = context,
-          .seconds = median(seconds) / tokens,
-          .seconds_low = spread.low / tokens,
-          .seconds_high = spread.high / tokens,
+  return {.seconds = {run.seconds() / tokens},
           .planned_bytes = double(run.program().bytes()) / tokens,
           .resident_bytes = run.resident() / tokens};
 }
@@ -104,24 +139,20 @@ void read_any(Generator& generator, std::int64_t count, std::int64_t vocabulary)
 }
 
 // Reads on to the position, the last tokens one by one; before: resident without any of it.
-CostPoint generation_point(Generator& generator, std::int64_t vocabulary, std::int64_t position,
-                           double before, const ContextCostOptions& options) {
+Sample generation_sample(Generator& generator, std::int64_t vocabulary, std::int64_t position,
+                         double before) {
   const std::int64_t unread = position - generator.position();
-  const std::int64_t timed = std::min<std::int64_t>(unread, tokens_at_position * options.repeats);
+  const std::int64_t timed = std::min<std::int64_t>(unread, tokens_at_position);
   read_any(generator, unread - timed, vocabulary);
-  std::vector<double> seconds;
+  Sample sample;
   for (std::int64_t i = 0; i < timed; ++i) {
     const auto start = Clock::now();
     generator.read(std::int32_t(i * 104729 % vocabulary));
-    seconds.push_back(seconds_since(start));
+    sample.seconds.push_back(seconds_since(start));
   }
-  const Spread spread = spread_of_median(seconds);
-  return {.tokens = position,
-          .seconds = median(seconds),
-          .seconds_low = spread.low,
-          .seconds_high = spread.high,
-          .planned_bytes = double(generator.carried_bytes()),
-          .resident_bytes = std::max(0.0, resident_bytes() - before)};
+  sample.planned_bytes = double(generator.carried_bytes());
+  sample.resident_bytes = std::max(0.0, resident_bytes() - before);
+  return sample;
 }
 
 // What was computed has none.
@@ -156,8 +187,9 @@ double resident_bytes() {
 }
 
 CostCurve training_cost(const ModelConfig& model, const ContextCostOptions& options) {
-  return measured(options,
-                  [&](std::int64_t tokens) { return training_point(model, tokens, options); });
+  return measured(options, [&] {
+    return [&](std::int64_t tokens) { return training_sample(model, tokens, options.threads); };
+  });
 }
 
 CostCurve generation_cost(const ModelConfig& model, const ContextCostOptions& options) {
@@ -165,10 +197,12 @@ CostCurve generation_cost(const ModelConfig& model, const ContextCostOptions& op
   initialise(loaded.list, loaded.memory, 1);
   const std::vector<std::int32_t> few(std::size_t(Generator::tokens_at_once) + 1);
   Generator(loaded, options.threads).read(few);  // what is made once: compiled kernels, threads
-  const double before = resident_bytes();
-  Generator generator(loaded, options.threads);
-  return measured(options, [&](std::int64_t tokens) {
-    return generation_point(generator, model.vocabulary, tokens, before, options);
+  return measured(options, [&] {
+    const double before = resident_bytes();
+    const auto generator = std::make_shared<Generator>(loaded, options.threads);
+    return [&model, before, generator](std::int64_t tokens) {
+      return generation_sample(*generator, model.vocabulary, tokens, before);
+    };
   });
 }
 

@@ -14,9 +14,9 @@ namespace metascale {
 struct ContextCostOptions {
   std::int64_t least = 256,
                most = 32768;  // tokens; the lengths between are least times powers of 2
-  double seconds = 60;        // of one model's training, and of its generation: then it stops
+  double seconds = 60;        // about, of one model's training, and of its generation
   int threads = 1;
-  int repeats = 3;  // of which the median counts
+  int repeats = 3;  // rounds over all lengths, whose median counts
 };
 
 struct CostPoint {

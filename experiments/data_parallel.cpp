@@ -51,16 +51,18 @@ void DataParallel::for_buckets(Body&& body) {
 
 void DataParallel::gather(const Queue& queue, const HostArenas* whole) {
   if (whole) copy_to_host(queue, whole->values, memory_.values.data(), memory_.values.bytes());
-  for (const auto& [shard, target] : {std::pair{&memory_.m, whole ? whole->m : nullptr},
-                                      {&memory_.v, whole ? whole->v : nullptr}})
+  const auto gather_moment = [&](const auto& shard, std::byte* target) {
     for_buckets([&](const Tensor& bucket, std::size_t begin, std::size_t mine, std::size_t moment,
                     std::size_t bytes) {
       auto* scratch = static_cast<std::byte*>(bucket.data);
-      copy_to_host(queue, scratch + mine, shard->data() + moment, bytes);
+      copy_to_host(queue, scratch + mine, shard.data() + moment, bytes);
       host_.all_gather(bucket);
       host_.wait();
       if (target) std::memcpy(target + begin, scratch, bucket.bytes());
     });
+  };
+  gather_moment(memory_.m, whole ? whole->m : nullptr);
+  gather_moment(memory_.v, whole ? whole->v : nullptr);
 }
 
 void DataParallel::scatter(const Queue& queue, const HostArenas* whole) {
@@ -74,13 +76,15 @@ void DataParallel::scatter(const Queue& queue, const HostArenas* whole) {
     const std::byte* values = send(bucket, whole ? whole->values : nullptr, begin);
     copy_to_device(queue, memory_.values.data() + begin, values, bucket.bytes());
   });
-  for (const auto& [shard, source] : {std::pair{&memory_.m, whole ? whole->m : nullptr},
-                                      {&memory_.v, whole ? whole->v : nullptr}})
+  const auto scatter_moment = [&](auto& shard, const std::byte* source) {
     for_buckets([&](const Tensor& bucket, std::size_t begin, std::size_t mine, std::size_t moment,
                     std::size_t bytes) {
       const std::byte* scratch = send(bucket, source, begin);
-      copy_to_device(queue, shard->data() + moment, scratch + mine, bytes);
+      copy_to_device(queue, shard.data() + moment, scratch + mine, bytes);
     });
+  };
+  scatter_moment(memory_.m, whole ? whole->m : nullptr);
+  scatter_moment(memory_.v, whole ? whole->v : nullptr);
 }
 
 std::int64_t shared_micro_batch(std::int64_t rows, int ranks, std::int64_t wanted) {

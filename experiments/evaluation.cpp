@@ -3,9 +3,14 @@
 #include <algorithm>
 #include <bit>
 #include <chrono>
+#include <string_view>
+
+#include "core/hash.hpp"
 
 namespace metascale {
 namespace {
+
+constexpr std::string_view reset_words = ", reset at documents";
 
 // Adds one segment of the row whose losses these are.
 void add_segment(Evaluation& result, const double* losses, const EvaluationSegment& segment) {
@@ -32,6 +37,15 @@ void add_segment(Evaluation& result, const double* losses, const EvaluationSegme
   result.segments.push_back(kept);
 }
 
+// A model that forgets at documents sees other contexts in the same windows: both names say so.
+std::string protocol_of(const EvaluationWindows& windows, bool resets) {
+  return name_of(windows.protocol()) + std::string(resets ? reset_words : "");
+}
+std::uint64_t digest_of(const EvaluationWindows& windows, bool resets) {
+  const std::uint64_t digest = windows.digest();
+  return resets ? xxh3_64(reset_words.data(), reset_words.size(), digest) : digest;
+}
+
 }  // namespace
 
 std::vector<PositionRow> position_bins(std::int64_t context) {
@@ -49,9 +63,10 @@ std::optional<Evaluation> evaluate(Program& program, Queue& queue, const Evaluat
   const std::int64_t B = program.options().rows, T = program.options().context;
   const std::int64_t R = ranks ? ranks->size() : 1, r = ranks ? ranks->rank() : 0;
   std::vector<double> losses(std::size_t(R * B * T));  // (R, B, T) of the batches of all ranks
-  Evaluation result{.protocol = name_of(windows.protocol()),
+  const bool resets = program.options().reset_at_documents;
+  Evaluation result{.protocol = protocol_of(windows, resets),
                     .coverage = windows.coverage(),
-                    .digest = windows.digest(),
+                    .digest = digest_of(windows, resets),
                     .positions = position_bins(T)};
   for (const auto& name : windows.domains()) result.domains.push_back({.domain = name});
   if (result.domains.empty()) result.domains.push_back({.domain = "all"});

@@ -17,7 +17,8 @@ namespace metascale {
 // beyond the losses' own bits. The caller sets step, split, is_final and whether segments are kept.
 // go_on is asked between batches; when it says no, there is no result. ranks: that share the
 // windows, batch by batch, and all get the result, whose bits do not depend on their number; go_on
-// says the same to all. Null: one.
+// says the same to all. Null: one. A program that resets at documents has a protocol and a digest
+// of its own: that of the windows and of the resets.
 std::optional<Evaluation> evaluate(
     Program& program, Queue& queue, const EvaluationWindows& windows,
     const std::function<bool()>& go_on = [] { return true; }, Communicator* ranks = nullptr);

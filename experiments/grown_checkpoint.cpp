@@ -47,7 +47,7 @@ TrainingState load_grown(const Checkpoints& parent, const RunConfig& run, const 
                          ParameterMemory& memory) {
   const std::size_t last = run.lineage.size() - 1;
   const Ancestor& ancestor = run.lineage[last];
-  const TrainingState state = parent.state_of(ancestor.step);
+  TrainingState state = parent.state_of(ancestor.step);
   if (state.tokens != ancestor.step * run.training.batch_tokens)
     throw Error(
         fmt::format("{} saw {} tokens in {} steps, but this run's batches have {}; a grown run "
@@ -90,6 +90,12 @@ RunConfig grown_run(const StoredModel& parent, const GrowOptions& options, const
   run.role = Role::run;
   run.model = grown_model(parent.run.model, options.request);
   const std::int64_t added = run.model.layers - parent.run.model.layers;
+  if (added == 0 && !options.insert_after.empty())
+    throw Error(
+        fmt::format("--insert-after: {} says where new blocks go, but none is added; ask for more "
+                    "--layers, or leave it out",
+                    fmt::join(options.insert_after, " ")),
+        ExitCode::usage);
   run.lineage.push_back(ancestor_of(parent.run, parent.step,
                                     options.insert_after.empty()
                                         ? even_insertion(parent.run.model.layers, added)
@@ -109,7 +115,8 @@ RunConfig grown_run(const StoredModel& parent, const GrowOptions& options, const
   // An import is of no sweep, which would say what its training is matched in: in nothing.
   run.match.try_emplace("schedule", fmt::format("of {} alone", id));
   run.match.try_emplace("match_tolerance", "0%");
-  return parse_run_config(to_yaml(run), (parent.run_folder / "config.yaml").string());
+  // No file has these lines yet; the parent's is not at fault.
+  return parse_run_config(to_yaml(run), fmt::format("the grown run '{}'", id));
 }
 
 void write_grown_run(const StoredModel& parent, const RunConfig& run,

@@ -3,7 +3,10 @@
 #include <algorithm>
 #include <cctype>
 #include <cmath>
-#include <map>
+
+#include "experiments/growth.hpp"
+#include "experiments/lineage.hpp"
+#include "experiments/models/model.hpp"
 
 namespace metascale {
 namespace {
@@ -47,7 +50,7 @@ TensorSummary summary_of(const std::string& name, const std::vector<Tensor>& ten
   summary.rms = std::sqrt(squares / count);
   const double width = summary.rms > 0 ? 2 * histogram_range * summary.rms / histogram_bins : 1;
   each([&](double value) {
-    const double bin = std::floor(value / width) + histogram_bins / 2;
+    const double bin = std::floor(value / width) + double(histogram_bins / 2);
     ++summary.histogram[std::size_t(std::clamp(bin, 0.0, double(histogram_bins - 1)))];
   });
   return summary;
@@ -114,17 +117,46 @@ ModelSummary summarise(const LoadedModel& model) {
   return summary;
 }
 
-std::vector<TensorDifference> differences(const LoadedModel& a, const LoadedModel& b) {
-  std::vector<TensorDifference> found;
-  for (const auto& entry : a.list.entries()) {
-    const auto* other = find(b.list, entry.spec.name);
-    found.push_back(other
-                        ? difference_of(entry.spec.name, tensor_of(a, entry), tensor_of(b, *other))
-                        : TensorDifference{.name = entry.spec.name, .shapes = "only in the first"});
+std::map<std::string, std::string> names_in_ancestor(const RunConfig& run,
+                                                     const RunConfig& ancestor) {
+  std::map<std::string, std::string> names;
+  const auto& lineage = run.lineage;
+  const auto from = std::find_if(lineage.begin(), lineage.end(),
+                                 [&](const Ancestor& each) { return each.run == ancestor.id; });
+  if (from == lineage.end() || from->layers != ancestor.model.layers) return names;
+  for (const auto& entry : parameters_of(run.model).entries())
+    names[entry.spec.name] = entry.spec.name;
+  for (std::size_t i = lineage.size(); i-- > std::size_t(from - lineage.begin());) {
+    const Growth growth(model_of_generation(run, i), model_of_generation(run, i + 1),
+                        lineage[i].insert_after, 0);
+    for (auto& [name, source] : names)
+      if (!source.empty()) source = growth.source(source);
   }
-  for (const auto& entry : b.list.entries())
-    if (!find(a.list, entry.spec.name))
-      found.push_back({.name = entry.spec.name, .shapes = "only in the second"});
+  return names;
+}
+
+std::vector<TensorDifference> differences(const LoadedModel& a, const LoadedModel& b,
+                                          const std::map<std::string, std::string>& names_in_a) {
+  std::map<std::string, const ParameterList::Entry*> others;  // by name in a
+  std::vector<TensorDifference> found, new_ones;
+  for (const auto& entry : b.list.entries()) {
+    const auto known = names_in_a.find(entry.spec.name);
+    const std::string& name = known == names_in_a.end() ? entry.spec.name : known->second;
+    if (find(a.list, name))
+      others[name] = &entry;
+    else
+      new_ones.push_back({.name = entry.spec.name, .shapes = "only in the second"});
+  }
+  for (const auto& entry : a.list.entries()) {
+    const std::string& name = entry.spec.name;
+    if (!others.contains(name)) {
+      found.push_back({.name = name, .shapes = "only in the first"});
+      continue;
+    }
+    found.push_back(difference_of(name, tensor_of(a, entry), tensor_of(b, *others[name])));
+    if (others[name]->spec.name != name) found.back().other_name = others[name]->spec.name;
+  }
+  found.insert(found.end(), new_ones.begin(), new_ones.end());
   std::stable_partition(found.begin(), found.end(),
                         [](const TensorDifference& difference) { return !is_equal(difference); });
   return found;

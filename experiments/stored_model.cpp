@@ -37,16 +37,24 @@ std::int64_t step_in(const std::string& name) {
               ExitCode::bad_input);
 }
 
+void expect_path(const fs::path& folder) {
+  if (folder.empty())
+    throw Error("--out: an empty path names no folder; give the folder to be made",
+                ExitCode::usage);
+}
+
 }  // namespace
 
 fs::path StoredModel::tensors() const { return folder / "model.safetensors"; }
 
 std::string run_id_of(const fs::path& run_folder) {
+  expect_path(run_folder);
   const fs::path whole = fs::absolute(run_folder).lexically_normal();
   return (whole.has_filename() ? whole : whole.parent_path()).filename().string();
 }
 
 void expect_free_run_folder(const fs::path& run_folder) {
+  expect_path(run_folder);
   std::error_code ignored;  // making the folder says why
   if (!fs::exists(run_folder, ignored)) return;
   const char* what = fs::exists(run_folder / "config.yaml", ignored) ? "a run is there already"

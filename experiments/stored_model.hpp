@@ -17,9 +17,10 @@ struct StoredModel {
   std::filesystem::path tensors() const;  // its safetensors file
 };
 
-// The name of its folder, which a run is called by.
+// The name of its folder, which a run is called by. Throws Error{usage} for an empty path.
 std::string run_id_of(const std::filesystem::path& run_folder);
-// Before a run is made there. Throws Error{usage} unless it is an empty folder, or nothing yet.
+// Before a run, or a model for others, is made there. Throws Error{usage} unless it is an empty
+// folder, or nothing yet.
 void expect_free_run_folder(const std::filesystem::path& run_folder);
 
 // path: a run folder, of which the newest whole checkpoint is taken, or one of its

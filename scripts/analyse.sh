@@ -43,7 +43,7 @@ for entry in json.load(open(sys.argv[1])):
     words[out:out + 2] = ["-E", "-P", "-C"]
     commands[os.path.relpath(entry["file"])] = shlex.join(words)
 for file in sorted(commands):
-    if any(file == p or file.startswith(p + "/") for p in sys.argv[2:]):
+    if any(file == p or file.startswith(p + "/") for p in sys.argv[2:]) and not file.startswith("kernels/cuda/"):
         print(file, commands[file], sep="\0", end="\0")
 PYTHON
 mapfile -d '' -t pairs <"$results/files"
@@ -55,7 +55,7 @@ if [ ${#files[@]} -eq 0 ]; then echo "analyse.sh: no C++ file is built from: ${p
 # are followed for 20,000 steps, not 225,000: that takes half the time.
 tidy() {
   local log=$1/clang-tidy/${3//\//_}.txt clean
-  clean=$2/analysed/$({ cat .clang-tidy scripts/analyse.sh; clang-tidy --version; bash -c "$4"; } |
+  clean=$2/analysed/$({ cat .clang-tidy kernels/.clang-tidy scripts/analyse.sh; clang-tidy --version; bash -c "$4"; } |
     sha256sum | cut -c1-64)
   : >"$log"
   [ ! -e "$clean" ] || return 0

@@ -145,7 +145,7 @@ LedgerChanges Ledger::compare(const Resolution& resolution) const {
 
 LedgerChanges Ledger::update(const Definition& definition, const Resolution& resolution) {
   create_folders(folder_ / "runs");
-  const LedgerChanges changes = compare(resolution);
+  LedgerChanges changes = compare(resolution);
   write_lock(definition, resolution);
   write_file_atomically(folder_ / "sweep.yaml", definition.text);
   write_file_atomically(folder_ / "plan.csv", plan_table(resolution, StepSeconds(folder_)));

@@ -204,10 +204,10 @@ std::string budget_text(const Definition& definition, const std::optional<Planne
   const char* unit = gpus ? "GPU hours" : "hours";
   const double allowed = gpus ? budget.gpu_hours : budget.hours;
   const auto price = planned_cost(definition, hours);
-  const std::string cost =
-      price ? fmt::format("cost: {:.2f} ({:.1f} {} hours at {})", *price, hours->devices,
-                          gpus ? "GPU" : "core", price_of(definition))
-            : "";
+  std::string cost = price
+                         ? fmt::format("cost: {:.2f} ({:.1f} {} hours at {})", *price,
+                                       hours->devices, gpus ? "GPU" : "core", price_of(definition))
+                         : "";
   if (!(allowed > 0)) return cost;
   if (!hours)
     return fmt::format("budget: {:.1f} {}; what the plan needs is not known", allowed, unit);

@@ -103,13 +103,13 @@ Losses draw_documents(const std::vector<Unit>& units, CounterRandom& random) {
 
 // What seeds add to the four losses, correlated as the seeds' losses are: of every difference of
 // two arms it is Student's t times its standard error, as in a paired difference. Of one seed, the
-// known deviation of single runs.
-Losses draw_seeds(const PathData& data, CounterRandom& random) {
+// assumed deviation of single runs.
+Losses draw_seeds(const PathData& data, double assumed, CounterRandom& random) {
   Losses noise{};
   const std::size_t count = data.seeds.size();
   if (count < 2) {
     for (std::size_t arm = 0; arm < arm_count; ++arm)
-      noise[arm] = random.normal() * known_seed_deviation * data.mean[arm];
+      noise[arm] = random.normal() * assumed * data.mean[arm];
     return noise;
   }
   for (const Losses& seed : data.seeds) {
@@ -123,14 +123,14 @@ Losses draw_seeds(const PathData& data, CounterRandom& random) {
   return noise;
 }
 
-Parts parts_of(const PathData& data, std::size_t draws, double confidence) {
+Parts parts_of(const PathData& data, std::size_t draws, const Report& report) {
   const double base = data.mean.front();
   std::array<std::vector<double>, part_count> drawn;
   std::vector<double> whole;
   for (std::size_t draw = 0; draw < draws; ++draw) {
     CounterRandom random(PairedOptions{}.seed, draw);
     Losses losses = draw_documents(data.units, random);
-    const Losses noise = draw_seeds(data, random);
+    const Losses noise = draw_seeds(data, report.seed_deviation, random);
     for (std::size_t arm = 0; arm < arm_count; ++arm) losses[arm] += noise[arm];
     for (std::size_t part = 0; part < part_count; ++part)
       drawn[part].push_back((losses[part] - losses[part + 1]) / base);
@@ -138,7 +138,7 @@ Parts parts_of(const PathData& data, std::size_t draws, double confidence) {
   }
   const bool enough = std::int64_t(data.units.size()) >= fewest_documents;
   const auto interval = [&](std::vector<double>& values) {
-    return enough ? percentile_interval(std::move(values), confidence) : Interval{};
+    return enough ? percentile_interval(std::move(values), report.confidence) : Interval{};
   };
   Parts parts{{(base - data.mean.back()) / base, interval(whole)}, {}};
   for (std::size_t part = 0; part < part_count; ++part)
@@ -188,8 +188,7 @@ Claim judge_parts(const Report& report, Claim claim, const GainPath& path) {
   for (const Comparison& comparison : comparisons(report, path.subject, path.transformer)) {
     const std::vector<SeedRuns> seeds = runs_at(report, path, place_of(comparison));
     if (seeds.empty()) continue;
-    const Parts parts =
-        parts_of(data_of(seeds), comparison.pair->result.draws.size(), report.confidence);
+    const Parts parts = parts_of(data_of(seeds), comparison.pair->result.draws.size(), report);
     const auto count = [&](const auto& is_so) {
       return std::size_t(std::count_if(parts.each.begin(), parts.each.end(), is_so));
     };

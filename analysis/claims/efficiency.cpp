@@ -30,10 +30,10 @@ struct Slope {
   }
 };
 
-SeedMean log_loss(const Cell& cell) {
+SeedMean log_loss(const Report& report, const Cell& cell) {
   std::vector<double> losses;
   for (const Run* run : cell.runs) losses.push_back(std::log(run->final_loss()));
-  return mean_over_seeds(losses, known_seed_deviation);
+  return mean_over_seeds(losses, report.seed_deviation);
 }
 
 // From the measured losses of the cell's neighbours in size, at its length.
@@ -48,7 +48,7 @@ Slope slope_about(const Report& report, const Cell& cell) {
       above = &other;
   }
   if (below == above) return {};
-  return {log_loss(*below), log_loss(*above),
+  return {log_loss(report, *below), log_loss(report, *above),
           std::log(above->training_flops / below->training_flops)};
 }
 

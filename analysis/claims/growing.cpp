@@ -112,7 +112,7 @@ std::string words_of(const Group& group) {
 }
 
 // The interval of the gain; unknown where the group holds no comparable seed. Appends the evidence.
-Interval judge_group(Group& group, std::uint64_t number, double confidence, Claim& claim) {
+Interval judge_group(Group& group, std::uint64_t number, const Report& report, Claim& claim) {
   Interval gain;
   std::string value;
   try {
@@ -121,7 +121,9 @@ Interval judge_group(Group& group, std::uint64_t number, double confidence, Clai
       seeds.push_back(join_documents(group.scratch[i]->documents, group.grown[i]->documents));
     if (!seeds.empty()) {
       const PairedResult result =
-          paired_difference(seeds, {.cell = number, .confidence = confidence});
+          paired_difference(seeds, {.cell = number,
+                                    .confidence = report.confidence,
+                                    .seed_deviation = report.seed_deviation});
       gain = {-result.with_seeds.high / result.first_loss,
               -result.with_seeds.low / result.first_loss};
       value = share_text(-result.relative) + " " + share_text(gain);
@@ -148,7 +150,7 @@ Claim judge_growing(const Report& report, Claim claim) {
   int better = 0, worse = 0, judged = 0, at_total = 0, unknown = 0;
   std::vector<Group> groups = groups_of(report);
   for (std::size_t i = 0; i < groups.size(); ++i) {
-    const Interval gain = judge_group(groups[i], i + 1, report.confidence, claim);
+    const Interval gain = judge_group(groups[i], i + 1, report, claim);
     if (!groups[i].decides) continue;
     unknown += gain.known() ? 0 : 1;
     judged += gain.known() ? 1 : 0;

@@ -10,7 +10,6 @@ void add_replicates(Fit& fit, const LogTable& table, std::span<const std::vector
                     const FitOptions& options) {
   const Noise noise = noise_of(fit.points, table, options);
   fit.parametric_bootstrap = noise.deviations.empty();
-  fit.noise = noise.deviation();
   fit.replicates.assign(std::size_t(options.draws), {});
   DrawCounter counter(options.progress, options.draws);
   parallel_for(options.threads, options.draws, [&](std::int64_t begin, std::int64_t end) {

@@ -42,9 +42,7 @@ void judge_data(const Fit& fit, std::vector<std::string>& problems) {
       problems.push_back(fmt::format("{} spans {:.2f} decades only (at least {})",
                                      form.variables == 1 ? "x" : (i == 0 ? "N" : "D"), span,
                                      least_decades));
-  if (!fit.replicates.empty() && fit.cells < reliable_cells)
-    problems.push_back(fmt::format("{}: {} cells of (size, length), fewer than {}",
-                                   interval_unreliable, fit.cells, reliable_cells));
+  judge_cells(fit.cells, "size, length", problems);
   judge_draws(fit.replicates.size(), problems);
 }
 
@@ -84,15 +82,14 @@ void judge_influence(const Fit& fit, std::vector<std::string>& problems) {
     problems.push_back(fmt::format(
         "one point decides: without {}, {} is {:.4g} instead of {:.4g}, outside its interval{}",
         worst->label, form.names[i], fit.coefficients[i] + worst->change[i], fit.coefficients[i],
-        others > 0 ? fmt::format(" (so do {} more; see the influence table)", others) : ""));
+        others > 0 ? fmt::format(" (so do {} more)", others) : ""));
   }
 }
 
 // Residuals far beyond what runs of one cell differ by are no noise: another form is needed, and
-// intervals drawn from the noise are too narrow. Without a bootstrap there is no noise to hold
-// them against.
+// intervals drawn from the noise are too narrow.
 void judge_form(const Fit& fit, std::vector<std::string>& problems) {
-  if (!fit.replicates.empty() && residual_size(fit) > far_beyond_noise * fit.noise)
+  if (residual_size(fit) > far_beyond_noise * fit.noise)
     problems.push_back(
         fmt::format("the law does not describe the points: residuals of {:.2f} %, runs of one cell "
                     "differ by {:.2f} %",
@@ -112,6 +109,17 @@ void judge_extrapolation(const Fit& fit, std::vector<std::string>& problems) {
 }
 
 }  // namespace
+
+void judge_cells(std::int64_t cells, const char* what, std::vector<std::string>& problems) {
+  if (cells < reliable_cells)
+    problems.push_back(fmt::format("{}: {} cells of ({}), fewer than {}", interval_unreliable,
+                                   cells, what, reliable_cells));
+}
+
+std::string health_words(const std::vector<std::string>& problems, bool bootstrapped) {
+  if (!problems.empty()) return "bad";
+  return bootstrapped ? "good" : "good, as far as it is judged without a bootstrap";
+}
 
 void judge_draws(std::size_t draws, std::vector<std::string>& problems) {
   if (draws > 0 && draws < std::size_t(fewest_draws))

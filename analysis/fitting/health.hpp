@@ -16,6 +16,11 @@ std::vector<std::string> fit_problems(const Fit& fit, const LeastSquares& proble
 inline constexpr const char* interval_unreliable = "interval unreliable";  // how a verdict begins
 inline constexpr double least_decades = 1.5;
 inline constexpr std::int64_t reliable_cells = 8;
+// Of fewer cells than that, whether or not an interval was drawn. what: a cell is, "size, length".
+void judge_cells(std::int64_t cells, const char* what, std::vector<std::string>& problems);
+// "good" or "bad". Without a bootstrap nobody knows which points decide, nor whether arms share a
+// law, and "good" says so.
+std::string health_words(const std::vector<std::string>& problems, bool bootstrapped);
 // Of fewer than fewest_draws of a bootstrap's draws; 0: there was none, and nothing to judge.
 void judge_draws(std::size_t draws, std::vector<std::string>& problems);
 // A fit's problems but "interval unreliable", which only few cells or few draws bring about: with

@@ -40,6 +40,10 @@ std::string evidence_list(const Claim& claim) {
   return html + "</dl>";
 }
 
+std::string scored_in(const Report& report) {
+  return report.scored.empty() ? "" : " Evaluated on " + html_escape(report.scored) + ".";
+}
+
 std::string summary_section(const Report& report) {
   std::string html;
   if (!report.notes.empty()) {
@@ -75,8 +79,8 @@ std::string comparison_section(const Report& report) {
                "Final loss per size for each arm; the table below holds the numbers") +
          "<figcaption>Final loss of every arm per size; whiskers are one standard deviation over "
          "seeds. The axis does not begin at 0." +
-         source_of("comparison", "table below") + "</figcaption></figure>\n" + probes_of(report) +
-         to_html(comparison_table(report)) +
+         scored_in(report) + source_of("comparison", "table below") + "</figcaption></figure>\n" +
+         probes_of(report) + to_html(comparison_table(report)) +
          folded("All numbers per arm, size and length", to_html(cells_table(report)));
 }
 
@@ -128,7 +132,7 @@ std::string fit_figures(const Report& report) {
          "<figcaption>Final losses with the fitted law and its 95 % bootstrap band. A dashed law "
          "has a problem that the table names. Open marks are predictions of the largest size by a "
          "fit that did not see it." +
-         source_of("fits", "table below") + "</figcaption>" +
+         scored_in(report) + source_of("fits", "table below") + "</figcaption>" +
          chart("chart-residuals", "Residuals of the fitted laws in percent of the loss", "low") +
          "<figcaption>What the law leaves: each run's measured loss over the fitted one." +
          source_of("residuals", "table below") + "</figcaption></figure>\n";
@@ -149,7 +153,7 @@ std::string isoflop_figures(const Report& report) {
                "Final loss against size at equal FLOPs; the tables below hold the numbers") +
          "<figcaption>Cells of one arm that cost equally many FLOPs, and the parabola through the "
          "sizes nearest the lowest loss. A dashed one is refused." +
-         source_of("isoflop_budgets", "profiles") + "</figcaption>" +
+         scored_in(report) + source_of("isoflop_budgets", "profiles") + "</figcaption>" +
          chart("chart-optima", "Optimal size against FLOPs; the tables below hold the numbers") +
          "<figcaption>The minima of the accepted parabolas with 95 % intervals over the seed "
          "noise, and the line through them. A dashed line has a problem that the table names." +
@@ -185,15 +189,15 @@ std::string pairs_section(const Report& report) {
          "better "
          "than either loss. Thick: 95 % over documents (BCa). Thin: over documents and seeds, the "
          "interval that decides." +
-         source_of("pairs", "table") + "</figcaption></figure>\n" +
+         scored_in(report) + source_of("pairs", "table") + "</figcaption></figure>\n" +
          folded("The same as a table", to_html(pairs_table(report)));
 }
 
 std::string domains_section(const Report& report) {
   const std::string map = domain_heat_map(report);
   if (map.empty()) return "<p class=\"empty\">No matched pair has losses per domain.</p>\n";
-  return "<figure>" + map + "<figcaption>" + source_of("domains", "table with intervals") +
-         "</figcaption></figure>\n" +
+  return "<figure>" + map + "<figcaption>" + scored_in(report) +
+         source_of("domains", "table with intervals") + "</figcaption></figure>\n" +
          folded("The same as a table, with intervals", to_html(domains_table(report)));
 }
 
@@ -230,8 +234,8 @@ std::string lineage_section(const Report& report) {
              "joined by a line; means over seeds, whiskers from the least to the most of them. "
              "Beside it models from scratch of the grown shape: with as much compute as the whole "
              "lineage (large), and as since its last growth (small)." +
-             source_of("lineage_stages", "table below") + "</figcaption></figure>\n" +
-             to_html(stages);
+             scored_in(report) + source_of("lineage_stages", "table below") +
+             "</figcaption></figure>\n" + to_html(stages);
   return figure + table_or(lineage_table(report), "No run of this folder branched off or grew.");
 }
 
@@ -301,7 +305,8 @@ std::string method_section(const Report& report) {
       "of the text. FLOPs are model FLOPs by one rule for every architecture. Differences are "
       "paired "
       "by document: each of the bootstrap's draws takes documents with replacement; seeds enter as "
-      "Student's t of their own spread, or with one seed as the spread known from other studies. "
+      "Student's t of their own spread, or with one seed as the spread known from other studies or "
+      "from this one's own seeds, whichever is larger. "
       "Scaling laws minimise the sum of Huber losses of log residuals from many starts; bands come "
       "from bootstrap replicates over runs. A fit's health names what is wrong with it.</p>",
       html_escape(report.protocol.empty() ? "none" : report.protocol));

@@ -179,6 +179,7 @@ FitOptions options_for(const Report& report, const std::string& arm, const Repor
                  .seed = options.seed + arm_number,  // arms' noise is independent
                  .confidence = options.confidence,
                  .threads = options.threads,
+                 .seed_deviation = report.seed_deviation,
                  .starts = options.fit_starts};
   if (options.progress)
     fit.progress = [&options, arm](int done, int of) {
@@ -205,6 +206,10 @@ void add_fits(Report& report, const ReportOptions& options) {
       add_fit(report, {.arm = arm, .size = size, .axis = FitAxis::tokens}, options);
     add_fits_over_lengths(report, arm, options);
   }
+  for (const ArmFit& entry : report.fits)
+    if (!entry.fit.no_influence.empty())
+      report.notes.push_back(concat("Fit of ", entry.arm, " (", entry.length, ") in ",
+                                    words_of(entry.axis), ": ", entry.fit.no_influence, "."));
 }
 
 void add_joint_fits(Report& report, const ReportOptions& options) {

@@ -11,10 +11,6 @@
 namespace metascale {
 namespace {
 
-// Cells whose FLOPs lie within this share of the cheapest one's are of one budget. A sweep gives
-// all arms of a cell the same tokens, so that only the baseline meets a budget but for rounding.
-constexpr double same_budget = 0.1;
-
 double geometric_mean_of_flops(const std::vector<const Cell*>& cells) {
   double sum = 0;
   for (const Cell* cell : cells) sum += std::log(cell->training_flops);
@@ -47,9 +43,11 @@ std::vector<IsoflopProfile> profiles_of(const Report& report, const std::string&
   });
   std::vector<IsoflopProfile> profiles;
   for (const Cell* cell : cells) {
+    // A sweep gives all arms of a cell the same tokens: only the baseline meets a budget but for
+    // rounding.
     const bool fresh =
         profiles.empty() ||
-        cell->training_flops > (1 + same_budget) * profiles.back().cells.front()->training_flops;
+        !is_of_budget(cell->training_flops, profiles.back().cells.front()->training_flops);
     if (fresh) profiles.emplace_back();
     profiles.back().cells.push_back(cell);
   }

@@ -38,6 +38,7 @@ class Reader {
     for (++at_; at_ < text_.size(); ++at_) {
       if (text_[at_] == '"' && (at_ + 1 >= text_.size() || text_[at_ + 1] != '"')) {
         ++at_;
+        check_end_of_cell();
         return cell;
       }
       if (text_[at_] == '"') ++at_;
@@ -46,6 +47,17 @@ class Reader {
     }
     throw Error(concat(file_, ":", begin_line, ": a quoted cell is never closed"),
                 ExitCode::bad_input);
+  }
+
+  // Else what follows would be taken for the next row.
+  void check_end_of_cell() const {
+    if (at_ >= text_.size() || text_[at_] == ',' || text_[at_] == '\n' || text_[at_] == '\r')
+      return;
+    throw Error(
+        concat(file_, ":", line_,
+               ": text follows the quote that ends a cell; put a comma or a line end there, "
+               "and double a quote within a cell"),
+        ExitCode::bad_input);
   }
 
   const std::string& text_;
@@ -57,6 +69,9 @@ class Reader {
 
 std::size_t Csv::column(const std::string& name) const {
   const auto found = std::find(columns.begin(), columns.end(), name);
+  if (std::count(columns.begin(), columns.end(), name) > 1)
+    throw Error(concat(file, ": several columns are called '", name, "'; rename all but one"),
+                ExitCode::bad_input);
   if (found != columns.end()) return std::size_t(found - columns.begin());
   std::string known;
   for (const std::string& column : columns) known += (known.empty() ? "" : ", ") + column;
@@ -67,6 +82,11 @@ std::size_t Csv::column(const std::string& name) const {
 Csv parse_csv(const std::string& text, const std::string& file_name) {
   constexpr std::string_view mark = "\xEF\xBB\xBF";  // what some programs put before UTF-8
   const std::string body = text.starts_with(mark) ? text.substr(mark.size()) : text;
+  // With one of the marks of its byte orders, or, without, with a zero byte beside each letter.
+  if (text.starts_with("\xFF\xFE") || text.starts_with("\xFE\xFF") ||
+      text.substr(0, 64).find('\0') != std::string::npos)
+    throw Error(concat(file_name, ": the table is in UTF-16; save it as UTF-8"),
+                ExitCode::bad_input);
   Csv csv{file_name, {}, {}};
   Reader reader(body, file_name);
   CsvRow row;
@@ -74,6 +94,12 @@ Csv parse_csv(const std::string& text, const std::string& file_name) {
     throw Error(concat(file_name, ": the table is empty; its first line must name the columns"),
                 ExitCode::bad_input);
   csv.columns = row.cells;
+  if (const std::size_t other = csv.columns[0].find_first_of(";\t");
+      csv.columns.size() == 1 && other != std::string::npos)
+    throw Error(concat(file_name, ": the cells are separated by ",
+                       csv.columns[0][other] == ';' ? "semicolons" : "tabs",
+                       "; write the table with commas, and numbers with decimal points"),
+                ExitCode::bad_input);
   while (reader.next(row)) {
     if (row.cells.size() != csv.columns.size())
       throw Error(concat(file_name, ":", row.line, ": the row has ", row.cells.size(),

@@ -22,8 +22,8 @@ struct Csv {
   std::size_t column(const std::string& name) const;
 };
 
-// Throws Error{bad_input} with file:line for a row of another width or a quote that is never
-// closed.
+// Throws Error{bad_input} with file:line for a row of another width, a quote that is never closed,
+// or text behind a closed one.
 Csv read_csv(const std::filesystem::path& path);
 Csv parse_csv(const std::string& text, const std::string& file_name);
 

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <cmath>
+#include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "analysis/support/text.hpp"
 #include "analysis/tables.hpp"
@@ -21,6 +23,29 @@ inline TableCell rounded(double value, int digits) { return cell_of(value, fixed
 
 // A number that is not there.
 inline TableCell missing(const char* words) { return {words, "nan", "quiet", ""}; }
+
+// How the losses of a row were evaluated, in CSV: tables are read apart from their page.
+inline std::vector<TableColumn> evaluated_columns() {
+  return {{.key = "split", .title = "Split", .numeric = false, .files_only = true},
+          {.key = "protocol", .title = "protocol", .numeric = false, .files_only = true},
+          {.key = "tokenizer", .title = "tokenizer", .numeric = false, .files_only = true}};
+}
+inline std::vector<TableCell> evaluated_cells(const std::vector<const Run*>& runs) {
+  std::set<std::string> splits, protocols, tokenizers;
+  for (const Run* run : runs) {
+    tokenizers.insert(run->tokenizer());
+    if (const Evaluation* evaluation = run->final_evaluation())
+      splits.insert(evaluation->split), protocols.insert(evaluation->protocol);
+  }
+  const auto cell = [](const std::set<std::string>& values) {
+    return TableCell{joined({values.begin(), values.end()})};
+  };
+  return {cell(splits), cell(protocols), cell(tokenizers)};
+}
+// Behind a caption that speaks of losses; empty: the runs were not evaluated alike.
+inline std::string scored_clause(const Report& report) {
+  return report.scored.empty() ? "" : ". Evaluated on " + report.scored;
+}
 
 inline constexpr const char* not_logged = "not logged";
 

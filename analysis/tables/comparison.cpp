@@ -67,6 +67,7 @@ std::vector<TableCell> pair_row(const PairReport& pair, const std::string& domai
                  std::to_string(result.per_seed.size()), ""});
   row.push_back({short_count(double(result.documents)), std::to_string(result.documents), ""});
   row.push_back({run_list(pair.pair->first) + " " + run_list(pair.pair->second)});
+  for (TableCell& cell : evaluated_cells(pair.pair->first)) row.push_back(std::move(cell));
   return row;
 }
 
@@ -85,9 +86,10 @@ std::vector<TableColumn> pair_columns(bool with_domain) {
                                       {"bca_interval", "BCa interval"},
                                       {"interval_with_seeds", "Interval with seeds"},
                                       {"seeds", "Seeds"},
-                                      {"documents", "Documents"},
-                                      runs_column};
+                                      {"documents", "Documents"}};
   columns.insert(columns.end(), rest.begin(), rest.end());
+  columns.push_back(runs_column);
+  for (TableColumn& column : evaluated_columns()) columns.push_back(std::move(column));
   return columns;
 }
 
@@ -98,7 +100,7 @@ Table comparison_table(const Report& report) {
       "comparison",
       "Final loss in nats per token (mean and standard deviation over seeds), and the paired "
       "difference to " +
-          report.collection.baseline() + " with its 95 % interval",
+          report.collection.baseline() + " with its 95 % interval" + scored_clause(report),
       {{"size", "Size", false}, {"length", "Length", false}},
       {}};
   const auto& arms = report.collection.arms;
@@ -152,24 +154,27 @@ double bits_weighted_as_pile(const Evaluation& evaluation) {
 }
 
 std::vector<TableCell> cell_row(const Cell& cell) {
-  return {{cell.arm},
-          {cell.size},
-          length_cell(cell.length),
-          {std::to_string(cell.runs.size()), "", "", run_anchor(cell.runs.front()->id)},
-          cell_of(cell.parameters, short_count),
-          cell_of(cell.non_embedding_parameters, short_count),
-          cell_of(cell.flops_per_token, scientific),
-          cell_of(cell.tokens, short_count),
-          cell_of(cell.training_flops, scientific),
-          rounded(cell.loss, 4),
-          rounded(cell.loss_deviation, 4),
-          rounded(cell.bits_per_byte, 4),
-          rounded(mean_of_evaluations(cell, nats_mean_of_domains), 4),
-          rounded(mean_of_evaluations(cell, bits_mean_of_domains), 4),
-          rounded(mean_of_evaluations(cell, bits_weighted_as_pile), 4),
-          cell_of(cell.tokens_per_second, short_count),
-          cell_of(cell.hours, duration_text),
-          {run_list(cell.runs)}};
+  std::vector<TableCell> row{
+      {cell.arm},
+      {cell.size},
+      length_cell(cell.length),
+      {std::to_string(cell.runs.size()), "", "", run_anchor(cell.runs.front()->id)},
+      cell_of(cell.parameters, short_count),
+      cell_of(cell.non_embedding_parameters, short_count),
+      cell_of(cell.flops_per_token, scientific),
+      cell_of(cell.tokens, short_count),
+      cell_of(cell.training_flops, scientific),
+      rounded(cell.loss, 4),
+      rounded(cell.loss_deviation, 4),
+      rounded(cell.bits_per_byte, 4),
+      rounded(mean_of_evaluations(cell, nats_mean_of_domains), 4),
+      rounded(mean_of_evaluations(cell, bits_mean_of_domains), 4),
+      rounded(mean_of_evaluations(cell, bits_weighted_as_pile), 4),
+      cell_of(cell.tokens_per_second, short_count),
+      cell_of(cell.hours, duration_text)};
+  row.push_back({run_list(cell.runs)});
+  for (TableCell& more : evaluated_cells(cell.runs)) row.push_back(std::move(more));
+  return row;
 }
 
 }  // namespace
@@ -180,7 +185,8 @@ Table cells_table(const Report& report) {
       "Every arm, size and length that is done; tokens and FLOPs as achieved; model FLOPs by "
       "one rule for all architectures. Loss and bits weigh domains by their share of the "
       "evaluation set; in the means of domains each counts alike, or by The Pile's weights of "
-      "bytes",
+      "bytes" +
+          scored_clause(report),
       {{"arm", "Arm", false},
        {"size", "Size", false},
        {"length", "Length", false},
@@ -197,9 +203,10 @@ Table cells_table(const Report& report) {
        {"domain_mean_bits_per_byte", "Mean of domains, bits/byte"},
        {"pile_weighted_bits_per_byte", "Weighted as The Pile, bits/byte"},
        {"tokens_per_second", "Tokens/s"},
-       {"hours", "Wall time"},
-       runs_column},
+       {"hours", "Wall time"}},
       {}};
+  table.columns.push_back(runs_column);
+  for (TableColumn& column : evaluated_columns()) table.columns.push_back(std::move(column));
   for (const Cell& cell : report.cells) table.rows.push_back(cell_row(cell));
   return table;
 }
@@ -208,7 +215,8 @@ Table pairs_table(const Report& report) {
   Table table{"pairs",
               "Paired differences, second arm minus first: negative where the arm is better. "
               "Intervals at 95 %: over documents alone (percentile, BCa), and over documents and "
-              "seeds, which decides",
+              "seeds, which decides" +
+                  scored_clause(report),
               pair_columns(false),
               {}};
   for (const PairReport& pair : report.pairs)
@@ -217,7 +225,10 @@ Table pairs_table(const Report& report) {
 }
 
 Table domains_table(const Report& report) {
-  Table table{"domains", "Paired differences per domain, as above", pair_columns(true), {}};
+  Table table{"domains",
+              "Paired differences per domain, as above" + scored_clause(report),
+              pair_columns(true),
+              {}};
   for (const PairReport& pair : report.pairs)
     for (const DomainDifference& entry : pair.domains)
       table.rows.push_back(pair_row(pair, entry.domain, entry.result));

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <map>
 
 #include "analysis/fitting/health.hpp"
 #include "analysis/support/text.hpp"
@@ -69,12 +70,14 @@ TableCell held_out_of(const ArmFit& entry) {
 
 // Few cells or few draws make the interval unreliable; all else makes the fit bad.
 TableCell health_of(const Fit& fit) {
-  if (fit.healthy()) return {"good", "", "good"};
+  if (fit.healthy()) return {health_words(fit.problems, !fit.replicates.empty()), "", "good"};
   if (grave_problems(fit).empty()) return {interval_unreliable, "", "warn"};
   return {"bad", "", "bad"};
 }
 
-void add_points(Table& table, const ArmFit& entry) {
+using RunsById = std::map<std::string, const Run*>;
+
+void add_points(Table& table, const ArmFit& entry, const RunsById& runs) {
   const auto row = [&](const char* law, const std::string& run, double x, double measured,
                        double fitted, const char* role) {
     table.rows.push_back({{entry.arm},
@@ -87,6 +90,10 @@ void add_points(Table& table, const ArmFit& entry) {
                           rounded(measured, 4),
                           rounded(fitted, 4),
                           cell_of(fitted / measured - 1, percent(fitted / measured - 1))});
+    const auto found = runs.find(run);
+    const std::vector<const Run*> evaluated(found != runs.end() ? 1 : 0,
+                                            found != runs.end() ? found->second : nullptr);
+    for (TableCell& cell : evaluated_cells(evaluated)) table.rows.back().push_back(std::move(cell));
   };
   for (const FitPoint& point : entry.fit.points)
     row(name_of(entry.fit.kind), point.label, point.x[0], point.loss, entry.fit.predict(point.x),
@@ -103,7 +110,8 @@ Table fits_table(const Report& report) {
   Table table{
       "fits",
       "Scaling laws, fitted to final losses. A fit with a problem is printed, and not to be "
-      "quoted",
+      "quoted" +
+          scored_clause(report),
       {{"arm", "Arm", false},
        {"length", "Length", false},
        {"axis", "x", false},
@@ -139,7 +147,8 @@ Table fits_table(const Report& report) {
 Table residuals_table(const Report& report) {
   Table table{"residuals",
               "Measured and fitted losses of every run, and predictions of the largest size or the "
-              "longest length by fits that did not see it",
+              "longest length by fits that did not see it" +
+                  scored_clause(report),
               {{"arm", "Arm", false},
                {"length", "Length", false},
                {"axis", "x is", false},
@@ -151,7 +160,10 @@ Table residuals_table(const Report& report) {
                {"fitted", "Fitted, nats/token"},
                {"residual", "Residual"}},
               {}};
-  for (const ArmFit& entry : report.fits) add_points(table, entry);
+  for (TableColumn& column : evaluated_columns()) table.columns.push_back(std::move(column));
+  RunsById runs;
+  for (const Run& run : report.collection.runs) runs[run.id] = &run;
+  for (const ArmFit& entry : report.fits) add_points(table, entry, runs);
   return table;
 }
 
@@ -165,7 +177,7 @@ std::string gain_end(double value, bool beyond) {
 TableCell gain_interval(const EquivalentGain& gain) {
   const Interval& range = gain.interval;
   const std::string full = exact(range.low) + " " + exact(range.high);
-  if (!range.known() || !std::isfinite(gain.gain)) return {"-", full, "", ""};
+  if (!range.known() || !std::isfinite(gain.gain) || gain.beyond) return {"-", full, "", ""};
   return {fmt::format("[{}, {}]", gain_end(range.low, gain.low_beyond),
                       gain_end(range.high, gain.high_beyond)),
           full, "", ""};
@@ -175,22 +187,23 @@ std::vector<TableCell> gain_row(const GainReport& entry) {
   const EquivalentGain& gain = entry.gain;
   const bool above = gain.problem.empty() && gain.interval.low > 1;
   const bool below = gain.problem.empty() && gain.interval.high < 1;
-  return {{entry.arm},
-          {entry.size},
-          length_cell(entry.length),
-          {short_words(entry.axis), name_of(entry.axis)},
-          cell_of(gain.x, scientific),
-          cell_of(gain.baseline_x, scientific),
-          {std::isfinite(gain.gain) ? factor(gain.gain) + " x" : "-", exact(gain.gain),
-           above                  ? "good"
-           : below                ? "bad"
-           : gain.problem.empty() ? ""
-                                  : "quiet"},
-          gain_interval(gain),
-          cell_of(gain.at_equal.share, percent(gain.at_equal.share)),
-          {gain.at_equal.interval.known() ? interval_text(gain.at_equal.interval, 2, 100) : "-",
-           exact(gain.at_equal.interval.low) + " " + exact(gain.at_equal.interval.high)},
-          {gain.problem, "", "quiet"}};
+  return {
+      {entry.arm},
+      {entry.size},
+      length_cell(entry.length),
+      {short_words(entry.axis), name_of(entry.axis)},
+      cell_of(gain.x, scientific),
+      cell_of(gain.baseline_x, gain.beyond ? "-" : scientific(gain.baseline_x)),
+      {std::isfinite(gain.gain) && !gain.beyond ? factor(gain.gain) + " x" : "-", exact(gain.gain),
+       above                  ? "good"
+       : below                ? "bad"
+       : gain.problem.empty() ? ""
+                              : "quiet"},
+      gain_interval(gain),
+      cell_of(gain.at_equal.share, percent(gain.at_equal.share)),
+      {gain.at_equal.interval.known() ? interval_text(gain.at_equal.interval, 2, 100) : "-",
+       exact(gain.at_equal.interval.low) + " " + exact(gain.at_equal.interval.high)},
+      {gain.problem, "", "quiet"}};
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "analysis/fitting/health.hpp"
 #include "analysis/support/text.hpp"
 #include "analysis/tables/cells.hpp"
 
@@ -74,7 +75,7 @@ std::vector<TableCell> line_row(const IsoflopReport& entry, double confidence) {
           cell_of(fit.coefficient,
                   std::isfinite(fit.coefficient) ? fmt::format("{:.4g}", fit.coefficient) : "-"),
           {fmt::format("{} of {}", accepted, fit.budgets.size()), "", "", ""},
-          {fit.healthy() ? "good" : "bad", "", fit.healthy() ? "good" : "bad", ""},
+          {health_words(fit.problems, !fit.replicates.empty()), "", fit.healthy() ? "good" : "bad"},
           {joined(fit.problems), "", "bad", ""}};
 }
 

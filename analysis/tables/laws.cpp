@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "analysis/fitting/health.hpp"
 #include "analysis/support/text.hpp"
 #include "analysis/tables/cells.hpp"
 
@@ -106,7 +107,7 @@ Table joint_fits_table(const Report& report) {
          cell_of(fit.objective, fmt::format("{:.3g}", fit.objective)),
          cell_of(fit.separate_objective, fmt::format("{:.3g}", fit.separate_objective)),
          rounded(fit.p_value, 3),
-         {fit.healthy() ? "good" : "bad", "", fit.healthy() ? "good" : "bad", ""},
+         {health_words(fit.problems, !fit.intervals.empty()), "", fit.healthy() ? "good" : "bad"},
          {joined(fit.problems), "", "bad", ""}});
   }
   return table;

@@ -17,10 +17,11 @@ std::string tone_of(RunState state) {
 }
 
 std::string remark_of(const Run& run) {
-  if (!run.left_out.empty()) return run.left_out + (run.reason.empty() ? "" : "; " + run.reason);
-  if (run.role == "run") return run.reason;
-  const std::string role = run.role == "trial" ? "trial of tuning" : run.role;
-  return run.reason.empty() ? role : role + ": " + run.reason;
+  std::string text = run.left_out;
+  if (text.empty() && run.role != "run") text = run.role == "trial" ? "trial of tuning" : run.role;
+  for (const std::string& more : {run.reason, run.damage})
+    if (!more.empty()) text += (text.empty() ? "" : "; ") + more;
+  return text;
 }
 
 // Where in its log the final evaluation stands, from 0; empty: it has none.

@@ -40,7 +40,7 @@ inline constexpr auto step_columns = std::tuple{
 inline constexpr auto evaluation_columns = std::tuple{
     Column{"step", &Evaluation::step, "step", true, "after this many updates"},
     Column{"split", &Evaluation::split, "", true, "validation or test"},
-    Column{"protocol", &Evaluation::protocol, "", true, "packed_windows, rolling_documents or probe"},
+    Column{"protocol", &Evaluation::protocol, "", true, "packed_windows or rolling_documents, with resets where there are, or probe"},
     Column{"final", &Evaluation::is_final, "1", true, "1 for the evaluation at the run's end"},
     Column{"coverage", &Evaluation::coverage, "", true, "all, or the part of the split that was scored"},
     Column{"digest", &Evaluation::digest, "1", true, "of the scored windows"},

@@ -47,9 +47,9 @@ class Tables {
     if (hangul::is_syllable(code)) {
       const char32_t index = code - hangul::syllables;
       const char32_t tail = index % hangul::tail_count, pair = index / hangul::tail_count;
-      out += hangul::leads + pair / hangul::vowel_count;
-      out += hangul::vowels + pair % hangul::vowel_count;
-      if (tail != 0) out += hangul::before_tails + tail;
+      out += char32_t(hangul::leads + pair / hangul::vowel_count);
+      out += char32_t(hangul::vowels + pair % hangul::vowel_count);
+      if (tail != 0) out += char32_t(hangul::before_tails + tail);
       return;
     }
     const auto found = parts_.find(code);

@@ -16,6 +16,7 @@ namespace {
 using namespace simdjson;
 
 constexpr std::int64_t most_structure = std::int64_t(1) << 22;
+constexpr int most_depth = 64;  // of lists and objects in each other, each a call here
 
 // At least as many as simdjson keeps 4 bytes for: all that stands outside of texts, and their
 // beginnings. As simdjson does it, what follows a backslash counts for nothing, outside of texts
@@ -33,28 +34,25 @@ std::int64_t structure_of(std::string_view line) {
   return count;
 }
 
-// What a line says, in the parser's memory until it parses the next one.
+// What a line says, in the parser's memory until it parses the next one. Faults are kept beside
+// what they are of: a key that comes again takes them away.
 struct Found {
   bool has_text = false;
   std::vector<std::string_view> parts;  // of the text
   std::optional<std::string_view> domain;
+  std::string text_fault, domain_fault;
 };
 
-// What is wrong with a line, in our words.
-struct Fault {
-  std::string what;
-};
-
-const char* words_of(ondemand::json_type type) {
-  switch (type) {
-    case ondemand::json_type::array: return "a list";
-    case ondemand::json_type::object: return "an object";
-    case ondemand::json_type::number: return "a number";
-    case ondemand::json_type::string: return "a string";
-    case ondemand::json_type::boolean: return "true or false";
-    case ondemand::json_type::null: return "null";
+const char* kind_of(char first) {  // of a value that begins so
+  switch (first) {
+    case '[': return "a list";
+    case '{': return "an object";
+    case '"': return "a string";
+    case 't':
+    case 'f': return "true or false";
+    case 'n': return "null";
   }
-  return "no value";
+  return "a number";
 }
 
 // Of what simdjson found.
@@ -68,35 +66,103 @@ std::string words_of(error_code code) {
       {UNESCAPED_CHARS, "the line is no JSON: a string holds a control character"},
       {STRING_ERROR, "the line is no JSON: a string holds an unknown escape"},
       {DEPTH_ERROR, "the line nests more lists and objects than can be read"},
+      {T_ATOM_ERROR, "the line is no JSON: what stands in the place of a value is none"},
   };
   for (const auto& [each, words] : known)
     if (each == code) return words;
   return concat("the line cannot be read as JSON (", error_message(code), ")");
 }
 
-std::string_view read_string(ondemand::value value, std::string_view name) {
-  const ondemand::json_type type = value.type();
-  if (type != ondemand::json_type::string)
-    throw Fault{concat(name, " is ", words_of(type), ", not a string")};
-  return value.get_string();
+// Passes over the digits from at on; false where there is none.
+bool pass_digits(std::string_view token, std::size_t& at) {
+  const std::size_t begin = at;
+  while (at < token.size() && token[at] >= '0' && token[at] <= '9') ++at;
+  return at > begin;
 }
 
-// "text" may be a list of texts [lm_dataformat joins them by a blank line].
-void read_text(ondemand::value value, std::vector<std::string_view>& parts) {
-  parts.clear();
-  if (value.type() == ondemand::json_type::array) {
-    for (ondemand::value part : value.get_array())
-      parts.push_back(read_string(part, "a part of \"text\""));
+bool is_number(std::string_view token) {
+  std::size_t at = token.starts_with('-');
+  if (at < token.size() && token[at] == '0')
+    ++at;  // nothing but a fraction or an exponent follows it
+  else if (!pass_digits(token, at))
+    return false;
+  if (at < token.size() && token[at] == '.' && !pass_digits(token, ++at)) return false;
+  if (at < token.size() && (token[at] == 'e' || token[at] == 'E')) {
+    ++at;
+    if (at < token.size() && (token[at] == '+' || token[at] == '-')) ++at;
+    if (!pass_digits(token, at)) return false;
+  }
+  return at == token.size();
+}
+
+// simdjson takes anything for a value that nobody reads. NaN and infinities are values in Python's
+// json.
+void check_scalar(std::string_view token) {
+  token = token.substr(0, token.find_last_not_of(" \t\r\n") + 1);
+  for (const char* known : {"true", "false", "null", "NaN", "Infinity", "-Infinity"})
+    if (token == known) return;
+  if (!is_number(token)) throw simdjson_error(T_ATOM_ERROR);
+}
+
+char first_of(ondemand::value& value) {
+  const std::string_view token = value.raw_json_token();
+  return token.empty() ? '\0' : token.front();
+}
+
+// Reads a value that is not wanted to its end, at that depth of lists and objects.
+void check(ondemand::value value, int depth) {
+  const char first = first_of(value);
+  if ((first == '[' || first == '{') && depth == most_depth) throw simdjson_error(DEPTH_ERROR);
+  if (first == '[') {
+    for (ondemand::value each : value.get_array()) check(each, depth + 1);
+  } else if (first == '{') {
+    for (auto field : value.get_object()) {
+      static_cast<void>(std::string_view(field.unescaped_key()));
+      check(field.value(), depth + 1);
+    }
+  } else if (first == '"') {
+    static_cast<void>(std::string_view(value.get_string()));
   } else {
-    parts.push_back(read_string(value, "\"text\""));
+    check_scalar(value.raw_json_token());
   }
 }
 
-void read_domain(ondemand::value meta, std::optional<std::string_view>& domain) {
-  if (meta.type() != ondemand::json_type::object) return;  // some sets have "meta": "..."
-  ondemand::value name;
-  if (meta.get_object().find_field_unordered("pile_set_name").get(name) == SUCCESS)
-    domain = read_string(name, "meta.pile_set_name");
+// Empty where the value is none.
+std::optional<std::string_view> read_string(ondemand::value value, int depth, const char* name,
+                                            std::string& fault) {
+  const char first = first_of(value);
+  if (first == '"') return std::string_view(value.get_string());
+  check(value, depth);
+  if (fault.empty()) fault = concat(name, " is ", kind_of(first), ", not a string");
+  return std::nullopt;
+}
+
+// "text" may be a list of texts [lm_dataformat joins them by a blank line].
+void read_text(ondemand::value value, Found& found) {
+  found.has_text = true;
+  found.parts.clear();
+  found.text_fault.clear();
+  const auto read = [&](ondemand::value part, int depth, const char* name) {
+    if (const auto text = read_string(part, depth, name, found.text_fault))
+      found.parts.push_back(*text);
+  };
+  if (first_of(value) != '[') return read(value, 1, "\"text\"");
+  for (ondemand::value part : value.get_array()) read(part, 2, "a part of \"text\"");
+}
+
+void read_meta(ondemand::value meta, Found& found) {
+  found.domain.reset();
+  found.domain_fault.clear();
+  if (first_of(meta) != '{') return check(meta, 1);  // some sets have "meta": "..."
+  for (auto field : meta.get_object()) {
+    const std::string_view key = field.unescaped_key();
+    if (key == "pile_set_name") {
+      found.domain_fault.clear();
+      found.domain = read_string(field.value(), 2, "meta.pile_set_name", found.domain_fault);
+    } else {
+      check(field.value(), 2);
+    }
+  }
 }
 
 void copy_to(Document& document, const Found& found) {
@@ -127,9 +193,9 @@ struct DocumentLineParser::State {
     } catch (const simdjson_error& error) {
       repairable = error.error() == UTF8_ERROR || error.error() == STRING_ERROR;
       return words_of(error.error());
-    } catch (const Fault& fault) {
-      return fault.what;
     }
+    if (!found.text_fault.empty()) return found.text_fault;
+    if (!found.domain_fault.empty()) return found.domain_fault;
     if (!found.has_text) return "the object has no \"text\"";
     if (found.domain && found.domain->size() > longest_domain)
       return concat("the name of its domain, meta.pile_set_name, has ", found.domain->size(),
@@ -141,16 +207,18 @@ struct DocumentLineParser::State {
     found.has_text = false;
     found.parts.clear();
     found.domain.reset();
+    found.text_fault.clear();
+    found.domain_fault.clear();
     ondemand::document json = parser.iterate(line);
     ondemand::object object = json.get_object();
     for (auto field : object) {
       const std::string_view key = field.unescaped_key();
-      if (key == "text") {
-        read_text(field.value(), found.parts);
-        found.has_text = true;
-      } else if (key == "meta") {
-        read_domain(field.value(), found.domain);
-      }
+      if (key == "text")
+        read_text(field.value(), found);
+      else if (key == "meta")
+        read_meta(field.value(), found);
+      else
+        check(field.value(), 1);
     }
     if (json.current_location().error() != OUT_OF_BOUNDS) throw simdjson_error(TRAILING_CONTENT);
   }

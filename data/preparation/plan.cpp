@@ -9,7 +9,7 @@
 namespace metascale {
 namespace {
 
-constexpr int version = 3;  // another one makes every unfinished preparation begin anew
+constexpr int version = 4;  // another one makes every unfinished preparation begin anew
 
 std::string identity_of(const PrepareOptions& options, const Tokenizer& tokenizer, bool by_hash) {
   return sha256_hex(concat(version, "|", tokenizer.name(), "|", tokenizer.identity(), "|",
@@ -31,11 +31,37 @@ std::string domain_of(const std::filesystem::path& source, const PreparationUnit
   return repair_utf8(whole.parent_path().filename().string());  // empty for the root of all
 }
 
+// What an earlier call wrote, or this one writes, is nobody's text.
+bool is_written_here(const std::filesystem::path& out, const std::filesystem::path& path) {
+  const std::filesystem::path relative = path.lexically_relative(out);
+  if (relative.empty()) return false;
+  const std::string first = relative.begin()->string();
+  if (first == "unfinished" || relative == "overlap.json") return true;
+  for (const Split split : all_splits)
+    for (const char* ending : {".bin", ".idx", ".documents", ".json"})
+      if (relative == concat(name_of(split), ending)) return true;
+  return false;
+}
+
+PassedOver passed_over(const PrepareOptions& options,
+                       const std::vector<std::filesystem::path>& others) {
+  PassedOver passed;
+  const auto in_full = [](const std::filesystem::path& path) {
+    return std::filesystem::absolute(path).lexically_normal();
+  };
+  const std::filesystem::path out = in_full(options.out / ".").parent_path();
+  for (const std::filesystem::path& path : others)
+    if (!is_written_here(out, in_full(path)) && ++passed.count == 1) passed.first = path;
+  return passed;
+}
+
 }  // namespace
 
 PreparationPlan make_plan(const PrepareOptions& options, const Tokenizer& tokenizer) {
   PreparationPlan plan;
-  const auto files = find_source_files(options.source);
+  std::vector<std::filesystem::path> others;
+  const auto files = find_source_files(options.source, &others);
+  plan.passed_over = passed_over(options, others);
   const auto splits = find_splits(options.source, files);
   plan.by_hash = splits.empty();
   for (const Split split : all_splits)

@@ -21,6 +21,7 @@ struct PreparationPlan {
   std::vector<PreparationUnit> units;  // validation and test come before train
   std::vector<SourceStamp> stamps;     // of the units' files
   std::vector<Split> parts;            // in the order of PrepareResult
+  PassedOver passed_over;
   bool by_hash = false;
   std::string identity;  // of everything but the source's bytes that the result depends on
 };

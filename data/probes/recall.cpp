@@ -29,6 +29,7 @@ std::vector<std::uint64_t> gap_weights(double power, std::int64_t gaps) {
 // Draws a gap and takes it out.
 std::int64_t draw_gap(std::vector<std::uint64_t>& weights, Random& random) {
   const std::uint64_t sum = std::accumulate(weights.begin(), weights.end(), std::uint64_t(0));
+  // There are at least as many gaps as pairs: NOLINTNEXTLINE(clang-analyzer-core.DivideZero)
   std::uint64_t rest = (random.next() >> 11) % sum;
   std::size_t gap = 0;
   while (rest >= weights[gap]) rest -= weights[gap++];

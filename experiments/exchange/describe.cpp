@@ -149,10 +149,14 @@ class Keys {
     }
     refuse(key, "'" + word + "'", "one of " + names + " is needed");
   }
-  // Of the rotation: newer files keep it in a map of its own.
+  // Of the rotation: newer files keep it in a map of its own, which counts before the keys around
+  // it [transformers, modeling_rope_utils.py]. Without one: empty.
   Keys rotation() const {
-    const bool inner = has("rope_parameters") && object_["rope_parameters"].is_object();
-    return Keys(inner ? object_["rope_parameters"] : object_, path_);
+    static const json none = json::object();
+    if (!has("rope_parameters")) return Keys(none, path_);
+    if (!object_["rope_parameters"].is_object())
+      refuse("rope_parameters", object_["rope_parameters"].dump(), "a map is needed");
+    return Keys(object_["rope_parameters"], path_);
   }
 
  private:
@@ -162,9 +166,11 @@ class Keys {
 
 void read_rotation(const Keys& keys, const char* base_key) {
   const Keys rotation = keys.rotation();
-  keys.expect(base_key, keys.number(base_key, rotation.number("rope_theta", rotary_base)),
-              rotary_base);
-  rotation.expect("rope_type", rotation.text("rope_type", "default"), std::string("default"));
+  keys.expect(rotation.has("rope_theta") ? "rope_theta" : base_key,
+              rotation.number("rope_theta", keys.number(base_key, rotary_base)), rotary_base);
+  const std::string outer = keys.text("rope_type", "default");
+  keys.expect("rope_type", rotation.text("rope_type", rotation.text("type", outer)),
+              std::string("default"));
   if (keys.has("rope_scaling"))
     keys.refuse("rope_scaling", "positions are scaled", "our models compute with none");
 }
@@ -184,10 +190,13 @@ ModelConfig read_gpt_neox(const Keys& keys, Description&) {
   ModelConfig model{.architecture = Architecture::transformer};
   read_heads(keys, model);
   read_rotation(keys, "rotary_emb_base");
+  const Keys rotation = keys.rotation();
+  const bool is_outer = keys.has("rotary_pct") && !rotation.has("partial_rotary_factor");
   model.rotary_fraction =
-      keys.number("rotary_pct", keys.rotation().number("partial_rotary_factor", 0.25));
+      rotation.number("partial_rotary_factor",
+                      keys.number("rotary_pct", keys.number("partial_rotary_factor", 0.25)));
   if (!(model.rotary_fraction >= 0 && model.rotary_fraction <= 1))
-    keys.refuse(keys.has("rotary_pct") ? "rotary_pct" : "partial_rotary_factor",
+    keys.refuse(is_outer ? "rotary_pct" : "partial_rotary_factor",
                 fmt::format("{}", model.rotary_fraction), "a number from 0 to 1 is needed");
   model.parallel_residual = keys.flag("use_parallel_residual", true);
   keys.expect("layer_norm_eps", keys.number("layer_norm_eps", norm_epsilon), norm_epsilon);
@@ -203,6 +212,10 @@ ModelConfig read_llama(const Keys& keys, Description& found) {
   ModelConfig model{.architecture = Architecture::transformer_pp};
   read_heads(keys, model);
   read_rotation(keys, "rope_theta");
+  keys.expect(
+      "partial_rotary_factor",
+      keys.rotation().number("partial_rotary_factor", keys.number("partial_rotary_factor", 1)),
+      1.0);
   keys.expect("head_dim", keys.has("head_dim") ? keys.extent("head_dim") : model.head_size,
               model.head_size);
   keys.expect("rms_norm_eps", keys.number("rms_norm_eps", 1e-6), norm_epsilon);

@@ -72,7 +72,7 @@ json origin_of(const StoredModel& stored) {
 std::string tokenizer_text(const std::string& tokenizer) {
   std::error_code error;
   if (is_built_in_tokenizer(tokenizer) || !fs::exists(tokenizer, error)) return "";
-  const std::string text = read_file(tokenizer);
+  std::string text = read_file(tokenizer);
   const json document = parse_json(text);
   if (!document.is_object() || !document.contains("model") || !document["model"].is_object() ||
       !document["model"].contains("vocab"))
@@ -116,6 +116,7 @@ ExchangeFormat standard_format(Architecture architecture) {
 }
 
 void export_model(const StoredModel& stored, ExchangeFormat format, const fs::path& folder) {
+  expect_free_run_folder(folder);  // an older model's tokenizer.json would be taken for this one's
   if (stored.run.model.doubled_rate)
     throw Error(
         fmt::format(

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -49,16 +50,26 @@ ModelConfig model_of_shapes(const ForeignFiles& files) {
   return model;
 }
 
+// Of a folder, or beside a file.
+fs::path config_of(const fs::path& source) {
+  return (fs::is_directory(source) ? source : source.parent_path()) / "config.json";
+}
+
 Description description_of(const fs::path& source, const ForeignFiles& files,
                            const ImportOptions& options) {
   Description found{.format = options.format.value_or(ExchangeFormat::rwkv)};
-  const fs::path path = source / "config.json";
-  if (fs::is_directory(source) && fs::exists(path)) {
+  const fs::path path = config_of(source);
+  if (fs::exists(path)) {
     const json object = parse_json(read_file(path, most_config_bytes));
     if (!object.is_object())
       throw Error(fmt::format("{}: no JSON object; download or make it anew", path.string()),
                   ExitCode::bad_input);
     found = exchange::read_description(object, path);
+  } else if (found.format != ExchangeFormat::rwkv || !files.find("blocks.0.att.r_k")) {
+    throw Error(fmt::format("{}: only RWKV-LM's tensors say by themselves which model they are; "
+                            "give the folder: config.json is needed",
+                            source.string()),
+                ExitCode::usage);
   }
   if (options.format && *options.format != found.format)
     throw Error(fmt::format("--format: {} is asked for, but {} is in {}", name_of(*options.format),
@@ -206,11 +217,10 @@ RunConfig run_of(const Description& description, const fs::path& source, const f
   run.training.optimizer.final_learning_rate = 1e-5;
   run.data.name = "imported";
   run.data.tokenizer = options.tokenizer;
-  const fs::path beside =
-      (fs::is_directory(source) ? source : source.parent_path()) / "tokenizer.json";
+  const fs::path beside = config_of(source).parent_path() / "tokenizer.json";
   if (run.data.tokenizer.empty())
     run.data.tokenizer = fs::exists(beside) ? fs::absolute(beside).string() : "bytes";
-  expect_our_model(run, fs::is_directory(source) ? source / "config.json" : source);
+  expect_our_model(run, fs::exists(config_of(source)) ? config_of(source) : source);
   expect_known_ids(run, !options.tokenizer.empty());
   return parse_run_config(to_yaml(run), run_folder.string());  // its checks
 }
@@ -229,9 +239,16 @@ void import_model(const fs::path& source, const fs::path& run_folder,
   ParameterMemory memory(list, Device::cpu, Dtype::f32);
   for (const auto& entry : list.entries()) {
     const std::vector<double> values = importer.values_of(entry.spec);
-    std::transform(values.begin(), values.end(),
-                   memory.tensor(memory.values, entry).pointer<float>(),
-                   [](double value) { return float(value); });
+    float* target = memory.tensor(memory.values, entry).pointer<float>();
+    std::transform(values.begin(), values.end(), target, [](double value) { return float(value); });
+    if (const float* wrong = std::find_if_not(target, target + values.size(),
+                                              [](float value) { return std::isfinite(value); });
+        wrong != target + values.size())
+      throw Error(fmt::format("{}: tensor '{}' holds {}, which is beyond the numbers of f32, in "
+                              "which our models compute",
+                              source.string(), importer.source_of(entry.spec).name,
+                              values[std::size_t(wrong - target)]),
+                  ExitCode::bad_input);
   }
   std::error_code error;
   fs::create_directories(run_folder, error);

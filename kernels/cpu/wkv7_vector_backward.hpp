@@ -170,6 +170,7 @@ struct BackwardScan {
   // the two: that of t if previous, that of t - 1 if current.
   template <bool Ends, bool Begins, SecondRead Read>
   static void step(const Chunk& c, int t, int i, const float* state, float* gradient, float* du) {
+    // NOLINTNEXTLINE(bugprone-branch-clone): the branches are equal where Ends and Begins are
     constexpr bool query = Read == SecondRead::previous  ? Ends
                            : Read == SecondRead::current ? Begins
                                                          : false;

@@ -18,7 +18,7 @@ std::int64_t auto_or_count(const YamlNode& node) {
 
 // A text that becomes an option, a word or one line of a script.
 std::string read_line(const YamlNode& node) {
-  const std::string text = read_string(node);
+  std::string text = read_string(node);
   if (std::any_of(text.begin(), text.end(),
                   [](char c) { return std::iscntrl(static_cast<unsigned char>(c)) && c != '\t'; }))
     throw yaml_error(node, "a line break or another control character",
@@ -138,7 +138,7 @@ void refuse_holes_in_shell_code(const YamlNode& node, const std::vector<std::str
 }
 
 std::vector<std::string> read_command(const YamlNode& node) {
-  const std::vector<std::string> words = read_words(node);
+  std::vector<std::string> words = read_words(node);
   if (words.empty()) throw yaml_error(node, "an empty command", "name a program");
   refuse_holes_in_shell_code(node, words);
   return words;

@@ -82,17 +82,43 @@ std::size_t scratch_arm(const Definition& definition, std::size_t arm) {
   return arm;
 }
 
+// Of a from-scratch partner with the FLOPs of the whole lineage. They are no length that anybody
+// writes, so that the growth's must change where they are no whole batches.
+std::int64_t steps_of_total(const CellRun& grown, const Place& place) {
+  const TrainingConfig& training = grown.config.training;
+  const double tokens = total_flops(grown.config) / grown.counts.flops_per_token;
+  const auto steps = [&](std::int64_t more) {
+    return whole_steps(tokens + double(more * training.batch_tokens), training.batch_tokens, place);
+  };
+  const auto fits = [&](std::int64_t more) {
+    try {
+      return steps(more) > 0;
+    } catch (const Error&) {
+      return false;
+    }
+  };
+  constexpr std::int64_t enough = 25;  // steps: any length above is taken
+  std::int64_t more = 0;
+  while (more <= enough && !fits(more)) ++more;
+  if (more == 0 || more > enough) return steps(0);
+  const std::int64_t own = training.steps - grown.config.parent.step;
+  throw error_at(
+      place,
+      fmt::format("scratch: total: the compute of the whole lineage is {:.4g} batches of "
+                  "{}, and only whole ones are trained on",
+                  tokens / double(training.batch_tokens), training.batch_tokens),
+      fmt::format("lengthen the growth from {} to {} tokens, or leave total out",
+                  own * training.batch_tokens, (own + more) * training.batch_tokens));
+}
+
 // A run with the grown shape that starts from nothing.
 CellRun scratch_run(const Definition& definition, const IncludeDefinition& include,
                     const CellRun& grown, Scratch scratch, const TrainingSettings& settings,
                     const SizeDefinition& size) {
   CellRun run = grown;
   RunConfig& config = run.config;
-  const std::int64_t steps =
-      scratch == Scratch::total
-          ? whole_steps(total_flops(grown.config) / run.counts.flops_per_token,
-                        config.training.batch_tokens, include.place)
-          : config.training.steps - config.parent.step;
+  const std::int64_t steps = scratch == Scratch::total ? steps_of_total(grown, include.place)
+                                                       : config.training.steps - config.parent.step;
   config.training = training_of(definition, settings, steps, config.model.architecture, size);
   config.parent = {};
   config.lineage.clear();

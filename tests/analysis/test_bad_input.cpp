@@ -95,6 +95,39 @@ TEST_CASE("a journal whose last line is torn is read up to it") {
   CHECK(has(results.page(), "step 9 of 10"));
 }
 
+TEST_CASE("a run read from its journal says that its run.h5 is damaged") {
+  const Results results;
+  const RunLog log = two_logs()[0];
+  const fs::path folder = results.path() / "runs" / log.run_id;
+  fs::create_directories(folder);
+  {
+    Journal journal(folder / "journal.jsonl");
+    journal.header(log);
+    for (const StepRow& row : log.steps) journal.append(row);
+  }
+  write_report(results.path(), quick);
+  CHECK_FALSE(has(results.page(), "is damaged"));  // a run that goes on has no run.h5 yet
+  std::ofstream(folder / "run.h5") << "no HDF5";
+  write_report(results.path(), quick);
+  CHECK(has(results.page(), "step 10 of 10; read from its journal: run.h5 is damaged"));
+}
+
+TEST_CASE("a run that the sweep file does not name is a run left out, not half a pair") {
+  const Results results;
+  auto logs = two_logs();
+  logs[1].facts["tokenizer"] = "20B_tokenizer.json";
+  for (const RunLog& log : logs) results.add(log);
+  results.add(fixture::run_log({}, {"strange", "rwkv7"}, {"1M", 1e6}, "1xC", 1));
+  std::ofstream(results.path() / "sweep.lock.yaml")
+      << "runs:\n  - id: " << logs[0].run_id << "\n  - id: " << logs[1].run_id << "\n";
+  const ReportResult result = write_report(results.path(), quick);
+  CHECK(result.not_comparable == 1);
+  CHECK(has(result.first_difference, "tokenizer differs"));
+  CHECK(result.left_out == 1);
+  CHECK(has(result.first_left_out, "strange"));
+  CHECK(has(result.first_left_out, ": not in the sweep file"));
+}
+
 TEST_CASE("runs of different tokenizers are reported side by side and not compared") {
   const Results results;
   auto logs = two_logs();

@@ -31,6 +31,31 @@ TEST_CASE("a clear loss does not hold, nor does a gain that shrinks") {
   CHECK(claim(claims_of(sweep_with(0.05, -0.01)), "b").verdict == Verdict::does_not_hold);
 }
 
+TEST_CASE("one seed decides nothing where the study's own seeds differ by more than the gain") {
+  const auto report_of = [](double noise) {
+    fixture::SweepTruth truth = sweep_with(0.02, 0);
+    truth.seed_noise = noise;
+    std::vector<RunLog> logs = fixture::sweep_logs(truth);
+    std::erase_if(logs, [](const RunLog& log) {
+      return log.facts.at("arm") == "meta_state" && log.facts.at("seed") != "1";
+    });
+    return analyse(fixture::collection_of(std::move(logs)),
+                   {.bootstrap_pairs = 500, .bootstrap_fits = 20, .fit_starts = 50});
+  };
+  const auto says = [](const Report& report, const std::string& words) {
+    return std::any_of(report.notes.begin(), report.notes.end(), [&](const std::string& note) {
+      return note.find(words) != std::string::npos;
+    });
+  };
+  const Report quiet = report_of(0.0003), loud = report_of(0.02);
+  CHECK(quiet.seed_deviation == known_seed_deviation);
+  CHECK(says(quiet, "known from other studies: 0.35 % of the loss"));
+  CHECK(claim(quiet.claims, "a").verdict == Verdict::holds);
+  CHECK(loud.seed_deviation == Approx(0.02).epsilon(0.5));
+  CHECK(says(loud, "this study's cells of several seeds show"));
+  CHECK(claim(loud.claims, "a").verdict != Verdict::holds);
+}
+
 TEST_CASE("no difference is not decided") {
   fixture::SweepTruth truth = sweep_with(0, 0);
   truth.seed_noise = 0.003;
@@ -86,6 +111,16 @@ TEST_CASE("claims of studies that have not run say that there are no data") {
               }()),
               "a")
             .verdict == Verdict::no_data);
+}
+
+TEST_CASE("claims that compare with a Transformer ask for one where there is none") {
+  fixture::SweepTruth truth = sweep_with(0.02, 0);
+  truth.arms.erase(truth.arms.begin());
+  const auto claims = claims_of(truth);
+  for (const char* letter : {"b", "f", "g"}) {
+    CHECK(claim(claims, letter).verdict == Verdict::no_data);
+    CHECK(claim(claims, letter).would_decide == "matched pairs of meta_state and a Transformer");
+  }
 }
 
 TEST_CASE("the subject is the arm that reads the state, whatever stands first") {

@@ -87,6 +87,31 @@ TEST_CASE("runs that still go are compared at their last common evaluation") {
   CHECK_FALSE(result.has_interval);
 }
 
+TEST_CASE("an assertion about which nothing can be said is not decided, and exits with 4") {
+  Two logs = two_logs();
+  logs.first.facts["status"] = "running";
+  logs.first.evaluations.resize(6);
+  const CompareResult trimmed =
+      compare_with(logs, {.assertion = "meta_state < transformer", .trim_to_shortest = true});
+  CHECK(trimmed.exit_code() == ExitCode::assertion);
+  CHECK_THAT(trimmed.text(), Catch::Contains("meta_state < transformer: is not decided"));
+  CHECK(nlohmann::json::parse(trimmed.json())["decided"] == false);
+  Two unlike = two_logs();
+  unlike.second.facts["tokenizer"] = "20B";
+  CHECK_THAT(compare_with(unlike, {.assertion = "meta_state < transformer"}).text(),
+             Catch::Contains("is not decided"));
+  CHECK_THAT(compare_with(two_logs(), {.assertion = "transformer < meta_state"}).text(),
+             Catch::Contains("does not hold"));
+}
+
+TEST_CASE("single runs are compared with an assumed seed noise, and this is said") {
+  const CompareResult result = compare_with(two_logs(), {});
+  CHECK_THAT(result.text(), Catch::Contains("assumed: 0.35 % of the loss for one run"));
+  const auto json = nlohmann::json::parse(result.json());
+  CHECK(json["documents"] == result.result.documents);
+  CHECK(json["assumed_seed_noise"] == true);
+}
+
 TEST_CASE("runs that still go are held to the matching key, to their tokens and to their order") {
   const auto reasons_after = [](const std::function<void(RunLog&)>& change) {
     Two logs = two_logs();

@@ -179,6 +179,30 @@ TEST_CASE("one run per cell draws the seed noise that is known") {
   CHECK((interval.high - interval.low) / truth < 0.02);
 }
 
+TEST_CASE("influence is told row by row, once for rows alike, and left out of large tables") {
+  std::vector<FitPoint> points = power_points(0.002, 2);
+  const std::size_t distinct = points.size();
+  points.push_back(points.front());
+  points.back().label = "double";
+  int told = 0;
+  const FitOptions options{.draws = 0, .influence_progress = [&](int, int of) {
+                             ++told;
+                             CHECK(of == int(distinct));
+                           }};
+  const Fit fit = fit_law(LawKind::power, points, options);
+  CHECK(told == int(distinct));
+  REQUIRE(fit.influence.size() == points.size());
+  CHECK(fit.influence.back().label == "double");
+  CHECK(fit.influence.back().change == fit.influence.front().change);
+
+  while (points.size() <= most_influences + 1)
+    for (const FitPoint& more : power_points(0.002, 40)) points.push_back(more);
+  for (std::size_t i = 0; i < points.size(); ++i) points[i].loss *= 1 + 1e-7 * double(i);
+  const Fit large = fit_law(LawKind::power, points, {.draws = 0});
+  CHECK(large.influence.empty());
+  CHECK_THAT(large.no_influence, Catch::Contains("more than 256"));
+}
+
 TEST_CASE("held-out points are predicted, not fitted") {
   std::vector<FitPoint> points = power_points(0, 1);
   points.back().held_out = true;

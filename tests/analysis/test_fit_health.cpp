@@ -103,6 +103,18 @@ TEST_CASE("an optimum that equals its start is named, however good it looks") {
   CHECK(names(fit, "equals its start"));
 }
 
+TEST_CASE("without a bootstrap cells are counted and residuals held against the noise too") {
+  std::vector<FitPoint> points;
+  for (const double size : {1e6, 1e7, 1e8, 1e9})  // a line does not bend as these do
+    for (const double noise : {-0.001, 0.001})
+      points.push_back(
+          {"", std::to_string(size), {size}, (1.7 + 60 * std::pow(size, -0.28)) * (1 + noise)});
+  const Fit fit =
+      fit_law(LawKind::loglog, points, {.objective = Objective::squared_log, .draws = 0});
+  CHECK(names(fit, "does not describe the points"));
+  CHECK(names(fit, "4 cells of (size, length)"));
+}
+
 TEST_CASE("intervals of a few draws are said to be unreliable") {
   const auto points = points_at({1e6, 3e6, 1e7, 3e7, 1e8, 3e8, 1e9, 3e9});
   CHECK(names(fit_law(LawKind::power, points, {.draws = 2}), "interval unreliable: 2 draws"));

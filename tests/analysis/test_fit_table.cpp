@@ -7,6 +7,7 @@
 
 #include "analysis/fit_table.hpp"
 #include "analysis/support/csv.hpp"
+#include "analysis/support/text.hpp"
 #include "core/error.hpp"
 
 using namespace metascale;
@@ -64,8 +65,10 @@ TEST_CASE("a fit of a table has its coefficients in JSON and in words") {
 }
 
 TEST_CASE("rows without a number are left out with a note") {
-  const Table table("n,loss\n100,3\n1000,1.5\n5000,nan\n7000,\n10000,0.75\n");
-  CHECK(fit_table(table.path(), loglog_options()).notes.size() == 2);
+  const Table table(
+      "n,loss\n100,3\n1000,1.5\n5000,nan\n7000,\n1,-NaN\n2,+nan\n3,NAN\n4,NA\n5,n/a\nN/A,2\n"
+      "10000,0.75\n");
+  CHECK(fit_table(table.path(), loglog_options()).notes.size() == 8);
 }
 
 TEST_CASE("a table that is damaged is refused with its line") {
@@ -77,6 +80,12 @@ TEST_CASE("a table that is damaged is refused with its line") {
   refuse("n,loss\n100\n", ":2: the row has 1 cells");
   refuse("n,loss\n100,three\n", ":2: loss: 'three' is not a number");
   refuse("n,loss\n100,\"3\n", ":2: a quoted cell is never closed");
+  refuse("n,loss\n100,\"3.0\"1000,2.9\n", ":2: text follows the quote that ends a cell");
+  refuse("n;loss\n100;3\n", "separated by semicolons");
+  refuse("n\tloss\n100\t3\n", "separated by tabs");
+  refuse(std::string("n\0,\0l\0", 6), "UTF-16");
+  refuse("\xFF\xFEn", "UTF-16");
+  refuse("n,loss,loss\n100,3,2\n", "several columns are called 'loss'");
   refuse("m,loss\n100,3\n", "there is no column 'n'; there are: m, loss");
 }
 
@@ -85,6 +94,26 @@ TEST_CASE("columns that do not suit the law are a usage error") {
   FitTableOptions options = loglog_options();
   options.law = GENERATE("chinchilla", "tied", "isoflop", "cubic");
   CHECK_THROWS_AS(fit_table(table.path(), options), Error);
+}
+
+TEST_CASE("sizes of a parabola are refused for a law without one") {
+  const Table table("n,loss\n100,3\n1000,1.5\n10000,0.75\n");
+  FitTableOptions options = loglog_options();
+  options.nearest = 5;
+  CHECK_THROWS_WITH(fit_table(table.path(), options), Catch::Contains("--law is loglog"));
+}
+
+TEST_CASE("the influence of a large table's rows is left out, in words and in JSON") {
+  std::string text = "n,loss\n";
+  for (int i = 0; i <= int(most_influences); ++i)
+    text += concat(1e6 + 1e5 * i, ",", 3 + 1.0 / (1 + i), "\n");
+  const Table table(text);
+  FitTableOptions options = loglog_options();
+  options.fit.draws = 0;
+  const FitTableResult result = fit_table(table.path(), options);
+  CHECK_THAT(result.text(), Catch::Contains("influence of single rows was left out: 257 distinct"));
+  CHECK(nlohmann::json::parse(result.json())["influence"].is_null());
+  CHECK(nlohmann::json::parse(result.json()).contains("influence"));
 }
 
 TEST_CASE("isoFLOP takes no column of roles: a held-out row would be fitted") {
@@ -148,12 +177,45 @@ TEST_CASE("a bootstrap of too few draws for an interval is refused") {
                     Catch::Contains("give 40 or more, or 0 for none"));
 }
 
+TEST_CASE("a good fit without a bootstrap says how far it was judged") {
+  std::string text = "n,loss\n";
+  for (const double size : {1e6, 3e6, 1e7, 3e7, 1e8, 3e8, 1e9, 3e9})
+    text += concat(exact(size), ",", exact(1.7 + 60 * std::pow(size, -0.28)), "\n");
+  const Table table(text);
+  FitTableOptions options{.law = "power", .parameters = "n"};
+  options.fit.draws = 0;
+  const FitTableResult result = fit_table(table.path(), options);
+  const std::string words = "good, as far as it is judged without a bootstrap";
+  CHECK(result.healthy());
+  CHECK_THAT(result.text(), Catch::Contains("health      " + words));
+  CHECK(nlohmann::json::parse(result.json())["health"] == words);
+}
+
 TEST_CASE("an unknown law is refused with all that there are") {
   const Table table("n,loss\n100,3\n1000,1.5\n");
   FitTableOptions options = loglog_options();
   options.law = "cubic";
   CHECK_THROWS_WITH(fit_table(table.path(), options),
                     Catch::Contains("give loglog, power, chinchilla, tied, or isoflop"));
+}
+
+TEST_CASE("FLOPs that differ by rounding are one isoFLOP budget, and told so") {
+  std::string text = "c,n,loss\n";
+  int row = 0;
+  for (const double flops : {1e17, 1e18, 1e19, 1e20, 1e21})
+    for (const double factor : {0.25, 0.5, 0.9, 2.0, 4.0})
+      text += concat(exact(flops * (1 + 0.01 * (row++ % 5 - 2) / 2)), ",",
+                     exact(factor * 0.1 * std::sqrt(flops)), ",",
+                     exact(3 + 0.1 * std::pow(std::log(factor), 2)), "\n");
+  const Table table(text);
+  FitTableOptions options{.law = "isoflop", .parameters = "n", .flops = "c"};
+  options.fit.draws = 0;
+  const FitTableResult result = fit_table(table.path(), options);
+  REQUIRE(result.isoflop->budgets.size() == 5);
+  CHECK(result.isoflop->budgets[0].flops == Approx(1e17).epsilon(1e-3));
+  CHECK(result.isoflop->exponent == Approx(0.5));
+  REQUIRE(result.notes.size() == 1);
+  CHECK_THAT(result.notes[0], Catch::Contains("differ by up to 2 %"));
 }
 
 TEST_CASE("a budget of too few sizes has no optimum, which is not 0") {

@@ -91,6 +91,24 @@ TEST_CASE("where the baseline never reaches the loss in some draws the gain has 
   CHECK(told["interval_unbounded"] == nlohmann::json({false, true}));
 }
 
+TEST_CASE("a gain outside the baseline's fitted range is shown to nobody, and exact in the CSV") {
+  Report report = report_with(law_with(1, 1), law_with(2, 2));
+  report.fits[0].fit.points.resize(3);  // up to 1e18: the arm's loss is reached beyond
+  add_gains(report, {});
+  const Table table = gains_table(report);
+  const GainReport& gain = report.gains.at(0);
+  REQUIRE(gain.gain.beyond);
+  for (std::size_t i = 0; i < table.columns.size(); ++i) {
+    const TableCell& cell = table.rows.at(0).at(i);
+    if (table.columns[i].key == "gain") {
+      CHECK(cell.shown == "-");
+      CHECK(std::stod(cell.exact) == gain.gain.gain);
+    }
+    if (table.columns[i].key == "interval" || table.columns[i].key == "baseline_x")
+      CHECK(cell.shown == "-");
+  }
+}
+
 TEST_CASE("a gain that rests on a bad law is not to be quoted, for few cells alone it may be") {
   Report laws = report_with(law_with(1, 1), law_with(2, 2));
   CHECK(problem_of_gain(laws).empty());

@@ -77,6 +77,13 @@ TEST_CASE("one seed assumes the seed noise that is known") {
   CHECK_FALSE(std::isfinite(result.seed_deviation));
 }
 
+TEST_CASE("one seed assumes more noise where more is given") {
+  const PairedSeed documents[] = {normal_documents(400, -0.05, 0.01, 8)};
+  const PairedResult result = paired_difference(documents, {.seed_deviation = 0.01});
+  const double deviation = 0.01 * std::hypot(result.first_loss, result.second_loss);
+  CHECK(width(result.with_seeds) == Approx(2 * 1.96 * deviation).epsilon(0.05));
+}
+
 TEST_CASE("of a handful of documents or fewer no interval is given") {
   const auto of = [](int count) {
     const PairedSeed seeds[] = {normal_documents(count, -0.5, 0.01, 8),

@@ -39,6 +39,25 @@ TEST_CASE("CSV holds numbers in full where the page rounds") {
   CHECK(cells_table(report).rows[0][column].shown == fixed(report.cells[0].loss, 4));
 }
 
+TEST_CASE("tables of losses say how they were evaluated, in their files and captions") {
+  Report report = small_report();
+  const std::string words = "test, packed windows of 512, tokenizer bytes";
+  CHECK(report.scored.starts_with(words));
+  for (const Table& table :
+       {cells_table(report), pairs_table(report), domains_table(report), residuals_table(report)}) {
+    CAPTURE(table.key);
+    CHECK_THAT(table.caption, Catch::Contains(words));
+    const Csv csv = parse_csv(to_csv(table), table.key);
+    REQUIRE_FALSE(csv.rows.empty());
+    CHECK(csv.rows[0].cells[csv.column("split")] == "test");
+    CHECK(csv.rows[0].cells[csv.column("protocol")] == "packed_windows");
+    CHECK(csv.rows[0].cells[csv.column("tokenizer")] == report.cells[0].runs[0]->tokenizer());
+    CHECK(to_html(table).find("<th scope=\"col\">protocol") == std::string::npos);
+  }
+  report.scored.clear();  // runs that were not evaluated alike
+  CHECK(cells_table(report).caption.find("Evaluated on") == std::string::npos);
+}
+
 TEST_CASE("in the mean of domains each counts alike, whatever its tokens") {
   fixture::SweepTruth truth;
   truth.sizes.resize(1), truth.arms.resize(1), truth.seeds = 1, truth.steps = 10;

@@ -81,6 +81,8 @@ TEST_CASE("a share of rotated channels that there is not is refused by its key")
   set(model, "rotary_pct", nullptr);
   set(model, "rope_parameters", {{"partial_rotary_factor", share}});
   CHECK_THAT(import(runs, model).text, Contains("config.json: partial_rotary_factor: "));
+  set(model, "rotary_pct", 0.25);  // the inner one counts
+  CHECK_THAT(import(runs, model).text, Contains("config.json: partial_rotary_factor: "));
 }
 
 TEST_CASE("the run folder's name is the user's, not the foreign model's") {

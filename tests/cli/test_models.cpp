@@ -56,6 +56,29 @@ TEST_CASE("two checkpoints are compared tensor by tensor") {
              Catch::Contains("tensors are equal"));
 }
 
+TEST_CASE("a model is compared with its ancestor block by block, wherever new blocks went in") {
+  const RunsFolder runs;
+  const fs::path parent = trained(runs, Architecture::rwkv7, 8, 4), grown = runs.run("grown"),
+                 again = runs.run("again");
+  for (const auto& [from, to, layers] :
+       {std::tuple(parent, grown, "3"), std::tuple(grown, again, "4")})
+    REQUIRE(call_program(runs.path(),
+                         {"grow", from, "--layers", layers, "--insert-after", "0", "-o", to})
+                .code == 0);
+  const json compared = json_of(call_program(runs.path(), {"show", parent, again, "--json"}));
+  std::size_t moved = 0;
+  for (const json& tensor : compared["tensors"]) {
+    const std::string name = tensor["name"], shapes = tensor["shapes"];
+    CAPTURE(name);
+    CHECK(tensor["changed"] == 0);
+    CHECK((shapes.empty() || shapes == "only in the second"));
+    if (!tensor.contains("name_in_second")) continue;
+    CHECK(tensor["name_in_second"] == "blocks.3." + name.substr(std::string("blocks.1.").size()));
+    ++moved;
+  }
+  CHECK(moved > 10);
+}
+
 TEST_CASE("text is generated, the same for the same seed, in one go or in two") {
   const RunsFolder runs;
   const auto architecture = GENERATE(Architecture::transformer, Architecture::meta_state);
@@ -224,6 +247,46 @@ TEST_CASE("what cannot be done with a model ends with the exit code that says wh
   std::ofstream(runs.path() / "wrong.safetensors") << "no tensors";
   CHECK(code({"import", runs.path() / "wrong.safetensors", "-o", out}) == 65);
   CHECK_FALSE(fs::exists(out));
+}
+
+TEST_CASE("a growth that makes no run is told of the grown run, not of its parent's file") {
+  const RunsFolder runs;
+  const fs::path run = trained(runs, Architecture::rwkv7, 8, 8);
+  const auto [name, options] =
+      GENERATE(table<std::string, testing::Words>({{"bad name", {"--layers", "3"}},
+                                                   {"g", {"--layers", "1001"}},
+                                                   {"g", {"--heads", "60000000"}}}));
+  testing::Words words{"grow", run, "-o", runs.path() / name};
+  words.insert(words.end(), options.begin(), options.end());
+  const Ended ended = call_program(runs.path(), words);
+  INFO(ended.text);
+  CHECK(ended.code == 2);
+  CHECK_THAT(ended.text,
+             Catch::Contains("the grown run '" + name + "'") && !Catch::Contains("config.yaml"));
+}
+
+TEST_CASE("numbers and names that mean nothing are refused before a model is looked for") {
+  const RunsFolder runs;
+  const testing::Words words =
+      GENERATE(values<testing::Words>({{"grow", ".", "-o", "x", "--steps", "9223372036854775807"},
+                                       {"grow", ".", "-o", "x", "--steps", "0"},
+                                       {"grow", ".", "-o", "x", "--insert-after", "-1"},
+                                       {"grow", ".", "-o", "x", "--new-learning-rate", "inf"},
+                                       {"grow", ".", "-o", "x", "--new-weight-decay", "-1"},
+                                       {"generate", ".", "--seed", "-1"},
+                                       {"generate", ".", "--seed", "18446744073709551616"},
+                                       {"generate", ".", "--save-state", ""},
+                                       {"generate", ".", "--restore-state", ""}}));
+  CAPTURE(words);
+  const Ended ended = call_program(runs.path(), words);
+  INFO(ended.text);
+  CHECK(ended.code == 2);
+  CHECK_THAT(ended.text, Catch::Contains(words[words.size() - 2] + ": "));
+  CHECK(ended.text.size() < 250);  // no bounds of hundreds of digits
+  const Ended sampling =
+      call_program(runs.path(), {"generate", ".", "--tokens", "0", "--temperature", "-1"});
+  CHECK(sampling.code == 2);
+  CHECK_THAT(sampling.text, Catch::Contains("temperature -1"));
 }
 
 TEST_CASE("an evaluation in windows larger than its data is refused with the number of tokens") {

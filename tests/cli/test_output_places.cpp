@@ -55,7 +55,7 @@ TEST_CASE("a state is not generated for where a folder is in the place of its fi
   CHECK_THAT(ended.text, Contains("--save-state") && Contains("this is a folder"));
 }
 
-TEST_CASE("import and grow make a run in a folder that is empty or not there, and in no other") {
+TEST_CASE("import, grow and export write to a folder that is empty or not there, and to no other") {
   const RunsFolder runs;
   const fs::path run = trained(runs, Architecture::transformer, 2, 2),
                  model = runs.path() / "exported", used = runs.path() / "results",
@@ -63,7 +63,8 @@ TEST_CASE("import and grow make a run in a folder that is empty or not there, an
   REQUIRE(call_program(runs.path(), {"export", run, "-o", model}).code == 0);
   fs::create_directories(used / "tiny");
   std::ofstream(file) << "the only copy";
-  const std::vector<Words> verbs{{"import", model}, {"grow", run, "--layers", "3", "--steps", "4"}};
+  const std::vector<Words> verbs{
+      {"import", model}, {"grow", run, "--layers", "3", "--steps", "4"}, {"export", run}};
   for (const Words& verb : verbs) {
     const auto into = [&](const fs::path& out) {
       Words words = verb;
@@ -72,6 +73,8 @@ TEST_CASE("import and grow make a run in a folder that is empty or not there, an
     };
     CAPTURE(verb);
     for (const auto& [out, what] : {std::pair(used, "this folder is not empty"),
+                                    {model, "this folder is not empty"},
+                                    {fs::path(), "an empty path names no folder"},
                                     {file, "this is no folder"},
                                     {run, "a run is there already"}}) {
       const Ended ended = into(out);

@@ -103,6 +103,22 @@ TEST_CASE("a sweep file that cannot be read does not keep the report from coming
   CHECK(fs::exists(runs.path() / "report/report.html"));
 }
 
+TEST_CASE("report says in the terminal what could not be read, is unfinished or stands alone") {
+  const RunsFolder runs;
+  REQUIRE(call_program(runs.path(), {"train", runs.write(runs.config("one")).string()}).code == 0);
+  for (const char* name : {"damaged", "planned"})
+    fs::create_directories(runs.path() / "runs" / name);
+  std::ofstream(runs.path() / "runs/damaged/run.h5") << "no HDF5";
+  std::ofstream(runs.path() / "sweep.lock.yaml") << "runs:\n  - id: one\n  - id: damaged\n";
+  const Words report{"report", runs.path().string(), "--no-figures"};
+  const Ended ended = call_program(runs.path(), report);
+  INFO(ended.text);
+  REQUIRE(ended.code == 0);
+  CHECK_THAT(ended.text, Contains("  1 unfinished\n") && Contains("  1 unreadable: damaged: ") &&
+                             Contains("  1 run compared with none: planned: not in the sweep"));
+  CHECK_THAT(ended.text, !Contains("not comparable"));
+}
+
 TEST_CASE("report --watch renews the page as runs go on, and ends by INT") {
   const RunsFolder runs;
   const fs::path first = runs.write(runs.config("first")),
@@ -129,6 +145,7 @@ TEST_CASE("report --watch renews the page as runs go on, and ends by INT") {
   INFO(ended.text);
   CHECK(ended.code == 0);
   CHECK(lines_of(page).back() == "</body></html>");
+  CHECK_THAT(read_file(page), !Contains("http-equiv=\"refresh\""));  // nobody renews it any more
 }
 
 // A power law over ten sizes, two runs of each.

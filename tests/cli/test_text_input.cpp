@@ -117,6 +117,24 @@ TEST_CASE("a text that cannot be examined is not left out of its folder's prepar
   CHECK_THAT(ended.text, Contains("more/loop.txt: cannot examine: Too many levels"));
 }
 
+TEST_CASE("a preparation tells what of its source it passed over") {
+  const RunsFolder runs;
+  const fs::path texts = runs.path() / "texts";
+  fs::create_directories(texts);
+  for (int i = 0; i < 100; ++i) std::ofstream(texts / fmt::format("{}.txt", i)) << "text " << i;
+  for (const char* other : {"d.json", "b.jsonl.gz"}) std::ofstream(texts / other) << "x";
+  Words words{"data", "prepare", texts, "--out", runs.path() / "out"};
+  const Ended ended = call_program(runs.path(), words);
+  INFO(ended.text);
+  CHECK(ended.code == 0);
+  CHECK_THAT(ended.text, Contains("files passed over, which are none of .jsonl, .txt, .text: 2, "
+                                  "the first: ") &&
+                             Contains("b.jsonl.gz"));
+  words.push_back("--json");
+  CHECK_THAT(call_program(runs.path(), words).text,
+             Contains("\"passed_over\": {\n    \"count\": 2,\n    \"first\": \""));
+}
+
 TEST_CASE("a word that is no id is refused by its number, also as the last") {
   const RunsFolder runs;
   const fs::path path = runs.path() / "ids.txt";

@@ -156,6 +156,63 @@ TEST_CASE("of a key that comes twice the last one counts, as in Python's json") 
   CHECK(texts_of(file) == std::vector<std::string>{"b"});
 }
 
+TEST_CASE("of keys of meta too, by their escapes, and a fault counts only where it is the last") {
+  const auto [line, text, domain] = GENERATE(table<std::string, std::string, std::string>({
+      {R"({"text":"t","meta":{"pile_set_name":"P","pile_set_name":"Q"}})", "t", "Q"},
+      {R"({"text":"t","meta":{"pile_set_name":"P"},"meta":{}})", "t", "a"},
+      {R"({"text":"t","meta":{"pile_set_name":"P"},"meta":"free"})", "t", "a"},
+      {R"({"text":"t","meta":{"pile\u005fset_name":"R"}})", "t", "R"},
+      {R"({"te\u0078t":"t","meta":{"pile_set_name":3},"meta":null})", "t", "a"},
+      {R"({"text":"t","meta":{"pile_set_name":[3],"pile_set_name":"S","y":[{}]}})", "t", "S"},
+      {R"({"text":5,"text":"d10"})", "d10", "a"},
+      {R"({"text":[5,"a"],"text":["b","c"]})", "b\n\nc", "a"},
+  }));
+  INFO(line);
+  const TemporaryFolder folder;
+  const auto documents = documents_of(folder.write("a.jsonl", line + "\n"));
+  REQUIRE(documents.size() == 1);
+  CHECK(documents[0].text == text);
+  CHECK(documents[0].domain == domain);
+}
+
+TEST_CASE("what is no JSON is refused where nobody reads it, too") {
+  const std::string value =
+      GENERATE("tru", "[1,,2]", "nonsense", "01", "{\"a\":}", "\"\\q\"", "1.2.3", "-", "[1,]", "1.",
+               "1e", "+1", "{\"a\":1,}", "{\"a\" 1}", "[1 2]", "1 2", "{\"\\q\":1}", "[1}", "{]}",
+               "\"\\u00zz\"", "true\"a\"", "");
+  const std::string line = GENERATE_COPY("{\"text\":\"x\",\"foo\":" + value + "}",
+                                         "{\"text\":\"x\",\"meta\":{\"a\":" + value + "}}",
+                                         "{\"foo\":[{\"b\":" + value + "}],\"text\":\"x\"}");
+  INFO(line);
+  const TemporaryFolder folder;
+  const auto file = folder.write("a.jsonl", line + "\n");
+  CHECK_THAT(error_of(ExitCode::bad_input, [&] { texts_of(file); }),
+             Catch::Contains("a.jsonl:1: the line is no JSON"));
+}
+
+TEST_CASE("every value of JSON, and Python's NaN and infinities, can stand beside the text") {
+  const std::string value = GENERATE(
+      "[NaN, Infinity ,-Infinity]", "-0.5e-10", "[0,-0,1E5,12345678901234567890123456789,1e999]",
+      "\"\\ud800\"", "{\"k\\ud800\":1}", "[[],{},[{}],{\"a\":[1,{\"b\":null}]},true ,false]\t");
+  const TemporaryFolder folder;
+  const auto file =
+      folder.write("a.jsonl", "{\"foo\":" + value + ",\"text\":\"x\",\"meta\":{\"a\":" + value +
+                                  "}}\n{\"meta\":" + value + ",\"text\":\"y\"}\n");
+  CHECK(texts_of(file) == std::vector<std::string>{"x", "y"});
+}
+
+TEST_CASE("lists and objects are read 64 deep") {
+  const TemporaryFolder folder;
+  const auto read = [&](std::size_t lists) {  // in the line's own object
+    return texts_of(folder.write("a.jsonl", "{\"text\":\"x\",\"f\":" + std::string(lists, '[') +
+                                                std::string(lists, ']') + "}"));
+  };
+  CHECK(read(63).size() == 1);
+  const std::size_t lists = GENERATE(64, 2000, 1'000'000);
+  CHECK_THAT(error_of(ExitCode::bad_input, [&] { read(lists); }),
+             Catch::Contains("nests more lists and objects than can be read"));
+}
+
 TEST_CASE("a line that is too long is a bad line, however the file is cut") {
   const TemporaryFolder folder;
   const std::int64_t length = GENERATE(60, 1'000'000, 3'000'000);
@@ -294,6 +351,42 @@ TEST_CASE("a folder is read in the order of its paths, with the folders in it") 
   folder.write("c.txt", "3");
   folder.write("manifest.json", "{}");
   CHECK(texts_of(folder.path()) == std::vector<std::string>{"1", "2", "3"});
+}
+
+TEST_CASE("a linked folder is read as one that lies there, and what is no text is told") {
+  const TemporaryFolder folder;
+  folder.write("elsewhere/deep/b.txt", "2");
+  folder.write("in/a.txt", "1");
+  for (const char* other : {"c.json", "b.jsonl.gz", "deep/d.tar.zst", ".zst"})
+    folder.write(std::string("in/") + other, "x");
+  std::filesystem::create_directory_symlink("../elsewhere", folder / "in/books");
+  std::filesystem::create_symlink("nowhere", folder / "in/e.txt");
+  CHECK(texts_of(folder / "in") == std::vector<std::string>{"1", "2"});
+  std::vector<std::filesystem::path> others;
+  find_source_files(folder / "in", &others);
+  CHECK(others == std::vector<std::filesystem::path>{
+                      folder / "in/.zst", folder / "in/b.jsonl.gz", folder / "in/c.json",
+                      folder / "in/deep/d.tar.zst", folder / "in/e.txt"});
+}
+
+TEST_CASE("a link to a folder that is read anyway is refused by its name") {
+  const TemporaryFolder folder;
+  folder.write("in/a/deep/b.txt", "text");
+  const std::string to = GENERATE(".", "a", "a/deep");
+  std::filesystem::create_directory_symlink(folder / "in" / to, folder / "in/a/z");
+  CHECK_THAT(error_of(ExitCode::bad_input, [&] { texts_of(folder / "in"); }),
+             Catch::Contains("in/a/z: is the folder ") && Catch::Contains("take the link away"));
+}
+
+TEST_CASE("a file that is called .zst alone is a compressed text") {
+  const TemporaryFolder folder;
+  const auto documents = documents_of(folder.write("letters.zst", compressed("one\n\ntwo\n")));
+  REQUIRE(documents.size() == 1);
+  CHECK(documents[0].text == "one\n\ntwo\n");
+  CHECK(documents[0].domain == "letters");
+  const auto other = folder.write(GENERATE("a.json.zst", "a.tar.zst", ".zst"), compressed("x"));
+  CHECK_THAT(error_of(ExitCode::bad_input, [&] { texts_of(other); }),
+             Catch::Contains("rename it to what it is"));
 }
 
 TEST_CASE("a source without a readable file is refused with what can be read") {

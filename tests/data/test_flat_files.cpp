@@ -92,6 +92,22 @@ TEST_CASE("a flat file that would lose an id or a set is not written") {
              Catch::Contains("data prepare"));
 }
 
+TEST_CASE("a flat file is not written over the one that is read, by whatever name") {
+  const TemporaryFolder folder;
+  const std::string before = "a token file of 2 bytes each";
+  folder.write("x.bin", before);
+  std::filesystem::create_symlink("x.bin", folder / "link.bin");
+  const TokenFile file(folder / "x.bin", {.layout = TokenLayout::raw_u16});
+  const std::string out = GENERATE("x", "x.bin", "./x", "link");
+  CHECK_THAT(error_of(ExitCode::usage,
+                      [&] { write_flat_tokens(file, TokenLayout::raw_u16, folder / out); }),
+             Catch::Contains("is the file that is read"));
+  CHECK(bytes_of(folder / "x.bin") == before);
+  CHECK(std::filesystem::is_symlink(folder / "link.bin"));
+  write_flat_tokens(file, TokenLayout::raw_u16, folder / "y");
+  CHECK(bytes_of(folder / "y.bin") == before);
+}
+
 TEST_CASE("an llm.c header cannot tell of more than 2^31 - 1 tokens") {
   const TemporaryFolder folder;
   const auto bin = folder.write("huge.bin", "");

@@ -105,10 +105,36 @@ TEST_CASE("the split depends on the texts, not on their files or order") {
     CHECK(texts_of(folder / "one" / name_of(split)) == texts_of(folder / "two" / name_of(split)));
 }
 
+// 200 texts under A and B, of which A has more, so that their borders lie apart; some are under C
+// too, a small domain, whose borders are those of the pool.
+std::string shared_lines() {
+  std::string lines;
+  for (int i = 0; i < 200; ++i) {
+    const std::string text = fmt::format("shared text number {:03}", i);
+    lines += line(text, "A") + line(text, "B");
+    if (i < 90) lines += line(text, "C");
+    lines += line(fmt::format("own {:03} {}", i, std::string(std::size_t(i), 'a')), "A");
+  }
+  return lines;
+}
+
 TEST_CASE("equal texts are in one part") {
   const TemporaryFolder folder;
-  const auto source = folder.write("a.jsonl", many_lines() + many_lines());
-  prepare({.source = source, .out = folder / "out"}, *tokenizer);
+  const auto [lines, different] = GENERATE(
+      table<std::string, std::size_t>({{many_lines() + many_lines(), 400}, {shared_lines(), 400}}));
+  folder.write("in/a.jsonl", lines);
+  folder.write("in/b.jsonl", line("one more", "C"));
+  PrepareOptions options{.source = folder / "in", .out = folder / "out", .shard_bytes = 1};
+  const bool is_kept = GENERATE(false, true);  // the split, by a process that ended
+  if (is_kept) {
+    int looks = 0;
+    options.progress = [&](const PrepareProgress& at) {
+      if (at.part == "tokens" && ++looks == 2) throw std::runtime_error("ended");
+    };
+    CHECK_THROWS_WITH(prepare(options, *tokenizer), "ended");
+    options.progress = {};
+  }
+  CHECK(prepare(options, *tokenizer).resumed == is_kept);
   std::set<std::string> all;
   std::size_t sum = 0;
   for (const Split split : all_splits) {
@@ -116,8 +142,8 @@ TEST_CASE("equal texts are in one part") {
     all.insert(texts.begin(), texts.end());
     sum += texts.size();
   }
-  CHECK(all.size() == 400);
-  CHECK(sum == 400);
+  CHECK(all.size() == different + 1);
+  CHECK(sum == different + 1);
 }
 
 std::set<std::string> domains_of(const std::filesystem::path& path) {
@@ -203,6 +229,20 @@ TEST_CASE("a few documents of several domains are split together") {
   CHECK(TokenFile(folder / "out/test").documents() == 1);
 }
 
+TEST_CASE("what of a source is passed over is counted and named, but not what is written there") {
+  const TemporaryFolder folder;
+  folder.write("in/all.jsonl", many_lines());
+  const auto out = GENERATE("in", "in/", "in/out", "out");
+  const PrepareOptions options{.source = folder / "in", .out = folder / out};
+  CHECK(prepare(options, *tokenizer).passed_over.count == 0);
+  CHECK(prepare(options, *tokenizer).passed_over.count == 0);
+  folder.write("in/more/c.json", "{}");
+  folder.write("in/more/b.jsonl.gz", "x");
+  const PassedOver passed = prepare(options, *tokenizer).passed_over;
+  CHECK(passed.count == 2);
+  CHECK(passed.first == folder / "in/more/b.jsonl.gz");
+}
+
 TEST_CASE("token files do not depend on the number of threads") {
   const TemporaryFolder folder;
   const auto source = folder.write("all.jsonl", many_lines());
@@ -268,6 +308,19 @@ TEST_CASE("too few documents for three parts are refused") {
   CHECK_THAT(error_of(ExitCode::bad_input,
                       [&] { prepare({.source = source, .out = folder / "out"}, *tokenizer); }),
              Catch::Contains("too little text"));
+}
+
+TEST_CASE("one large document among small ones is refused before anything is tokenised") {
+  const TemporaryFolder folder;
+  std::string lines = line(std::string(1'000'000, 'x'), "a");
+  for (int i = 0; i < 99; ++i) lines += line(fmt::format("small {}", i), "a");
+  PrepareOptions options{.source = folder.write("a.jsonl", lines), .out = folder / "out"};
+  std::set<std::string> parts;
+  options.progress = [&](const PrepareProgress& at) { parts.insert(at.part); };
+  CHECK_THAT(error_of(ExitCode::bad_input, [&] { prepare(options, *tokenizer); }),
+             Catch::Contains("too little text for a validation part"));
+  CHECK(parts == std::set<std::string>{"splitting"});
+  CHECK(std::filesystem::is_empty(folder / "out"));
 }
 
 TEST_CASE("a file of no part beside files of parts is refused") {

@@ -87,9 +87,9 @@ TEST_CASE("exported tensors have the names and shapes that other tools ask for")
   const TemporaryFolder folder;
   const auto exported = [&](const Case& which) {
     const TemporaryFolder own;
-    export_model(find_model(stored_run(own, GoldenModel(which.model))), which.format,
-                 folder / "out");
-    return SafetensorsFile(folder / "out" / "model.safetensors");
+    const fs::path out = folder / name_of(which.format);
+    export_model(find_model(stored_run(own, GoldenModel(which.model))), which.format, out);
+    return SafetensorsFile(out / "model.safetensors");
   };
   const auto shape = [](const SafetensorsFile& file, const char* name) {
     return file.at(name).shape;
@@ -110,7 +110,7 @@ TEST_CASE("exported tensors have the names and shapes that other tools ask for")
   CHECK(shape(fla, "model.layers.1.attn.v_lora.lora.2.bias") == Extents{64});
   CHECK(shape(fla, "model.layers.1.attn.x_r") == Extents{1, 1, 64});
   CHECK(shape(fla, "model.layers.1.ffn.x_k") == Extents{64});
-  const json words = json::parse(read_file(folder / "out" / "config.json"));
+  const json words = json::parse(read_file(folder / "fla" / "config.json"));
   CHECK(words.at("metascale").at("step") == 10);
   CHECK(words.at("metascale").at("tokenizer") == "bytes");
 }
@@ -189,6 +189,15 @@ TEST_CASE("a model whose configuration we do not compute is refused by key") {
       std::tuple<const char*, json, const char*>{"rms_norm_eps", 1e-6, "rms_norm_eps: 1e-06"},
       std::tuple<const char*, json, const char*>{"rope_theta", 500000.0, "rope_theta: 500000"},
       std::tuple<const char*, json, const char*>{"rope_scaling", {{"factor", 8}}, "rope_scaling"},
+      std::tuple<const char*, json, const char*>{
+          "rope_parameters", {{"type", "linear"}, {"factor", 4}}, "rope_type: linear"},
+      std::tuple<const char*, json, const char*>{
+          "rope_parameters", {{"rope_theta", 500000.0}}, "rope_theta: 500000"},
+      std::tuple<const char*, json, const char*>{
+          "rope_parameters", {{"partial_rotary_factor", 0.5}}, "partial_rotary_factor: 0.5"},
+      std::tuple<const char*, json, const char*>{"rope_parameters", "linear", "a map is needed"},
+      std::tuple<const char*, json, const char*>{"partial_rotary_factor", 0.5,
+                                                 "partial_rotary_factor: 0.5"},
       std::tuple<const char*, json, const char*>{"hidden_act", "gelu", "hidden_act: gelu"},
       std::tuple<const char*, json, const char*>{"attention_bias", true, "attention_bias: true"},
       std::tuple<const char*, json, const char*>{"num_attention_heads", 3,
@@ -244,6 +253,22 @@ TEST_CASE(
                tensors.push_back(copy);
              }),
              Catch::Contains("tensor 'gpt_neox.layers.0.adapter' has no place in a transformer"));
+  CHECK(foreign.nothing_was_made());
+}
+
+TEST_CASE("a value beyond f32 is refused by its tensor, as no infinity may come in") {
+  const Foreign foreign(cases[0]);
+  const std::string name = "gpt_neox.final_layer_norm.bias";
+  foreign.rewrite([&](std::vector<Foreign::Named>& tensors) {
+    for (auto& tensor : tensors)
+      if (tensor.name == name) {
+        const std::vector<double> values(32, 1e300);
+        tensor.dtype = StoredDtype::f64;
+        tensor.bytes.assign(reinterpret_cast<const char*>(values.data()), 32 * sizeof(double));
+      }
+  });
+  CHECK_THAT(foreign.import_error(),
+             Catch::Contains("tensor '" + name + "' holds 1e+300, which is beyond"));
   CHECK(foreign.nothing_was_made());
 }
 
@@ -355,6 +380,18 @@ TEST_CASE(
       "alone.safetensors");
   import_model(foreign.out / "alone.safetensors", foreign.folder / "in", {});
   expect_equal_models(foreign.folder / "source", foreign.folder / "in");
+}
+
+TEST_CASE("a .safetensors file with other names is read with the config.json beside it") {
+  const Foreign foreign(cases[1]);
+  const fs::path file = foreign.out / "model.safetensors";
+  import_model(file, foreign.folder / "in", {});
+  expect_equal_models(foreign.folder / "source", foreign.folder / "in");
+  fs::remove(foreign.out / "config.json");
+  for (const fs::path& source : {file, foreign.out})
+    CHECK_THAT(
+        refusal([&] { import_model(source, foreign.folder / "other", {}); }, ExitCode::usage),
+        Catch::Contains("give the folder: config.json is needed"));
 }
 
 TEST_CASE("an import does not write over a run") {

@@ -125,5 +125,13 @@ TEST_CASE("what grows at step 0 has no learning rate of its own, and says so") {
                     Catch::Contains("leave --new-learning-rate"));
 }
 
+TEST_CASE("where new blocks go is not said of a growth without new blocks") {
+  const testing::TemporaryFolder folder;
+  import_model(golden / "llama", folder / "published", {});
+  const GrowOptions options{.request = {.heads = {.factor = 2}}, .insert_after = {0}};
+  CHECK_THROWS_WITH(grown_run(find_model(folder / "published"), options, "grown"),
+                    Catch::Contains("--insert-after: 0 says where new blocks go"));
+}
+
 }  // namespace
 }  // namespace metascale

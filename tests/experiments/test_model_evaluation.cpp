@@ -52,6 +52,30 @@ TEST_CASE("a model evaluated on disk has the numbers of its run's own evaluation
   CHECK(outside.positions.back().tokens == inside.positions.back().tokens);
 }
 
+TEST_CASE(
+    "an evaluation with resets at documents says so, and is not one of the same windows without") {
+  const RunsFolder runs;
+  RunConfig config = short_config(runs, "resets");
+  config.data.reset_at_documents = true;
+  const auto folder = runs.write(config);
+  REQUIRE(train(folder, {}) == ExitCode::good);
+  StoredModel stored = find_model(folder);
+  const auto protocol =
+      GENERATE(EvaluationProtocol::packed_windows, EvaluationProtocol::rolling_documents);
+  const ModelEvaluationOptions options{.data = runs.tokens("test"), .protocol = protocol};
+  const Evaluation with = evaluate_model(stored, options);
+  stored.run.data.reset_at_documents = false;
+  const Evaluation without = evaluate_model(stored, options);
+  CHECK(with.protocol == name_of(protocol) + std::string(", reset at documents"));
+  CHECK(without.protocol == name_of(protocol));
+  CHECK(with.digest != without.digest);
+  const auto bytes = make_tokenizer(config.data.tokenizer);
+  const TokenFile file(runs.tokens("test"));
+  CHECK(without.digest ==
+        EvaluationWindows(file, *bytes, config.training.context, 0, protocol).digest());
+  CHECK(final_of(folder).protocol == "packed_windows, reset at documents");
+}
+
 TEST_CASE("each window's loss is the same in batches of any size") {
   const RunsFolder runs;
   const auto folder = runs.write(short_config(runs, "run"));

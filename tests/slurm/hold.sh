@@ -4,6 +4,7 @@
 #   FOLDER/release, FOLDER/release-<run id>   lets runs go, or this one
 #   FOLDER/deaf                               runs do not hear that they are asked to save
 set -u
+export ASAN_OPTIONS=detect_leaks=0  # in such a build: MPI's libraries do not free all
 folder=$1
 shift
 run=${*: -1}

@@ -44,7 +44,6 @@ Cluster::Cluster() {
   INFO(result.output + result.error);
   REQUIRE(result.good());
   ::setenv("SLURM_CONF", (folder_ / "slurm.conf").c_str(), 1);
-  ::setenv("ASAN_OPTIONS", "detect_leaks=0", 0);  // for jobs: MPI's libraries do not free all
 }
 
 Cluster::~Cluster() {

@@ -85,6 +85,25 @@ TEST_CASE(
   CHECK(total.config.match.at("match_on") == "training_flops");
 }
 
+TEST_CASE("resolve: a growth whose partner has no whole batches is told a length that has them") {
+  const std::string include = R"(include:
+  - {arm: meta_state, size: derived, name: middle, grow: {parameter_tokens: 2x}, scratch: [total],
+     from: {arm: meta_state, size: 200k, length: 8192 tokens, seed: 1}, length: )";
+  const auto refusal = [&](const std::string& length) {
+    return refusal_of([&] {
+      resolve(parse_definition(small_sweep + include + length + "}\n", "sweep.yaml",
+                               {"axes.length=[8192 tokens]"}));
+    });
+  };
+  const std::string words = refusal("4096 tokens");
+  CHECK_THAT(words, Catch::Contains("scratch: total: the compute of the whole lineage is"));
+  const std::string before = "lengthen the growth from 4096 to ";
+  const std::size_t place = words.find(before);
+  REQUIRE(place != std::string::npos);
+  CHECK(refusal(words.substr(place + before.size(),
+                             words.find(',', place) - place - before.size())) == "accepted");
+}
+
 TEST_CASE("resolve: a run that is not grown keeps the id that it had") {
   const Resolution with = resolved(), without = small_resolution();
   CHECK(with.runs[0].config.id == without.runs[0].config.id);
