@@ -8,7 +8,8 @@ namespace {
 
 std::string section(const std::string& title, const Table& table, const std::string& otherwise) {
   return "\n## " + title + "\n\n" +
-         (table.rows.empty() ? otherwise + "\n" : table.caption + ".\n\n" + to_markdown(table));
+         (table.rows.empty() ? otherwise + "\n"
+                             : markdown_escape(table.caption) + ".\n\n" + to_markdown(table));
 }
 
 }  // namespace

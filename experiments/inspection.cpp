@@ -124,8 +124,8 @@ std::map<std::string, std::string> names_in_ancestor(const RunConfig& run,
   const auto from = std::find_if(lineage.begin(), lineage.end(),
                                  [&](const Ancestor& each) { return each.run == ancestor.id; });
   if (from == lineage.end() || from->layers != ancestor.model.layers) return names;
-  for (const auto& entry : parameters_of(run.model).entries())
-    names[entry.spec.name] = entry.spec.name;
+  const ParameterList list = parameters_of(run.model);
+  for (const auto& entry : list.entries()) names[entry.spec.name] = entry.spec.name;
   for (std::size_t i = lineage.size(); i-- > std::size_t(from - lineage.begin());) {
     const Growth growth(model_of_generation(run, i), model_of_generation(run, i + 1),
                         lineage[i].insert_after, 0);

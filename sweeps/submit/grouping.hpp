@@ -19,8 +19,8 @@ struct GroupedRun {
 };
 
 // Submissions without number, name and jobs, parents before their children, as the runs must be.
-// Runs of equal resources share one; children do where their parents do, in the same way. Of at most most_tasks tasks each,
-// which share the cap of one array by their number of tasks.
+// Runs of equal resources share one; children do where their parents do, in the same way. Of at
+// most most_tasks tasks each, which share the cap of one array by their number of tasks.
 std::vector<Submission> grouped(const Definition& definition, const std::vector<GroupedRun>& runs,
                                 std::size_t most_tasks, const std::filesystem::path& program);
 

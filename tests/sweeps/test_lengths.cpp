@@ -54,7 +54,7 @@ TEST_CASE("lengths: what a growth adds, and what its partner is to cost, are who
   CHECK_THAT(refusal("2048", "3k tokens"), Contains("3000 tokens are 1.465 batches of 2048"));
   // One batch, and one more: the larger model takes no whole number of steps for their FLOPs.
   CHECK_THAT(refusal("99968", "99968 tokens"),
-             Contains("include[0]") && Contains("the nearest possible length is"));
+             Contains("include[0]") && Contains("lengthen the growth from 99968 to "));
 }
 
 TEST_CASE("lengths: two of the same steps are refused, as one run under two names") {
