@@ -34,13 +34,30 @@ std::vector<std::string> meta_state_arms(const Report& report, const std::string
   return arms;
 }
 
-// The arm that the claims are about: it reads the state, of the previous token if there are
-// several.
+// The arm that the claims are about: it reads the state, and has the fewest settings that are
+// ablated; the first of equals.
 std::string subject_of(const Report& report) {
   const std::vector<std::string> arms = meta_state_arms(report, "state");
-  for (const std::string& arm : arms)
-    if (run_of_arm(report, arm)->fact("read_state").value_or("previous") == "previous") return arm;
-  return arms.empty() ? "" : arms.front();
+  const auto ablated = [&](const std::string& arm) {
+    return ablations_of(*run_of_arm(report, arm)).size();
+  };
+  const auto least = std::min_element(arms.begin(), arms.end(), [&](const auto& a, const auto& b) {
+    return ablated(a) < ablated(b);
+  });
+  return least == arms.end() ? "" : *least;
+}
+
+// Says of each claim that was judged by an ablation of the layer that it was.
+void name_ablations(const Report& report, const std::string& subject, std::vector<Claim>& claims) {
+  const auto settings =
+      subject.empty() ? std::vector<std::string>{} : ablations_of(*run_of_arm(report, subject));
+  if (settings.empty()) return;
+  for (Claim& claim : claims)
+    if (std::any_of(claim.values.begin(), claim.values.end(), [&](const ClaimValue& value) {
+          return value.arm == subject || value.against == subject;
+        }))
+      claim.text +=
+          fmt::format(" (judged by the ablation {}: {})", subject, fmt::join(settings, ", "));
 }
 
 const Run* run_of_architecture(const Report& report, const std::vector<std::string>& wanted) {
@@ -335,6 +352,10 @@ std::vector<Claim> judge_claims(const Report& report) {
       report, {"g", "Efficiency: lower loss at equal FLOPs and at equal device-hours"},
       subject.name, transformer.name)));
   add_explanations(report, subject, transformer, claims);
+  claims.push_back(judge_recall(
+      report, {"m", "Question, not the paper's: Meta-State recalls as well as the Transformer"},
+      {subject.name, transformer.name, plain_arm(report)}));
+  name_ablations(report, subject.name, claims);
   return claims;
 }
 

@@ -28,7 +28,7 @@ struct ClaimValue {
 };
 
 struct Claim {
-  std::string letter;  // a to g are the paper's, the rest explain them
+  std::string letter;  // a to g are the paper's, h to l explain them, m is a question of ours
   std::string text;    // the claim
   Verdict verdict = Verdict::no_data;
   std::string would_decide;  // what would decide it; empty where it is decided

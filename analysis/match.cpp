@@ -98,7 +98,7 @@ void match_cell(const Cell& cell, const std::string& first_arm, const std::strin
                 Matching& matching) {
   const auto first = cell.arms.find(first_arm), second = cell.arms.find(second_arm);
   if (first == cell.arms.end() || second == cell.arms.end()) return;  // not part of this cell
-  MatchedPair pair{first_arm, second_arm, cell.size, cell.length, {}, {}};
+  MatchedPair pair{first_arm, second_arm, cell.size, cell.length};
   for (const auto& [seed, one] : first->second) {
     const auto partner = second->second.find(seed);
     if (partner == second->second.end()) {
@@ -116,6 +116,9 @@ void match_cell(const Cell& cell, const std::string& first_arm, const std::strin
     if (reasons.empty()) reasons = mismatches(*one, *partner->second);
     if (reasons.empty()) {
       pair.first.push_back(one), pair.second.push_back(partner->second);
+      const double residual = residual_mismatch(*one, *partner->second);
+      if (std::isnan(pair.residual) || std::abs(residual) > std::abs(pair.residual))
+        pair.residual = residual;
     } else {
       matching.refused.push_back({one->id, partner->second->id, cell.size, cell.length, reasons});
     }
@@ -162,6 +165,18 @@ std::vector<std::string> mismatches(const Run& first, const Run& second) {
   else if (must_agree(one, other, "data_order") && is_grown(first) == is_grown(second))
     compare_data(first, second, reasons);
   return reasons;
+}
+
+double residual_mismatch(const Run& first, const Run& second) {
+  const auto number = [](const Run& run, std::string_view fact) {
+    return run.number(std::string(fact)).value_or(std::nan(""));
+  };
+  if (is_partner(first, second) || is_partner(second, first)) {  // a grown run has no target
+    const ScratchCompute compute = scratch_compute_of(is_grown(second) ? first : second);
+    return compute_of(second, compute) / compute_of(first, compute) - 1;
+  }
+  return (number(second, match_value_fact) - number(first, match_value_fact)) /
+         number(first, match_target_fact);
 }
 
 Matching match(const Collection& collection) {

@@ -3,6 +3,7 @@
 // the reason [docs/analysis.md, "Matched pairs"].
 #pragma once
 
+#include <limits>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,6 +15,9 @@ namespace metascale {
 // Why two runs cannot be compared, each reason with both values; empty: they can. A grown run and
 // the one from scratch that its sweep set beside it are held to growth_mismatches.
 std::vector<std::string> mismatches(const Run& first, const Run& second);
+
+// What is left between two runs that agree: MatchedPair::residual.
+double residual_mismatch(const Run& first, const Run& second);
 
 bool is_grown(const Run& run);
 // Grown, or from scratch beside a grown one: its tokens follow from the growth, not from its
@@ -36,6 +40,9 @@ struct MatchedPair {
   std::string first_arm, second_arm;
   std::string size, length;
   std::vector<const Run*> first, second;
+  // What matching left over: second minus first of the matched quantity, as a share of its target;
+  // of seeds that differ in it the largest. NaN where no log has a target.
+  double residual = std::numeric_limits<double>::quiet_NaN();
 };
 
 struct NotComparable {

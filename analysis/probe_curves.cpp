@@ -13,14 +13,17 @@ namespace {
 
 constexpr double solved_share = 0.9;  // [Merrill et al. 2024]
 
+std::string words_of_width(std::int64_t width, std::int64_t head_size) {
+  return fmt::format("width {} (heads of {})", width, head_size);
+}
+
 // What stays the same along an axis. The budget of training is not held: depths and loads need
 // different ones.
 std::string held_along(ProbeAxis axis, const ProbeSetting& setting, std::int64_t tested) {
   std::vector<std::string> parts;
   if (axis != ProbeAxis::layers)
     parts.push_back(fmt::format("{} layer{}", setting.layers, setting.layers == 1 ? "" : "s"));
-  if (axis != ProbeAxis::state)
-    parts.push_back(fmt::format("width {} (heads of {})", setting.width, setting.head_size));
+  if (axis != ProbeAxis::state) parts.push_back(words_of_width(setting.width, setting.head_size));
   if (axis != ProbeAxis::pairs) {
     parts.push_back(fmt::format("trained at {} tokens", setting.trained));
     if (setting.pairs > 0) parts.push_back(fmt::format("{} pairs", setting.pairs));
@@ -112,6 +115,27 @@ class Curves {
   std::vector<ProbeCurves> curves_;
 };
 
+// What stays the same along the trained length; old logs lack the width.
+std::string held_of(const ProbeDepth& depth) {
+  std::vector<std::string> parts;
+  if (depth.width > 0) parts.push_back(words_of_width(depth.width, depth.head_size));
+  if (const auto space = depth.probe.find(' '); space != std::string::npos)
+    parts.push_back(depth.probe.substr(space + 1));
+  return fmt::format("{}", fmt::join(parts, ", "));
+}
+
+DepthLine& line_of(std::vector<DepthCurves>& curves, const ProbeDepth& depth) {
+  const std::string held = held_of(depth);
+  auto found = std::find_if(curves.begin(), curves.end(), [&](const DepthCurves& one) {
+    return one.task == depth.task && one.held == held;
+  });
+  if (found == curves.end()) found = curves.insert(found, {depth.task, held, {}});
+  for (DepthLine& line : found->lines)
+    if (line.arm == depth.arm) return line;
+  found->lines.push_back({depth.arm, {}});
+  return found->lines.back();
+}
+
 bool is_solved(const std::vector<Accuracy>& runs) {
   double mean = 0;
   for (const Accuracy& run : runs) mean += run.sequences / double(runs.size());
@@ -157,7 +181,9 @@ std::vector<ProbeDepth> probe_depths(const Report& report) {
     std::string task;
     std::set<int> tried, solved;
   };
-  std::map<std::tuple<std::string, std::int64_t, std::string>, Depths> rows;
+  // Probe, width, head size, trained length, arm.
+  using Key = std::tuple<std::string, std::int64_t, std::int64_t, std::int64_t, std::string>;
+  std::map<Key, Depths> rows;
   for (const Cell& cell : report.probe_cells) {
     const Run& one = *cell.runs.front();
     const ProbeSetting setting = probe_setting(cell);
@@ -169,22 +195,41 @@ std::vector<ProbeDepth> probe_depths(const Report& report) {
         runs.push_back(at->second);
     }
     if (runs.empty()) continue;
-    Depths& depths = rows[{*one.fact("probe"), setting.trained, cell.arm}];
+    Depths& depths =
+        rows[{*one.fact("probe"), setting.width, setting.head_size, setting.trained, cell.arm}];
     depths.task = setting.task;
     depths.tried.insert(int(setting.layers));
     if (is_solved(runs)) depths.solved.insert(int(setting.layers));
   }
   std::vector<ProbeDepth> found;
   for (const auto& [key, depths] : rows) {
-    const auto& [probe, trained, arm] = key;
+    const auto& [probe, width, head_size, trained, arm] = key;
     found.push_back({depths.task,
                      probe,
+                     width,
+                     head_size,
                      trained,
                      arm,
                      {depths.tried.begin(), depths.tried.end()},
                      depths.solved.empty() ? 0 : *depths.solved.begin()});
   }
   return found;
+}
+
+const char* words_of_depth_axis() { return "Trained length, tokens"; }
+
+std::vector<DepthCurves> depth_curves(const Report& report) {
+  const std::vector<ProbeDepth> depths = probe_depths(report);
+  std::vector<DepthCurves> curves;
+  for (const std::string& arm : report.collection.arms)
+    for (const ProbeDepth& depth : depths)  // ascending by length
+      if (depth.arm == arm)
+        line_of(curves, depth).points.push_back({depth.trained, depth.least, depth.tried});
+  std::erase_if(curves, [](const DepthCurves& one) {
+    return std::all_of(one.lines.begin(), one.lines.end(),
+                       [](const DepthLine& line) { return line.points.size() < 2; });
+  });
+  return curves;
 }
 
 }  // namespace metascale

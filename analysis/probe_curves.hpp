@@ -1,5 +1,6 @@
 // Accuracy on probes as the literature draws it: against sequence length, distance to the
-// evidence, key-value pairs, state size or layers, with all else held.
+// evidence, key-value pairs, state size or layers, with all else held; and the least layers that
+// solve a trained length.
 #pragma once
 
 #include <cstdint>
@@ -45,8 +46,9 @@ std::vector<ProbeCurves> probe_curves(const Report& report);
 // Least layers with more than 90 % of the sequences without a mistake at the trained length, mean
 // over seeds.
 struct ProbeDepth {
-  std::string task, probe;   // probe: task and parameters
-  std::int64_t trained = 0;  // tokens
+  std::string task, probe;                // probe: task and parameters
+  std::int64_t width = 0, head_size = 0;  // of the models; 0: not logged
+  std::int64_t trained = 0;               // tokens
   std::string arm;
   std::vector<int> tried;  // ascending
   int least = 0;           // 0: none of them
@@ -54,5 +56,26 @@ struct ProbeDepth {
   std::string tried_words() const;  // "1, 2"
 };
 std::vector<ProbeDepth> probe_depths(const Report& report);
+
+// The same as curves: least layers against the trained length.
+struct DepthPoint {
+  std::int64_t trained = 0;  // tokens
+  int least = 0;             // 0: none of those tried
+  std::vector<int> tried;    // ascending
+
+  int drawn() const { return least > 0 ? least : tried.back(); }
+};
+struct DepthLine {
+  std::string arm;
+  std::vector<DepthPoint> points;  // ascending by length, one for each
+};
+struct DepthCurves {
+  std::string task;
+  std::string held;              // width, heads and the task's parameters, in words
+  std::vector<DepthLine> lines;  // in the order of arms
+};
+// Left out: where no arm was trained at two lengths.
+std::vector<DepthCurves> depth_curves(const Report& report);
+const char* words_of_depth_axis();  // what they are drawn against
 
 }  // namespace metascale

@@ -44,7 +44,7 @@ struct ProbeSetting {
   std::int64_t trained = 0;  // tokens
   // Numbers kept per sequence: the WKV states, or keys and values of as many tokens as trained at.
   std::int64_t state = 0;
-  double chance = __builtin_nan("");  // share of right answers by guessing
+  double chance = __builtin_nan("");  // share of right answers by a uniform guess
 };
 ProbeSetting probe_setting(const Cell& cell);
 

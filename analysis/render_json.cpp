@@ -80,7 +80,8 @@ Json pairs_json(const Report& report) {
     Json entry{{"first", pair.pair->first_arm},
                {"second", pair.pair->second_arm},
                {"size", pair.pair->size},
-               {"length", pair.pair->length}};
+               {"length", pair.pair->length},
+               {"residual_mismatch", number(pair.pair->residual)}};
     if (pair.problem.empty())
       entry["result"] = paired_json(pair.result);
     else

@@ -71,6 +71,7 @@ ReportResult result_of(Report& report, const fs::path& page) {
       result.first_difference = concat(entry.first, " and ", entry.second, reason);
     if (!entry.is_pair() && ++result.left_out == 1) result.first_left_out = entry.first + reason;
   }
+  result.holds_no_run = runs.empty();
   result.claims = std::move(report.claims);
   result.notes = std::move(report.notes);
   return result;

@@ -158,6 +158,7 @@ struct ReportResult {
   std::string first_failure, first_unreadable, first_difference, first_left_out;
   std::vector<Claim> claims;
   std::vector<std::string> notes;
+  bool holds_no_run = false;  // of any state
 };
 
 // Writes report.html, report.md, tables/*.csv, fits.json and figures/ into options.output. Runs

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# A sweep of a thousand tiny runs on this machine: how long plan, submit --print, run and status take,
-# and how much memory. Prints a table in Markdown.
+# A sweep of a thousand tiny runs on this machine: how long plan, submit, run and status take, and how
+# much memory. Slurm is played by scripts that keep its queue in a file. Prints a table in Markdown.
 # usage: bench_thousand_runs.sh PROGRAM [SEEDS]
 #   PROGRAM  the metascale to measure
 #   SEEDS    half the number of runs [500]
@@ -34,6 +34,25 @@ data: {name: tiny, train: tokens/train, validation: tokens/validation, test: tok
 END
 slurm=(--set 'launch={slurm: {array_cap: 100}}')
 
+mkdir slurm
+cat >slurm/sbatch <<'END'
+#!/bin/bash
+here=$(dirname "$0")
+echo x >>"$here/arrays"
+array=$((40 + $(wc -l <"$here/arrays")))
+for word in "$@"; do
+  case $word in
+    --job-name=*) name=${word#*=} ;;
+    --array=*) last=${word#*=0-} last=${last%%[%]*} ;;
+  esac
+done
+for task in $(seq 0 "$last"); do echo "$array|$task|RUNNING|n1|None|1:00|$name"; done >>"$here/queue"
+echo "$array"
+END
+printf '#!/bin/bash\ncat "$(dirname "$0")/queue" 2>/dev/null; true\n' >slurm/squeue
+printf '#!/bin/bash\nexit 1\n' >slurm/scontrol
+chmod +x slurm/*
+
 # measure NAME WORD...: wall seconds and the largest process's memory
 measure() {
   local name=$1
@@ -52,5 +71,9 @@ echo "|---|---|---|"
 measure plan "$program" plan sweep.yaml
 measure "submit --print, Slurm's arrays" "$program" submit sweep.yaml --print "${slurm[@]}"
 measure "run, $(nproc) cores" "$program" run sweep.yaml --no-report
-measure status "$program" status results/thousand
+measure "status, all done" "$program" status results/thousand
+export PATH="$folder/slurm:$PATH"
+measure "submit, as arrays (Slurm's commands played)" "$program" submit sweep.yaml --results arrays "${slurm[@]}"
+measure "status, all in the queue (the same)" "$program" status arrays/thousand
+measure "submit again, nothing to do (the same)" "$program" submit sweep.yaml --results arrays "${slurm[@]}"
 measure "plan, all done" "$program" plan sweep.yaml

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <set>
 #include <thread>
 
 #include "analysis/compare.hpp"
@@ -65,7 +66,35 @@ void export_all(const ReportVerb& verb, const ReportResult& result, int threads)
   }
 }
 
+bool is_sweep_or_run(const fs::path& folder) {
+  for (const char* name : {"runs", "run.h5", "journal.jsonl"})
+    if (std::error_code error; fs::exists(folder / name, error)) return true;
+  return false;
+}
+
+// "results/quick, results/pile": sweeps right below a folder, which is likely what was meant.
+std::string sweeps_below(const fs::path& folder) {
+  std::set<std::string> names;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(folder, error))
+    if (std::error_code ignored; fs::is_directory(entry.path() / "runs", ignored))
+      names.insert(entry.path().string());
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
+  return text;
+}
+
+void refuse_folder_of_sweeps(const fs::path& folder) {
+  if (is_sweep_or_run(folder)) return;
+  const std::string sweeps = sweeps_below(folder);
+  if (!sweeps.empty())
+    throw Error(fmt::format("{}: no sweep here (no folder 'runs'), but below it; give one of {}",
+                            folder.string(), sweeps),
+                ExitCode::usage);
+}
+
 ExitCode run_report(const ReportVerb& verb) {
+  refuse_folder_of_sweeps(verb.folder);
   for (const std::string& name : verb.exports) export_format_named(name);  // known before the work
   ReportOptions options = verb.options;
   apply_sweep_file(verb.folder, options);
@@ -83,6 +112,9 @@ ExitCode run_report(const ReportVerb& verb) {
   do {
     const ReportResult result = write();
     print_report(result, verb.json);
+    if (result.holds_no_run)
+      fmt::print(stderr, "{}: holds no run, and the page says so; give results/<sweep>\n",
+                 verb.folder.string());
     export_all(verb, result, options.threads);
     for (int i = 0; verb.watch && i < 10 * verb.interval && stop_request() == StopRequest::none;
          ++i)

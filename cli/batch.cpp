@@ -53,7 +53,9 @@ json to_json(const SubmitResult& result) {
                            {"jobs", submission.jobs},
                            {"waits_for", submission.parents}});
   for (const auto& [run, why] : result.left_out) left_out.push_back({{"run", run}, {"why", why}});
-  return {{"submissions", submissions}, {"left_out", left_out}};
+  json document{{"submissions", submissions}, {"left_out", left_out}};
+  if (!result.remarks.empty()) document["remarks"] = result.remarks;
+  return document;
 }
 
 std::string behind(const std::vector<std::string>& parents) {
@@ -73,6 +75,7 @@ void print_result(const SubmitResult& result, std::FILE* stream) {
   for (const auto& [run, why] : result.left_out) ++reasons[why];
   for (const auto& [why, count] : reasons) fmt::print(stream, "{} runs left out: {}\n", count, why);
   if (result.submissions.empty()) fmt::print(stream, "nothing to submit\n");
+  for (const std::string& remark : result.remarks) fmt::print(stream, "{}\n", remark);
 }
 
 ExitCode run_submit(const SubmitVerb& verb) {

@@ -30,7 +30,7 @@ struct CpuVerb {
 bool wanted(const std::vector<std::string>& names, const std::string& name) {
   return names.empty() || std::find(names.begin(), names.end(), name) != names.end();
 }
-constexpr int dropped_steps = 20, least_steps = 30;  // of bench sweep
+constexpr int dropped_steps = 20, least_steps = 100;  // of bench sweep
 
 struct BenchSweepVerb : SweepFile {
   int steps = 120, threads = 1;

@@ -125,6 +125,9 @@ std::optional<json> crossover_of(const Measurement& first, const Measurement& se
   const char *cheaper = name_of(second.architecture), *dearer = name_of(first.architecture);
   if (prints && at->from_the_start)
     fmt::print("{}: {} below {} at every length\n", quantity.words, cheaper, dearer);
+  else if (prints && at->at_or_before)
+    fmt::print("{}: {} below {} from {:.0f} tokens on at the latest, before it not decided\n",
+               quantity.words, cheaper, dearer, at->tokens);
   else if (prints)
     fmt::print("{}: {} below {} from {:.0f} tokens on, between {:.0f} and {:.0f}\n", quantity.words,
                cheaper, dearer, at->tokens, at->low, at->high);
@@ -133,7 +136,8 @@ std::optional<json> crossover_of(const Measurement& first, const Measurement& se
               {"quantity", quantity.name},
               {"from_tokens", at->tokens},
               {"between_tokens", {at->low, at->high}},
-              {"from_the_start", at->from_the_start}};
+              {"from_the_start", at->from_the_start},
+              {"at_or_before", at->at_or_before}};
 }
 
 json crossovers_of(const std::vector<Measurement>& rows, bool prints) {

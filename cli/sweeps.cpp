@@ -22,6 +22,7 @@
 #include "sweeps/hours.hpp"
 #include "sweeps/live_view.hpp"
 #include "sweeps/numbered_folders.hpp"
+#include "sweeps/token_files.hpp"
 
 namespace metascale {
 namespace {
@@ -104,6 +105,14 @@ void print_remarks(const Resolution& resolution, const Ledger& ledger) {
     fmt::print(stderr, "resources.gpus: for schedulers; runs on this machine use its cores\n");
 }
 
+std::vector<PlannedRun> unfinished(const Resolution& resolution, const Ledger& ledger) {
+  std::vector<PlannedRun> runs = resolution.runs;
+  std::erase_if(runs, [&](const PlannedRun& run) {
+    return !run.waits_for_tuning && fs::exists(ledger.run_folder(run.config.id) / "DONE");
+  });
+  return runs;
+}
+
 json to_json(const Execution& execution) {
   json rows = json::array();
   for (const auto& result : execution.results)
@@ -130,6 +139,7 @@ ExitCode run_run(const SweepVerb& verb) {
   Ledger ledger = verb.ledger(definition);
   const Resolution resolution = verb.runs(definition, ledger);
   refuse_above_limits(definition, resolution, ledger);
+  expect_token_files(definition, unfinished(resolution, ledger));
   print_remarks(resolution, ledger);
   catch_stop_signals();
   Execution execution;

@@ -48,7 +48,15 @@ class Pipe {
   int ends_[2] = {-1, -1};
 };
 
-// How the child starts: its own signals and folder, its output in our pipes.
+bool is_left_out(const std::string& variable, const std::vector<std::string>& without) {
+  const std::string name = variable.substr(0, variable.find('='));
+  return std::any_of(without.begin(), without.end(), [&](const std::string& wanted) {
+    return wanted.ends_with('*') ? name.starts_with(wanted.substr(0, wanted.size() - 1))
+                                 : name == wanted;
+  });
+}
+
+// How the child starts: its own signals, folder and variables, its output in our pipes.
 class Start {
  public:
   Start(const CommandOptions& options, const Pipe& output, const Pipe& error) {
@@ -76,11 +84,16 @@ class Start {
   Start& operator=(const Start&) = delete;
 
   // Returns 0, or what errno would say.
-  int spawn(pid_t& process, std::vector<std::string> words) const {
-    std::vector<char*> arguments;
+  int spawn(pid_t& process, std::vector<std::string> words,
+            const std::vector<std::string>& without) const {
+    std::vector<char*> arguments, variables;
     for (std::string& word : words) arguments.push_back(word.data());
     arguments.push_back(nullptr);
-    return posix_spawnp(&process, arguments[0], &actions_, &attributes_, arguments.data(), environ);
+    for (char** variable = environ; *variable; ++variable)
+      if (!is_left_out(*variable, without)) variables.push_back(*variable);
+    variables.push_back(nullptr);
+    return posix_spawnp(&process, arguments[0], &actions_, &attributes_, arguments.data(),
+                        variables.data());
   }
 
  private:
@@ -179,7 +192,8 @@ CommandResult run_command(const std::vector<std::string>& words, const CommandOp
   const bool joined = options.joined || options.line;
   Pipe output, error;
   pid_t process = 0;
-  const int failure = Start(options, output, joined ? output : error).spawn(process, words);
+  const int failure =
+      Start(options, output, joined ? output : error).spawn(process, words, options.without);
   if (failure != 0) {
     result.exit_code = 127;
     result.found = false;

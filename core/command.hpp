@@ -26,6 +26,8 @@ struct CommandOptions {
   std::filesystem::path folder;  // to run it in; empty: here
   double seconds = 30;           // then it is killed
   bool joined = false;           // errors come in `output`, where the program wrote them
+  // Variables that it is not given; "SQUEUE_*" are all whose names begin so.
+  std::vector<std::string> without;
   // Gets each line of both as it comes, without its end; `output` is empty then. If it throws, the
   // program is ended.
   std::function<void(const std::string&)> line;

@@ -72,6 +72,12 @@ MatchKey match_key_of(const std::map<std::string, std::string>& facts) {
   return key;
 }
 
+std::optional<double> match_residual(const std::map<std::string, std::string>& facts) {
+  const auto value = number(facts, match_value_fact), target = number(facts, match_target_fact);
+  if (!value || !target || *target == 0) return std::nullopt;
+  return *value / *target - 1;
+}
+
 void expect_complete(const MatchKey& key) {
   const auto expect = [&](std::string_view fact) {
     if (!entry(key, fact))

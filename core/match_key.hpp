@@ -4,6 +4,7 @@
 
 #include <array>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -39,9 +40,16 @@ inline constexpr std::string_view match_tolerance_fact = "match_tolerance";
 // The sweep's match.identical: names with spaces between them. A run that did not log it is held
 // to all of them.
 inline constexpr std::string_view match_identical_fact = "match_identical";
+// What all arms of the size were to have of the matched quantity, and how far the run is from it: a
+// share of the target, with its sign. Facts of the log beside the key, not compared.
+inline constexpr std::string_view match_target_fact = "match_target";
+inline constexpr std::string_view match_residual_fact = "match_residual";
 
 // The entries of the key that these facts hold.
 MatchKey match_key_of(const std::map<std::string, std::string>& facts);
+
+// What these facts' match_value and match_target make match_residual; empty where one is no number.
+std::optional<double> match_residual(const std::map<std::string, std::string>& facts);
 
 // Throws Error{internal} naming the first entry that is missing: call it before a key is logged.
 void expect_complete(const MatchKey& key);

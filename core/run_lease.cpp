@@ -199,8 +199,8 @@ bool has_ended(const ProcessIdentity& process) {
   return process.boot == here.boot && life_of(process) == Life::dead;
 }
 
-RunLease::RunLease(const std::filesystem::path& run_folder, double stale_seconds)
-    : path_(run_folder / "lease.json"), token_(unique_token()) {
+RunLease::RunLease(const std::filesystem::path& run_folder, double stale_seconds, const char* what)
+    : path_(run_folder / "lease.json"), token_(unique_token()), what_(what) {
   std::filesystem::path own_path = path_;
   own_path += "." + token_;
   const OwnFile own_file(own_path, text());
@@ -214,15 +214,16 @@ RunLease::RunLease(const std::filesystem::path& run_folder, double stale_seconds
     const double age = seconds_between(path_, own);
     if (!is_dead(life_of(holder), age, stale_seconds))
       throw Error(
-          concat(run_folder.string(), ": this run is being worked on by ", describe(holder),
+          concat(run_folder.string(), ": this ", what_, " is being worked on by ", describe(holder),
                  ", seen ", std::int64_t(age), " s ago; wait for it or end it, then start again"),
           ExitCode::unavailable);
     taken_over_ = take_over(path_, *found, own, stale_seconds);
     if (taken_over_) return;
     std::this_thread::sleep_for(std::chrono::milliseconds(10));  // for who does take it over
   }
-  throw Error(concat(path_.string(), ": several processes want this run at once; start one"),
-              ExitCode::unavailable);
+  throw Error(
+      concat(path_.string(), ": several processes want this ", what_, " at once; start one"),
+      ExitCode::unavailable);
 }
 
 RunLease::~RunLease() {
@@ -250,9 +251,8 @@ bool RunLease::is_ours() const {
 
 void RunLease::renew() {
   if (!is_ours())
-    throw Error(concat(path_.string(),
-                       ": another process has taken this run over; this one stops "
-                       "and writes nothing more"),
+    throw Error(concat(path_.string(), ": another process has taken this ", what_,
+                       " over; this one stops and writes nothing more"),
                 ExitCode::unavailable);
   // Only the time of the file matters: the server's clock sets it.
   if (::utimensat(AT_FDCWD, path_.c_str(), nullptr, 0) != 0) throw_io_error("renew", path_, errno);

@@ -32,9 +32,10 @@ class RunLease {
   static constexpr double default_stale_seconds = 600;  // some 30 renewals
 
   // Takes the folder's lease. Throws Error{unavailable} naming its holder while that lives, or may
-  // live on another machine because it was renewed within the last stale_seconds.
+  // live on another machine because it was renewed within the last stale_seconds. what: the
+  // folder holds, for these messages; a sweep's folder has a lease, too.
   explicit RunLease(const std::filesystem::path& run_folder,
-                    double stale_seconds = default_stale_seconds);
+                    double stale_seconds = default_stale_seconds, const char* what = "run");
   ~RunLease();  // gives it back
   RunLease(const RunLease&) = delete;
   RunLease& operator=(const RunLease&) = delete;
@@ -49,6 +50,7 @@ class RunLease {
   std::string text() const;
   std::filesystem::path path_;
   std::string token_;  // unique to this lease
+  std::string what_;
   bool taken_over_ = false;
 };
 

@@ -212,7 +212,8 @@ std::vector<std::filesystem::path> find_source_files(const std::filesystem::path
   if (files.empty())
     throw Error(concat(source.string(),
                        ": holds no .jsonl, .txt or .text file, nor one of these "
-                       "with .zst, nor a text NAME.zst"),
+                       "with .zst, nor a text NAME.zst; name the folder that does, or rename the "
+                       "files to what they are"),
                 ExitCode::bad_input);
   return files;
 }
@@ -274,7 +275,8 @@ bool DocumentReader::next_line(Document& document) {
     if (!fault.empty()) {
       std::string named = concat(open_->path.string(), ":", open_->line, ": ", fault);
       if (options_.bad_lines == BadLines::refuse)
-        throw Error(named + "; mend the line, or have bad lines skipped", ExitCode::bad_input);
+        throw Error(named + "; mend the line, or leave such lines out with --skip-bad-lines",
+                    ExitCode::bad_input);
       skipped_.add(std::move(named));
     } else if (document.text.empty()) {
       ++empty_;

@@ -164,10 +164,12 @@ class Preparation {
       skipped.add(pass.reader().skipped());
     }
     if (progress.documents == 0)
-      throw Error(
-          concat(options_.source.string(), ": the corpus is empty: none of its ",
-                 plan_.units.size(), " files holds a document with text", words_of(skipped)),
-          ExitCode::bad_input);
+      throw Error(concat(options_.source.string(), ": the corpus is empty: none of its ",
+                         plan_.units.size(),
+                         " files holds a document with text; give it documents: lines of JSON with "
+                         "a \"text\", or files of text",
+                         words_of(skipped)),
+                  ExitCode::bad_input);
     split.finish();
     for (const Split part : plan_.parts)
       if (split.documents(part) == 0) refuse_little_text(part);
@@ -298,7 +300,8 @@ class Preparation {
                " in a row without an end of line between two letters, and cannot "
                "be tokenised in bounded memory");
     if (options_.reader.bad_lines == BadLines::refuse)
-      throw Error(named + "; cut it, or have bad lines skipped", ExitCode::bad_input);
+      throw Error(named + "; cut it, or leave such documents out with --skip-bad-lines",
+                  ExitCode::bad_input);
     state_.now.counts.skipped.add(std::move(named));
     return true;
   }
@@ -321,7 +324,7 @@ class Preparation {
       throw Error(concat(unit->file.string(), ": there is no text for ", name_of(split),
                          ": no line of its files has a \"text\" that is not empty",
                          split == Split::train ? " and not in validation or test" : "",
-                         words_of(state_.now.counts.skipped)),
+                         "; give them documents with text", words_of(state_.now.counts.skipped)),
                   ExitCode::bad_input);
     }
   }

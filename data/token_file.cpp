@@ -7,6 +7,7 @@
 
 #include "core/error.hpp"
 #include "core/hash.hpp"
+#include "data/files/advice.hpp"
 #include "data/files/document_table.hpp"
 #include "data/files/flat_layout.hpp"
 
@@ -147,7 +148,8 @@ TokenFile::TokenFile(const std::filesystem::path& path, const Foreign& foreign)
 }
 
 void TokenFile::refuse(const char* ending, const std::string& what) const {
-  throw Error(concat(path_.string(), ending, ": ", what), ExitCode::bad_input);
+  throw Error(concat(path_.string(), ending, ": ", what, make_token_files_anew),
+              ExitCode::bad_input);
 }
 
 void TokenFile::open_index() {
@@ -254,7 +256,7 @@ void TokenFile::open_info(const Foreign& foreign) {
   const auto expect = [&](const char* key, auto stated, auto found) {
     if (stated != found)
       refuse(".json", concat(key, " is ", stated, ", but .bin and .idx have ", found,
-                             ": they are not of the same preparation; prepare the data again"));
+                             ": they are not of the same preparation"));
   };
   expect("type", std::string(name_of(info_.type)), std::string(name_of(type_)));
   expect("tokens", info_.tokens, tokens_);

@@ -5,6 +5,7 @@
 #include "core/atomic_file.hpp"
 #include "core/error.hpp"
 #include "core/json_text.hpp"
+#include "data/files/advice.hpp"
 #include "data/token_file.hpp"
 
 namespace metascale {
@@ -40,7 +41,7 @@ class Reader {
   }
   Reader object(const char* key) const { return Reader(at(key), concat(where_, ": ", key)); }
   [[noreturn]] void refuse(const std::string& what) const {
-    throw Error(concat(where_, ": ", what), ExitCode::bad_input);
+    throw Error(concat(where_, ": ", what, make_token_files_anew), ExitCode::bad_input);
   }
 
  private:
@@ -99,7 +100,8 @@ void check_sums(const Reader& reader, const TokenFileInfo& info) {
 TokenFileInfo read_token_file_info(const std::filesystem::path& path) {
   const std::string where = path.string();
   const Json json = parse_ordered_json(read_file(path));
-  if (json.is_discarded()) throw Error(concat(where, ": is not JSON"), ExitCode::bad_input);
+  if (json.is_discarded())
+    throw Error(concat(where, ": is not JSON", make_token_files_anew), ExitCode::bad_input);
   const Reader reader(json, where);
   if (reader.text("format") != format)
     reader.refuse(concat("format is '", reader.text("format"), "', not '", format, "'"));

@@ -235,7 +235,9 @@ std::optional<Crossover> crossover(const CostCurve& first, const CostCurve& seco
   while (before > 0 && spread_in(first.points[before - 1], cost).high >=
                            spread_in(second.points[before - 1], cost).low)
     --before;
-  if (before == 0) return std::nullopt;
+  if (before == 0)
+    return Crossover{
+        .tokens = tokens(from), .low = tokens(0), .high = tokens(from), .at_or_before = true};
   const auto lead = [&](std::size_t i) {  // positive where the second is cheaper
     return std::log(first.points[i].*cost / (second.points[i].*cost));
   };

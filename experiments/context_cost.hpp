@@ -56,9 +56,13 @@ std::optional<Exponent> fit_exponent(const CostCurve& curve,
 struct Crossover {
   double tokens = 0, low = 0, high = 0;
   bool from_the_start = false;  // it was cheaper at every length of both
+  // At no length was `second` dearer beyond its spread: it may have been cheaper from the start.
+  // Then tokens and high are the first length at which it is, beyond its spread, low the first of
+  // all.
+  bool at_or_before = false;
 };
-// Nothing where the spreads of the repeats overlap at the last length of both, or at the first
-// ones without a length where `second` is dearer beyond its spread: no crossover is decided.
+// Nothing where `second` is not cheaper beyond its spread at the last length of both: no crossover
+// is decided.
 std::optional<Crossover> crossover(const CostCurve& first, const CostCurve& second,
                                    double CostPoint::*cost);
 

@@ -112,6 +112,7 @@ RunConfig grown_run(const StoredModel& parent, const GrowOptions& options, const
   run.match["match_on"] = "parameters";
   run.match["match_value"] =
       fmt::format("{}", count_model(run.model, run.training.context).parameters);
+  run.match.erase("match_target");  // the parent's: this model aims at none
   // An import is of no sweep, which would say what its training is matched in: in nothing.
   run.match.try_emplace("schedule", fmt::format("of {} alone", id));
   run.match.try_emplace("match_tolerance", "0%");

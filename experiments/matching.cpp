@@ -126,12 +126,14 @@ Error cannot_match(const std::vector<MatchArm>& arms, const MatchRequest& reques
                 "{:.0f} apart",
                 arms[low].name, arms[high].name, best.values[low], best.values[high],
                 name_of(request.on), 100 * spread / request.target, request.target);
-  return Error(
-      fmt::format(
-          "the arms cannot be matched within {}: {}; allow a tolerance of {}, or change the "
-          "target, the width or the layers",
-          percent(request.tolerance), what, percent(rounded_up(needed))),
-      ExitCode::usage);
+  const double enough = rounded_up(needed);
+  const std::string advice = enough <= most_match_tolerance
+                                 ? fmt::format("allow a tolerance of {}, or ", percent(enough))
+                                 : std::string();
+  return Error(fmt::format("the arms cannot be matched within {}: {}; {}change the target, the "
+                           "width or the layers",
+                           percent(request.tolerance), what, advice),
+               ExitCode::usage);
 }
 
 }  // namespace

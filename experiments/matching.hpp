@@ -13,6 +13,8 @@ namespace metascale {
 enum class MatchOn { parameters, non_embedding_parameters, flops_per_token, training_flops };
 const char* name_of(MatchOn on);
 
+inline constexpr double most_match_tolerance = 0.5;  // that a sweep may ask for
+
 struct MatchRequest {
   MatchOn on = MatchOn::parameters;
   double target = 0;  // in units of `on`; of training_flops: per token, since all arms see the same

@@ -298,6 +298,8 @@ std::map<std::string, std::string> RunContext::facts() const {
   });
   facts.merge(data_->facts());
   facts.merge(lineage_facts(config_));
+  if (const auto residual = match_residual(config_.match))
+    facts[std::string(match_residual_fact)] = number(*residual);
   expect_complete(match_key_of(facts));
   return facts;
 }

@@ -240,6 +240,12 @@ void Tape::assign_offsets() {
   }
 }
 
+std::vector<std::string> Tape::operators() const {
+  std::vector<std::string> names;
+  for (const auto& step : steps_) names.push_back(step->name());
+  return names;
+}
+
 std::vector<Tape::LiveBuffer> Tape::at_peak() const {
   std::vector<std::int64_t> change(steps_.size() + 1, 0);
   for (const auto& buffer : buffers_) {

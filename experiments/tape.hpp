@@ -120,6 +120,7 @@ class Tape {
   // complete.
   std::map<std::int64_t, std::size_t> gradients_ready() const;
   std::size_t step_count() const { return steps_.size(); }
+  std::vector<std::string> operators() const;  // mangled type names, in the order of execution
 
  private:
   enum class Home { planned, external, parameter, parameter_copy, parameter_gradient };

@@ -27,8 +27,9 @@ fi
 # The old kind of RPATH also holds for the libraries that libraries need.
 build=build/cuda-bundle
 cmake --preset cuda -B "$build" -DCMAKE_BUILD_WITH_INSTALL_RPATH=ON '-DCMAKE_INSTALL_RPATH=$ORIGIN/../lib' \
-  -DCMAKE_EXE_LINKER_FLAGS=-Wl,--disable-new-dtags -DMETASCALE_TEST_ROOMS=cuda_emulator "$@"
-cmake --build "$build" --target metascale metascale_test_gpu
+  -DCMAKE_EXE_LINKER_FLAGS=-Wl,--disable-new-dtags '-DMETASCALE_TEST_ROOMS=cuda_emulator;ranks' "$@"
+tests=(metascale_test_gpu metascale_test_nccl)
+cmake --build "$build" --target metascale "${tests[@]}"
 
 # What every Linux has, and what belongs to the driver and to CUDA, stays behind.
 needed_of() {
@@ -41,7 +42,8 @@ needed_of() {
 unpacked=$(mktemp -d)
 trap 'rm -rf "$unpacked"' EXIT
 mkdir "$unpacked/bin" "$unpacked/lib"
-for program in "$build/metascale" "$(find "$build/tests" -name metascale_test_gpu -type f)"; do
+for program in metascale "${tests[@]}"; do
+  program=$(find "$build" -name "$program" -type f -perm -u+x -print -quit)
   cp "$program" "$unpacked/bin/"
   needed_of "$program" | while read -r library; do cp -n "$library" "$unpacked/lib/"; done
 done

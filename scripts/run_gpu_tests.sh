@@ -20,7 +20,7 @@ bin=$PWD/bin
 for folder in /usr/local/cuda/lib64 /usr/local/cuda/targets/x86_64-linux/lib; do
   [ ! -d "$folder" ] || export LD_LIBRARY_PATH="${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}$folder"
 done
-missing=$(ldd "$bin/metascale_test_gpu" "$bin/metascale" | grep 'not found' | sort -u)
+missing=$(ldd "$bin"/metascale* | grep 'not found' | sort -u)
 if [ -n "$missing" ]; then
   printf 'run_gpu_tests.sh: these libraries are missing; add their folder to LD_LIBRARY_PATH:\n%s\n' "$missing" >&2
   exit 69
@@ -37,6 +37,7 @@ if command -v nvidia-smi > /dev/null; then
   nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader
 fi
 run "tests" "$bin/metascale_test_gpu" --durations yes
+run "one GPU as a communicator" "$bin/metascale_test_nccl"
 run "operators in f32" "$bin/metascale" bench gpu --check --f32
 run "operators in bf16, and steps" "$bin/metascale" bench gpu
 if [ "${1:-}" = --sanitize ]; then

@@ -73,6 +73,8 @@ fs::path attempts_folder(const fs::path& run_folder) { return run_folder / "atte
 }  // namespace
 
 void Attempt::take_energy(const Heartbeat& word) {
+  const bool shares_gpu = gpus > 0 && gpus < 1;  // counters are of whole boards
+  if (shares_gpu) return;
   if (word.time >= started && word.joules) joules = word.joules;
 }
 

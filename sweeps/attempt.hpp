@@ -37,7 +37,8 @@ struct Attempt {
   std::optional<double> joules;  // of its GPUs, where they are counted
 
   double seconds() const { return seen > started ? seen - started : 0; }
-  // Takes over what the run said in this attempt of its energy; nothing of an earlier one.
+  // Takes over what the run said in this attempt of its energy; nothing of an earlier one, and
+  // nothing where runs share a GPU: each would count the others', too.
   void take_energy(const Heartbeat& word);
 };
 

@@ -174,6 +174,7 @@ struct ResourceSettings {
   std::optional<double> time;                               // seconds, of one job
   std::optional<std::string> memory;                        // of one node, as sbatch --mem takes it
   std::optional<std::size_t> gpu_memory;                    // bytes of one GPU
+  std::map<std::string, Place> given;                       // the keys that were written
 };
 // A key that `over` does not name stays what it is.
 ResourceSettings merged(const ResourceSettings& under, const ResourceSettings& over);

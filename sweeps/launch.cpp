@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstdlib>
+#include <map>
 #include <set>
 #include <thread>
 
@@ -60,6 +61,7 @@ class Launch {
 
   ExitCode run() {
     std::vector<Job> jobs;
+    newer_submissions_ = newer_submissions();
     for (const std::string& run : runs_)
       if (is_ready(run))
         jobs.push_back({.id = run, .folder = ledger_.run_folder(run), .parent = ""});
@@ -79,10 +81,36 @@ class Launch {
       options_.say(fmt::format("{}: {}", run, name_of(phase)));
       return false;
     }
+    if (is_of_another_job(run)) return false;
     const std::string parent = parent_of(run);
     if (!parent.empty() && waits_for(run, parent)) return false;
     return !has_stalled(run);
   }
+
+  // A job of several runs that starts again may hold one that was handed over anew in between,
+  // since it waited for its parent here: that job has it now.
+  bool is_of_another_job(const std::string& run) const {
+    const auto newest = newer_submissions_.find(run);
+    if (newest == newer_submissions_.end()) return false;
+    options_.say(fmt::format("{}: submission {:04} has it now", run, newest->second));
+    return true;
+  }
+
+  // Of each run that was handed over again after us, the number. One that cannot be read is no
+  // reason not to train: the lease keeps two jobs from one run.
+  std::map<std::string, int> newer_submissions() const {
+    std::map<std::string, int> numbers;
+    try {
+      const std::vector<Submission> submissions = read_submissions(ledger_.folder());
+      for (const auto& [run, task] : newest_tasks(submissions))
+        if (task.submission->number > submission_.number) numbers[run] = task.submission->number;
+    } catch (const Error& error) {
+      options_.say(error.what());
+    }
+    return numbers;
+  }
+
+  bool is_slurm() const { return std::holds_alternative<SlurmLaunch>(submission_.how); }
 
   std::string parent_of(const std::string& run) const {
     return read_run_config(ledger_.run_folder(run) / "config.yaml").parent.run;
@@ -95,8 +123,7 @@ class Launch {
     const fs::path folder = ledger_.run_folder(run);
     Heartbeat last = read_heartbeat(folder).value_or(Heartbeat{});
     last.phase = RunPhase::pending;
-    last.message = has_failed ? fmt::format("its parent {} failed", parent)
-                              : fmt::format("waiting for {}", parent);
+    last.message = waits_for_parent + parent + (has_failed ? ", which failed" : "");
     last.time = 0;  // now
     write_heartbeat(folder, last);
     options_.say(fmt::format("{}: {}", run, last.message));
@@ -155,7 +182,10 @@ class Launch {
     if (signal == 0) return Stop::none;
     if (signal == SIGINT) return Stop::interrupt;
     const double warned = signal == SIGUSR2 ? submission_.job.signal_before + warning_slack : 0;
-    const bool is_limit = deadline_ > 0 && seconds_since_1970() >= deadline_ - warned;
+    // A USR2 of a Slurm job whose limit is the site's, which we do not know, can only be its
+    // warning; other systems send it before they delete a job.
+    const bool is_limit = deadline_ > 0 ? seconds_since_1970() >= deadline_ - warned
+                                        : signal == SIGUSR2 && is_slurm();
     return is_limit ? Stop::time_limit : Stop::terminate;
   }
 
@@ -177,13 +207,24 @@ class Launch {
   }
 
   void start_again(const Execution& execution) {
-    std::string complaint = scheduler_of(submission_)->requeue(job_);
+    std::string complaint = complaint_of_requeue();
     if (complaint.empty()) return options_.say("the time limit: this job is started again");
     if (std::holds_alternative<TemplateLaunch>(submission_.how)) {
       complaint = goes_on_in_new_job(execution);
       if (complaint.empty()) return;
     }
     options_.say(complaint + "; metascale submit goes on with it");
+  }
+
+  // A controller that is busy, or being started again, may hear it later: until the job is ended.
+  std::string complaint_of_requeue() {
+    const double end =
+        deadline_ > 0 ? deadline_ : seconds_since_1970() + submission_.job.signal_before / 2;
+    for (;;) {
+      std::string complaint = scheduler_of(submission_)->requeue(job_);
+      if (complaint.empty() || !is_slurm() || seconds_since_1970() >= end) return complaint;
+      std::this_thread::sleep_for(std::chrono::seconds(1));
+    }
   }
 
   std::string goes_on_in_new_job(const Execution& execution) {
@@ -234,7 +275,10 @@ class Launch {
   void hand_over_children(const Execution& execution) {
     try {
       const std::vector<std::string> waiting = children_of(execution);
-      if (!waiting.empty()) not_handed_over(waiting);
+      if (waiting.empty()) return;
+      for (const auto& [run, why] : not_handed_over(waiting))
+        options_.say(
+            fmt::format("{}: its parent is done; no new job was handed over for it: {}", run, why));
     } catch (const Error& error) {
       options_.say(error.what() + std::string("; metascale submit starts what waits"));
     }
@@ -271,6 +315,7 @@ class Launch {
   Submission submission_;
   Ledger ledger_;
   std::vector<std::string> runs_;
+  std::map<std::string, int> newer_submissions_;
   std::string job_;
   double deadline_ = 0;  // seconds since 1970; 0: none
 };

@@ -95,6 +95,19 @@ std::map<std::string, std::string> locked_digests(const Definition& definition,
   return digests;
 }
 
+// How well the arms of each size are matched.
+std::string pairs_text(const Resolution& resolution) {
+  std::string text = resolution.pairs.empty() ? "pairs: []\n" : "pairs:\n";
+  for (const PairMismatch& pair : resolution.pairs)
+    text += fmt::format(
+        "  - {{size: {}, first: {}, second: {}, quantity: {}, target: {}, first_value: {}, "
+        "second_value: {}, mismatch: {}}}\n",
+        yaml_string(pair.size), yaml_string(pair.first), yaml_string(pair.second), pair.quantity,
+        yaml_number(pair.target), yaml_number(pair.first_value), yaml_number(pair.second_value),
+        yaml_number(pair.mismatch));
+  return text;
+}
+
 }  // namespace
 
 Ledger::Ledger(fs::path folder) : folder_(std::move(folder)) {}
@@ -184,6 +197,7 @@ void Ledger::write_lock(const Definition& definition, const Resolution& resoluti
         run.config.id, yaml_string(run.config.id.substr(run.config.id.rfind('-') + 1)),
         run.config.model.feed_forward, run.counts.parameters, run.config.training.steps);
   }
+  text += pairs_text(resolution);
   write_file_atomically(path, text);
 }
 

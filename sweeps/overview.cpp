@@ -91,9 +91,30 @@ std::string waiting_words(const RunOverview& run, const JobState& job) {
   return text;
 }
 
+// Whether the newer file was written after the older one, which are on one server, or in the same
+// tick of its clock; false where one is not there.
+bool was_written_before(const fs::path& older, const fs::path& newer) {
+  std::error_code error;
+  const auto first = fs::last_write_time(older, error);
+  if (error) return false;
+  const auto second = fs::last_write_time(newer, error);
+  return !error && first <= second;
+}
+
+// The job that has it found that it must wait for its parent, and does no more for it.
+bool has_given_up_waiting(const RunOverview& run) {
+  return !run.has_yet_to_speak && run.status.phase() == RunPhase::pending &&
+         run.status.reason.starts_with(waits_for_parent);
+}
+
 // The batch system has a job for it, or had one that it still knows.
 void judge_by_job(RunOverview& run, const JobState& job) {
   const bool says_running = run.status.phase() == RunPhase::running;
+  const bool is_starting =
+      run.has_yet_to_speak || (job.seconds && run.status.silent_seconds > *job.seconds);
+  const bool may_speak = job.phase == JobPhase::running || job.word == "there";
+  const bool is_silent =
+      says_running && may_speak && !is_starting && run.status.silent_seconds > dead_seconds;
   if (!job.node.empty()) run.node = job.node;
   if (job.phase == JobPhase::ended) {
     if (job.word == "TIMEOUT")
@@ -106,11 +127,19 @@ void judge_by_job(RunOverview& run, const JobState& job) {
       run.message = fmt::format("its job ended: {} {}", job.word, job.reason);
     return;
   }
+  if (has_given_up_waiting(run)) {
+    run.word = name_of(RunPhase::pending);
+    return;
+  }
+  if (is_silent) {
+    run.word = "lost";
+    run.message = fmt::format("its job {}, but it has said nothing for {}",
+                              job.phase == JobPhase::running ? "runs" : "is there",
+                              format_duration(run.status.silent_seconds));
+    return;
+  }
   if (job.word == "there") {  // a batch system that does not say which
-    if (says_running && run.status.presence == Presence::lost &&
-        run.status.silent_seconds > dead_seconds)
-      return;
-    run.word = says_running ? "running" : "queued";
+    run.word = says_running && !is_starting ? "running" : "queued";
     return;
   }
   if (job.phase == JobPhase::queued) {
@@ -118,14 +147,8 @@ void judge_by_job(RunOverview& run, const JobState& job) {
     run.message = waiting_words(run, job);
     return;
   }
-  if (says_running && run.status.silent_seconds > dead_seconds) {
-    run.word = "lost";
-    run.message = fmt::format("its job runs, but it has said nothing for {}",
-                              format_duration(run.status.silent_seconds));
-    return;
-  }
   run.word = "running";
-  if (!says_running) run.message = "starting";
+  if (!says_running || is_starting) run.message = "starting";
 }
 
 void judge(RunOverview& run, bool has_answer) {
@@ -207,11 +230,22 @@ class Builder {
     overview_.runs.push_back(std::move(run));
   }
 
+  bool has_yet_to_speak(const RunOverview& run, const std::vector<Attempt>& attempts) const {
+    const fs::path word = ledger_.run_folder(run.status.id) / "state.json";
+    if (!attempts.empty() && run.status.last.time < attempts.back().started) return true;
+    const auto found = tasks_.find(run.status.id);
+    if (found == tasks_.end()) return false;
+    const auto& [submission, task] = found->second;
+    return was_written_before(word, submission_folder(ledger_.folder(), submission->number) /
+                                        job_script_name(*submission, task));
+  }
+
   void judge_run(std::size_t i, const std::optional<JobStates>& states) {
     RunOverview& run = overview_.runs[i];
     if (states)
       if (const auto state = states->find(run.job); state != states->end())
         run.in_queue = state->second;
+    if (run.in_queue) run.has_yet_to_speak = has_yet_to_speak(run, attempts_[i]);
     judge(run, states.has_value());
     const PlannedSteps planned = planned_.contains(run.status.id)
                                      ? planned_[run.status.id]

@@ -9,6 +9,8 @@
 
 #include "sweeps/resolve/cells.hpp"
 #include "sweeps/resolve/grown.hpp"
+#include "sweeps/scheduler.hpp"
+#include "sweeps/submit/grouping.hpp"
 #include "sweeps/token_files.hpp"
 
 namespace metascale {
@@ -35,6 +37,18 @@ double own_steps(const RunConfig& config) {
   return double(config.training.steps - config.parent.step);
 }
 
+// A batch system would be asked for what it cannot give.
+void check_job(const Definition& definition, const ResourceSettings& settings) {
+  if (std::holds_alternative<LocalLaunch>(definition.launch.how)) return;
+  const auto found = contradiction_in(job_resources(settings), definition.launch.job);
+  if (!found) return;
+  Place place = definition.launch.place;  // of signal_before, where nothing was written of the key
+  for (const char* key : {"gpus", "nodes", "ranks", "runs_per_node", "runs_per_gpu", found->key})
+    if (const auto given = settings.given.find(key); given != settings.given.end())
+      place = given->second;
+  throw error_at(place, found->wrong, found->right);
+}
+
 PlannedRun planned(const Definition& definition, const CellRun& run) {
   PlannedRun planned{.config = run.config, .counts = run.counts};
   planned.tokens = own_steps(run.config) * double(run.config.training.batch_tokens);
@@ -43,6 +57,7 @@ PlannedRun planned(const Definition& definition, const CellRun& run) {
   for (const auto& [selector, settings] : definition.resources.when) {
     if (selector.matches(run.cell)) planned.resources = merged(planned.resources, settings);
   }
+  check_job(definition, planned.resources);
   return planned;
 }
 

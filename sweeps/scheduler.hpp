@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -19,6 +20,9 @@ struct JobState {
   std::string word;    // the batch system's own: PENDING, TIMEOUT ...
   std::string reason;  // and why; empty: none
   std::string node;
+  // For which it has run since it was started last, by the batch system's own clock; nothing where
+  // that does not say so.
+  std::optional<double> seconds;
 };
 
 // By job: "44_3". A job that the batch system does not know (any more) is not in it.
@@ -30,8 +34,10 @@ class Scheduler {
   // Writes the scripts into the submission's folder and hands them over; fills submission.jobs, and
   // notes each in the folder where there is one call for each. Throws Error{unavailable} with the
   // batch system's own words; submission.jobs then holds what was handed over before, and in_doubt
-  // says whether the next one was, perhaps.
-  virtual void submit(const std::filesystem::path& sweep_folder, Submission& submission) = 0;
+  // says whether the next one was, perhaps. goes_on is called after each call of the batch system,
+  // which may take it long.
+  virtual void submit(const std::filesystem::path& sweep_folder, Submission& submission,
+                      const std::function<void()>& goes_on) = 0;
   // What submit would hand over: command lines and scripts, for people.
   virtual std::string scripts(const std::filesystem::path& sweep_folder,
                               const Submission& submission) = 0;
@@ -56,8 +62,14 @@ std::unique_ptr<Scheduler> make_template_scheduler(const TemplateLaunch& command
 std::unique_ptr<Scheduler> scheduler_of(const LaunchDefinition& launch);
 std::unique_ptr<Scheduler> scheduler_of(const Submission& submission);
 
-// What stands in a job's script, whatever the batch system.
-// Throws Error{usage} where the resources contradict each other.
+// Why resources contradict each other: of which key, what is wrong and what would be right.
+struct Contradiction {
+  const char* key;
+  std::string wrong, right;
+};
+std::optional<Contradiction> contradiction_in(const JobResources& resources,
+                                              const JobSettings& job);
+// Throws Error{usage} where there is one.
 void check_resources(const Submission& submission);
 
 }  // namespace metascale

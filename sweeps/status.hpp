@@ -36,6 +36,9 @@ struct RunStatus {
 // gone.
 inline constexpr double heartbeat_timeout = 300;  // seconds
 
+// So begins the reason of a pending run whose job found that its parent is not done.
+inline constexpr const char* waits_for_parent = "waiting for ";
+
 // Reads runs/<id>. A state.json that is damaged counts as absent. Silence is judged by the dates of
 // files alone, since the run may be on a machine with another clock.
 RunStatus read_status(const std::filesystem::path& run_folder, FileClock& clock);

@@ -136,6 +136,11 @@ fs::path submission_folder(const fs::path& sweep_folder, int number) {
   return numbered_folder(submissions_folder(sweep_folder), number);
 }
 
+std::string job_script_name(const Submission& submission, std::size_t task) {
+  return std::holds_alternative<SlurmLaunch>(submission.how) ? "job.sh"
+                                                             : fmt::format("job-{}.sh", task);
+}
+
 void create_submission(const fs::path& sweep_folder, Submission& submission) {
   submission.number = make_numbered_folder(submissions_folder(sweep_folder));
   submission.name = fmt::format("{}.{:04}.{}", submission.sweep, submission.number, fresh_token());

@@ -49,6 +49,8 @@ struct Submission {
 
 std::filesystem::path submissions_folder(const std::filesystem::path& sweep_folder);
 std::filesystem::path submission_folder(const std::filesystem::path& sweep_folder, int number);
+// In that folder, of one task or of the whole array. Written just before it is handed over.
+std::string job_script_name(const Submission& submission, std::size_t task);
 
 // Gives it a number and a name, and writes submission.json: in doubt until more is known. Throws
 // Error{io}.

@@ -19,12 +19,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// One process at a time hands over runs of a sweep. It renews before each submission, whose jobs
-// take it a second each, a hundred of them at most: far less than a lease needs to be stale.
+// One process at a time hands over runs of a sweep. It renews before each submission and with each
+// job that is noted: a call of the batch system takes far less than a lease needs to be stale.
 std::unique_ptr<RunLease> sweep_lease(const Ledger& ledger, double seconds) {
   for (const double end = seconds_since_1970() + seconds;;) {
     try {
-      return std::make_unique<RunLease>(ledger.folder());
+      return std::make_unique<RunLease>(ledger.folder(), RunLease::default_stale_seconds, "sweep");
     } catch (const Error& error) {
       if (error.code != ExitCode::unavailable || seconds_since_1970() > end) throw;
     }
@@ -32,11 +32,20 @@ std::unique_ptr<RunLease> sweep_lease(const Ledger& ledger, double seconds) {
   }
 }
 
+bool is_done(const Overview& overview, const std::string& id) {
+  const RunOverview* run = overview.find(id);
+  return run && run->status.phase() == RunPhase::done;
+}
+
 class Selection {
  public:
-  explicit Selection(const Overview& overview, Doubts doubts = {},
-                     std::map<std::string, std::string>* stale = nullptr)
-      : overview_(overview), doubts_(std::move(doubts)), stale_(stale) {}
+  Selection(const Ledger& ledger, const Overview& overview, Doubts doubts = {},
+            std::map<std::string, std::string>* stale = nullptr)
+      : overview_(overview),
+        doubts_(std::move(doubts)),
+        submissions_(read_submissions(ledger.folder())),
+        tasks_(newest_tasks(submissions_)),
+        stale_(stale) {}
 
   // Why a run must not be handed over; empty: it may.
   std::string refusal(const std::string& id) {
@@ -54,9 +63,9 @@ class Selection {
     }
     if (run->is_active()) return run->word;
     if (const auto doubt = doubts_.find(id); doubt != doubts_.end()) return doubt->second;
-    if (run->word == "lost" && run->in_queue && run->in_queue->phase != JobPhase::ended && stale_)
-      (*stale_)[id] = run->job;  // a job that hangs
-    return "";
+    const bool hangs =
+        run->word == "lost" && run->in_queue && run->in_queue->phase != JobPhase::ended;
+    return hangs ? refusal_of_hanging(*run) : "";
   }
 
   // Whether its parent can still come to its end; chosen: those that are handed over now.
@@ -67,16 +76,36 @@ class Selection {
     return fmt::format("its parent {} is {}", parent, run ? run->word : "not selected");
   }
 
-  bool is_done(const std::string& id) const {
-    const RunOverview* run = overview_.find(id);
-    return run && run->status.phase() == RunPhase::done;
+ private:
+  // Its job can be taken back, unless others would be ended with it.
+  std::string refusal_of_hanging(const RunOverview& run) {
+    const std::string other =
+        run_beside(tasks_, overview_, run.status.id,
+                   [](const RunOverview& beside) { return beside.is_active(); });
+    if (!other.empty())
+      return fmt::format(
+          "{}, and its job {} goes on with {}: call metascale submit once that has "
+          "ended",
+          run.message, run.job, other);
+    if (!stale_) return fmt::format("{}: metascale submit takes its job back", run.message);
+    (*stale_)[run.status.id] = run.job;
+    return "";
   }
 
- private:
   const Overview& overview_;
   Doubts doubts_;
+  std::vector<Submission> submissions_;
+  std::map<std::string, TaskReference> tasks_;
   std::map<std::string, std::string>* stale_;
 };
+
+// Jobs know nothing of each other, and one that ended others would be undone by the next submit.
+std::vector<std::string> remarks_on(const Definition& definition) {
+  if (definition.policy.on_failure != OnFailure::stop) return {};
+  return {
+      "policy.on_failure: stop is for metascale run only: jobs of a batch system go on where one "
+      "fails; metascale cancel ends them"};
+}
 
 // "44" of "44_3".
 std::string array_of(const std::string& job) { return job.substr(0, job.find('_')); }
@@ -87,9 +116,10 @@ struct Chosen {
   std::map<std::string, std::string> stale;  // run -> job that hangs
 };
 
-Chosen choose_runs(const Resolution& resolution, const Overview& overview, const Doubts& doubts) {
+Chosen choose_runs(const Ledger& ledger, const Resolution& resolution, const Overview& overview,
+                   const Doubts& doubts) {
   Chosen chosen;
-  Selection selection(overview, doubts, &chosen.stale);
+  Selection selection(ledger, overview, doubts, &chosen.stale);
   std::set<std::string> ids;
   for (const PlannedRun& run : resolution.runs) {  // parents stand before their children
     const std::string &id = run.config.id, &parent = run.config.parent.run;
@@ -99,7 +129,7 @@ Chosen choose_runs(const Resolution& resolution, const Overview& overview, const
       chosen.left_out.push_back({id, why});
       continue;
     }
-    const bool waits = !parent.empty() && !selection.is_done(parent);
+    const bool waits = !parent.empty() && !is_done(overview, parent);
     const RunOverview* known = waits ? overview.find(parent) : nullptr;
     chosen.runs.push_back(
         {.run = &run, .parent = waits ? parent : "", .behind = known ? array_of(known->job) : ""});
@@ -154,7 +184,7 @@ void hand_over(const Ledger& ledger, RunLease& lease, Scheduler& scheduler,
     submission.dependency = jobs.of(submission.parents);
     create_submission(ledger.folder(), submission);
     try {
-      scheduler.submit(ledger.folder(), submission);
+      scheduler.submit(ledger.folder(), submission, [&] { lease.renew(); });
     } catch (const Error&) {
       write_submission(ledger.folder(), submission);  // a part of it may be in the queue
       throw;
@@ -169,12 +199,12 @@ void hand_over(const Ledger& ledger, RunLease& lease, Scheduler& scheduler,
 }
 
 std::vector<std::string> open_parents(const Ledger& ledger, const Submission& submission,
-                                      const Selection& selection) {
+                                      const Overview& overview) {
   std::set<std::string> open;
   for (const auto& task : submission.tasks)
     for (const std::string& run : task) {
       const RunConfig config = read_run_config(ledger.run_folder(run) / "config.yaml");
-      if (!config.parent.run.empty() && !selection.is_done(config.parent.run))
+      if (!config.parent.run.empty() && !is_done(overview, config.parent.run))
         open.insert(config.parent.run);
     }
   return {open.begin(), open.end()};
@@ -203,7 +233,7 @@ std::vector<Submission> like_before(const Ledger& ledger,
     copy.tasks = packed(found->second, copy.resources.runs);
     copy.jobs.clear(), copy.dependency.clear();
     copy.abandoned = false;
-    if (!copy.parents.empty()) copy.parents = open_parents(ledger, copy, Selection(overview));
+    if (!copy.parents.empty()) copy.parents = open_parents(ledger, copy, overview);
   }
   return again;
 }
@@ -224,11 +254,12 @@ SubmitResult submit_sweep(const Definition& definition, Ledger& ledger,
   ledger.update(definition, all);
   const Doubts doubts = settle_doubts(ledger);
   const Overview overview = sure_overview(ledger);
-  Chosen chosen = choose_runs(chosen_runs, overview, doubts);
-  std::vector<std::string> hanging;
-  for (const auto& [run, job] : chosen.stale) hanging.push_back(job);
-  if (!hanging.empty()) scheduler->cancel(hanging);
-  SubmitResult result{.submissions = {}, .left_out = chosen.left_out};
+  const Chosen chosen = choose_runs(ledger, chosen_runs, overview, doubts);
+  std::set<std::string> hanging;
+  for (const auto& [run, job] : chosen.stale) hanging.insert(job);
+  if (!hanging.empty()) scheduler->cancel({hanging.begin(), hanging.end()});
+  SubmitResult result{
+      .submissions = {}, .left_out = chosen.left_out, .remarks = remarks_on(definition)};
   if (chosen.runs.empty()) return result;
   result.submissions = grouped(definition, chosen.runs, scheduler->most_tasks(), options.program);
   hand_over(ledger, *lease, *scheduler, result.submissions, overview);
@@ -241,8 +272,10 @@ SubmitPlan plan_submit(const Definition& definition, const Ledger& ledger,
   const Resolution resolution =
       selected(resolve_with_ledger(definition, ledger), options.only, options.skip);
   const Overview overview = overview_of(ledger);
-  const Chosen chosen = choose_runs(resolution, overview, doubts_of(ledger));
-  SubmitPlan plan{.result = {.submissions = {}, .left_out = chosen.left_out}, .scripts = ""};
+  const Chosen chosen = choose_runs(ledger, resolution, overview, doubts_of(ledger));
+  SubmitPlan plan{
+      .result = {.submissions = {}, .left_out = chosen.left_out, .remarks = remarks_on(definition)},
+      .scripts = ""};
   plan.result.submissions =
       grouped(definition, chosen.runs, scheduler->most_tasks(), options.program);
   const auto before = read_submissions(ledger.folder());
@@ -267,7 +300,7 @@ SubmitResult submit_again(const Ledger& ledger, const std::vector<std::string>& 
   const Doubts doubts = settle_doubts(ledger);
   const Overview overview = sure_overview(ledger);
   SubmitResult result;
-  Selection selection(overview, doubts);
+  Selection selection(ledger, overview, doubts);
   const std::string own_job = options.own_job ? options.own_job() : "";
   std::vector<std::string> free;
   for (const std::string& run : runs) {

@@ -21,7 +21,8 @@ struct LeftOut {
 };
 struct SubmitResult {
   std::vector<Submission> submissions;
-  std::vector<LeftOut> left_out;  // of the selected runs
+  std::vector<LeftOut> left_out;     // of the selected runs
+  std::vector<std::string> remarks;  // what the sweep file asks for and no batch system does
 };
 
 // Hands over what is neither done nor in the queue nor given up, and returns at once. Runs of equal

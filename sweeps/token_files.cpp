@@ -42,4 +42,35 @@ void check_token_files(const Definition& definition) {
   }
 }
 
+namespace {
+
+// corpora/small, which README and the sweep files name, is made by one command.
+std::string how_to_make(const std::filesystem::path& path) {
+  const std::filesystem::path folder = path.parent_path();
+  const std::string tier = folder.filename().string();
+  if (folder.parent_path().filename() == "corpora" && (tier == "small" || tier == "full"))
+    return fmt::format("make them with metascale data corpus --tier {} --out {}", tier,
+                       folder.string());
+  return "check the path, or make them of your texts with metascale data prepare";
+}
+
+bool has_tokens(std::filesystem::path path) {
+  if (path.extension() == ".bin" || path.extension() == ".idx") path.replace_extension();
+  return std::filesystem::exists(path += ".bin");
+}
+
+}  // namespace
+
+void expect_token_files(const Definition& definition, const std::vector<PlannedRun>& runs) {
+  for (const PlannedRun& run : runs) {
+    const DataConfig& data = run.config.data;
+    if (data.probe.exists()) continue;
+    for (const auto* path : {&data.train, &data.validation, &data.test})
+      if (!path->empty() && !has_tokens(*path))
+        throw error_at(definition.data.place,
+                       fmt::format("there are no token files at {}", path->string()),
+                       how_to_make(*path));
+  }
+}
+
 }  // namespace metascale

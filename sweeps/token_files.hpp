@@ -6,7 +6,7 @@
 #include <optional>
 #include <string>
 
-#include "sweeps/definition.hpp"
+#include "sweeps/resolve.hpp"
 
 namespace metascale {
 
@@ -21,5 +21,9 @@ std::optional<TokenFileFacts> token_file_facts(const std::filesystem::path& path
 // Throws Error{usage} where token files that are there were made by another tokenizer, or hold more
 // ids than the definition's vocabulary.
 void check_token_files(const Definition& definition);
+
+// Throws Error{usage} where runs would find no tokens: once, before the first of them starts, with
+// how they are made.
+void expect_token_files(const Definition& definition, const std::vector<PlannedRun>& runs);
 
 }  // namespace metascale

@@ -3,7 +3,9 @@
 // by formula, with no growth of the process measured beside it.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <optional>
+#include <vector>
 
 #include "analysis/claims/parts.hpp"
 
@@ -22,6 +24,10 @@ struct CostGrowth {
   Interval interval;
   double bound = flat;
   double span = 0;  // of its curve: longest length over shortest
+
+  bool is_known() const { return span >= least_lengths && interval.known(); }
+  bool is_flat() const { return is_known() && interval.high < bound; }
+  bool grows() const { return is_known() && interval.low > bound; }
 };
 
 double span_of(const std::vector<ContextPoint>& curve) {
@@ -65,6 +71,39 @@ std::string needed(bool memory_measured, int known, int all) {
   return fmt::format("all {} curves over lengths that span {} times", all, least_lengths);
 }
 
+// Half of the claim: time, or memory. All of its curves must be flat.
+struct CostPart {
+  std::vector<std::optional<CostGrowth>> curves;
+
+  int count(bool (*is_so)(const CostGrowth&)) const {
+    return int(std::count_if(curves.begin(), curves.end(),
+                             [&](const auto& growth) { return growth && is_so(*growth); }));
+  }
+  Verdict verdict() const {
+    if (count([](const CostGrowth& growth) { return growth.grows(); }) > 0)
+      return Verdict::does_not_hold;
+    const int flat_ones = count([](const CostGrowth& growth) { return growth.is_flat(); });
+    if (flat_ones == int(curves.size())) return Verdict::holds;
+    return count([](const CostGrowth&) { return true; }) > 0 ? Verdict::not_decided
+                                                             : Verdict::no_data;
+  }
+};
+
+Verdict verdict_of(Verdict time, Verdict memory) {
+  if (time == Verdict::does_not_hold || memory == Verdict::does_not_hold)
+    return Verdict::does_not_hold;
+  return time == Verdict::holds && memory == Verdict::holds ? Verdict::holds : Verdict::not_decided;
+}
+
+void show(const ContextModel& model, const CostPart& part, Claim& claim) {
+  for (const auto& growth : part.curves) {
+    if (!growth) continue;
+    claim.evidence.push_back({growth->words, words_of(growth->value, growth->interval)});
+    claim.values.push_back(
+        {model.architecture, "", "", "", growth->measure, growth->value, growth->interval, ""});
+  }
+}
+
 }  // namespace
 
 Claim judge_context(const Report& report, Claim claim) {
@@ -75,33 +114,25 @@ Claim judge_context(const Report& report, Claim claim) {
   const ContextModel* model = costs ? costs->find("meta_state") : nullptr;
   if (model == nullptr) return claim;
   const auto measured = of_measured_memory(*costs, *model);
-  const std::optional<CostGrowth> all[] = {
-      of_exponent(*model, "training_seconds", "training time"),
-      of_exponent(*model, "generation_seconds", "generation time"),
-      of_exponent(*model, "generation_bytes",
-                  "all that generation carries at a position, as computed"),
-      measured};
-  int flat_ones = 0, growing = 0, known = 0;
-  for (const auto& growth : all) {
-    if (!growth) continue;
-    claim.evidence.push_back({growth->words, words_of(growth->value, growth->interval)});
-    claim.values.push_back(
-        {model->architecture, "", "", "", growth->measure, growth->value, growth->interval, ""});
-    if (growth->span < least_lengths || !growth->interval.known()) continue;
-    ++known, flat_ones += growth->interval.high < growth->bound ? 1 : 0;
-    growing += growth->interval.low > growth->bound ? 1 : 0;
-  }
+  const CostPart time{{of_exponent(*model, "training_seconds", "training time"),
+                       of_exponent(*model, "generation_seconds", "generation time")}};
+  const CostPart memory{{of_exponent(*model, "generation_bytes",
+                                     "all that generation carries at a position, as computed"),
+                         measured}};
+  show(*model, time, claim), show(*model, memory, claim);
   if (claim.evidence.empty()) return claim;
   claim.measure = fmt::format(
       "Exponent of a token's cost in the context (flat: below {}), and measured growth of memory "
       "(below {} of a cache's)",
       flat, flat_share);
-  const int count = int(std::size(all));
-  claim.verdict = growing > 0          ? Verdict::does_not_hold
-                  : flat_ones == count ? Verdict::holds
-                                       : Verdict::not_decided;
+  claim.verdict = verdict_of(time.verdict(), memory.verdict());
+  claim.text +=
+      fmt::format(" (time: {}; memory: {})", words_of(time.verdict()), words_of(memory.verdict()));
+  const auto is_known = [](const CostGrowth& growth) { return growth.is_known(); };
+  const int known = time.count(is_known) + memory.count(is_known);
+  const int all = int(time.curves.size() + memory.curves.size());
   claim.would_decide =
-      claim.verdict != Verdict::not_decided ? "" : needed(measured.has_value(), known, count);
+      claim.verdict != Verdict::not_decided ? "" : needed(measured.has_value(), known, all);
   return claim;
 }
 

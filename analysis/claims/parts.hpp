@@ -74,6 +74,9 @@ std::string words_of_missing(std::size_t missing);
 // arm's name must do there.
 std::string read_out_of(const Run& run);
 
+// Settings of the layer that are not the published ones, in words: "rho 0.5", "read_state current".
+std::vector<std::string> ablations_of(const Run& run);
+
 // Not decided instead of holds or not, where a final evaluation covers a part of its split only.
 void refuse_subsets(const Report& report, Claim& claim);
 
@@ -82,11 +85,17 @@ struct GainPath {
   std::string transformer, plain, shortcut, subject;
 };
 
+// Whose recall is compared with whose; empty: there is none.
+struct RecallArms {
+  std::string subject, transformer, plain;
+};
+
 Claim judge_efficiency(const Report& report, Claim claim, const std::string& subject,
                        const std::string& other);
 Claim judge_context(const Report& report, Claim claim);
 Claim judge_tracking(const Report& report, Claim claim, const std::string& subject,
                      const std::string& other);
+Claim judge_recall(const Report& report, Claim claim, const RecallArms& arms);
 Claim judge_growing(const Report& report, Claim claim);
 Claim judge_parts(const Report& report, Claim claim, const GainPath& path);
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 
 #include "analysis/palette.hpp"
 
@@ -52,6 +53,26 @@ std::string key_above(const std::vector<std::string>& titles, int lines) {
 }
 
 std::string key_of_arms(const Report& report) { return key_above(report.collection.arms); }
+
+std::string log_tics(char axis, double low, double high, TicWords words) {
+  if (!(low > 0) || !(high > low) || !std::isfinite(high)) return "";
+  const double first = std::floor(std::log10(low)), last = std::floor(std::log10(high));
+  std::string tics;
+  int powers = 0;
+  for (double power = first; power <= last; ++power)
+    for (const int digit : {1, 2, 5}) {
+      const double tic = digit * std::pow(10.0, power);
+      if (tic < low || tic > high) continue;
+      powers += digit == 1;
+      tics += tics.empty() ? "" : ", ";
+      if (words == TicWords::powers)
+        tics += fmt::format("'{}10^{{{:.0f}}}' ",
+                            digit == 1 ? "" : fmt::format("{}\xC2\xB7", digit), power);
+      tics += fmt::format("{}e{:.0f}", digit, power);
+    }
+  if (powers > 1 || tics.empty()) return "";
+  return fmt::format("set {}tics ({})\n", axis, tics);
+}
 
 std::string dash_of(const Report& report, const std::string& size) {
   // Of gnuplot's own there are five.

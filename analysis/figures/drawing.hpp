@@ -16,6 +16,10 @@ int point_of(const Report& report, const std::string& arm);           // point t
 // for, and of the margin that it takes. lines: more of them between the key and the plot.
 std::string key_above(const std::vector<std::string>& titles, int lines = 0);
 std::string key_of_arms(const Report& report);
+// Of an axis with logscale, 'x' or 'y', from low to high: where gnuplot alone would label one power
+// of ten or none, also 2 and 5 of each. Empty where there are two or more.
+enum class TicWords { counts, powers };  // 200k by the axis' own format, or 2 10^5
+std::string log_tics(char axis, double low, double high, TicWords words);
 std::string dash_of(const Report& report, const std::string& size);  // dash type; eight are unlike
 // A curve's style of so many points: a few marks say its length, of the first length none.
 std::string curve_style_of(const Report& report, const std::string& length, std::size_t points);

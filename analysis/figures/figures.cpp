@@ -85,12 +85,13 @@ std::string block_of(const SeedBand& band, bool by_flops) {
 
 void add_curves(const Report& report, bool by_flops, std::vector<Figure>& figures) {
   Figure figure{by_flops ? "curves-by-flops" : "curves-by-tokens", "", "", {}};
-  double lowest = INFINITY, start = 0, first = INFINITY;
+  double lowest = INFINITY, start = 0, first = INFINITY, last = 0;
   int block = 0;
   std::vector<std::string> lines;  // above the bands
   const auto add = [&](const SeedBand& band) {
     figure.data += (block > 0 ? "\n\n" : "") + block_of(band, by_flops);
-    for (const CurvePoint& point : band.mean) lowest = std::min(lowest, point.loss);
+    for (const CurvePoint& point : band.mean)
+      lowest = std::min(lowest, point.loss), last = std::max(last, x_of(point, by_flops));
     const CurvePoint& early = band.mean[band.mean.size() / 6];  // what is before is off the picture
     start = std::max(start, early.loss), first = std::min(first, x_of(early, by_flops));
     const std::string colour = colour_of(report, band.arm);
@@ -111,10 +112,11 @@ void add_curves(const Report& report, bool by_flops, std::vector<Figure>& figure
   figure.settings = fmt::format(
       "set xlabel {}\nset ylabel 'Training loss (nats per token)'\nset format x '%.0s%c'\nset "
       "format y "
-      "'%.1f'\nset yrange [{}:{}]\nset xrange [{}:*] noextend\nset key samplen 6 font ',{}'\n{}",
+      "'%.1f'\nset yrange [{}:{}]\nset xrange [{}:*] noextend\nset key samplen 6 font ',{}'\nset "
+      "logscale x\n{}{}",
       by_flops ? "'Training compute (model FLOPs)'" : "'Training tokens'", 0.97 * lowest,
-      1.05 * start, 0.9 * first, block > 9 ? 5 : 6,
-      by_flops ? "set logscale x\nset format x '10^{%T}'\n" : "set logscale x\n");
+      1.05 * start, 0.9 * first, block > 9 ? 5 : 6, by_flops ? "set format x '10^{%T}'\n" : "",
+      log_tics('x', 0.9 * first, last, by_flops ? TicWords::powers : TicWords::counts));
   figures.push_back(std::move(figure));
 }
 
@@ -136,8 +138,11 @@ std::string loss_range(const Report& report, FitAxis axis, const std::string& le
   std::string tics;
   for (double tic = std::ceil(low / step) * step; tic < high; tic += step)
     tics += fmt::format("{}'{:.{}f}' {}", tics.empty() ? "" : ", ", tic, step < 0.1 ? 2 : 1, tic);
-  return fmt::format("set ytics ({})\nset yrange [{}:{}]\nset xrange [{}:{}]\n", tics, low, high,
-                     0.8 * first, 1.25 * last);
+  return fmt::format(
+      "set ytics ({})\nset yrange [{}:{}]\nset xrange [{}:{}]\n{}", tics, low, high, 0.8 * first,
+      1.25 * last,
+      log_tics('x', 0.8 * first, 1.25 * last,
+               axis == FitAxis::training_flops ? TicWords::powers : TicWords::counts));
 }
 
 void add_scaling(const Report& report, FitAxis axis, std::vector<Figure>& figures) {

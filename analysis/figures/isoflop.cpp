@@ -36,15 +36,19 @@ void add_profile(const IsoflopProfile& profile, const IsoflopBudget& budget, int
 void add_profiles(const IsoflopReport& entry, std::vector<Figure>& figures) {
   Figure figure{"isoflop-" + slug(entry.arm), "", "", {}};
   int number = 0;
+  double low = INFINITY, high = 0;
   for (const IsoflopProfile& profile : entry.profiles)
     if (profile.no_data.empty()) {
+      for (const Cell* cell : profile.cells)
+        low = std::min(low, value_on(axis, *cell)), high = std::max(high, value_on(axis, *cell));
       add_profile(profile, entry.fit->budgets.at(std::size_t(number)), number, figure);
       ++number;
     }
   figure.settings = fmt::format(
       "set logscale x\nset xlabel {}\nset ylabel 'Final loss (nats per token)'\nset format x "
-      "'%.0s%c'\nset format y '%.2f'\nset key outside right font ',6'\nset title {} noenhanced\n",
-      gnuplot_text(words_of(axis)), gnuplot_text(entry.arm));
+      "'%.0s%c'\nset format y '%.2f'\nset key outside right font ',6'\nset title {} noenhanced\n{}",
+      gnuplot_text(words_of(axis)), gnuplot_text(entry.arm),
+      log_tics('x', low, high, TicWords::counts));
   figures.push_back(std::move(figure));
 }
 

@@ -18,11 +18,13 @@ std::string figure_of(const std::vector<ProbeCurves>& curves) {
                "Right answers on the chosen task; the tables below hold the numbers") +
          "<p id=\"probes-depths\"></p>"
          "<figcaption>Right answers, mean over seeds, with 95 % intervals over seeds and examples "
-         "(one seed has none). Dashed: chance. Against pairs, numbers kept and layers: at the "
-         "length trained at. Numbers kept are those of the WKV states, or of an attention's keys "
+         "(one seed has none). Dashed: a guess of any answer alike, above which one that knows the "
+         "answers' shares may be. Against pairs, numbers kept and layers: at the "
+         "length trained at. Least layers: an open mark, at the most that were tried, where none "
+         "solved the length. Numbers kept are those of the WKV states, or of an attention's keys "
          "and values at that length." +
-         source_of("probes", "table below") + source_of("probe_distances", "by distance") +
-         "</figcaption></figure>\n";
+         source_of("probes", "table below") + source_of("probe_depths", "least layers") +
+         source_of("probe_distances", "by distance") + "</figcaption></figure>\n";
 }
 
 }  // namespace

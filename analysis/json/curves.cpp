@@ -19,6 +19,16 @@ Json probe_line(const ProbeLine& line) {
   return {{"arm", line.arm}, {"points", std::move(points)}};
 }
 
+Json depth_line(const DepthLine& line) {
+  Json points = Json::array();
+  for (const DepthPoint& point : line.points)
+    points.push_back({{"x", point.trained},
+                      {"y", point.drawn()},
+                      {"solved", point.least > 0},
+                      {"tried", point.tried}});
+  return {{"arm", line.arm}, {"points", std::move(points)}};
+}
+
 Json lineage_point(const LineagePoint& point) {
   return {{"arm", point.arm},           {"size", point.size},          {"x", number(point.flops)},
           {"y", number(point.loss)},    {"low", number(point.low)},    {"high", number(point.high)},
@@ -48,10 +58,26 @@ Json probe_depths_json(const Report& report) {
   for (const ProbeDepth& depth : probe_depths(report))
     list.push_back({{"task", depth.task},
                     {"probe", depth.probe},
+                    {"width", depth.width > 0 ? Json(depth.width) : Json(nullptr)},
                     {"trained", depth.trained},
                     {"arm", depth.arm},
                     {"least", depth.least > 0 ? Json(depth.least) : Json(nullptr)},
                     {"tried", depth.tried}});
+  return list;
+}
+
+// y: the least layers, or the most that were tried, of which none solved it.
+Json depth_curves_json(const Report& report) {
+  Json list = Json::array();
+  for (const DepthCurves& curves : depth_curves(report)) {
+    Json lines = Json::array();
+    for (const DepthLine& line : curves.lines) lines.push_back(depth_line(line));
+    list.push_back({{"task", curves.task},
+                    {"against", "depth"},
+                    {"words", words_of_depth_axis()},
+                    {"held", curves.held},
+                    {"lines", std::move(lines)}});
+  }
   return list;
 }
 

@@ -211,6 +211,7 @@ std::string render_page_data(const Report& report) {
   json["context"] = context_json(report);
   json["probes"] = probe_curves_json(report);
   json["depths"] = probe_depths_json(report);
+  json["depth_curves"] = depth_curves_json(report);
   json["lineages"] = lineages_json(report);
   for (const ArmFit& entry : report.fits)
     if (entry.length != "all") json["fits"].push_back(chart_fit(entry));

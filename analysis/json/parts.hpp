@@ -19,6 +19,7 @@ Json unbounded(const Interval& value);
 Json cells_json(const Report& report);
 Json probe_curves_json(const Report& report);
 Json probe_depths_json(const Report& report);
+Json depth_curves_json(const Report& report);
 Json lineages_json(const Report& report);
 
 }  // namespace metascale

@@ -53,7 +53,10 @@ std::vector<TableCell> pair_row(const PairReport& pair, const std::string& domai
                              {pair.pair->first_arm},
                              {pair.pair->size},
                              length_cell(pair.pair->length)};
-  if (!domain.empty()) row.push_back({domain});
+  if (domain.empty())
+    row.push_back(logged_cell(pair.pair->residual, percent(pair.pair->residual, 3)));
+  else
+    row.push_back({domain});
   row.push_back(rounded(result.first_loss, 4));
   row.push_back(rounded(result.second_loss, 4));
   row.push_back({with_sign(result.difference, 4), exact(result.difference), tone_of(result)});
@@ -76,7 +79,8 @@ std::vector<TableColumn> pair_columns(bool with_domain) {
                                    {"against", "Against", false},
                                    {"size", "Size", false},
                                    {"length", "Length", false}};
-  if (with_domain) columns.push_back({"domain", "Domain", false});
+  columns.push_back(with_domain ? TableColumn{"domain", "Domain", false}
+                                : TableColumn{"residual_mismatch", "Residual mismatch"});
   const std::vector<TableColumn> rest{{"against_nats_per_token", "Its loss, nats/token"},
                                       {"arm_nats_per_token", "Loss, nats/token"},
                                       {"difference_nats_per_token", "Difference, nats/token"},
@@ -215,7 +219,8 @@ Table pairs_table(const Report& report) {
   Table table{"pairs",
               "Paired differences, second arm minus first: negative where the arm is better. "
               "Intervals at 95 %: over documents alone (percentile, BCa), and over documents and "
-              "seeds, which decides" +
+              "seeds, which decides. Residual mismatch: of the matched quantity, as a share of its "
+              "target" +
                   scored_clause(report),
               pair_columns(false),
               {}};

@@ -58,7 +58,7 @@ Table probes_table(const Report& report) {
                {"accuracy_least", "Least"},
                {"accuracy_most", "Most"},
                {"sequence_accuracy", "Sequences without a mistake"},
-               {"chance", "Chance"},
+               {"chance", "Uniform guess"},
                {"seeds", "Seeds"},
                {"layers", "Layers"},
                {"pairs", "Pairs"},
@@ -148,6 +148,7 @@ Table probe_depths_table(const Report& report) {
       "Least number of layers with more than 90 % of the sequences without a mistake, at the "
       "trained length; mean over seeds",
       {{"probe", "Probe", false},
+       {"width", "Width"},
        {"length", "Length, tokens"},
        {"arm", "Arm", false},
        {"layers", "Least layers"},
@@ -156,6 +157,7 @@ Table probe_depths_table(const Report& report) {
   for (const ProbeDepth& depth : probe_depths(report))
     table.rows.push_back(
         {{depth.probe},
+         known_cell(depth.width),
          {std::to_string(depth.trained)},
          {depth.arm},
          depth.least == 0 ? missing("none") : TableCell{std::to_string(depth.least)},

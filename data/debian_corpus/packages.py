@@ -99,9 +99,24 @@ def check_lock(info, lock_file, cache, digest_of):
                  % (package, found["version"], os.path.basename(lock_file), advice))
 
 
-def write_lock(info, lock_file, digest_of):
-    """What check_lock reads, of these packages."""
+def check_shards(shards, lock_file):
+    """Refuses files whose text, uncompressed, is not that of the lock file: the same texts went in."""
+    with open(lock_file) as file:
+        locked = json.load(file).get("shards")
+    found = {name: shard["raw_sha256"] for name, shard in shards.items()}
+    if locked is None or found == locked:
+        return
+    others = sorted(name for name in set(found) | set(locked) if found.get(name) != locked.get(name))
+    sys.exit("%s: the corpus is another one than %s names, though its packages have the same texts: a file there was "
+             "changed, or this Python reads them otherwise; remove the folder of packages and build again, or leave "
+             "--lock out for a corpus of your own" % (", ".join(others), os.path.basename(lock_file)))
+
+
+def write_lock(info, lock_file, digest_of, shards=None):
+    """What check_lock and check_shards read, of these packages and the files made of them."""
     locked = {package: dict(found, texts=digest_of(package)) for package, found in info.items()}
+    if shards:
+        locked["shards"] = {name: shard["raw_sha256"] for name, shard in shards.items()}
     with open(lock_file, "w") as file:
         json.dump(locked, file, indent=1, sort_keys=True)
         file.write("\n")

@@ -3,13 +3,14 @@
 #include <cstring>
 
 #include "core/error.hpp"
+#include "data/files/advice.hpp"
 
 namespace metascale {
 
 void check_document_table(const MappedFile& table, const std::filesystem::path& path,
                           std::int64_t documents, std::int64_t domains) {
   const auto refuse = [&](const std::string& what) {
-    throw Error(concat(path.string(), ": ", what), ExitCode::bad_input);
+    throw Error(concat(path.string(), ": ", what, make_token_files_anew), ExitCode::bad_input);
   };
   if (table.size() < document_table_header_bytes ||
       std::memcmp(table.data(), document_table_magic, 8) != 0)

@@ -20,7 +20,10 @@ constexpr std::array<Magic, 2> magics{
     {{20240520, 1, TokenType::u16}, {20240801, 7, TokenType::u32}}};
 
 [[noreturn]] void refuse(const std::filesystem::path& path, const std::string& what) {
-  throw Error(concat(path.string(), ": ", what), ExitCode::bad_input);
+  throw Error(concat(path.string(), ": ", what,
+                     "; name the format that it has, make it anew with metascale data prepare, or "
+                     "fetch it again"),
+              ExitCode::bad_input);
 }
 
 FlatLayout read_llm_c(const MappedFile& bin, const std::filesystem::path& path) {

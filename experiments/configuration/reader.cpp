@@ -121,8 +121,10 @@ std::string read_mixture(const YamlNode& node) {
   try {
     return to_text(parse_mixture(text));
   } catch (const Error& error) {
-    throw yaml_error(node, error.what(),
-                     "write as_stored, or see data.mixture in docs/sweep-file.md");
+    constexpr std::string_view key = "data.mixture: ";  // the place says it already
+    std::string what = error.what();
+    if (what.starts_with(key)) what.erase(0, key.size());
+    throw yaml_error(node, what, "write as_stored, or see data.mixture in docs/sweep-file.md");
   }
 }
 

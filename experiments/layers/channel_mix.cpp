@@ -28,26 +28,22 @@ Tensor parameter_tokens(Forward& f, std::int64_t layer, const Tensor& z) {
 }
 
 // q^h = c'[block of head h], normalised
-Tensor query(Forward& f, const Tensor& c, const RecurrentShape& s) {
+void make_query(Forward& f, const Tensor& c, const RecurrentShape& s, const Tensor& q) {
   Tape& tape = f.tape;
   const std::int64_t R = c.size() / s.D;
-  const Tensor q = tape.activation({c.shape[0], c.shape[1], s.read_heads, s.N});
   const Tensor inverse_norm = tape.statistic({R, s.read_heads});
   tape.run(SelfStateQueryForward{.q = q, .inverse_norm = inverse_norm, .c = c});
   tape.on_backward([&tape, q, inverse_norm, c] {
     tape.run(SelfStateQueryBackward{
         .dc = tape.gradient(c), .dq = tape.gradient(q), .q = q, .inverse_norm = inverse_norm});
   });
-  return q;
 }
 
 // e^h_t = S^h_{t-1} q^h_t (or S^h_t q^h_t): the state that the time mix made, read once more
-Tensor read_state(Forward& f, const TimeMix& mix, const Tensor& q) {
+Tensor read_state(Forward& f, const TimeMix& mix) {
   Tape& tape = f.tape;
-  const WkvRead read =
-      f.config.read_state == ReadState::previous ? WkvRead::previous : WkvRead::current;
-  const Tensor e = tape.activation(q.shape);
-  *mix.reader = {.q = q, .e = e, .read = read};
+  const Tensor &q = mix.state_read.q, &e = mix.state_read.e;
+  const WkvRead read = mix.state_read.read;
   tape.run(Wkv7ReadOut{.e = e,
                        .q = q,
                        .d = mix.d,
@@ -109,7 +105,8 @@ Tensor meta_state_layer(Forward& f, std::int64_t layer, const Tensor& input, con
       return parameter_tokens(f, layer, add_read_out(f, layer, c, mix.yhat, shape));
     case ReadOut::state: break;
   }
-  Tensor e = read_state(f, mix, query(f, c, shape));
+  make_query(f, c, shape, mix.state_read.q);
+  Tensor e = read_state(f, mix);
   if (f.first_positions.exists() && f.config.read_state == ReadState::previous)
     e = reset(f.tape, e, f.first_positions, 0);  // that was the state of the document before
   return parameter_tokens(f, layer,

@@ -114,6 +114,14 @@ bool takes_chunked_form(const TapeOptions& options, std::int64_t head_size) {
   return can && options.wkv != WkvForm::scan;
 }
 
+StateRead room_for_read(const Names& n, const Shape& heads) {
+  const Shape read{heads[0], heads[1], n.shape.read_heads, n.shape.N};
+  return {
+      .q = n.f.tape.activation(read),
+      .e = n.f.tape.activation(read),
+      .read = n.f.config.read_state == ReadState::previous ? WkvRead::previous : WkvRead::current};
+}
+
 // The scan; its backward is ONE reverse scan, whoever read the state.
 Tensor scan(const Names& n, const Operands& o, TimeMix& mix) {
   Tape& tape = n.f.tape;
@@ -127,6 +135,7 @@ Tensor scan(const Names& n, const Operands& o, TimeMix& mix) {
     mix.u = tape.activation(shape);
     mix.checkpoints = tape.statistic({B, H, wkv7_saved_states(T, chunked), N, N});
   }
+  if (read_again) mix.state_read = room_for_read(n, shape);
   Tape::Carried state;
   if (n.f.carry_state) state = tape.carried(n.prefix + "state", {B, H, N, N});
   tape.run(Wkv7Forward{.y = y,
@@ -141,28 +150,30 @@ Tensor scan(const Names& n, const Operands& o, TimeMix& mix) {
                        .b = o.b,
                        .initial_state = state.before,
                        .chunked = chunked});
-  tape.on_backward([=, &tape, u = mix.u, checkpoints = mix.checkpoints, reader = mix.reader] {
-    const bool read = reader->e.exists() && tape.has_gradient(reader->e);
-    tape.run(Wkv7Backward{.dr = tape.gradient(o.r),
-                          .dd = tape.gradient(o.d),
-                          .dk = tape.gradient(o.k),
-                          .dv = tape.gradient(o.v),
-                          .da = tape.gradient(o.a),
-                          .db = tape.gradient(o.b),
-                          .dy = tape.gradient(y),
-                          .q = read ? reader->q : Tensor{},
-                          .de = read ? tape.gradient(reader->e) : Tensor{},
-                          .r = o.r,
-                          .d = o.d,
-                          .k = o.k,
-                          .v = o.v,
-                          .a = o.a,
-                          .b = o.b,
-                          .u = u,
-                          .checkpoints = checkpoints,
-                          .read = reader->read,
-                          .chunked = chunked});
-  });
+  tape.on_backward(
+      [=, &tape, u = mix.u, checkpoints = mix.checkpoints, state_read = mix.state_read] {
+        const auto& [q, e, which] = state_read;
+        const bool read = e.exists() && tape.has_gradient(e);
+        tape.run(Wkv7Backward{.dr = tape.gradient(o.r),
+                              .dd = tape.gradient(o.d),
+                              .dk = tape.gradient(o.k),
+                              .dv = tape.gradient(o.v),
+                              .da = tape.gradient(o.a),
+                              .db = tape.gradient(o.b),
+                              .dy = tape.gradient(y),
+                              .q = read ? q : Tensor{},
+                              .de = read ? tape.gradient(e) : Tensor{},
+                              .r = o.r,
+                              .d = o.d,
+                              .k = o.k,
+                              .v = o.v,
+                              .a = o.a,
+                              .b = o.b,
+                              .u = u,
+                              .checkpoints = checkpoints,
+                              .read = which,
+                              .chunked = chunked});
+      });
   return y;
 }
 
@@ -251,7 +262,7 @@ TimeMix time_mix(Forward& f, std::int64_t layer, const Tensor& x, const Tensor& 
   const auto& s = n.shape;
   Tape& tape = f.tape;
   const Shape heads{x.shape[0], x.shape[1], s.H, s.N};
-  TimeMix mix{.reader = std::make_shared<StateReader>()};
+  TimeMix mix;
 
   const auto shifted = token_shift(f, n.prefix + "x", x,
                                    {n.vector("x_r"), n.vector("x_w"), n.vector("x_k"),

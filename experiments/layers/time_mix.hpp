@@ -2,16 +2,14 @@
 // scan, and what the Meta-State layer needs to read the same state a second time.
 #pragma once
 
-#include <memory>
-
 #include "experiments/models/model.hpp"
 #include "kernels/wkv7.hpp"
 
 namespace metascale {
 
-// The cross edge between a time mix and a later read-out of its state: the reader leaves q and e
-// here, and the time mix's one reverse scan takes them in.
-struct StateReader {
+// The cross edge between a time mix and a later read-out of its state: the time mix makes room for
+// q and e, the reader fills it, and the time mix's one reverse scan takes both in.
+struct StateRead {
   Tensor q, e;  // (B, T, H_s, N); absent where nobody reads
   WkvRead read = WkvRead::previous;
 };
@@ -23,7 +21,7 @@ struct TimeMix {
   Tensor d, k, v, b, u;  // (B, T, H, N)
   Tensor checkpoints;
   bool chunked = false;  // form of the WKV7 operators
-  std::shared_ptr<StateReader> reader;
+  StateRead state_read;
 };
 
 // x (B, T, D): the normalised input. v_first: of layer 0; absent in layer 0 itself.

@@ -7,6 +7,7 @@
 
 #include "core/units.hpp"
 #include "sweeps/definition/parts.hpp"
+#include "sweeps/executor/job_script.hpp"
 #include "sweeps/executor/quote.hpp"
 
 namespace metascale::definition {
@@ -28,6 +29,15 @@ std::string read_line(const YamlNode& node) {
 
 std::vector<std::string> read_lines(const YamlNode& node) {
   return read_list_of(node, read_line, OneOrMany::or_one);
+}
+
+// Of sbatch.
+std::string read_option(const YamlNode& node) {
+  std::string text = read_line(node);
+  if (const auto instead = own_option_in(text))
+    throw yaml_error(node, fmt::format("'{}' is an option that submit gives sbatch itself", text),
+                     *instead);
+  return text;
 }
 
 // A command: a list of words, or one text that is split at its blanks, as a shell would.
@@ -87,6 +97,8 @@ void read_resource(const YamlNode& node, YamlMap& map, ResourceSettings& resourc
   map.read("time", resource.time, read_duration);
   map.read("memory", resource.memory, read_memory);
   map.read("gpu_memory", resource.gpu_memory, read_gpu_memory);
+  for (std::size_t i = 0; i < node.keys.size(); ++i)
+    resource.given[node.keys[i]] = place_of(node.items[i]);
   if (resource.runs_per_gpu.value_or(1) > 1 && resource.runs_per_node.value_or(1) > 1)
     throw yaml_error(
         node, "runs_per_gpu and runs_per_node",
@@ -102,8 +114,18 @@ LocalLaunch read_local(const YamlNode& node) {
   return local;
 }
 
+// sbatch takes no longer warning.
+double read_signal_before(const YamlNode& node) {
+  constexpr double most = 65535;
+  const double seconds = read_duration(node);
+  if (seconds > most)
+    throw yaml_error(node, fmt::format("'{}' is too early a warning", node.text),
+                     fmt::format("at most {:.0f} seconds; 2m are enough for most", most));
+  return seconds;
+}
+
 void read_job(YamlMap& map, JobSettings& job) {
-  map.read("signal_before", job.signal_before, read_duration);
+  map.read("signal_before", job.signal_before, read_signal_before);
   map.read("max_stalled_timeouts", job.max_stalled_timeouts,
            [](const YamlNode& at) { return read_integer(at, 1, 1000); });
   map.read("modules", job.modules, read_lines);
@@ -120,7 +142,8 @@ SlurmLaunch read_slurm(const YamlNode& node, JobSettings& job) {
     map.read("constraint", slurm.constraint, read_line);
     map.read("array_cap", slurm.array_cap,
              [](const YamlNode& at) { return read_integer(at, 1, 1 << 20); });
-    map.read("lines", slurm.lines, read_lines);
+    map.read("lines", slurm.lines,
+             [](const YamlNode& at) { return read_list_of(at, read_option, OneOrMany::or_one); });
     map.read("environment", slurm.environment,
              [](const YamlNode& at) { return read_list_of(at, read_variable, OneOrMany::or_one); });
     map.read("srun", slurm.srun, read_words);
@@ -137,25 +160,52 @@ void refuse_holes_in_shell_code(const YamlNode& node, const std::vector<std::str
                        "hand it over as an argument: [sh, -c, 'qsub \"$1\"', sh, '{script}']");
 }
 
-std::vector<std::string> read_command(const YamlNode& node) {
+// A word that is {jobs} stands for several, where jobs are asked for.
+enum class Jobs { one, several };
+
+void refuse_unknown_holes(const YamlNode& node, const std::vector<std::string>& words,
+                          Jobs jobs = Jobs::one) {
+  for (const std::string& word : words) {
+    if (word == "{jobs}" && jobs == Jobs::several) continue;
+    if (const std::string hole = unknown_hole(word); !hole.empty())
+      throw yaml_error(node, fmt::format("'{}' stands for nothing", hole),
+                       fmt::format("there are {}; {{{{ is a brace", known_holes()));
+  }
+}
+
+std::vector<std::string> read_command(const YamlNode& node, Jobs jobs) {
   std::vector<std::string> words = read_words(node);
   if (words.empty()) throw yaml_error(node, "an empty command", "name a program");
   refuse_holes_in_shell_code(node, words);
+  refuse_unknown_holes(node, words, jobs);
   return words;
+}
+std::vector<std::string> read_command_of_one(const YamlNode& node) {
+  return read_command(node, Jobs::one);
+}
+
+// Lines and words in which holes are filled.
+template <typename Read>
+auto with_holes(Read&& read) {
+  return [read](const YamlNode& node) {
+    std::vector<std::string> texts = read(node);
+    refuse_unknown_holes(node, texts);
+    return texts;
+  };
 }
 
 TemplateLaunch read_template(const YamlNode& node, JobSettings& job) {
   TemplateLaunch commands;
   read_map(node, [&](YamlMap& map) {
-    commands.submit = read_command(map.at("submit"));
-    commands.state = read_command(map.at("state"));
-    commands.cancel = read_command(map.at("cancel"));
-    map.read("find", commands.find, read_command);
+    commands.submit = read_command(map.at("submit"), Jobs::one);
+    commands.state = read_command(map.at("state"), Jobs::several);
+    commands.cancel = read_command(map.at("cancel"), Jobs::several);
+    map.read("find", commands.find, read_command_of_one);
     map.read("job", commands.job, read_pattern);
     map.read("ended", commands.ended, read_pattern);
     map.read("gone", commands.gone, read_pattern);
-    map.read("lines", commands.lines, read_lines);
-    map.read("launcher", commands.launcher, read_words);
+    map.read("lines", commands.lines, with_holes(read_lines));
+    map.read("launcher", commands.launcher, with_holes(read_words));
     read_job(map, job);
   });
   return commands;
@@ -212,6 +262,7 @@ ResourceSettings merged(const ResourceSettings& under, const ResourceSettings& o
   put(result.time, over.time);
   put(result.memory, over.memory);
   put(result.gpu_memory, over.gpu_memory);
+  for (const auto& [key, place] : over.given) result.given[key] = place;
   return result;
 }
 

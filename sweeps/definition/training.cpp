@@ -213,22 +213,28 @@ ArmDefinition read_arm(const std::string& name, const YamlNode& node) {
   return arm;
 }
 
+std::vector<std::string> read_identical(const YamlNode& node) {
+  const auto names = identical_names();
+  std::vector<std::string> read;
+  for (const YamlNode& item : read_list(node)) {
+    if (std::find(names.begin(), names.end(), item.text) == names.end())
+      throw choice_error(item, names);
+    if (std::find(read.begin(), read.end(), item.text) != read.end())
+      throw yaml_error(item, fmt::format("{} is named twice", item.text), "name it once");
+    read.push_back(item.text);
+  }
+  return read;
+}
+
 MatchDefinition read_match(const YamlNode& node) {
   MatchDefinition match{.place = place_of(node)};
   match.identical.assign(identical_names().begin(), identical_names().end());
   read_map(node, [&](YamlMap& map) {
     map.read("on", match.on, [](const YamlNode& at) { return read_choice(at, match_on_names); });
     map.read("tolerance", match.tolerance,
-             [](const YamlNode& at) { return read_percent(at, 1e-9, 0.5); });
+             [](const YamlNode& at) { return read_percent(at, 1e-9, most_match_tolerance); });
     map.read("step", match.step, read_auto_or_count);
-    map.read("identical", match.identical, [](const YamlNode& at) {
-      return read_list_of(at, [](const YamlNode& item) {
-        const auto names = identical_names();
-        if (std::find(names.begin(), names.end(), item.text) == names.end())
-          throw choice_error(item, names);
-        return item.text;
-      });
-    });
+    map.read("identical", match.identical, read_identical);
     if (const YamlNode* tuning = map.find("tuning")) match.tuning = read_tuning(*tuning);
   });
   return match;

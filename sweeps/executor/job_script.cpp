@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
+#include <functional>
 
 #include "core/error.hpp"
 #include "sweeps/executor/quote.hpp"
@@ -46,11 +48,6 @@ void add_devices(Directives& directives, const JobResources& resources) {
   if (resources.gpus > 0)
     directives.add("gres", fmt::format("gpu:{}", resources.gpus / resources.nodes));
   directives.add_if("mem", resources.memory);
-  if (resources.time > 0) {
-    const std::int64_t minutes = minutes_of(resources.time);
-    directives.add(
-        "time", fmt::format("{}-{:02}:{:02}:00", minutes / 1440, minutes / 60 % 24, minutes % 60));
-  }
 }
 
 std::string joined(const std::vector<std::string>& words, const char* between) {
@@ -64,18 +61,37 @@ bool confuses_slurm(const fs::path& folder) {
   return folder.string().find_first_of("%\\") != std::string::npos;
 }
 
+// Options of sbatch by which a job is found, ordered and started again. An empty value: it has
+// none.
+using Options = std::vector<std::pair<std::string, std::string>>;
+Options options_of(const Submission& submission, const SlurmLaunch& slurm) {
+  const std::string cap = slurm.array_cap ? fmt::format("%{}", slurm.array_cap) : "";
+  // The signal is for the batch process only, which saves all its runs and asks for a new start; a
+  // partition's own limit sends it, too.
+  Options options{{"job-name", submission.name},
+                  {"array", fmt::format("0-{}{}", submission.tasks.size() - 1, cap)},
+                  {"signal", fmt::format("B:USR2@{}", std::int64_t(submission.job.signal_before))},
+                  {"open-mode", "append"},
+                  {"requeue", ""}};
+  const std::int64_t minutes = minutes_of(submission.resources.time);
+  if (minutes > 0)
+    options.emplace_back(
+        "time", fmt::format("{}-{:02}:{:02}:00", minutes / 1440, minutes / 60 % 24, minutes % 60));
+  if (!submission.dependency.empty())
+    options.emplace_back("dependency", "afterany:" + submission.dependency);
+  return options;
+}
+
+std::string option_text(const std::string& name, const std::string& value) {
+  return value.empty() ? "--" + name : fmt::format("--{}={}", name, value);
+}
+
 std::string directives_of(const Submission& submission, const SlurmLaunch& slurm,
                           const fs::path& folder) {
   Directives directives;
-  directives.add("job-name", submission.name);
-  directives.add("array", fmt::format("0-{}{}", submission.tasks.size() - 1,
-                                      slurm.array_cap ? fmt::format("%{}", slurm.array_cap) : ""));
+  for (const auto& [name, value] : options_of(submission, slurm))
+    directives.add_line(option_text(name, value));
   add_devices(directives, submission.resources);
-  // To the batch process only, which saves all its runs and asks for a new start.
-  if (submission.resources.time > 0)
-    directives.add("signal", fmt::format("B:USR2@{}", std::int64_t(submission.job.signal_before)));
-  directives.add("open-mode", "append");
-  directives.add_line("--requeue");
   // Relative to the submission's folder, where sbatch is run.
   directives.add("output", confuses_slurm(folder) ? "/dev/null" : "%a.out");
   directives.add("export", slurm.environment.empty() ? "NIL" : joined(slurm.environment, ","));
@@ -83,8 +99,6 @@ std::string directives_of(const Submission& submission, const SlurmLaunch& slurm
   directives.add_if("account", slurm.account);
   directives.add_if("qos", slurm.qos);
   directives.add_if("constraint", slurm.constraint);
-  if (!submission.dependency.empty())
-    directives.add("dependency", "afterany:" + submission.dependency);
   for (const std::string& line : slurm.lines) directives.add_line(line);
   return directives.text();
 }
@@ -109,42 +123,34 @@ std::string body_of(const Submission& submission, const fs::path& folder, const 
                             shell_quoted(folder.string()), task);
 }
 
-std::string value_of(const std::string& name, const Submission& submission, const fs::path& folder,
-                     const Holes& holes) {
+std::vector<std::pair<const char*, std::string>> values_of(const Submission& submission,
+                                                           const fs::path& folder,
+                                                           const Holes& holes) {
   const JobResources& resources = submission.resources;
   const std::int64_t minutes = minutes_of(resources.time);
-  const std::pair<const char*, std::string> values[] = {
-      {"script", holes.script},
-      {"job", holes.job},
-      {"name", holes.name.empty() ? submission.name : holes.name},
-      {"folder", folder.string()},
-      {"hours", fmt::format("{:02}:{:02}:00", minutes / 60, minutes % 60)},
-      {"minutes", std::to_string(minutes)},
-      {"gpus", std::to_string(resources.gpus)},
-      {"cpus", std::to_string(cpus_per_task(resources) * resources.ranks)},
-      {"ranks", std::to_string(resources.ranks)},
-      {"nodes", std::to_string(resources.nodes)},
-      {"memory", resources.memory}};
-  std::string known;
-  for (const auto& [key, value] : values) {
-    if (name == key) return value;
-    known += fmt::format(" {{{}}}", key);
-  }
-  throw Error(fmt::format("launch.template: '{{{}}}' stands for nothing; there are{}", name, known),
-              ExitCode::usage);
+  return {{"script", holes.script},
+          {"job", holes.job},
+          {"name", holes.name.empty() ? submission.name : holes.name},
+          {"folder", folder.string()},
+          {"hours", fmt::format("{:02}:{:02}:00", minutes / 60, minutes % 60)},
+          {"minutes", std::to_string(minutes)},
+          {"gpus", std::to_string(resources.gpus)},
+          {"cpus", std::to_string(cpus_per_task(resources) * resources.ranks)},
+          {"ranks", std::to_string(resources.ranks)},
+          {"nodes", std::to_string(resources.nodes)},
+          {"memory", resources.memory}};
 }
 
-}  // namespace
+using Value = std::function<std::string(const std::string& name)>;
 
-std::string filled(const std::string& text, const Submission& submission, const fs::path& folder,
-                   const Holes& holes) {
+std::string with_values(const std::string& text, const Value& value_of) {
   std::string result;
   for (std::size_t i = 0; i < text.size(); ++i) {
     const std::size_t end = text[i] == '{' ? text.find('}', i) : std::string::npos;
     if (text.compare(i, 2, "{{") == 0) {
       result += text[i++];
     } else if (end != std::string::npos) {
-      result += value_of(text.substr(i + 1, end - i - 1), submission, folder, holes);
+      result += value_of(text.substr(i + 1, end - i - 1));
       i = end;
     } else {
       result += text[i];
@@ -153,11 +159,46 @@ std::string filled(const std::string& text, const Submission& submission, const 
   return result;
 }
 
+}  // namespace
+
+std::string filled(const std::string& text, const Submission& submission, const fs::path& folder,
+                   const Holes& holes) {
+  const auto values = values_of(submission, folder, holes);
+  return with_values(text, [&](const std::string& name) {
+    for (const auto& [key, value] : values)
+      if (name == key) return value;
+    throw Error(fmt::format("launch.template: '{{{}}}' stands for nothing; there are {}", name,
+                            known_holes()),
+                ExitCode::usage);
+  });
+}
+
+std::string unknown_hole(const std::string& text) {
+  const auto values = values_of({}, {}, {});
+  std::string unknown;
+  with_values(text, [&](const std::string& name) {
+    const bool is_known = std::any_of(values.begin(), values.end(),
+                                      [&](const auto& value) { return name == value.first; });
+    if (!is_known && unknown.empty()) unknown = "{" + name + "}";
+    return std::string();
+  });
+  return unknown;
+}
+
+std::string known_holes() {
+  std::string text;
+  for (const auto& [key, value] : values_of({}, {}, {}))
+    text += fmt::format("{}{{{}}}", text.empty() ? "" : " ", key);
+  return text;
+}
+
 std::vector<std::string> launcher_words(const Submission& submission) {
   std::vector<std::string> words;
   const JobResources& resources = submission.resources;
   if (const auto* slurm = std::get_if<SlurmLaunch>(&submission.how); slurm && resources.ranks > 1) {
-    words = {"srun", fmt::format("--ntasks={}", resources.ranks), "--kill-on-bad-exit=1",
+    // Since 22.05 srun does not take over the job's cores per task.
+    words = {"srun", fmt::format("--ntasks={}", resources.ranks),
+             fmt::format("--cpus-per-task={}", cpus_per_task(resources)), "--kill-on-bad-exit=1",
              "--export=ALL"};
     words.insert(words.end(), slurm->srun.begin(), slurm->srun.end());
   }
@@ -168,6 +209,47 @@ std::vector<std::string> launcher_words(const Submission& submission) {
   const auto& container = submission.job.container;
   words.insert(words.end(), container.begin(), container.end());
   return words;
+}
+
+std::vector<std::string> own_options(const Submission& submission) {
+  std::vector<std::string> words;
+  for (const auto& [name, value] : options_of(submission, std::get<SlurmLaunch>(submission.how)))
+    words.push_back(option_text(name, value));
+  return words;
+}
+
+std::optional<std::string> own_option_in(const std::string& line) {
+  struct Own {
+    const char* name;
+    char letter;  // 0: it has none
+    const char* instead;
+  };
+  constexpr Own all[] = {
+      {"job-name", 'J', "jobs are found by their name; write --comment for people"},
+      {"array", 'a', "each submission is an array; write array_cap for tasks at a time"},
+      {"requeue", 0, "jobs are started again at their time limit anyway"},
+      {"no-requeue", 0,
+       "jobs are started again at their time limit; max_stalled_timeouts ends that"},
+      {"open-mode", 0, "a job that comes back appends to its output"},
+      {"signal", 0, "write signal_before: seconds before the time limit"},
+      {"dependency", 'd', "runs wait for their parents; write --begin to wait for a time"},
+      {"clusters", 'M', "jobs are looked for on this cluster; call submit on the other one"},
+      {"wait", 'W', "submit returns at once; metascale status --watch looks on"},
+      {"test-only", 0, "write metascale submit --print"}};
+  // As sbatch reads them: long ones may be cut short, short ones without a value stand together.
+  if (line.starts_with("--")) {
+    const std::string name = line.substr(2, line.find_first_of("= \t") - 2);
+    for (const Own& own : all)
+      if (!name.empty() && std::string(own.name).starts_with(name)) return own.instead;
+    return std::nullopt;
+  }
+  const std::string without_value = "HIkOQsvVhuX";
+  for (std::size_t i = 1; line.starts_with("-") && i < line.size(); ++i) {
+    for (const Own& own : all)
+      if (own.letter == line[i]) return own.instead;
+    if (without_value.find(line[i]) == std::string::npos) break;
+  }
+  return std::nullopt;
 }
 
 std::string job_name(const Submission& submission, std::size_t task) {
@@ -199,27 +281,35 @@ std::string template_script(const Submission& submission, const fs::path& folder
   return text + body_of(submission, folder, std::to_string(task));
 }
 
-void check_resources(const Submission& submission) {
-  const JobResources& resources = submission.resources;
-  const auto refuse = [](const std::string& what) { throw Error(what, ExitCode::usage); };
+std::optional<Contradiction> contradiction_in(const JobResources& resources,
+                                              const JobSettings& job) {
   if (resources.gpus % resources.nodes || resources.ranks % resources.nodes)
-    refuse(
-        fmt::format("resources: {} GPUs and {} ranks on {} nodes: each node needs as many; "
-                    "choose multiples",
-                    resources.gpus, resources.ranks, resources.nodes));
+    return Contradiction{"nodes",
+                         fmt::format("{} GPUs and {} ranks on {} nodes: each node needs as many",
+                                     resources.gpus, resources.ranks, resources.nodes),
+                         "choose multiples"};
   if (resources.gpus > 1 && resources.ranks != resources.gpus)
-    refuse(fmt::format("resources: {} ranks and {} GPUs: each rank has one GPU; write one of them",
-                       resources.ranks, resources.gpus));
+    return Contradiction{
+        "ranks",
+        fmt::format("{} ranks and {} GPUs: each rank has one GPU", resources.ranks, resources.gpus),
+        "write one of them"};
   if (resources.runs > 1 && (resources.ranks > 1 || resources.nodes > 1))
-    refuse(
-        fmt::format("resources: {} runs share a job, but each needs {} ranks; set "
-                    "runs_per_gpu and runs_per_node to 1",
-                    resources.runs, resources.ranks));
-  if (resources.time > 0 && resources.time <= submission.job.signal_before)
-    refuse(
-        fmt::format("resources.time: {} s, but each job is told to save {} s before its end; "
-                    "raise it, or lower launch.slurm.signal_before",
-                    resources.time, submission.job.signal_before));
+    return Contradiction{resources.gpus > 0 ? "runs_per_gpu" : "runs_per_node",
+                         fmt::format("{} runs share a job, but each needs {} ranks on {} nodes",
+                                     resources.runs, resources.ranks, resources.nodes),
+                         "set runs_per_gpu and runs_per_node to 1"};
+  if (resources.time > 0 && resources.time <= job.signal_before)
+    return Contradiction{"time",
+                         fmt::format("{} s, but each job is told to save {} s before its end",
+                                     resources.time, job.signal_before),
+                         "raise it, or lower signal_before of launch"};
+  return std::nullopt;
+}
+
+void check_resources(const Submission& submission) {
+  if (const auto found = contradiction_in(submission.resources, submission.job))
+    throw Error(fmt::format("resources.{}: {}; {}", found->key, found->wrong, found->right),
+                ExitCode::usage);
 }
 
 }  // namespace metascale

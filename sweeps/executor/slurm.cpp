@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <regex>
 #include <sstream>
 #include <thread>
 
@@ -24,8 +25,23 @@ constexpr std::size_t usual_tasks = 1000;  // below MaxArraySize of 1001, which 
 constexpr std::size_t most_jobs_a_call = 500;
 
 // %j last: of all of these only a name could hold a bar.
-constexpr const char* columns = "%F|%K|%T|%N|%r|%j";
-enum Column : std::size_t { array_job, element, state, node, reason, name, column_count };
+constexpr const char* columns = "%F|%K|%T|%N|%r|%M|%j";
+enum Column : std::size_t {
+  array_job,
+  element,
+  state,
+  node,
+  reason,
+  time_used,
+  name,
+  column_count
+};
+
+// They would filter an answer, or change by what a job is found again, or how it comes back.
+const std::vector<std::string> unwanted_variables{
+    "SQUEUE_*",         "SCANCEL_*",       "SLURM_CLUSTERS", "SBATCH_JOB_NAME",
+    "SBATCH_ARRAY_INX", "SBATCH_CLUSTERS", "SBATCH_SIGNAL",  "SBATCH_DEPENDENCY",
+    "SBATCH_OPEN_MODE", "SBATCH_REQUEUE",  "SBATCH_WAIT",    "SBATCH_NO_REQUEUE"};
 
 using Row = std::vector<std::string>;
 
@@ -63,9 +79,26 @@ JobPhase phase_of(const std::string& word) {
 
 std::string job_of(const Row& row) { return row[array_job] + "_" + row[element]; }
 
+// "2-03:04:05", "4:05"; nothing for "INVALID".
+std::optional<double> seconds_of(const std::string& used) {
+  static const std::regex form("(?:(?:([0-9]{1,6})-)?([0-9]{1,6}):)?([0-9]{1,6}):([0-9]{1,6})");
+  std::smatch found;
+  if (!std::regex_match(used, found, form)) return std::nullopt;
+  const auto part = [&](std::size_t i) { return found[i].matched ? std::stod(found[i]) : 0; };
+  return ((part(1) * 24 + part(2)) * 60 + part(3)) * 60 + part(4);
+}
+
+// Also jobs of partitions that are hidden.
 CommandResult squeue(const std::string& names, double seconds) {
-  return run_command({"squeue", "-r", "-h", "-t", "all", "--name=" + names, "-o", columns},
-                     {.folder = {}, .seconds = seconds});
+  return run_command({"squeue", "-a", "-r", "-h", "-t", "all", "--name=" + names, "-o", columns},
+                     {.folder = {}, .seconds = seconds, .without = unwanted_variables});
+}
+
+std::vector<std::string> sbatch_words(const Submission& submission) {
+  std::vector<std::string> words{"sbatch", "--parsable"};
+  for (const std::string& option : own_options(submission)) words.push_back(option);
+  words.push_back(job_script_name(submission, 0));
+  return words;
 }
 
 std::vector<std::string> jobs_of_array(const std::string& array, std::size_t tasks) {
@@ -77,26 +110,30 @@ std::vector<std::string> jobs_of_array(const std::string& array, std::size_t tas
 
 class SlurmScheduler : public Scheduler {
  public:
-  void submit(const fs::path& sweep_folder, Submission& submission) override {
+  void submit(const fs::path& sweep_folder, Submission& submission,
+              const std::function<void()>& goes_on) override {
     const fs::path folder = fs::absolute(submission_folder(sweep_folder, submission.number));
-    write_file_atomically(folder / "job.sh", slurm_script(submission, folder));
-    const CommandResult result = run_command({"sbatch", "--parsable", "job.sh"},
-                                             {.folder = folder, .seconds = submit_seconds});
+    const fs::path script = folder / job_script_name(submission, 0);
+    write_file_atomically(script, slurm_script(submission, folder));
+    const CommandResult result =
+        run_command(sbatch_words(submission),
+                    {.folder = folder, .seconds = submit_seconds, .without = unwanted_variables});
     const std::string id = result.output.substr(0, result.output.find_first_of(";\n"));
     if (result.good() && !id.empty() && id.find_first_not_of("0123456789") == std::string::npos)
       submission.jobs = jobs_of_array(id, submission.tasks.size());
     else
       submission.jobs = found_after_failure(submission, result);
     if (submission.jobs.empty())
-      throw Error(
-          fmt::format("sbatch: {}; see {}", result.complaint(), (folder / "job.sh").string()),
-          ExitCode::unavailable);
+      throw Error(fmt::format("sbatch: {}; see {}", result.complaint(), script.string()),
+                  ExitCode::unavailable);
+    goes_on();
   }
 
   std::string scripts(const fs::path& sweep_folder, const Submission& submission) override {
     const fs::path folder = fs::absolute(submission_folder(sweep_folder, submission.number));
-    return fmt::format("# {}\ncd {} && sbatch --parsable job.sh\n# job.sh:\n{}\n", submission.name,
-                       shell_quoted(folder.string()), slurm_script(submission, folder));
+    return fmt::format("# {}\ncd {} && {}\n# job.sh:\n{}\n", submission.name,
+                       shell_quoted(folder.string()), shell_quoted(sbatch_words(submission)),
+                       slurm_script(submission, folder));
   }
 
   std::optional<JobStates> states(const std::vector<const Submission*>& submissions, double seconds,
@@ -118,10 +155,12 @@ class SlurmScheduler : public Scheduler {
     for (const Row& row : rows_of(result.output)) {
       const auto known = array_of.find(row[name]);
       if (known == array_of.end() || known->second != row[array_job]) continue;
+      if (row[state] == "REVOKED") continue;  // another cluster of a federation has it
       states[job_of(row)] = {.phase = phase_of(row[state]),
                              .word = row[state],
                              .reason = row[reason] == "None" ? "" : row[reason],
-                             .node = row[node]};
+                             .node = row[node],
+                             .seconds = seconds_of(row[time_used])};
     }
     return states;
   }
@@ -144,7 +183,8 @@ class SlurmScheduler : public Scheduler {
       const std::size_t end = std::min(jobs.size(), begin + most_jobs_a_call);
       words.insert(words.end(), jobs.begin() + std::ptrdiff_t(begin),
                    jobs.begin() + std::ptrdiff_t(end));
-      const CommandResult result = run_command(words, {.folder = {}, .seconds = answer_seconds});
+      const CommandResult result = run_command(
+          words, {.folder = {}, .seconds = answer_seconds, .without = unwanted_variables});
       if (!result.good())
         throw Error("scancel: " + result.complaint() + "; try again", ExitCode::unavailable);
     }
@@ -152,7 +192,8 @@ class SlurmScheduler : public Scheduler {
 
   std::string requeue(const std::string& job) override {
     const CommandResult result =
-        run_command({"scontrol", "requeue", job}, {.folder = {}, .seconds = answer_seconds});
+        run_command({"scontrol", "requeue", job},
+                    {.folder = {}, .seconds = answer_seconds, .without = unwanted_variables});
     return result.good() ? "" : "scontrol requeue: " + result.complaint();
   }
 

@@ -57,7 +57,8 @@ class TemplateScheduler : public Scheduler {
   explicit TemplateScheduler(TemplateLaunch commands)
       : commands_(std::move(commands)), ended_(commands_.ended), gone_(commands_.gone) {}
 
-  void submit(const fs::path& sweep_folder, Submission& submission) override {
+  void submit(const fs::path& sweep_folder, Submission& submission,
+              const std::function<void()>& goes_on) override {
     const fs::path folder = fs::absolute(submission_folder(sweep_folder, submission.number));
     submission.in_doubt = false;  // in its file it is, until the last one has been noted
     while (submission.jobs.size() < submission.tasks.size()) {
@@ -69,6 +70,7 @@ class TemplateScheduler : public Scheduler {
       submission.jobs.push_back(job_in(result, holes.script));
       note(sweep_folder, submission);
       submission.in_doubt = false;
+      goes_on();
     }
   }
 
@@ -132,7 +134,7 @@ class TemplateScheduler : public Scheduler {
 
  private:
   static Holes holes_of(const Submission& submission, const fs::path& folder, std::size_t task) {
-    return {.script = (folder / fmt::format("job-{}.sh", task)).string(),
+    return {.script = (folder / job_script_name(submission, task)).string(),
             .job = "",
             .name = job_name(submission, task)};
   }

@@ -69,6 +69,19 @@ Doubts settle_doubts(const Ledger& ledger) {
   return doubts_of(ledger);
 }
 
+std::string run_beside(const std::map<std::string, TaskReference>& tasks, const Overview& overview,
+                       const std::string& run,
+                       const std::function<bool(const RunOverview&)>& is_meant) {
+  const auto task = tasks.find(run);
+  if (task == tasks.end()) return "";
+  for (const std::string& id : task->second.submission->tasks[task->second.task]) {
+    const RunOverview* known = overview.find(id);
+    // One that was handed over again since is of another job.
+    if (id != run && known && known->job == task->second.job() && is_meant(*known)) return id;
+  }
+  return "";
+}
+
 Overview sure_overview(const Ledger& ledger) {
   Overview overview = overview_of(ledger, {.seconds = 30, .scheduler = {}});
   if (!overview.remark.empty())

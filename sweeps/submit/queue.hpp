@@ -2,6 +2,7 @@
 // over.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
 
@@ -18,6 +19,11 @@ Doubts doubts_of(const Ledger& ledger);
 // Finds and notes what can be found first. Throws Error{unavailable} where the batch system does
 // not answer.
 Doubts settle_doubts(const Ledger& ledger);
+
+// Another run of this run's newest job of which that is true; empty: there is none.
+std::string run_beside(const std::map<std::string, TaskReference>& tasks, const Overview& overview,
+                       const std::string& run,
+                       const std::function<bool(const RunOverview&)>& is_meant);
 
 // Throws Error{unavailable} where the batch system does not answer.
 Overview sure_overview(const Ledger& ledger);

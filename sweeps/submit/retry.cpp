@@ -58,11 +58,8 @@ class Busy {
   }
 
   std::string open_run_beside(const std::string& run) const {
-    const auto task = tasks_.find(run);
-    if (task == tasks_.end()) return "";
-    for (const std::string& id : task->second.submission->tasks[task->second.task])
-      if (const RunOverview* known = overview_.find(id); known && !known->is_over()) return id;
-    return "";
+    return run_beside(tasks_, overview_, run,
+                      [](const RunOverview& other) { return !other.is_over(); });
   }
 
   const Ledger& ledger_;

@@ -151,6 +151,32 @@ TEST_CASE("of two arms that read the state, the one that reads the previous one 
   CHECK(claim(claims_of(logs), "a").verdict == Verdict::holds);
 }
 
+TEST_CASE("of arms that read the state, the one with the fewest ablated settings is the subject") {
+  const auto setting = GENERATE("rho: 0.5", "gamma_init: 0.1");
+  fixture::SweepTruth truth = sweep_with(0.02, 0.01);
+  truth.arms.insert(truth.arms.begin() + 1, {"ablated", "meta_state", -0.02, 0});
+  std::vector<RunLog> logs = fixture::sweep_logs(truth);
+  for (RunLog& log : logs) {
+    log.configuration = "model: {rho: 1, gamma_init: 1}\n";
+    if (log.facts["arm"] == "ablated")
+      log.configuration = std::string("model: {") + setting + "}\n";
+  }
+  const auto claims = claims_of(logs);
+  CHECK(claim(claims, "a").verdict == Verdict::holds);
+  CHECK(claim(claims, "a").text.find("ablation") == std::string::npos);
+}
+
+TEST_CASE("claims that only an ablation of the layer can be judged by say so") {
+  std::vector<RunLog> logs = fixture::sweep_logs(sweep_with(0.02, 0.01));
+  for (RunLog& log : logs)
+    if (log.facts["arm"] == "meta_state") log.configuration = "model: {rho: 0.5}\n";
+  const auto claims = claims_of(std::move(logs));
+  CHECK(claim(claims, "a").verdict == Verdict::holds);
+  CHECK_THAT(claim(claims, "a").text,
+             Catch::EndsWith("(judged by the ablation meta_state: rho 0.5)"));
+  CHECK(claim(claims, "c").text.find("ablation") == std::string::npos);
+}
+
 TEST_CASE("no claim is about a model that is not the published one, whatever stands first") {
   fixture::SweepTruth truth = sweep_with(0.02, 0.01);
   truth.arms.insert(truth.arms.begin(), {"doubled", "meta_state", -0.02, 0});

@@ -161,6 +161,23 @@ TEST_CASE("the growth of resident memory is the slope of a line fitted by hand")
   CHECK_FALSE(measured_growth(model, attention));
 }
 
+TEST_CASE("time and memory have verdicts of their own beside that of the claim") {
+  const auto text_of = [](const nlohmann::json& context) { return claim_c(context).text; };
+  CHECK_THAT(text_of(context_file(0.01, 0.02, 8)), Catch::EndsWith("(time: holds; memory: holds)"));
+  nlohmann::json noisy = context_file(0.01, 0.02, 8);
+  noisy["models"][0]["exponents"]["training_seconds"]["interval"] = {-0.3, 0.3};
+  CHECK_THAT(text_of(noisy), Catch::EndsWith("(time: not decided; memory: holds)"));
+  CHECK(claim_c(noisy).verdict == Verdict::not_decided);
+  CHECK_THAT(text_of(context_file(0, 0, 8, 100)),
+             Catch::EndsWith("(time: holds; memory: does not hold)"));
+  CHECK_THAT(text_of(context_file(0.01, 0.02, 8, 0)),
+             Catch::EndsWith("(time: holds; memory: not decided)"));
+  nlohmann::json growing = context_file(0.01, 0.02, 8);
+  growing["models"][0]["exponents"]["generation_seconds"]["exponent"] = 1;
+  growing["models"][0]["exponents"]["generation_seconds"]["interval"] = {0.9, 1.1};
+  CHECK_THAT(text_of(growing), Catch::EndsWith("(time: does not hold; memory: holds)"));
+}
+
 TEST_CASE("a cost per token that grows with its context is not linear") {
   CHECK(claim_c(context_file(0.5, 0.1, 8)).verdict == Verdict::does_not_hold);
 }

@@ -45,6 +45,17 @@ TEST_CASE("a name cannot leave its gnuplot string") {
   CHECK(gnuplot_text("it's\nsystem('rm')") == "'it''s system(''rm'')'");
 }
 
+TEST_CASE("an axis of less than two powers of ten is labelled at 2 and 5 too") {
+  CHECK(log_tics('x', 3e4, 3.5e5, TicWords::counts) == "set xtics (5e4, 1e5, 2e5)\n");
+  CHECK(log_tics('y', 2e14, 9e14, TicWords::powers) ==
+        "set ytics ('2\xC2\xB7"
+        "10^{14}' 2e14, '5\xC2\xB7"
+        "10^{14}' 5e14)\n");
+  CHECK_THAT(log_tics('x', 9e14, 3e15, TicWords::powers), Catch::Contains("('10^{15}' 1e15, "));
+  CHECK(log_tics('x', 1e4, 1e6, TicWords::counts).empty());  // gnuplot marks three
+  CHECK(log_tics('x', 0, 1, TicWords::counts).empty());
+}
+
 TEST_CASE("a key has as many columns as its longest title leaves room for") {
   CHECK_THAT(key_above({"a", "b", "c"}), Catch::Contains("maxcols 3 "));
   CHECK_THAT(key_above({"transformer_grown", "b", "c", "d"}), Catch::Contains("maxcols 2 "));

@@ -65,6 +65,16 @@ TEST_CASE("the matched quantity is compared within its tolerance") {
   CHECK(with_value("many") == 1);
 }
 
+TEST_CASE("a pair knows what its matching left over, where its logs have a target") {
+  std::vector<RunLog> logs = fixture::sweep_logs(small_sweep());
+  const auto pairs = [&] { return match(fixture::collection_of(logs)).pairs; };
+  CHECK(std::isnan(pairs().at(0).residual));  // logs of before 2026-11-22
+  for (RunLog& log : logs)
+    log.facts["match_target"] = log.facts["size"] == "1M" ? "1001000" : "3000000";
+  logs[4].facts["match_value"] = "1002001";  // the second arm at 1M, seed 1; 1M is the first's
+  CHECK(pairs().at(0).residual == Approx(2001.0 / 1001000));
+}
+
 TEST_CASE("other windows, other tokens and another order are found in the logs themselves") {
   CHECK_THAT(mismatches_after([](RunLog& log) { log.evaluations.back().digest = 1; }).at(0),
              Catch::Contains("different windows"));

@@ -149,6 +149,50 @@ TEST_CASE("least layers are said for each length, or that none of those tried so
   CHECK(depth("s3", "transformer").tried_words() == "1, 2");
 }
 
+TEST_CASE("least layers are drawn against the trained length, of each width apart") {
+  const Report report = probe_report(fixture::depth_logs());
+  const auto found = depth_curves(report);
+  REQUIRE(found.size() == 2);
+  CHECK(found[0].held == "width 32 (heads of 32)");
+  CHECK(found[1].held == "width 64 (heads of 32)");
+  const auto drawn = [](const DepthCurves& curves, const std::string& arm) {
+    std::vector<std::vector<std::int64_t>> points;  // length, layers, whether solved
+    for (const DepthLine& line : curves.lines)
+      if (line.arm == arm)
+        for (const DepthPoint& point : line.points)
+          points.push_back({point.trained, point.drawn(), point.least > 0});
+    return points;
+  };
+  using Points = std::vector<std::vector<std::int64_t>>;
+  CHECK(drawn(found[1], "meta_state") == Points{{8, 1, 1}, {16, 2, 1}});
+  CHECK(drawn(found[0], "meta_state") == Points{{8, 4, 1}, {16, 4, 1}});
+  CHECK(drawn(found[1], "rwkv7") == Points{{8, 2, 1}, {16, 4, 0}});
+  CHECK(drawn(found[1], "transformer") == Points{{8, 4, 0}, {16, 4, 0}});
+}
+
+TEST_CASE("least layers have a figure, with open marks where none of them solved a length") {
+  const auto figures = figures_of(probe_report(fixture::depth_logs()));
+  const auto figure = std::find_if(figures.begin(), figures.end(), [](const Figure& one) {
+    return one.name == "probe-s3-by-depth";
+  });
+  REQUIRE(figure != figures.end());
+  CHECK_THAT(figure->settings, Catch::Contains("Least layers") && Catch::Contains("width 64"));
+  CHECK(figure->data == "8,nan,4\n16,nan,4\n\n\n8,2,nan\n16,nan,4\n\n\n8,1,nan\n16,2,nan\n");
+  REQUIRE(figure->plots.size() == 4);  // the Transformer has open marks only, RWKV-7 both
+  CHECK_THAT(figure->plots[0], Catch::Contains(":3 with points") &&
+                                   Catch::Contains("title 'transformer'") &&
+                                   Catch::Contains("pt 6"));
+  CHECK_THAT(figure->plots[1], Catch::Contains(":2 with linespoints"));
+  CHECK_THAT(figure->plots[2], Catch::Contains("notitle"));
+}
+
+TEST_CASE("the widths of models that solved a probe stand in its table, and do not merge") {
+  const Table table = probe_depths_table(probe_report(fixture::depth_logs()));
+  REQUIRE(table.rows.size() == 2 * 2 * 3);  // widths, lengths, arms
+  CHECK(table.rows.front()[column(table, "width")].shown == "32");
+  CHECK(table.rows.back()[column(table, "width")].shown == "64");
+}
+
 TEST_CASE("each task has a figure against each axis, and a report on texts has none") {
   std::vector<std::string> names;
   for (const Figure& figure : figures_of(probe_report()))

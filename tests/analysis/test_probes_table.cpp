@@ -56,13 +56,13 @@ TEST_CASE("the least depth is that of the shallowest models that make no mistake
   const Table unsolved = probe_depths_table(report);
   REQUIRE(unsolved.rows.size() == 3);
   CHECK(unsolved.rows[0][0].shown == "task=s3");
-  CHECK(unsolved.rows[0][1].shown == "16");
-  CHECK(unsolved.rows[0][3].shown == "none");  // 8 of 10
-  CHECK(unsolved.rows[0][4].shown == "2");
+  CHECK(unsolved.rows[0][2].shown == "16");
+  CHECK(unsolved.rows[0][4].shown == "none");  // 8 of 10
+  CHECK(unsolved.rows[0][5].shown == "2");
   for (Run& run : report.collection.runs)
     for (Evaluation& evaluation : run.log.evaluations)
       for (ProbeRow& row : evaluation.probes) row.solved = row.examples;
-  CHECK(probe_depths_table(report).rows[0][3].shown == "2");
+  CHECK(probe_depths_table(report).rows[0][4].shown == "2");
 }
 
 TEST_CASE("a report on texts has no table of probes") {

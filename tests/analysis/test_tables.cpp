@@ -4,6 +4,7 @@
 #include <limits>
 #include <set>
 
+#include "analysis/render_json.hpp"
 #include "analysis/support/csv.hpp"
 #include "analysis/support/text.hpp"
 #include "analysis/tables.hpp"
@@ -179,6 +180,20 @@ TEST_CASE("a law's prediction at twice the largest x stands before its coefficie
   const std::string shown =
       table.rows.at(0).at(std::size_t(place("prediction") - keys.begin())).shown;
   CHECK_THAT(shown, Catch::Contains(" [") && Catch::Contains("] at 4.80e6"));  // 2 x 0.8 x 3M
+}
+
+TEST_CASE("the table of pairs and fits.json tell the residual mismatch of each pair") {
+  Report report = small_report();
+  const auto cell = [&] {
+    const Csv csv = parse_csv(to_csv(pairs_table(report)), "pairs");
+    return csv.rows.at(0).cells[csv.column("residual_mismatch")];
+  };
+  CHECK(cell() == "nan");  // these logs are of before 2026-11-22
+  report.matching.pairs.at(0).residual = 0.00123456;
+  CHECK(std::stod(cell()) == 0.00123456);
+  CHECK_THAT(to_html(pairs_table(report)),
+             Catch::Contains("Residual mismatch") && Catch::Contains("+0.123"));
+  CHECK_THAT(render_json(report), Catch::Contains("\"residual_mismatch\": 0.00123456"));
 }
 
 TEST_CASE("an interval without a bound says so") {

@@ -1,4 +1,4 @@
-// Claim (d), and what runs on probes take no part in.
+// Claim (d), question (m), and what runs on probes take no part in.
 #include <catch2/catch.hpp>
 #include <functional>
 
@@ -39,11 +39,12 @@ ProbeTruth swaps(std::vector<std::int64_t> meta_state, std::vector<std::int64_t>
           "task=s5_swaps",
           {{"transformer", transformer}, {"rwkv7", solved}, {"meta_state", meta_state}}};
 }
-ProbeTruth recall(int pairs) {
-  return {"recall",
+ProbeTruth recall(int pairs, std::vector<std::int64_t> meta_state = guessed,
+                  std::vector<std::int64_t> transformer = solved) {
+  return {"recall" + (pairs == 4 ? "" : std::to_string(pairs)),
           "mqar",
           "task=mqar vocabulary=256 pairs=" + std::to_string(pairs) + " power=0.01",
-          {{"transformer", solved}, {"rwkv7", guessed}, {"meta_state", guessed}}};
+          {{"transformer", transformer}, {"rwkv7", guessed}, {"meta_state", meta_state}}};
 }
 
 std::vector<RunLog> probe_logs(const std::vector<ProbeTruth>& truths, int seeds = 2) {
@@ -145,7 +146,50 @@ TEST_CASE("a difference of accuracies is paired by seed and no narrower than its
   CHECK(found[0].subject_accuracy.interval.low < 0.6);  // Student's t with one degree of freedom
 }
 
-TEST_CASE("probes enter no comparison of losses, no law and no claim but state tracking") {
+TEST_CASE("recall holds where Meta-State answers as much as the Transformer at every load") {
+  const Report report = report_on(probe_logs({recall(4, solved), recall(8, solved)}));
+  const Claim& found = claim(report, "m");
+  INFO(found.evidence_text());
+  CHECK(found.verdict == Verdict::holds);
+  CHECK(found.would_decide.empty());
+  CHECK_THAT(found.text, Catch::Contains("not the paper's") && Catch::Contains("up to 8 pairs"));
+  CHECK_THAT(found.evidence_text(), Catch::Contains("recall8, 8 pairs in 64 tokens: meta_state") &&
+                                        Catch::Contains("recall8, 8 pairs in 64 tokens: rwkv7"));
+  CHECK(found.values.size() == 2 * 2 * 3);  // loads, arms beside the Transformer, numbers
+}
+
+TEST_CASE("recall does not hold where a load is above Meta-State and not above the Transformer") {
+  const Report report = report_on(probe_logs({recall(4, solved), recall(8, guessed)}));
+  CHECK(claim(report, "m").verdict == Verdict::does_not_hold);
+  CHECK(claim(report, "m").would_decide.empty());
+}
+
+TEST_CASE("recall is not decided by one load, by one seed, by guesses, or within an interval") {
+  const Report one_load = report_on(probe_logs({recall(4, solved)}));
+  CHECK(claim(one_load, "m").verdict == Verdict::not_decided);
+  CHECK_THAT(claim(one_load, "m").would_decide, Catch::Contains("two numbers of pairs"));
+  const Report one_seed = report_on(probe_logs({recall(4, solved), recall(8, guessed)}, 1));
+  CHECK(claim(one_seed, "m").verdict == Verdict::not_decided);
+  const Report guesses = report_on(probe_logs({recall(4, solved), recall(8, {10, 10}, guessed)}));
+  CHECK(claim(guesses, "m").verdict == Verdict::not_decided);
+  const Report near = report_on(probe_logs({recall(4, solved), recall(8, {960, 999})}));
+  INFO(claim(near, "m").evidence_text());
+  CHECK(claim(near, "m").verdict == Verdict::not_decided);
+  CHECK_THAT(claim(near, "m").would_decide, Catch::Contains("more seeds"));
+}
+
+TEST_CASE("recall without its positive control has no data: not trained enough") {
+  const Report low = report_on(probe_logs({recall(4, solved, {980, 990}), recall(8, solved)}));
+  CHECK(claim(low, "m").verdict == Verdict::no_data);
+  CHECK_THAT(claim(low, "m").would_decide,
+             Catch::Contains("not trained enough: a Transformer on MQAR (64, 4) reaches 98.5 %"));
+  CHECK_FALSE(claim(low, "m").evidence.empty());
+  const Report none = report_on(probe_logs({swaps(solved, guessed)}));
+  CHECK(claim(none, "m").verdict == Verdict::no_data);
+  CHECK(claim(none, "m").evidence.empty());
+}
+
+TEST_CASE("probes enter no comparison of losses, no law and no claim but d and m") {
   fixture::SweepTruth truth;
   truth.sizes.resize(3), truth.seeds = 2, truth.steps = 10, truth.documents = 60;
   std::vector<RunLog> logs = fixture::sweep_logs(truth);
@@ -163,11 +207,13 @@ TEST_CASE("probes enter no comparison of losses, no law and no claim but state t
   CHECK_THAT(render_markdown(both), Catch::Contains("12 runs are on probes, not on a text"));
 }
 
-TEST_CASE("a sweep of probes alone shows its tables, claim d, and no data for the others") {
+TEST_CASE("a sweep of probes alone shows its tables, claims d and m, and no data for others") {
   const Report report = report_on(probe_logs({swaps(solved, guessed), recall(4)}));
   for (const Claim& each : report.claims) {
     INFO(each.letter);
-    CHECK(each.verdict == (each.letter == "d" ? Verdict::holds : Verdict::no_data));
+    CHECK(each.verdict == (each.letter == "d"   ? Verdict::holds
+                           : each.letter == "m" ? Verdict::does_not_hold
+                                                : Verdict::no_data));
   }
   CHECK(comparison_table(report).rows.empty());
   const std::string page = render_html(report);

@@ -37,7 +37,7 @@ def check_report(folder, seeds):
 def main(program, sweep, results):
     if not os.path.exists("corpora/small/train.json"):
         print("skipped: corpora/small is not there; scripts/make_small_corpus.sh makes it")
-        return
+        sys.exit(77)
     shutil.rmtree(results, ignore_errors=True)
     subprocess.run([program, "run", sweep, "--results", results], check=True)
     (name,) = os.listdir(results)

@@ -256,7 +256,17 @@ TEST_CASE("a damaged index of a token file is bad input, named") {
                   GENERATE_COPY(bytes - 1, bytes / 2, std::uintmax_t(20), std::uintmax_t(0)));
   const Ended ended = call_program(runs.path(), {"train", folder.string()});
   CHECK(ended.code == 65);
-  CHECK_THAT(ended.text, Contains("train.idx"));
+  CHECK_THAT(ended.text, Contains("train.idx: has ") &&
+                             Contains("make the token files anew with metascale data prepare"));
+}
+
+TEST_CASE("a description of token files that is no JSON is bad input, named") {
+  const RunsFolder runs;
+  const fs::path folder = runs.write(runs.config("run"));
+  std::ofstream(runs.tokens("test.json")) << "{\"format\": ";
+  const Ended ended = call_program(runs.path(), {"train", folder.string()});
+  CHECK(ended.code == 65);
+  CHECK_THAT(ended.text, Contains("test.json: is not JSON; make the token files anew"));
 }
 
 TEST_CASE("a corpus without text is bad input, named") {
@@ -266,7 +276,8 @@ TEST_CASE("a corpus without text is bad input, named") {
       call_program(runs.path(), {"data", "prepare", (runs.path() / "empty.jsonl").string(), "--out",
                                  (runs.path() / "out").string()});
   CHECK(ended.code == 65);
-  CHECK_THAT(ended.text, Contains("empty.jsonl"));
+  CHECK_THAT(ended.text, Contains("empty.jsonl: the corpus is empty") &&
+                             Contains("give it documents: lines of JSON with a \"text\""));
 }
 
 TEST_CASE("a checkpoint of another architecture is bad input, and both are named") {

@@ -103,6 +103,29 @@ TEST_CASE("a sweep file that cannot be read does not keep the report from coming
   CHECK(fs::exists(runs.path() / "report/report.html"));
 }
 
+TEST_CASE("a folder that only holds sweeps is refused by report, which names them") {
+  const RunsFolder runs;
+  const fs::path results = runs.path() / "results";
+  for (const char* name : {"quick/runs", "pile/runs", "other"})
+    fs::create_directories(results / name);
+  const Ended ended = call_program(runs.path(), {"report", results.string(), "--no-figures"});
+  CHECK(ended.code == 2);
+  CHECK_THAT(ended.text, Contains("no sweep here") && Contains((results / "pile").string() + ", " +
+                                                               (results / "quick").string()));
+  CHECK_THAT(ended.text, !Contains("other"));
+  CHECK_FALSE(fs::exists(results / "report"));
+}
+
+TEST_CASE("report on a folder without runs gives the page, and says so in the terminal") {
+  const RunsFolder runs;
+  const fs::path folder = runs.path() / "results" / "empty";
+  fs::create_directories(folder / "runs");
+  const Ended ended = call_program(runs.path(), {"report", folder.string(), "--no-figures"});
+  CHECK(ended.code == 0);
+  CHECK_THAT(ended.text, Contains("empty: holds no run"));
+  CHECK(fs::exists(folder / "report/report.html"));
+}
+
 TEST_CASE("report says in the terminal what could not be read, is unfinished or stands alone") {
   const RunsFolder runs;
   REQUIRE(call_program(runs.path(), {"train", runs.write(runs.config("one")).string()}).code == 0);

@@ -44,8 +44,8 @@ TEST_CASE("a budget refuses plan and run with 2 once bench sweep has measured th
   const Ended before = sweep.call({"plan"}, strict);
   CHECK(before.code == 0);
   CHECK_THAT(before.text, Contains("what the plan needs is not known"));
-  CHECK(sweep.call({"bench", "sweep"}, {"--steps", "29"}).code == 2);
-  const Ended bench = sweep.call({"bench", "sweep"}, {"--steps", "30", "--json"});
+  CHECK(sweep.call({"bench", "sweep"}, {"--steps", "99"}).code == 2);
+  const Ended bench = sweep.call({"bench", "sweep"}, {"--steps", "100", "--json"});
   CHECK(bench.code == 0);
   CHECK(json::parse(bench.text).at("shapes").size() == 2);
   const Ended after = sweep.call({"plan"}, strict);
@@ -59,10 +59,24 @@ TEST_CASE("a budget refuses plan and run with 2 once bench sweep has measured th
   CHECK_THAT(within.text, Contains("hours of one slot (about 0.00 with 2 slots)"));
 }
 
+TEST_CASE("run without its corpus starts nothing and says how the corpus is made") {
+  const Sweep sweep;
+  const fs::path small = sweep.folder().parent_path() / "corpora/small";
+  const Ended missing = sweep.call({"run"}, {"--set", "data.train=" + (small / "train").string()});
+  CHECK(missing.code == 2);
+  CHECK_THAT(missing.text,
+             Contains("there are no token files at " + (small / "train").string()) &&
+                 Contains("metascale data corpus --tier small --out " + small.string()));
+  CHECK_FALSE(fs::exists(sweep.folder() / "runs"));
+  const Ended own = sweep.call({"run"}, {"--set", "data.train=elsewhere/train"});
+  CHECK(own.code == 2);
+  CHECK_THAT(own.text, Contains("sweep.yaml:") && Contains("metascale data prepare"));
+}
+
 TEST_CASE("bench sweep measures what --set, --only and --skip leave of a sweep") {
   const Sweep sweep;
   const auto shapes = [&](const Words& more) {
-    Words words{"--steps", "30", "--json"};
+    Words words{"--steps", "100", "--json"};
     words.insert(words.end(), more.begin(), more.end());
     const Ended bench = sweep.call({"bench", "sweep"}, words);
     INFO(bench.text);

@@ -70,6 +70,21 @@ TEST_CASE("command: one whose lines nobody wants any more is ended") {
   CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(10));
 }
 
+TEST_CASE("command: variables that it must not see are kept from it") {
+  setenv("METASCALE_TEST_A", "1", 1), setenv("METASCALE_TEST_B", "2", 1);
+  setenv("METASCALE_TESTER", "3", 1);
+  const auto seen = [](const std::vector<std::string>& without) {
+    return run_command({"sh", "-c", "echo $METASCALE_TEST_A $METASCALE_TEST_B $METASCALE_TESTER"},
+                       {.without = without})
+        .output;
+  };
+  CHECK(seen({}) == "1 2 3\n");
+  CHECK(seen({"METASCALE_TEST_A"}) == "2 3\n");
+  CHECK(seen({"METASCALE_TEST_*", "METASCALE_T"}) == "3\n");
+  for (const char* name : {"METASCALE_TEST_A", "METASCALE_TEST_B", "METASCALE_TESTER"})
+    unsetenv(name);
+}
+
 TEST_CASE("command: it has all its signals, whatever this process blocks") {
   sigset_t all, before;
   sigfillset(&all);

@@ -48,6 +48,17 @@ TEST_CASE("each entry of the key that differs is told with both values") {
   }
 }
 
+TEST_CASE("what matching left over is a share of the target, and unknown without one") {
+  auto facts = sample_facts();
+  CHECK_FALSE(match_residual(facts));
+  facts["match_target"] = "150500000";
+  REQUIRE(match_residual(facts));
+  CHECK(*match_residual(facts) == Approx(-0.5 / 150.5));
+  facts["match_target"] = "0";
+  CHECK_FALSE(match_residual(facts));
+  CHECK(differences(match_key_of(sample_facts()), match_key_of(facts)).empty());  // not compared
+}
+
 TEST_CASE("the matched quantity is compared within the tolerance") {
   CHECK(with("match_value", "150700000").empty());
   CHECK(

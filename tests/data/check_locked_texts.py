@@ -54,4 +54,22 @@ assert os.path.exists(FOLDER + ".trimmed")  # so that it is unpacked anew by the
 write(LICENCE, "Another licence. " * 40)
 words = refusal({"sha256": "b", "version": "13"})
 assert "base-files 13 has other texts" in words and "version 12 of https://snapshot.debian.org" in words, words
+SHARDS = {"val.jsonl.zst": {"raw_sha256": "a"}, "train-000.jsonl.zst": {"raw_sha256": "b"}}
+
+
+def refused_shards(shards):
+    try:
+        packages.check_shards(shards, cache + "/lock.json")
+    except SystemExit as refused:
+        return str(refused)
+    return ""
+
+
+assert not refused_shards(SHARDS)  # a lock file of before 2026-11-22 names none
+packages.write_lock({PACKAGE: {"sha256": "a", "version": "12"}}, cache + "/lock.json", digest, SHARDS)
+assert not refused_shards(SHARDS)
+assert not refusal({"sha256": "a", "version": "12"})
+words = refused_shards(dict(SHARDS, **{"val.jsonl.zst": {"raw_sha256": "c"}}))
+assert words.startswith("val.jsonl.zst: the corpus is another one than lock.json names"), words
+assert "train-000.jsonl.zst" in refused_shards({"val.jsonl.zst": {"raw_sha256": "a"}})
 print("held")

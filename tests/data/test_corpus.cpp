@@ -104,6 +104,15 @@ TEST_CASE("every locked package has the digest of its texts") {
   CHECK(texts == packages);
 }
 
+TEST_CASE("the lock file has the digest of each file that a build makes") {
+  const std::string tier = GENERATE("small", "full");
+  const std::string lock = testing::bytes_of(corpus_scripts() / ("lock-" + tier + ".json"));
+  const std::size_t shards = lock.find("\"shards\": {");
+  REQUIRE(shards != std::string::npos);
+  for (const char* name : {"train-000", "val", "test"})
+    CHECK(lock.find("\"" + std::string(name) + ".jsonl.zst\": \"", shards) != std::string::npos);
+}
+
 TEST_CASE("the byte tokenizer is the bytes and an end") {
   const auto tokenizer = make_tokenizer("bytes");
   std::vector<std::int32_t> ids;

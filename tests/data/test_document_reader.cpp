@@ -147,7 +147,7 @@ TEST_CASE("what is wrong with a line is said in words for people") {
   const auto file = folder.write("a.jsonl", line + std::string("\n"));
   CHECK_THAT(error_of(ExitCode::bad_input, [&] { texts_of(file); }),
              Catch::Contains("a.jsonl:1: " + std::string(words)) &&
-                 Catch::EndsWith("; mend the line, or have bad lines skipped"));
+                 Catch::EndsWith("; mend the line, or leave such lines out with --skip-bad-lines"));
 }
 
 TEST_CASE("of a key that comes twice the last one counts, as in Python's json") {

@@ -269,7 +269,7 @@ TEST_CASE("an empty corpus of which bad lines were skipped says how many") {
   CHECK_THAT(error_of(ExitCode::bad_input, [&] { prepare(options, *tokenizer); }),
              Catch::Contains("the corpus is empty") &&
                  Catch::Contains("; bad lines skipped: 2, the first: ") &&
-                 Catch::EndsWith("bad.jsonl:1: the line is no JSON object"));
+                 Catch::Contains("bad.jsonl:1: the line is no JSON object"));
   options.source = folder / "in";
   folder.write("in/train.jsonl", "nojson\n");
   folder.write("in/test.jsonl", line("a", "x"));

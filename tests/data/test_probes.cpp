@@ -1,6 +1,8 @@
 // The probes' generators against samples of an independent implementation, and their promises.
 #include <algorithm>
+#include <array>
 #include <catch2/catch.hpp>
+#include <cmath>
 #include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -39,6 +41,76 @@ std::string message_of(const ProbeConfig& config, std::int64_t length) {
     return error.what();
   }
   return "";
+}
+
+// Shares of each answer at each position, over many examples.
+using Shares = std::vector<std::map<std::int32_t, double>>;
+Shares answer_shares(const Probe& probe, std::int64_t length, int examples) {
+  Shares shares(static_cast<std::size_t>(length));
+  for (int index = 0; index < examples; ++index) {
+    const ProbeExample example = probe.example(length, 5, std::uint64_t(index));
+    for (std::size_t t = 0; t < shares.size(); ++t)
+      shares[t][example.answers[t]] += 1.0 / double(examples);
+  }
+  return shares;
+}
+
+double largest_of(const std::map<std::int32_t, double>& shares) {
+  double largest = 0;
+  for (const auto& [answer, share] : shares) largest = std::max(largest, share);
+  return largest;
+}
+
+// What a guesser gets who always gives the same answer, and one who knows the position alone.
+double best_constant(const Shares& shares) {
+  std::map<std::int32_t, double> sums;
+  for (const auto& position : shares)
+    for (const auto& [answer, share] : position) sums[answer] += share / double(shares.size());
+  return largest_of(sums);
+}
+double best_by_position(const Shares& shares) {
+  double sum = 0;
+  for (const auto& position : shares) sum += largest_of(position) / double(shares.size());
+  return sum;
+}
+
+// Share of the tokens after which no bracket is open, from the rule of the walk alone: at depth 0
+// an end or an opening one, else an opening or a closing one, at the deepest a closing one.
+double share_of_ends(std::size_t depth, int length) {
+  std::vector<double> at(depth + 1);
+  at[0] = 1;
+  double sum = 0;
+  for (int t = 0; t < length; ++t) {
+    std::vector<double> next(depth + 1);
+    next[0] = at[0] / 2;
+    for (std::size_t d = 0; d < depth; ++d) next[d + 1] += at[d] / 2;
+    for (std::size_t d = 1; d <= depth; ++d) next[d - 1] += at[d] / (d == depth ? 1 : 2);
+    at = next, sum += at[0];
+  }
+  return sum / length;
+}
+
+// The walk of the arrangements of five by random swaps, from their definition.
+Shares swap_shares(int length) {
+  using Five = std::array<int, 5>;
+  std::map<Five, double> walk{{Five{0, 1, 2, 3, 4}, 1.0}};
+  Shares shares;
+  for (int t = 0; t < length; ++t) {
+    std::map<Five, double> next;
+    for (const auto& [arrangement, share] : walk)
+      for (std::size_t a = 0; a < 5; ++a)
+        for (std::size_t b = a + 1; b < 5; ++b) {
+          Five swapped = arrangement;
+          std::swap(swapped[a], swapped[b]);
+          next[swapped] += share / 10;
+        }
+    walk = next;
+    std::map<std::int32_t, double> position;  // by the arrangement's digits
+    for (const auto& [five, share] : walk)
+      position[((five[0] * 5 + five[1]) * 5 + five[2]) * 5 + five[3]] = share;
+    shares.push_back(position);
+  }
+  return shares;
 }
 
 }  // namespace
@@ -94,8 +166,42 @@ TEST_CASE("tokens and answers of a probe and how many are asked are what it says
       REQUIRE(asked == probe.scored(64));
     }
     CHECK(std::int64_t(answers.size()) == probe.answers());  // all occur, and no other
-    CHECK(probe.chance() * double(probe.answers()) == Approx(1));
   }
+}
+
+TEST_CASE("every answer of a group's word problem and of parity is equally frequent everywhere") {
+  constexpr int examples = 12000;
+  for (const ProbeTask task : {ProbeTask::z60, ProbeTask::a4xz5, ProbeTask::a5, ProbeTask::s3,
+                               ProbeTask::s5, ProbeTask::parity}) {
+    const Probe probe({.task = task});
+    for (const auto& position : answer_shares(probe, 4, examples)) {
+      INFO(name_of(task));
+      REQUIRE(std::int64_t(position.size()) == probe.answers());
+      double squares = 0;  // chi squared, of answers - 1 degrees of freedom
+      for (const auto& [answer, share] : position)
+        squares += examples * std::pow(share - probe.chance(), 2) / probe.chance();
+      const double degrees = double(probe.answers() - 1);
+      CHECK(squares < degrees + 6 * std::sqrt(2 * degrees) + 12);
+    }
+  }
+}
+
+TEST_CASE("who always says that no bracket is open answers more of dyck than a uniform guess") {
+  const Probe probe({.task = ProbeTask::dyck, .brackets = 8, .depth = 5});
+  CHECK(probe.chance() == Approx(1.0 / 9));
+  CHECK(share_of_ends(5, 64) == Approx(0.2117).margin(5e-4));
+  CHECK(best_constant(answer_shares(probe, 64, 2000)) == Approx(share_of_ends(5, 64)).margin(0.01));
+}
+
+TEST_CASE("arrangements after few swaps are no uniform ones, which a blind guess may use") {
+  const Probe probe({.task = ProbeTask::s5_swaps});
+  CHECK(probe.chance() == Approx(1.0 / 120));
+  const Shares truth = swap_shares(16), found = answer_shares(probe, 16, 8000);
+  CHECK(best_constant(truth) == Approx(0.0150).margin(5e-4));
+  CHECK(best_by_position(truth) == Approx(0.0299).margin(5e-4));
+  CHECK(best_constant(found) == Approx(best_constant(truth)).margin(0.003));
+  for (const std::size_t t : {0, 1, 2})  // later ones have many answers, whose largest is noise
+    CHECK(largest_of(found[t]) == Approx(largest_of(truth[t])).margin(0.015));
 }
 
 TEST_CASE(

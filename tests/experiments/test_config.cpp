@@ -278,5 +278,6 @@ TEST_CASE("config: a mixture is a map or the line that config.yaml holds, and ke
   CHECK(parsed("pile") == "pile");
   for (const char* wrong : {"{shares: {a: 1}}", "{weights: {a: 0}}", "{weights: {}}", "natural"})
     CHECK_THAT(testing::error_of(ExitCode::usage, [&] { parsed(wrong); }),
-               Catch::Contains("config.yaml:") && Catch::Contains("mixture"));
+               Catch::Contains("config.yaml:") && Catch::Contains("data.mixture: ") &&
+                   !Catch::Contains("data.mixture: data.mixture"));
 }

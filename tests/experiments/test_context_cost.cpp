@@ -89,10 +89,23 @@ TEST_CASE("a crossover is as wide as the lengths at which the repeats leave no d
   CHECK(found->tokens == Approx(900));
   CHECK(found->low == 512);
   CHECK(found->high == 2048);
-  // Cheaper at the end, but never dearer beyond its spread: it may have been so from the start.
-  CHECK_FALSE(crossover(rising, curve_of(300, 0, {1, 1, 1, 1, 1}), &CostPoint::seconds));
   // Dearer, then overlapping up to the last length: it may never become cheaper.
   CHECK_FALSE(crossover(curve_of(1, 1, {1, 1, 1}, 0.5), flat, &CostPoint::seconds));
+}
+
+TEST_CASE(
+    "what is never dearer beyond its spread is cheaper at or before the length that shows it") {
+  // 256 .. 4096, half of it either way: at 256 alone its spread holds 200.
+  const CostCurve rising = curve_of(1, 1, {1, 1, 1, 1, 1}, 0.5);
+  const CostCurve flat = curve_of(200, 0, {1, 1, 1, 1, 1});
+  const auto found = crossover(rising, flat, &CostPoint::seconds);
+  REQUIRE(found);
+  CHECK(found->at_or_before);
+  CHECK_FALSE(found->from_the_start);
+  CHECK(found->tokens == 512);
+  CHECK(found->low == 256);
+  CHECK(found->high == 512);
+  CHECK_FALSE(crossover(flat, rising, &CostPoint::seconds));
 }
 
 TEST_CASE("bytes that were computed need no spread to cross") {

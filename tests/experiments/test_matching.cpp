@@ -171,6 +171,18 @@ TEST_CASE("matching: a tolerance that cannot be met names the nearest possible")
         "of 0.0062%, or change the target, the width or the layers");
 }
 
+TEST_CASE("matching: no tolerance is recommended that no sweep may ask for") {
+  const auto said = [](double target) {
+    return refusal(
+        three_arms(12, 768),
+        {.on = MatchOn::parameters, .target = target, .tolerance = 0.01, .context = 2048});
+  };
+  CHECK_THAT(said(100e6), Catch::Contains("allow a tolerance of ") &&
+                              Catch::EndsWith("or change the target, the width or the layers"));
+  CHECK_THAT(said(50e6), !Catch::Contains("allow a tolerance") &&
+                             Catch::EndsWith("; change the target, the width or the layers"));
+}
+
 TEST_CASE("matching: a target below the smallest model is refused") {
   CHECK_THAT(
       refusal(three_arms(12, 768),

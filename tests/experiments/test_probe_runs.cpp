@@ -1,4 +1,5 @@
 // A run on a probe, from its configuration to its log.
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <filesystem>
@@ -35,6 +36,22 @@ ProbeRow sum_of(const Evaluation& evaluation, std::int64_t length) {
     sum.examples = row.examples, sum.solved = row.solved;
   }
   return sum;
+}
+
+// Blocks that add nothing between an embedding and a head that are one-hot: the answer to a token
+// is the id `shift` above it.
+void look_up(const ModelConfig& model, RunContext& context, std::int64_t shift) {
+  ParameterMemory& memory = context.memory();
+  const auto values = [&](const Tensor& tensor) { return static_cast<float*>(tensor.data); };
+  const auto of = [&](const char* name) {
+    return values(memory.tensor(memory.values, context.parameters().find(name)));
+  };
+  std::fill_n(values(memory.whole(memory.values)), memory.elements, 0.0F);
+  std::fill_n(of("final_layer_norm.weight"), model.width, 1.0F);
+  for (std::int64_t id = 0; id < model.vocabulary; ++id) {
+    of("embed_in.weight")[id * model.width + id] = 1;
+    of("embed_out.weight")[(id + shift) % model.vocabulary * model.width + id] = 1;
+  }
 }
 
 RunLog trained(const std::filesystem::path& folder) {
@@ -149,6 +166,25 @@ TEST_CASE("a step's loss is the mean over the answers, and its batch depends on 
         context.evaluate_split("test", true, go_on)->digest);
   CHECK(other.evaluate_split("validation", true, go_on)->digest !=
         context.evaluate_split("test", true, go_on)->digest);
+}
+
+TEST_CASE("a table of answers has 100 % by its largest logits, and one of other answers none") {
+  const RunsFolder runs;
+  RunConfig run = parity_run(runs, "oracle");
+  run.model = runs.config("oracle", Architecture::transformer).model;
+  run.data.probe.config = {.task = ProbeTask::s3};
+  run.model.vocabulary = 6;
+  RunContext context(run, {});
+  for (const std::int64_t shift : {0, 1}) {
+    look_up(run.model, context, shift);
+    const auto found = context.evaluate_split("test", true, [] { return true; });
+    REQUIRE(found);
+    const ProbeRow& first = found->probes.front();  // the product of one element is this element
+    CHECK(first.last == 0);
+    CHECK(first.scored == 40);
+    CHECK(first.correct == (shift == 0 ? 40 : 0));
+    CHECK(first.solved == first.correct);
+  }
 }
 
 TEST_CASE("a score counts a perfect oracle as 100 %, and one mistake where it was made") {

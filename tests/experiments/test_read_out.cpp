@@ -150,6 +150,25 @@ TEST_CASE("meta_state: a token changes no logit before it") {
   }
 }
 
+// Operators of one training step whose type's name contains this.
+std::ptrdiff_t recorded(const ModelConfig& model, const char* name) {
+  const Run run(model, true, Dtype::f32);
+  const auto operators = run.program.tape().operators();
+  return std::count_if(operators.begin(), operators.end(), [&](const std::string& each) {
+    return each.find(name) != std::string::npos;
+  });
+}
+
+TEST_CASE("meta_state: no operator but the loss has a softmax in it, and none is attention") {
+  const auto read = GENERATE(from_range(std::begin(read_outs), std::end(read_outs)));
+  const ModelConfig model = meta_state_of(read);
+  CHECK(recorded(model, "Attention") == 0);
+  CHECK(recorded(model, "oftmax") == 0);
+  CHECK(recorded(model, "ClassifierLoss") == 1);  // the loss, with its gradient
+  CHECK(recorded(model, "Wkv7Forward") == model.layers);
+  CHECK(recorded(model_of(Architecture::transformer), "Attention") == 2 * model.layers);
+}
+
 TEST_CASE("meta_state: the first token reads an empty state") {
   Run meta(meta_state_of(read_outs[0]), false, Dtype::f64);
   Run base(model_of(Architecture::rwkv7), false, Dtype::f64);

@@ -61,6 +61,17 @@ TEST_CASE("the log says on which machine and with which program and libraries a 
   CHECK_THAT(words["onednn"], Catch::Matches("[0-9]+\\.[0-9]+\\.[0-9]+"));
 }
 
+TEST_CASE("the log of a sweep's run tells how far it is from what it was matched to") {
+  const RunsFolder runs;
+  RunConfig config = runs.config("run");
+  CHECK_FALSE(trained(runs, config).log.facts.contains("match_residual"));  // it aimed at nothing
+  config.id = "aimed";
+  config.match["match_target"] = "30060";
+  const std::string text = to_yaml(config);
+  CHECK(std::stod(trained(runs, config).log.facts.at("match_residual")) == Approx(-60.0 / 30060));
+  CHECK(text.find("match_residual") == std::string::npos);  // no part of a configuration
+}
+
 TEST_CASE("another seed gives another run") {
   const RunsFolder runs;
   RunConfig config = runs.config("other");

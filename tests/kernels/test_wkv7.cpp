@@ -99,6 +99,53 @@ TEST_CASE("the first token's previous read-out of the zero state is zero") {
   CHECK(norm(Values(e.begin() + std::ptrdiff_t(row), e.end())) > 1);
 }
 
+// x of one case and y of another, as x + factor y.
+Values mixed(const Tensor& x, double factor, const Tensor& y) {
+  Values sum = values_of(x);
+  const Values other = values_of(y);
+  for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += factor * other[i];
+  return sum;
+}
+
+void expect_values(const Tensor& found, const Values& wanted) {
+  const Values values = values_of(found);
+  REQUIRE(values.size() == wanted.size());
+  for (std::size_t i = 0; i < values.size(); ++i)
+    CHECK(std::abs(values[i] - wanted[i]) <= tolerance::f64 * (norm(wanted) + 1));
+}
+
+TEST_CASE("the second read-out is linear in the query") {
+  const WkvRead read = GENERATE(WkvRead::previous, WkvRead::current);
+  const Wkv7Case one(Dtype::f64, three_chunks, read), other(Dtype::f64, three_chunks, read),
+      both(Dtype::f64, three_chunks, read);
+  assign(other.read_out.q, random_values(other.read_out.q.size(), 11));
+  assign(both.read_out.q, mixed(one.read_out.q, -2.5, other.read_out.q));
+  Queue queue;
+  for (const Wkv7Case* item : {&one, &other, &both}) item->run(queue);
+  REQUIRE(norm(values_of(other.read_out.e)) > 1);
+  expect_values(both.read_out.e, mixed(one.read_out.e, -2.5, other.read_out.e));
+}
+
+// With equal keys and decays the state itself is linear in the values and in what it began with.
+TEST_CASE("the second read-out is linear in the state") {
+  const WkvRead read = GENERATE(WkvRead::previous, WkvRead::current);
+  const Wkv7Case one(Dtype::f64, three_chunks, read), other(Dtype::f64, three_chunks, read),
+      both(Dtype::f64, three_chunks, read);
+  const auto change = [](const Tensor& tensor, unsigned seed) {
+    assign(tensor, random_values(tensor.size(), seed));
+  };
+  change(other.forward.v, 12);
+  change(other.forward.initial_state, 13);
+  assign(both.forward.v, mixed(one.forward.v, -2.5, other.forward.v));
+  assign(both.forward.initial_state,
+         mixed(one.forward.initial_state, -2.5, other.forward.initial_state));
+  Queue queue;
+  for (const Wkv7Case* item : {&one, &other, &both}) item->run(queue);
+  expect_values(both.forward.final_state,  // it is the sum of those states
+                mixed(one.forward.final_state, -2.5, other.forward.final_state));
+  expect_values(both.read_out.e, mixed(one.read_out.e, -2.5, other.read_out.e));
+}
+
 TEST_CASE("reading the previous state is reading the current one a token earlier") {
   const Dtype dtype = GENERATE(Dtype::f32, Dtype::f64);
   const Wkv7Sizes sizes{.B = 1, .T = 35, .H = 3, .heads_read = 2, .N = 32};

@@ -1,6 +1,6 @@
 // Writes a report on made-up runs, for the browser's test and to be looked at:
 //   metascale_page_fixture FOLDER [steps [runs [figures]]]
-//   metascale_page_fixture FOLDER isoflop|probes|lineage|crowded [figures]
+//   metascale_page_fixture FOLDER isoflop|probes|depths|lineage|crowded [figures]
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -63,7 +63,7 @@ int main(int count, char** words) {
   if (count < 2) {
     std::fprintf(stderr,
                  "usage: metascale_page_fixture FOLDER [steps [runs [figures]] | "
-                 "isoflop|probes|lineage|crowded [figures]]\n");
+                 "isoflop|probes|depths|lineage|crowded [figures]]\n");
     return 2;
   }
   ReportOptions options{.output = words[1],
@@ -80,6 +80,10 @@ int main(int count, char** words) {
     options.figures = count > 3, options.fit_starts = 20;
     options.bootstrap_pairs = options.bootstrap_fits = 50;
     return write(crowded_logs(), options);
+  }
+  if (count > 2 && words[2] == std::string("depths")) {
+    options.figures = count > 3;
+    return write(fixture::depth_logs(), options);
   }
   if (count > 2 && (words[2] == std::string("probes") || words[2] == std::string("lineage"))) {
     options.figures = count > 3;

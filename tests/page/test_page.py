@@ -22,7 +22,7 @@ try:
     from selenium.webdriver.support.ui import Select
 except ImportError:
     print("skipped: python3-selenium is not installed")
-    sys.exit(0)
+    sys.exit(77)
 
 CHARTS = ["chart-sizes", "chart-curves", "chart-fits", "chart-residuals", "chart-gains", "chart-speed"]
 LARGEST_PAGE = 5_000_000  # bytes, for 24 runs of 10,000 steps
@@ -32,7 +32,7 @@ def browser():
     for program in ("chromium", "chromedriver"):
         if shutil.which(program) is None:
             print(f"skipped: {program} is not installed")
-            sys.exit(0)
+            sys.exit(77)
     options = Options()
     options.binary_location = shutil.which("chromium")
     for word in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
@@ -253,7 +253,7 @@ def probes_are_drawn(page, fixture, folder):
     page.get("file://" + os.path.join(folder, "report.html"))
     every_chart_is_drawn(page, ["chart-probes"])
     shown = "chart.data.datasets.filter(set => !set.helper).map(set => set.data.map(point => point.x))"
-    expect(chart(page, "chart-probes", "chart.data.datasets.some(set => set.label === 'chance' && set.borderDash.length)"), "no chance level")
+    expect(chart(page, "chart-probes", "chart.data.datasets.some(set => set.label === 'uniform guess' && set.borderDash.length)"), "no level of a guess")
     for task, against, points in (("s3", "length", [16, 32, 64]), ("s3", "layers", [1, 2]), ("mqar", "pairs", [4, 8]),
                                   ("mqar", "length", [64, 128, 256])):
         Select(page.find_element(By.ID, "probes-task")).select_by_value(task)
@@ -271,6 +271,24 @@ def probes_are_drawn(page, fixture, folder):
     page.execute_script("document.getElementById('chart-probes').focus()")
     page.switch_to.active_element.send_keys(Keys.ARROW_RIGHT)
     expect(" tokens, 2 seeds" in page.find_element(By.ID, "live").get_attribute("textContent"), "the keyboard reads no accuracy")
+    the_page_stands(page, folder)
+
+
+def least_layers_are_drawn(page, fixture, folder):
+    subprocess.run([fixture, folder, "depths"], check=True, stdout=subprocess.DEVNULL)
+    page.get("file://" + os.path.join(folder, "report.html"))
+    Select(page.find_element(By.ID, "probes-x")).select_by_value("depth")
+    Select(page.find_element(By.ID, "probes-held")).select_by_value("width 64 (heads of 32)")
+    points = "chart.data.datasets.find(set => set.label === '{}').data.map(point => [point.trained, point.y, point.solved])"
+    expect(chart(page, "chart-probes", points.format("meta_state")) == [[8, 1, True], [16, 2, True]], "Meta-State's least layers are others")
+    expect(chart(page, "chart-probes", points.format("rwkv7")) == [[8, 2, True], [16, 4, False]], "RWKV-7's least layers are others")
+    filled = chart(page, "chart-probes", "chart.data.datasets.find(set => set.label === 'rwkv7').pointBackgroundColor")
+    expect(filled[0] != filled[1], "a length that none solved has a filled mark")
+    expect("of width 32 at 8 tokens" in page.find_element(By.ID, "probes-depths").text, "no width is said")
+    page.execute_script("document.getElementById('chart-probes').focus()")
+    page.switch_to.active_element.send_keys(Keys.ARROW_RIGHT)
+    words = page.find_element(By.ID, "live").get_attribute("textContent")
+    expect("none of 1, 2, 4 at 8 tokens" in words, f"the keyboard reads {words!r}")
     the_page_stands(page, folder)
 
 
@@ -321,6 +339,7 @@ def main():
         pages_of_few_runs_are_quiet(page, sys.argv[1], os.path.join(folder, "few"))
         isoflop_profiles_are_drawn(page, sys.argv[1], os.path.join(folder, "isoflop"))
         probes_are_drawn(page, sys.argv[1], os.path.join(folder, "probes"))
+        least_layers_are_drawn(page, sys.argv[1], os.path.join(folder, "depths"))
         curves_are_told_apart(page, sys.argv[1], os.path.join(folder, "crowded"))
         lineages_are_drawn(page, sys.argv[1], os.path.join(folder, "lineage"))
         print("a reader can use the page")

@@ -43,6 +43,8 @@ LaunchedRanks::LaunchedRanks(const fs::path& run_folder, const Words& arguments)
       child_({.program = METASCALE_MPIRUN,
               .arguments = arguments,
               .environment = {"ASAN_OPTIONS=detect_leaks=0",  // MPI's libraries do not free all
+                              "TSAN_OPTIONS=suppressions=" METASCALE_SOURCE
+                              "/tests/ranks/tsan_suppressions.txt",
                               "OMP_NUM_THREADS=1", "OMPI_ALLOW_RUN_AS_ROOT=1",
                               "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1",
                               "OMPI_MCA_rmaps_base_oversubscribe=1"},
@@ -102,6 +104,11 @@ bool wait_for_step(LaunchedRanks& ranks, const fs::path& run_folder, std::size_t
   };
   came_true([&] { return made() >= steps || !ranks.is_running(); }, limit);
   return made() >= steps;
+}
+
+bool wait_until_gone(pid_t process) {
+  const fs::path words = fmt::format("/proc/{}/cmdline", process);
+  return came_true([&] { return text_of(words).empty(); }, limit);  // a zombie has none
 }
 
 Outcome trained_by(int ranks, const RunsFolder& runs, const RunConfig& config) {

@@ -40,6 +40,9 @@ class LaunchedRanks {
 bool wait_for_step(LaunchedRanks& ranks, const std::filesystem::path& run_folder,
                    std::size_t steps);
 
+// Waits until this process is no more: MPI wakes one that hung to end it, and may end before it.
+bool wait_until_gone(pid_t process);
+
 // Trains to the end; fails the test if it does not end well.
 Outcome trained_by(int ranks, const RunsFolder& runs, const RunConfig& config);
 

@@ -42,10 +42,12 @@ struct Victim {
 Fault disturbed(const fs::path& folder, Victim victim, int signal, double rank_timeout) {
   LaunchedRanks ranks(folder, victim.ranks, rank_timeout);
   REQUIRE(wait_for_step(ranks, folder, 15));
-  REQUIRE(::kill(ranks.process_of(victim.rank), signal) == 0);
+  const pid_t process = ranks.process_of(victim.rank);
+  REQUIRE(::kill(process, signal) == 0);
   const auto start = std::chrono::steady_clock::now();
   Fault fault{.ended = ranks.wait()};
   fault.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  CHECK(testing::wait_until_gone(process));
   return fault;
 }
 

@@ -7,7 +7,6 @@
 #include <catch2/catch.hpp>
 #include <chrono>
 #include <fstream>
-#include <iostream>
 #include <thread>
 
 #include "core/atomic_file.hpp"
@@ -51,7 +50,7 @@ Cluster::~Cluster() {
 }
 
 bool Cluster::say_if_skipped() const {
-  if (!is_there()) std::cout << why_;
+  if (!is_there()) WARN(why_);
   return !is_there();
 }
 

@@ -20,7 +20,7 @@ class Cluster {
   Cluster& operator=(const Cluster&) = delete;
 
   bool is_there() const { return why_.empty(); }
-  // Prints "skipped: ..." where there is none, for ctest.
+  // Warns "skipped: ..." where there is none, for ctest.
   bool say_if_skipped() const;
   void kill_daemons() const;  // slurmctld and slurmd, by SIGKILL
   void start() const;         // what does not run

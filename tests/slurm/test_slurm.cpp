@@ -75,6 +75,9 @@ TEST_CASE(
   output_of({"scontrol", "requeue", sweep.job_of(running[0])});
   sweep.kill_trainer(running[1]);
   sweep.wait_for_attempt(running[1], 2);  // in the same job
+  // Daemons that are killed while they start a job find out a minute later that it never began.
+  sweep.wait_for_state("running", 2);
+  for (const std::string& run : sweep.in_state("running")) sweep.wait_for_attempt(run, 1);
   cluster.kill_daemons();
   const Ended silent = sweep.call_on_folder("status");
   CHECK_THAT(silent.text, Contains("the batch system does not answer"));
@@ -104,6 +107,7 @@ TEST_CASE(
   for (const std::string& run : {running[0], running[1], victim})
     CHECK(status.at(run).at("attempts") >= 2);
   CHECK(read_attempts(sweep.run(running[0]))[0].end == AttemptEnd::saved);
+  CHECK(read_attempts(sweep.run(running[0]))[0].exit_code == int(ExitCode::saved));
   CHECK(read_attempts(sweep.run(running[1]))[0].exit_code == 128 + 9);
   Ids all;
   for (const auto& [run, row] : status) all.push_back(run);
@@ -157,7 +161,7 @@ TEST_CASE(
     const auto status = sweep.status();
     return std::all_of(orphans.begin(), orphans.end(), [&](const std::string& run) {
       return status.at(run).at("state") == "pending" &&
-             status.at(run).at("reason") == "its parent " + failing + " failed";
+             status.at(run).at("reason") == "waiting for " + failing + ", which failed";
     });
   });
   const json later = sweep.submit();

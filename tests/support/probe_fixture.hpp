@@ -69,6 +69,35 @@ inline std::vector<RunLog> probe_logs(int seeds = 2) {
   return logs;
 }
 
+// Word problems of two lengths by models of 1, 2 and 4 layers and two widths: a wide Meta-State
+// needs a layer for 8 tokens and two for 16, a narrow one four for either; the Transformer solves
+// none, RWKV-7 8 tokens by two layers.
+inline std::int64_t layers_needed(const std::string& arm, std::int64_t trained,
+                                  std::int64_t width) {
+  if (arm == "meta_state") return width < 64 ? 4 : trained / 8;
+  return arm == "rwkv7" && trained == 8 && width == 64 ? 2 : 1000;
+}
+
+inline std::vector<RunLog> depth_logs(int seeds = 2) {
+  SweepTruth truth;
+  truth.name = "made-up depths", truth.steps = 20, truth.documents = 12, truth.seeds = seeds;
+  std::vector<RunLog> logs;
+  for (const std::int64_t width : {32, 64})
+    for (const std::int64_t trained : {8, 16})
+      for (const std::int64_t layers : {1, 2, 4}) {
+        const std::string size = "s3.L" + std::to_string(layers) + ".T" + std::to_string(trained) +
+                                 ".D" + std::to_string(width);
+        for (const ArmTruth& arm : truth.arms)
+          for (int seed = 1; seed <= seeds; ++seed) {
+            RunLog log = probe_run_log(truth, arm, {size, "s3", "", layers, width, trained}, seed);
+            const bool solves = layers >= layers_needed(arm.arm, trained, width);
+            log.evaluations.back().probes = probe_rows(solves ? 1 : 0.5, trained);
+            logs.push_back(log);
+          }
+      }
+  return logs;
+}
+
 // One arm's models that grew twice, in two seeds, and models from scratch beside the last stage.
 inline std::vector<RunLog> lineage_logs() {
   SweepTruth truth;

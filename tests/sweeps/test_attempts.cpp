@@ -142,3 +142,12 @@ TEST_CASE("attempts: one with numbers that none can have is damaged") {
     CHECK(cores_of(absurd) == 0);
   }
 }
+
+TEST_CASE(
+    "attempts: energy is missing where runs share a GPU, whose counter is of the whole board") {
+  const Heartbeat word{.time = 2e9, .joules = 7.0};
+  Attempt alone{.started = 1.9e9, .gpus = 1}, shared{.started = 1.9e9, .gpus = 0.5};
+  alone.take_energy(word), shared.take_energy(word);
+  CHECK(*alone.joules == 7);
+  CHECK_FALSE(shared.joules);
+}

@@ -63,6 +63,11 @@ TEST_CASE("sweep file: a doubled key is refused") {
         "sweep.yaml:2: schema: this key is here twice (first in line 1); keep one of them");
 }
 
+TEST_CASE("sweep file: what must be identical is named once") {
+  CHECK_THAT(refusal("tolerance: 1%", "tolerance: 1%, identical: [tokens, context, tokens]"),
+             Catch::Contains("match.identical[2]: tokens is named twice; name it once"));
+}
+
 TEST_CASE("sweep file: a vocabulary too small for its tokenizer is refused") {
   CHECK(refusal("name: toy,", "name: toy, vocabulary: 256,") ==
         "sweep.yaml:12: data.vocabulary: 256 is too small: the tokenizer 'bytes' has 257 ids; "

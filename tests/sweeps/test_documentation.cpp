@@ -1,5 +1,6 @@
 // docs/sweep-file.md is checked: its examples are accepted, and its tables have a row for every key
-// that they use.
+// that they use. So are the sweep files and the parts of some that other pages show.
+#include <filesystem>
 #include <regex>
 #include <set>
 
@@ -53,6 +54,24 @@ Definition definition_of(const Block& block) {
   return parse_definition(
       to_yaml(merge_over(parse_yaml(blocks()[0].text, "docs/sweep-file.md"), top)),
       "docs/sweep-file.md");
+}
+
+std::vector<std::string> pages() {
+  std::vector<std::string> pages{"README.md"};
+  for (const auto& entry : std::filesystem::directory_iterator(source + "/docs"))
+    if (entry.path().extension() == ".md")
+      pages.push_back("docs/" + entry.path().filename().string());
+  std::sort(pages.begin(), pages.end());
+  return pages;
+}
+
+// ```yaml: a whole sweep file; ```yaml over NAME: lines that go over sweeps/NAME.
+Definition definition_elsewhere(const Block& block, const std::string& page) {
+  const std::string over = "over ";
+  if (block.kind.empty()) return parse_definition(block.text, source + "/" + page);
+  REQUIRE(block.kind.starts_with(over));
+  const std::string base = "base: " + block.kind.substr(over.size()) + "\n";
+  return parse_definition(base + block.text, source + "/sweeps/example.yaml");
 }
 
 // Keys whose children are told in the row of the parent.
@@ -110,6 +129,19 @@ TEST_CASE("documentation: check accepts every example") {
     else
       CHECK_NOTHROW(resolve(definition_of(block)));
   }
+}
+
+TEST_CASE("documentation: check accepts the sweep files that other pages show") {
+  int examples = 0;
+  for (const std::string& page : pages()) {
+    if (page == "docs/sweep-file.md") continue;  // above
+    for (const Block& block : blocks_of(read_file(source + "/" + page))) {
+      CAPTURE(page, block.line, block.text);
+      CHECK_NOTHROW(resolve(definition_elsewhere(block, page)));
+      ++examples;
+    }
+  }
+  CHECK(examples >= 4);
 }
 
 TEST_CASE("documentation: the example for LSF gives bsub the script on stdin, as it must be") {

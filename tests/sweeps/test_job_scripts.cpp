@@ -77,7 +77,9 @@ TEST_CASE("scripts: each shows with which command its runs are started") {
   submission.resources.ranks = 2;
   CHECK_THAT(
       slurm_script(submission, folder),
-      Contains(says + "srun --ntasks=2 --kill-on-bad-exit=1 --export=ALL --mpi=pmix " + train));
+      Contains(says +
+               "srun --ntasks=2 --cpus-per-task=1 --kill-on-bad-exit=1 --export=ALL --mpi=pmix " +
+               train));
   Submission other = submission_of(
       "{template: {submit: 'qsub {script}', state: 'qstat {job}', cancel: 'qdel {job}', launcher: "
       "[mpirun, -n, '{ranks}']}}");
@@ -202,7 +204,56 @@ TEST_CASE("scripts: resources that contradict each other are refused") {
   CHECK_THAT(refusal({.gpus = 8, .ranks = 8, .nodes = 3}), Contains("on 3 nodes"));
   CHECK_THAT(refusal({.gpus = 8, .ranks = 4}), Contains("each rank has one GPU"));
   CHECK_THAT(refusal({.gpus = 2, .ranks = 2, .runs = 2}), Contains("share a job"));
-  CHECK_THAT(refusal({.time = 100}), Contains("raise it, or lower launch.slurm.signal_before"));
+  CHECK_THAT(refusal({.time = 100}), Contains("raise it, or lower signal_before of launch"));
+}
+
+TEST_CASE("scripts: what a batch system cannot give is refused by check, with its place") {
+  const auto refusal = [](const std::string& lines) {
+    return refusal_of([&] { resolve(parse_definition(small_sweep + lines, "sweep.yaml")); });
+  };
+  const std::string slurm = "launch: {slurm: {}}\n";  // line 13
+  CHECK_THAT(refusal(slurm + "resources: {default: {time: 60s}}\n"),
+             Contains("sweep.yaml:14:") && Contains("resources.default.time: 60 s, but each job"));
+  CHECK_THAT(
+      refusal(slurm + "resources:\n  default: {gpus: 8}\n  when: [{arm: rwkv7, nodes: 3}]\n"),
+      Contains("sweep.yaml:16:") && Contains("nodes: 8 GPUs and 8 ranks on 3 nodes"));
+  CHECK(refusal("resources: {default: {time: 60s}}\n") == "accepted");  // for this machine
+  CHECK_THAT(refusal("launch: {slurm: {signal_before: 19h}}\n"),
+             Contains("sweep.yaml:13:") &&
+                 Contains("signal_before: '19h' is too early a warning") &&
+                 Contains("at most 65535 seconds"));
+  const auto commands = [&](const std::string& submit, const std::string& rest) {
+    return refusal("launch: {template: {submit: " + submit +
+                   ", state: 'qstat {jobs}', cancel: " + "'qdel {job}'" + rest + "}}\n");
+  };
+  CHECK(commands("'qsub {script}'", "") == "accepted");
+  CHECK_THAT(commands("'qsub {nope}'", ""), Contains("sweep.yaml:13:") &&
+                                                Contains("submit: '{nope}' stands for nothing") &&
+                                                Contains("there are {script} {job}"));
+  CHECK_THAT(commands("'qsub {jobs}'", ""), Contains("'{jobs}' stands for nothing"));
+  CHECK_THAT(commands("'qsub {script}'", ", lines: ['#PBS {queue}']"),
+             Contains("'{queue}' stands for nothing"));
+}
+
+TEST_CASE("scripts: options by which jobs are found and started again are not taken from lines") {
+  const auto refusal = [](const std::string& line) {
+    return refusal_of([&] { small_definition({"launch={slurm: {lines: ['" + line + "']}}"}); });
+  };
+  const char* line =
+      GENERATE("--job-name=mine", "-J mine", "-Jmine", "--job-n mine", "-HJ mine", "--array=0-99",
+               "-a0", "--no-requeue", "--requeue", "--open-mode=truncate", "--signal=B:TERM@9",
+               "--dependency=singleton", "-d singleton", "--clusters=all", "-W", "--test-only");
+  CHECK_THAT(refusal(line), Contains("launch.slurm.lines") && Contains(line) &&
+                                Contains("is an option that submit gives sbatch itself"));
+  for (const char* other : {"--exclusive", "--comment=--job-name", "-C a", "-pJ",
+                            "--wait-all-nodes=1", "--deadline=now+1day", "-H"})
+    CHECK(refusal(other) == "accepted");
+}
+
+TEST_CASE("scripts: a partition's own limit is announced, too") {
+  const Submission submission = submission_of("{slurm: {signal_before: 90s}}");
+  CHECK_THAT(slurm_script(submission, "/results"),
+             Contains("#SBATCH --signal=B:USR2@90\n") && !Contains("--time"));
 }
 
 TEST_CASE("scripts: arrays that MaxArraySize made of one share its cap") {

@@ -6,11 +6,13 @@
 #include <chrono>
 #include <fstream>
 
+#include "core/atomic_file.hpp"
 #include "sweeps/attempt.hpp"
 #include "sweeps/launch.hpp"
 #include "sweeps/ledger.hpp"
 #include "sweeps/submission.hpp"
 #include "tests/sweeps/definitions.hpp"
+#include "tests/sweeps/fake_slurm.hpp"
 #include "tests/sweeps/program_folder.hpp"
 
 using namespace metascale;
@@ -24,9 +26,13 @@ constexpr double hour = 3600;
 // One run, in a job of an hour. Its batch system can do nothing, unless there is a queue.
 class OneTask {
  public:
-  explicit OneTask(std::int64_t max_stalled_timeouts = 3) {
-    const Definition definition = small_definition();
+  explicit OneTask(std::int64_t max_stalled_timeouts = 3,
+                   const std::vector<std::string>& overrides = {}) {
+    const Definition definition = small_definition(overrides);
     const Resolution resolution = resolve(definition);
+    for (const PlannedRun& run : resolution.runs)
+      if (run.config.parent.run == resolution.runs[0].config.id && child_.empty())
+        child_ = ledger_folder(run.config.id);
     Ledger ledger(folder_.path);
     ledger.update(definition, resolution);
     run_ = ledger.run_folder(resolution.runs[0].config.id);
@@ -52,6 +58,29 @@ class OneTask {
                                      .state = {script("state", "echo there")},
                                      .cancel = {"false"}};
     write_submission(folder_.path, submission_);
+  }
+  void has_slurm() {
+    submission_.how = SlurmLaunch{};
+    submission_.jobs = {"44_0"};
+    write_submission(folder_.path, submission_);
+  }
+  // The limit is the site's.
+  void has_no_time() {
+    submission_.resources.time = 0;
+    write_submission(folder_.path, submission_);
+  }
+  // A run that waits for ours was handed over, as job 6, and its job found ours unfinished.
+  void has_child(bool has_looked) {
+    Submission child = submission_;
+    child.tasks = {{child_.filename()}};
+    child.parents = {run_.filename()};
+    create_submission(folder_.path, child);
+    child.jobs = {"6"};
+    child.in_doubt = false;
+    write_submission(folder_.path, child);
+    if (has_looked)
+      write_heartbeat(child_, {.phase = RunPhase::pending,
+                               .message = "waiting for " + run_.filename().string()});
   }
   void notes(const std::vector<std::string>& jobs) {
     submission_.jobs = jobs;
@@ -93,8 +122,11 @@ class OneTask {
   const std::string& said() const { return said_; }
 
  private:
+  fs::path ledger_folder(const std::string& id) const {
+    return Ledger(folder_.path).run_folder(id);
+  }
   Folder folder_;
-  fs::path run_;
+  fs::path run_, child_;
   Submission submission_;
   std::string said_;
 };
@@ -165,6 +197,63 @@ TEST_CASE("launch: a job whose id was noted only after it began is followed by a
   CHECK(task.submissions()[1].jobs == std::vector<std::string>{"8"});
   CHECK_THAT(task.said(),
              Contains("submission 0002: 1 runs") && Contains("the time limit: a new job goes on"));
+}
+
+TEST_CASE(
+    "launch: a warning where the limit is the site's is a time-out, and a new start follows") {
+  OneTask task;
+  task.has_no_time();
+  SECTION("Slurm") {
+    const FakeSlurm slurm;
+    task.has_slurm();
+    CHECK(task.launch(saves_when_asked, 0, SIGUSR2) == ExitCode::saved);
+    CHECK(read_attempts(task.run()).back().end == AttemptEnd::timed_out);
+    CHECK(slurm.requeued() == "44_0\n");
+  }
+  SECTION("another system, which may send it before it deletes the job") {
+    CHECK(task.launch(saves_when_asked, 0, SIGUSR2) == ExitCode::saved);
+    CHECK(read_attempts(task.run()).back().end != AttemptEnd::timed_out);
+  }
+}
+
+TEST_CASE("launch: a run that was handed over again in between is left to its new job") {
+  OneTask task;
+  task.is_handed_over_again();
+  CHECK(task.launch("touch $run/DONE", 0) == ExitCode::good);
+  CHECK_FALSE(fs::exists(task.run() / "DONE"));
+  CHECK_FALSE(fs::exists(task.run() / "state.json"));  // which speaks for the new job
+  CHECK_THAT(task.said(), Contains("submission 0002 has it now"));
+}
+
+TEST_CASE("launch: a submission that cannot be read keeps no run from starting") {
+  OneTask task;
+  task.is_handed_over_again();
+  write_file_atomically(task.run() / "../../submissions/0002/submission.json", "{");
+  CHECK(task.launch("touch $run/DONE", 0) == ExitCode::good);
+  CHECK(fs::exists(task.run() / "DONE"));
+  CHECK_THAT(task.said(), Contains("submission.json"));
+}
+
+TEST_CASE("launch: a controller that is busy is asked again for a new start") {
+  const FakeSlurm slurm;
+  slurm.is_busy_once();
+  OneTask task;
+  task.has_slurm();
+  CHECK(task.launch(saves_when_asked, hour - 60, SIGUSR2) == ExitCode::saved);
+  CHECK(slurm.requeued() == "44_0\n44_0\n");
+  CHECK_THAT(task.said(), Contains("this job is started again"));
+}
+
+TEST_CASE("launch: a child whose job found us unfinished is handed over, though it is listed") {
+  OneTask task(3, {"axes.length=[100k tokens, 200k tokens]",
+                   "training.schedule={kind: wsd, warmup: 2 steps}"});
+  task.has_queue();
+  const bool has_looked = GENERATE(true, false);
+  task.has_child(has_looked);
+  CHECK(task.launch("touch $run/DONE", 0) == ExitCode::good);
+  INFO(task.said());
+  CHECK(task.submissions().size() == (has_looked ? 3 : 2));
+  if (!has_looked) CHECK_THAT(task.said(), Contains("no new job was handed over for it: queued"));
 }
 
 TEST_CASE("launch: no new job is told of where none was handed over") {

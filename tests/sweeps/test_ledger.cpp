@@ -49,7 +49,12 @@ TEST_CASE("ledger: a sweep's folder holds what was asked, what it became, and a 
   CHECK(run_id(config) == config.id);
   // what was merged can be read again, and resolves to the same
   CHECK(id_of(resolve(read_definition(folder.path() / "sweep.yaml")), 1) == id_of(resolution, 1));
-  CHECK_NOTHROW(read_yaml(folder.path() / "sweep.lock.yaml"));
+  const YamlNode lock = read_yaml(folder.path() / "sweep.lock.yaml");
+  const YamlNode* pairs = lock.find("pairs");
+  REQUIRE((pairs && pairs->items.size() == resolution.pairs.size()));
+  const YamlNode* mismatch = pairs->items.at(0).find("mismatch");
+  REQUIRE(mismatch);
+  CHECK(std::stod(mismatch->text) == resolution.pairs.at(0).mismatch);
 }
 
 TEST_CASE("ledger: an id out of a file cannot lead out of the sweep's folder") {

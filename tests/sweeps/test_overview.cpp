@@ -16,6 +16,8 @@ using Catch::Contains;
 
 namespace {
 
+constexpr double dead_seconds = 2 * heartbeat_timeout;
+
 void date_back(const std::filesystem::path& file, double seconds) {
   using namespace std::filesystem;
   last_write_time(
@@ -27,7 +29,7 @@ void date_back(const std::filesystem::path& file, double seconds) {
 class Told : public Scheduler {
  public:
   explicit Told(std::optional<JobStates> states) : states_(std::move(states)) {}
-  void submit(const std::filesystem::path&, Submission&) override {}
+  void submit(const std::filesystem::path&, Submission&, const std::function<void()>&) override {}
   std::string scripts(const std::filesystem::path&, const Submission&) override { return ""; }
   std::optional<JobStates> states(const std::vector<const Submission*>&, double,
                                   std::string& complaint) override {
@@ -115,6 +117,9 @@ class HandedOver {
     const auto file = folder_.path / name;
     std::ofstream(file) << "#!/bin/sh\nhere=$(dirname $0)\n" << text << "\n";
     chmod(file.c_str(), 0755);
+  }
+  std::filesystem::path script_of_job() const {
+    return submission_folder(folder_.path / "results", 1) / "job-0.sh";
   }
   void lose_job() const { std::filesystem::remove(folder_.path / "queue/1"); }
   std::vector<Submission> submitted() const {
@@ -248,8 +253,31 @@ TEST_CASE("overview: a run whose job vanished is lost, and submit hands it over 
   CHECK(again[0].jobs == std::vector<std::string>{"3"});
   CHECK(again[0].tasks ==
         std::vector<std::vector<std::string>>{{run.folder().filename().string()}});
-  CHECK(run.word() == "running");  // in the queue, and not lost
+  CHECK(run.word() == "queued");  // and not lost: that job has said nothing yet
   CHECK(run.submitted().empty());
+  date_back(run.folder() / "state.json", 6 * dead_seconds);
+  CHECK(run.word() == "queued");
+  CHECK(run.submitted().empty());
+}
+
+TEST_CASE("overview: a job that is there and silent for long hangs, once it has spoken") {
+  const HandedOver run;
+  write_heartbeat(run.folder(), {.phase = RunPhase::running, .step = 5, .steps = 9});
+  date_back(run.folder() / "state.json", 2 * dead_seconds);
+  CHECK(run.word() == "queued");
+  date_back(run.script_of_job(), 3 * dead_seconds);
+  CHECK(run.word() == "lost");
+  CHECK(run.submitted().size() == 1);
+  CHECK(run.word() == "queued");
+}
+
+TEST_CASE("overview: a child that has found its parent unfinished waits, while its job ends") {
+  const HandedOver run;
+  CHECK(run.word() == "queued");
+  write_heartbeat(run.folder(), {.phase = RunPhase::pending, .message = "waiting for another"});
+  CHECK(run.word() == "pending");  // that job does no more for it
+  date_back(run.folder() / "state.json", 100);
+  CHECK(run.word() == "queued");  // it said so before this job was handed over
 }
 
 TEST_CASE(

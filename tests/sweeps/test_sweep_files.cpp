@@ -68,6 +68,28 @@ TEST_CASE("sweep files: the small ladder reads at most one epoch of the full cor
   for (const PlannedRun& run : resolved("small-ladder.yaml").runs) CHECK(run.tokens < 130e6);
 }
 
+TEST_CASE("sweep files: the small ladder doubles from 0.1M to 3.2M, with three seeds up to 0.8M") {
+  const Resolution resolution = resolved("small-ladder.yaml");
+  std::map<std::string, std::map<std::string, std::set<std::uint64_t>>> seeds;  // of size and arm
+  for (const PlannedRun& run : resolution.runs) {
+    const RunConfig& config = run.config;
+    seeds[config.size][config.arm].insert(config.seed);
+    CHECK(double(run.counts.non_embedding_parameters) ==
+          Approx(1e6 * std::stod(config.size)).epsilon(0.01));
+  }
+  const std::set<std::uint64_t> three{1, 2, 3}, one{1};
+  REQUIRE(seeds.size() == 6);
+  for (const char* size : {"0.1M", "0.2M", "0.4M", "0.8M", "1.6M", "3.2M"}) {
+    CAPTURE(size);
+    REQUIRE(seeds[size].size() == 4);
+    for (const auto& [arm, found] : seeds[size])
+      CHECK(found == (std::stod(size) < 1 ? three : one));
+  }
+  // Hours need a measured rate: 2.04e15 model FLOPs took 8.7 core-hours by plan
+  // [small-ladder.yaml]; 12 hours of two cores are 24.
+  CHECK(resolution.flops < 2.1e15);
+}
+
 TEST_CASE("sweep files: the quick sweep compares three architectures at three sizes") {
   const Resolution resolution = resolved("quick.yaml");
   CHECK(resolution.runs.size() == 9);

@@ -65,7 +65,9 @@ TEST_CASE("template: each job is noted before the next one is handed over") {
                  "echo $(wc -l <\"$here/noted\").server");
   const TemplateLaunch launch = commands.launch();
   Submission submission = commands.submission(launch);
-  make_template_scheduler(launch)->submit(commands.path(), submission);
+  int jobs = 0;  // time for who hands over to say that it lives
+  make_template_scheduler(launch)->submit(commands.path(), submission, [&] { ++jobs; });
+  CHECK(jobs == 3);
   CHECK(commands.lines("noted") == "0\n1\n2\n");
   CHECK_FALSE(submission.is_in_doubt());
   CHECK(read_submission(submission_folder(commands.path(), 1)).jobs == submission.jobs);
@@ -78,7 +80,7 @@ TEST_CASE("template: a submit that refuses leaves no doubt, one that is cut off 
     TemplateLaunch launch = commands.launch();
     if (can_find) launch.find = commands.words("find", "{name}");
     Submission submission = commands.submission(launch);
-    CHECK_THROWS(make_template_scheduler(launch)->submit(commands.path(), submission));
+    CHECK_THROWS(make_template_scheduler(launch)->submit(commands.path(), submission, [] {}));
     return submission.is_in_doubt();
   };
   CHECK_FALSE(after("echo no such queue >&2; exit 1"));

@@ -45,7 +45,7 @@ static void ask(Scheduler& scheduler, const testing::TemporaryFolder& folder) {
   submission.program = "/usr/bin/metascale";
   submission.how = SlurmLaunch{};
   submission.tasks = {{"a"}, {"b", "c"}};
-  const bool handed_over = fuzz::reads([&] { scheduler.submit(folder.path(), submission); });
+  const bool handed_over = fuzz::reads([&] { scheduler.submit(folder.path(), submission, [] {}); });
   if (handed_over && submission.jobs.size() != submission.tasks.size()) std::abort();
   if (!handed_over) submission.jobs = {"44_0", "44_1"};
   std::string complaint;

@@ -1,0 +1,159 @@
+// Handing over to Slurm, as scripts play it: nothing twice, and nothing healthy is ended.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "core/heartbeat.hpp"
+#include "core/run_lease.hpp"
+#include "sweeps/overview.hpp"
+#include "sweeps/submit.hpp"
+#include "tests/sweeps/definitions.hpp"
+#include "tests/sweeps/fake_slurm.hpp"
+#include "tests/sweeps/program_folder.hpp"
+
+using namespace metascale;
+using Catch::Contains;
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr double hour = 3605;  // and some seconds: "1h", whatever the clock
+
+void date_back(const fs::path& file, double seconds) {
+  using Duration = fs::file_time_type::duration;
+  fs::last_write_time(
+      file, fs::file_time_type::clock::now() -
+                std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds)));
+}
+
+// Two runs, the first two of the small sweep.
+class TwoRuns {
+ public:
+  explicit TwoRuns(std::vector<std::string> overrides = {}) {
+    overrides.push_back("launch={slurm: {}}");
+    definition_ = small_definition(overrides);
+    for (const PlannedRun& run : resolve(definition_).runs) ids_.push_back(run.config.id);
+    REQUIRE(ids_.size() == 2);
+  }
+  SubmitResult submit() const {
+    Ledger ledger(results());
+    return submit_sweep(definition_, ledger, {.program = "metascale"});
+  }
+  // Runs that were handed over, by their number here.
+  std::vector<std::string> submitted() const {
+    std::vector<std::string> runs;
+    for (const Submission& submission : submit().submissions)
+      for (const auto& task : submission.tasks) runs.insert(runs.end(), task.begin(), task.end());
+    return runs;
+  }
+  void says_it_runs(std::size_t run, double seconds_ago) const {
+    write_heartbeat(folder(run), {.phase = RunPhase::running,
+                                  .step = 5,
+                                  .steps = 9,
+                                  .time = seconds_since_1970() - seconds_ago});
+    date_back(folder(run) / "state.json", seconds_ago);
+  }
+  void is_done(std::size_t run) const { std::ofstream(folder(run) / "DONE") << "\n"; }
+  void was_submitted_before(double seconds) const {
+    date_back(submission_folder(results(), 1) / "job.sh", seconds);
+  }
+  RunOverview look(std::size_t run) const {
+    const Overview overview = overview_of(Ledger(results()));
+    return *overview.find(ids_[run]);
+  }
+  const std::string& id(std::size_t run) const { return ids_[run]; }
+  fs::path results() const { return folder_.path / "results"; }
+
+ private:
+  fs::path folder(std::size_t run) const { return results() / "runs" / ids_[run]; }
+  Folder folder_;
+  Definition definition_;
+  std::vector<std::string> ids_;
+};
+
+}  // namespace
+
+TEST_CASE("submit: a job that has yet to speak is not taken for one that hangs") {
+  const FakeSlurm slurm;
+  const TwoRuns runs;
+  REQUIRE(runs.submitted().size() == 2);
+  runs.is_done(1);
+  runs.says_it_runs(0, hour);
+  slurm.forgets_all();
+  CHECK(runs.look(0).word == "lost");
+  REQUIRE(runs.submitted() == std::vector{runs.id(0)});
+  CHECK(runs.look(0).word == "queued");
+  CHECK(runs.submitted().empty());
+  slurm.starts_all("0:05");
+  CHECK(runs.look(0).word == "running");
+  CHECK(runs.look(0).message == "starting");
+  CHECK(runs.submitted().empty());
+  CHECK(slurm.cancelled().empty());
+}
+
+TEST_CASE("submit: a job that was started again is not silent since what it said before") {
+  const FakeSlurm slurm;
+  const TwoRuns runs;
+  REQUIRE(runs.submitted().size() == 2);
+  runs.is_done(1);
+  runs.was_submitted_before(5 * hour);
+  runs.says_it_runs(0, hour);
+  slurm.starts_all("15:00");
+  CHECK(runs.look(0).message == "starting");
+  CHECK(runs.submitted().empty());
+  slurm.starts_all("1-00:15:00");  // it said that in this start
+  CHECK(runs.look(0).word == "lost");
+  CHECK_THAT(runs.look(0).message, Contains("its job runs, but it has said nothing for 1h"));
+  CHECK(runs.submitted() == std::vector{runs.id(0)});
+  CHECK(slurm.cancelled() == "41_0\n");
+}
+
+TEST_CASE("submit: a job is not taken back from the runs that share it with one that hangs") {
+  const FakeSlurm slurm;
+  const TwoRuns runs({"resources={default: {runs_per_node: 2}}"});
+  REQUIRE(runs.submitted().size() == 2);
+  runs.was_submitted_before(5 * hour);
+  runs.says_it_runs(0, hour);
+  runs.says_it_runs(1, 1);
+  slurm.starts_all("4:00:00");
+  const SubmitResult result = runs.submit();
+  CHECK(result.submissions.empty());
+  REQUIRE(result.left_out.size() == 2);
+  CHECK_THAT(result.left_out[0].why, Contains("said nothing for 1h") &&
+                                         Contains("its job 41_0 goes on with " + runs.id(1)) &&
+                                         Contains("metascale submit once that has ended"));
+  CHECK(slurm.cancelled().empty());
+  runs.is_done(1);
+  CHECK(runs.submitted() == std::vector{runs.id(0)});
+  CHECK(slurm.cancelled() == "41_0\n");
+}
+
+TEST_CASE("submit: what finds a job again is said by arguments, and nothing filters the answer") {
+  const FakeSlurm slurm;
+  const Variable name("SBATCH_JOB_NAME", "mine"), array("SBATCH_ARRAY_INX", "0-99"),
+      partition("SQUEUE_PARTITION", "other");
+  const TwoRuns runs({"resources={default: {time: 1h}}"});
+  CHECK(runs.submitted().size() == 2);
+  CHECK(runs.submitted().empty());
+  const Submission submission = read_submissions(runs.results()).at(0);
+  CHECK(slurm.called() == fmt::format("--parsable --job-name={} --array=0-1 --signal=B:USR2@120 "
+                                      "--open-mode=append --requeue --time=0-01:00:00 job.sh\n",
+                                      submission.name));
+}
+
+TEST_CASE("submit: a second one at the same time is told of the sweep") {
+  const FakeSlurm slurm;
+  const TwoRuns runs;
+  fs::create_directories(runs.results());
+  const RunLease other(runs.results());
+  CHECK_THROWS_WITH(runs.submit(), Contains("this sweep is being worked on by process"));
+}
+
+TEST_CASE("submit: says that on_failure: stop is not for a batch system") {
+  const FakeSlurm slurm;
+  CHECK(TwoRuns().submit().remarks.empty());
+  const SubmitResult result = TwoRuns({"policy={on_failure: stop}"}).submit();
+  REQUIRE(result.remarks.size() == 1);
+  CHECK_THAT(result.remarks[0], Contains("policy.on_failure: stop") && Contains("metascale run"));
+}
