@@ -60,7 +60,8 @@ void read_all(Definition& definition, YamlMap& map) {
   map.read("log", definition.log, definition::read_log);
   if (const YamlNode* node = map.find("resources"))
     definition.resources = definition::read_resources(definition, *node);
-  map.read("launch", definition.launch, definition::read_launch);
+  if (const YamlNode* node = map.find("launch"))
+    definition.launch = definition::read_launch(*node, definition.resources);
   map.read("policy", definition.policy, definition::read_policy);
   map.read("budget", definition.budget, definition::read_budget);
   map.read("analysis", definition.analysis, definition::read_analysis);

@@ -6,6 +6,7 @@
 
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -45,6 +46,10 @@ class Ledger {
 
   RunStatus status(const std::string& id) const;
   std::vector<RunStatus> statuses() const;  // of all run folders, by id
+  // By the clock that dates its files; nothing where this one is not there.
+  std::optional<double> seconds_since_written(const std::filesystem::path& file) const {
+    return clock_.seconds_since_written(file);
+  }
 
   // Appends to events.jsonl: {"time":..., "kind":..., "run":..., "message":...}.
   void event(const std::string& kind, const std::string& run, const std::string& message) const;

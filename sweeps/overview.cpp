@@ -1,23 +1,18 @@
 #include "sweeps/overview.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <fstream>
 #include <set>
 #include <sstream>
 
 #include "core/atomic_file.hpp"
-#include "core/units.hpp"
 #include "core/yaml.hpp"
+#include "sweeps/overview/judge.hpp"
 
 namespace metascale {
 namespace {
 
 namespace fs = std::filesystem;
-
-// A job that runs while its run says nothing for so long is taken for dead: its lease has expired.
-constexpr double dead_seconds = 2 * heartbeat_timeout;
 
 struct PlannedSteps {
   std::int64_t steps = 0, own = 0;  // own: of a branch, those after it left its trunk
@@ -84,13 +79,6 @@ std::optional<JobStates> ask(const std::vector<const Submission*>& open,
   return all;
 }
 
-std::string waiting_words(const RunOverview& run, const JobState& job) {
-  static const std::set<std::string> usual{"", "Priority", "Resources", "None"};
-  std::string text = run.step > 0 ? fmt::format("goes on at step {}", run.step) : "";
-  if (!usual.contains(job.reason)) text += (text.empty() ? "" : "; ") + job.reason;
-  return text;
-}
-
 // Whether the newer file was written after the older one, which are on one server, or in the same
 // tick of its clock; false where one is not there.
 bool was_written_before(const fs::path& older, const fs::path& newer) {
@@ -99,66 +87,6 @@ bool was_written_before(const fs::path& older, const fs::path& newer) {
   if (error) return false;
   const auto second = fs::last_write_time(newer, error);
   return !error && first <= second;
-}
-
-// The job that has it found that it must wait for its parent, and does no more for it.
-bool has_given_up_waiting(const RunOverview& run) {
-  return !run.has_yet_to_speak && run.status.phase() == RunPhase::pending &&
-         run.status.reason.starts_with(waits_for_parent);
-}
-
-// The batch system has a job for it, or had one that it still knows.
-void judge_by_job(RunOverview& run, const JobState& job) {
-  const bool says_running = run.status.phase() == RunPhase::running;
-  const bool is_starting =
-      run.has_yet_to_speak || (job.seconds && run.status.silent_seconds > *job.seconds);
-  const bool may_speak = job.phase == JobPhase::running || job.word == "there";
-  const bool is_silent =
-      says_running && may_speak && !is_starting && run.status.silent_seconds > dead_seconds;
-  if (!job.node.empty()) run.node = job.node;
-  if (job.phase == JobPhase::ended) {
-    if (job.word == "TIMEOUT")
-      run.word = "timed_out";
-    else if (job.word == "CANCELLED")
-      run.word = "cancelled";
-    else if (says_running)
-      run.word = "lost";
-    if (run.message.empty())
-      run.message = fmt::format("its job ended: {} {}", job.word, job.reason);
-    return;
-  }
-  if (has_given_up_waiting(run)) {
-    run.word = name_of(RunPhase::pending);
-    return;
-  }
-  if (is_silent) {
-    run.word = "lost";
-    run.message = fmt::format("its job {}, but it has said nothing for {}",
-                              job.phase == JobPhase::running ? "runs" : "is there",
-                              format_duration(run.status.silent_seconds));
-    return;
-  }
-  if (job.word == "there") {  // a batch system that does not say which
-    run.word = says_running && !is_starting ? "running" : "queued";
-    return;
-  }
-  if (job.phase == JobPhase::queued) {
-    run.word = "queued";
-    run.message = waiting_words(run, job);
-    return;
-  }
-  run.word = "running";
-  if (!says_running || is_starting) run.message = "starting";
-}
-
-void judge(RunOverview& run, bool has_answer) {
-  const RunPhase phase = run.status.phase();
-  if (phase == RunPhase::done || phase == RunPhase::failed || phase == RunPhase::cancelled) return;
-  if (run.in_queue) return judge_by_job(run, *run.in_queue);
-  const bool is_over = run.word == "lost" || phase == RunPhase::running;
-  if (has_answer || run.job.empty() || is_over) return;
-  run.word = "queued";
-  run.message = "as last known";
 }
 
 // Steps that its last attempt made, and the seconds that it took for them.
@@ -230,14 +158,32 @@ class Builder {
     overview_.runs.push_back(std::move(run));
   }
 
-  bool has_yet_to_speak(const RunOverview& run, const std::vector<Attempt>& attempts) const {
-    const fs::path word = ledger_.run_folder(run.status.id) / "state.json";
-    if (!attempts.empty() && run.status.last.time < attempts.back().started) return true;
-    const auto found = tasks_.find(run.status.id);
-    if (found == tasks_.end()) return false;
+  Traces traces_of(const RunOverview& run, const std::vector<Attempt>& attempts) const {
+    const fs::path folder = ledger_.run_folder(run.status.id), script = script_of(run.status.id);
+    Traces traces;
+    traces.has_yet_to_speak =
+        (!attempts.empty() && run.status.last.time < attempts.back().started) ||
+        was_written_before(folder / "state.json", script);
+    if (attempts.empty()) return traces;
+    const Attempt& last = attempts.back();
+    const fs::path file = attempt_folder(folder, last.number) / "attempt.json";
+    if (was_written_before(file, script)) return traces;
+    // The folder is made first: who starts the run is about to write the file.
+    const fs::path sign = fs::exists(file) ? file : file.parent_path();
+    if (const auto age = ledger_.seconds_since_written(sign))
+      traces.attempt = {.end = last.end,
+                        .exit_code = last.exit_code,
+                        .seconds = last.end == AttemptEnd::running ? last.seconds() + *age : *age};
+    return traces;
+  }
+
+  // Of its newest hand-over; empty: there is none.
+  fs::path script_of(const std::string& run) const {
+    const auto found = tasks_.find(run);
+    if (found == tasks_.end()) return {};
     const auto& [submission, task] = found->second;
-    return was_written_before(word, submission_folder(ledger_.folder(), submission->number) /
-                                        job_script_name(*submission, task));
+    return submission_folder(ledger_.folder(), submission->number) /
+           job_script_name(*submission, task);
   }
 
   void judge_run(std::size_t i, const std::optional<JobStates>& states) {
@@ -245,8 +191,7 @@ class Builder {
     if (states)
       if (const auto state = states->find(run.job); state != states->end())
         run.in_queue = state->second;
-    if (run.in_queue) run.has_yet_to_speak = has_yet_to_speak(run, attempts_[i]);
-    judge(run, states.has_value());
+    judge(run, run.in_queue ? traces_of(run, attempts_[i]) : Traces{}, states.has_value());
     const PlannedSteps planned = planned_.contains(run.status.id)
                                      ? planned_[run.status.id]
                                      : PlannedSteps{run.steps, run.steps};

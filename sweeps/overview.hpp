@@ -26,9 +26,6 @@ struct RunOverview {
   double gpu_hours = 0, core_hours = 0;  // used, all attempts
   std::optional<double> joules;          // nothing where one attempt has none
   std::optional<JobState> in_queue;      // what the batch system says of its newest job
-  // Its files say nothing yet of its newest hand-over or attempt: silence is not counted from what
-  // an earlier one said.
-  bool has_yet_to_speak = false;
 
   bool is_over() const { return word == "done" || word == "failed" || word == "cancelled"; }
   // In the hands of the batch system or of a process: not to be started once more.

@@ -20,9 +20,10 @@ struct JobState {
   std::string word;    // the batch system's own: PENDING, TIMEOUT ...
   std::string reason;  // and why; empty: none
   std::string node;
-  // For which it has run since it was started last, by the batch system's own clock; nothing where
-  // that does not say so.
+  // Since it was started last, and for how many of these it was suspended; nothing where the batch
+  // system does not say so.
   std::optional<double> seconds;
+  double suspended_seconds = 0;
 };
 
 // By job: "44_3". A job that the batch system does not know (any more) is not in it.

@@ -31,12 +31,35 @@ std::vector<std::string> read_lines(const YamlNode& node) {
   return read_list_of(node, read_line, OneOrMany::or_one);
 }
 
-// Of sbatch.
-std::string read_option(const YamlNode& node) {
+// Of the first resources that have a time; nothing where all jobs have the site's limit.
+std::optional<Place> place_of_time(const ResourcesDefinition& resources) {
+  if (resources.standard.time) return resources.standard.given.at("time");
+  for (const auto& [selector, resource] : resources.when)
+    if (resource.time) return resource.given.at("time");
+  return std::nullopt;
+}
+
+bool looks_like_option(const std::string& text) {
+  const std::size_t name = text.find_first_not_of('-');
+  return (name == 1 || name == 2) && std::isalpha(static_cast<unsigned char>(text[name]));
+}
+
+// Of sbatch, which refuses or ignores any other text only once it is handed over.
+std::string read_option(const YamlNode& node, const std::optional<Place>& time) {
   std::string text = read_line(node);
+  if (!looks_like_option(text))
+    throw yaml_error(node, fmt::format("'{}' is no option of sbatch", text),
+                     "write its options, one each and without #SBATCH, such as --comment=text; "
+                     "shell code belongs in setup");
   if (const auto instead = own_option_in(text))
     throw yaml_error(node, fmt::format("'{}' is an option that submit gives sbatch itself", text),
                      *instead);
+  if (time && is_time_limit(text))
+    throw yaml_error(node,
+                     fmt::format("'{}' would be overruled by {} ({}:{}), which submit gives sbatch "
+                                 "as an argument",
+                                 text, time->path, time->where.file, time->where.line),
+                     "keep one of them; only resources.time tells jobs how long they have");
   return text;
 }
 
@@ -133,8 +156,12 @@ void read_job(YamlMap& map, JobSettings& job) {
   map.read("container", job.container, read_words);
 }
 
-SlurmLaunch read_slurm(const YamlNode& node, JobSettings& job) {
+SlurmLaunch read_slurm(const YamlNode& node, const std::optional<Place>& time, JobSettings& job) {
   SlurmLaunch slurm;
+  const auto read_options = [&](const YamlNode& at) {
+    return read_list_of(
+        at, [&](const YamlNode& item) { return read_option(item, time); }, OneOrMany::or_one);
+  };
   read_map(node, [&](YamlMap& map) {
     map.read("partition", slurm.partition, read_line);
     map.read("account", slurm.account, read_line);
@@ -142,8 +169,7 @@ SlurmLaunch read_slurm(const YamlNode& node, JobSettings& job) {
     map.read("constraint", slurm.constraint, read_line);
     map.read("array_cap", slurm.array_cap,
              [](const YamlNode& at) { return read_integer(at, 1, 1 << 20); });
-    map.read("lines", slurm.lines,
-             [](const YamlNode& at) { return read_list_of(at, read_option, OneOrMany::or_one); });
+    map.read("lines", slurm.lines, read_options);
     map.read("environment", slurm.environment,
              [](const YamlNode& at) { return read_list_of(at, read_variable, OneOrMany::or_one); });
     map.read("srun", slurm.srun, read_words);
@@ -230,11 +256,12 @@ ResourcesDefinition read_resources(Definition& definition, const YamlNode& node)
   return resources;
 }
 
-LaunchDefinition read_launch(const YamlNode& node) {
+LaunchDefinition read_launch(const YamlNode& node, const ResourcesDefinition& resources) {
   LaunchDefinition launch{.place = place_of(node)};
   read_map(node, [&](YamlMap& map) {
     if (const YamlNode* local = map.find("local")) launch.how = read_local(*local);
-    if (const YamlNode* slurm = map.find("slurm")) launch.how = read_slurm(*slurm, launch.job);
+    if (const YamlNode* slurm = map.find("slurm"))
+      launch.how = read_slurm(*slurm, place_of_time(resources), launch.job);
     if (const YamlNode* commands = map.find("template"))
       launch.how = read_template(*commands, launch.job);
   });

@@ -29,7 +29,8 @@ void read_probes_of_sizes(Definition& definition);
 EvaluationDefinition read_evaluation(const YamlNode& node);
 LogDefinition read_log(const YamlNode& node);
 ResourcesDefinition read_resources(Definition& definition, const YamlNode& node);
-LaunchDefinition read_launch(const YamlNode& node);
+// resources: those of the sweep, which have been read.
+LaunchDefinition read_launch(const YamlNode& node, const ResourcesDefinition& resources);
 PolicyDefinition read_policy(const YamlNode& node);
 BudgetDefinition read_budget(const YamlNode& node);
 AnalysisDefinition read_analysis(const YamlNode& node);

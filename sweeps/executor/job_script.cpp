@@ -141,6 +141,20 @@ std::vector<std::pair<const char*, std::string>> values_of(const Submission& sub
           {"memory", resources.memory}};
 }
 
+// As sbatch reads it: a long option may be cut short, short ones without a value stand together.
+bool is_option(const std::string& line, std::string_view name, char letter) {
+  if (line.starts_with("--")) {
+    const std::string given = line.substr(2, line.find_first_of("= \t") - 2);
+    return !given.empty() && name.starts_with(given);
+  }
+  constexpr std::string_view without_value = "HIkOQsvVhuX";
+  for (std::size_t i = 1; line.starts_with("-") && i < line.size(); ++i) {
+    if (line[i] == letter) return true;
+    if (without_value.find(line[i]) == std::string_view::npos) break;
+  }
+  return false;
+}
+
 using Value = std::function<std::string(const std::string& name)>;
 
 std::string with_values(const std::string& text, const Value& value_of) {
@@ -236,21 +250,12 @@ std::optional<std::string> own_option_in(const std::string& line) {
       {"clusters", 'M', "jobs are looked for on this cluster; call submit on the other one"},
       {"wait", 'W', "submit returns at once; metascale status --watch looks on"},
       {"test-only", 0, "write metascale submit --print"}};
-  // As sbatch reads them: long ones may be cut short, short ones without a value stand together.
-  if (line.starts_with("--")) {
-    const std::string name = line.substr(2, line.find_first_of("= \t") - 2);
-    for (const Own& own : all)
-      if (!name.empty() && std::string(own.name).starts_with(name)) return own.instead;
-    return std::nullopt;
-  }
-  const std::string without_value = "HIkOQsvVhuX";
-  for (std::size_t i = 1; line.starts_with("-") && i < line.size(); ++i) {
-    for (const Own& own : all)
-      if (own.letter == line[i]) return own.instead;
-    if (without_value.find(line[i]) == std::string::npos) break;
-  }
+  for (const Own& own : all)
+    if (is_option(line, own.name, own.letter)) return own.instead;
   return std::nullopt;
 }
+
+bool is_time_limit(const std::string& line) { return is_option(line, "time", 't'); }
 
 std::string job_name(const Submission& submission, std::size_t task) {
   return fmt::format("{}.{}", submission.name, task);

@@ -18,6 +18,8 @@ std::vector<std::string> own_options(const Submission& submission);
 // Whether an option of sbatch in `lines` says what own_options say, or hides the job from us; then
 // what to write instead.
 std::optional<std::string> own_option_in(const std::string& line);
+// Whether it is sbatch's --time, which own_options say where a job has a time of its own.
+bool is_time_limit(const std::string& line);
 // The script of one job: `lines` at its head, then as above.
 std::string template_script(const Submission& submission, const std::filesystem::path& folder,
                             std::size_t task);

@@ -10,6 +10,7 @@
 #include "core/atomic_file.hpp"
 #include "core/command.hpp"
 #include "core/error.hpp"
+#include "core/heartbeat.hpp"
 #include "sweeps/executor/job_script.hpp"
 #include "sweeps/executor/quote.hpp"
 #include "sweeps/scheduler.hpp"
@@ -25,14 +26,15 @@ constexpr std::size_t usual_tasks = 1000;  // below MaxArraySize of 1001, which 
 constexpr std::size_t most_jobs_a_call = 500;
 
 // %j last: of all of these only a name could hold a bar.
-constexpr const char* columns = "%F|%K|%T|%N|%r|%M|%j";
+constexpr const char* columns = "%F|%K|%T|%N|%r|%M|%S|%j";
 enum Column : std::size_t {
   array_job,
   element,
   state,
   node,
   reason,
-  time_used,
+  time_used,   // %M: without suspensions
+  start_time,  // %S
   name,
   column_count
 };
@@ -88,9 +90,30 @@ std::optional<double> seconds_of(const std::string& used) {
   return ((part(1) * 24 + part(2)) * 60 + part(3)) * 60 + part(4);
 }
 
+// Since 1970, as SLURM_TIME_FORMAT below asks for it; nothing for "N/A".
+std::optional<double> time_of(const std::string& text) {
+  static const std::regex form("[0-9]{1,12}");
+  return std::regex_match(text, form) ? std::optional(std::stod(text)) : std::nullopt;
+}
+
+// asked: when, in seconds since 1970. squeue measures the time used by this machine's clock, too.
+JobState state_of(const Row& row, double asked) {
+  JobState job{.phase = phase_of(row[state]),
+               .word = row[state],
+               .reason = row[reason] == "None" ? "" : row[reason],
+               .node = row[node]};
+  const auto started = time_of(row[start_time]), used = seconds_of(row[time_used]);
+  if (job.phase != JobPhase::running || !started) return job;
+  job.seconds = std::max(0.0, asked - *started);
+  // That of a job that comes to its end stands still.
+  if (job.word == "RUNNING" && used) job.suspended_seconds = std::max(0.0, *job.seconds - *used);
+  return job;
+}
+
 // Also jobs of partitions that are hidden.
 CommandResult squeue(const std::string& names, double seconds) {
-  return run_command({"squeue", "-a", "-r", "-h", "-t", "all", "--name=" + names, "-o", columns},
+  return run_command({"env", "SLURM_TIME_FORMAT=%s", "squeue", "-a", "-r", "-h", "-t", "all",
+                      "--name=" + names, "-o", columns},
                      {.folder = {}, .seconds = seconds, .without = unwanted_variables});
 }
 
@@ -147,6 +170,7 @@ class SlurmScheduler : public Scheduler {
       names += (names.empty() ? "" : ",") + submission->name;
     }
     if (names.empty()) return states;
+    const double asked = seconds_since_1970();
     const CommandResult result = squeue(names, seconds);
     if (!result.good()) {
       complaint = "squeue: " + result.complaint();
@@ -156,11 +180,7 @@ class SlurmScheduler : public Scheduler {
       const auto known = array_of.find(row[name]);
       if (known == array_of.end() || known->second != row[array_job]) continue;
       if (row[state] == "REVOKED") continue;  // another cluster of a federation has it
-      states[job_of(row)] = {.phase = phase_of(row[state]),
-                             .word = row[state],
-                             .reason = row[reason] == "None" ? "" : row[reason],
-                             .node = row[node],
-                             .seconds = seconds_of(row[time_used])};
+      states[job_of(row)] = state_of(row, asked);
     }
     return states;
   }

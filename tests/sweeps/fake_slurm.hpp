@@ -1,6 +1,7 @@
 // sbatch, squeue, scancel and scontrol as shell scripts that come first on PATH: a queue is a file.
 #pragma once
 
+#include <fmt/format.h>
 #include <sys/stat.h>
 
 #include <cstdlib>
@@ -11,6 +12,7 @@
 #include <sstream>
 #include <string>
 
+#include "core/heartbeat.hpp"
 #include "tests/support/temporary_folder.hpp"
 
 namespace metascale {
@@ -50,10 +52,12 @@ class FakeSlurm {
           "  --array=*) array=${word#*=} ;;\n"
           "esac; done\n"
           "last=${array#0-}; last=${last%%[%]*}\n"
-          "for i in $(seq 0 $last); do echo \"$n|$i|PENDING||None|0:00|$name\"; done "
+          "for i in $(seq 0 $last); do echo \"$n|$i|PENDING||None|0:00|N/A|$name\"; done "
           ">>\"$here/queue\"\n"
           "echo $n\n");
-    write("squeue", "[ -n \"$SQUEUE_PARTITION\" ] || cat \"$here/queue\" 2>/dev/null; true\n");
+    write("squeue",
+          "[ \"$SLURM_TIME_FORMAT\" = %s ] || exit 1\n"
+          "[ -n \"$SQUEUE_PARTITION\" ] || cat \"$here/queue\" 2>/dev/null; true\n");
     write("scancel",
           "for job in \"$@\"; do\n"
           "  echo \"$job\" >>\"$here/cancelled\"\n"
@@ -65,14 +69,17 @@ class FakeSlurm {
           "[ -e \"$here/busy\" ] || exit 0\n"
           "rm \"$here/busy\"; echo 'Unable to contact slurm controller' >&2; exit 1\n");
   }
-  // All jobs run, so long as squeue would write it: "1:05:00".
-  void starts_all(const std::string& time) const {
+  // All jobs run, or are what `word` says, having used so many seconds since they were started, and
+  // been suspended for others.
+  void starts_all(long used, long suspended = 0, const char* word = "RUNNING") const {
+    const long started = long(seconds_since_1970()) - used - suspended;
+    const std::string times = fmt::format("{}|{}", time_used(used), started);
     std::istringstream lines(text("queue"));
     std::string after;
     for (std::string line; std::getline(lines, line);) {
       const std::size_t element = line.find('|', line.find('|') + 1);
-      after += line.substr(0, element) + "|RUNNING|n1|None|" + time + line.substr(line.rfind('|')) +
-               "\n";
+      after += fmt::format("{}|{}|n1|None|{}{}\n", line.substr(0, element), word, times,
+                           line.substr(line.rfind('|')));
     }
     std::ofstream(folder_.path() / "queue") << after;
   }
@@ -87,6 +94,13 @@ class FakeSlurm {
     const auto file = folder_.path() / name;
     std::ofstream(file) << "#!/bin/bash\nhere=$(dirname \"$0\")\n" << script;
     chmod(file.c_str(), 0755);
+  }
+  // "0:05", "4:00:00", "1-00:15:00".
+  static std::string time_used(long seconds) {
+    const std::string rest = fmt::format("{:02}:{:02}", seconds / 60 % 60, seconds % 60);
+    if (seconds < 3600) return fmt::format("{}:{:02}", seconds / 60, seconds % 60);
+    if (seconds < 86400) return fmt::format("{}:{}", seconds / 3600, rest);
+    return fmt::format("{}-{:02}:{}", seconds / 86400, seconds / 3600 % 24, rest);
   }
   std::string text(const char* name) const {
     std::ostringstream all;

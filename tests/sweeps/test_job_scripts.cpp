@@ -250,6 +250,40 @@ TEST_CASE("scripts: options by which jobs are found and started again are not ta
     CHECK(refusal(other) == "accepted");
 }
 
+TEST_CASE("scripts: a line that is no option of sbatch is refused at its place") {
+  const std::string text = GENERATE("account=x", "module load cuda", "#SBATCH --exclusive", "-",
+                                    "--", "---x", " --job-name=mine", "export A=b");
+  CHECK(refusal_of([&] {
+          parse_definition(
+              small_sweep + ("launch: {slurm: {lines: [--exclusive, \"" + text + "\"]}}\n"),
+              "sweep.yaml");
+        }) == "sweep.yaml:13: launch.slurm.lines[1]: '" + text +
+                  "' is no option of sbatch; write its options, one each and without #SBATCH, such "
+                  "as --comment=text; shell code belongs in setup");
+}
+
+TEST_CASE("scripts: a time limit is in resources or in lines, and not in both") {
+  const auto refusal = [](const std::string& resources, const std::string& line) {
+    return refusal_of([&] {
+      parse_definition(small_sweep + ("resources: " + resources + "\nlaunch: {slurm: {lines: ['" +
+                                      line + "']}}\n"),
+                       "sweep.yaml");
+    });
+  };
+  const std::string line =
+      GENERATE("--time=2:00:00", "--time 120", "-t120", "-t 120", "-Ht120", "--tim=120");
+  const auto wrong = [&](const std::string& key) {
+    return "sweep.yaml:14: launch.slurm.lines[0]: '" + line + "' would be overruled by " + key +
+           " (sweep.yaml:13), which submit gives sbatch as an argument; keep one of them; only "
+           "resources.time tells jobs how long they have";
+  };
+  CHECK(refusal("{default: {time: 4h}}", line) == wrong("resources.default.time"));
+  CHECK(refusal("{default: {cpus: 2}, when: [{arm: rwkv7, cpus: 4}, {arm: rwkv7, time: 4h}]}",
+                line) == wrong("resources.when[1].time"));
+  CHECK(refusal("{default: {cpus: 2}}", line) == "accepted");
+  CHECK(refusal("{default: {time: 4h}}", "--time-min=60") == "accepted");
+}
+
 TEST_CASE("scripts: a partition's own limit is announced, too") {
   const Submission submission = submission_of("{slurm: {signal_before: 90s}}");
   CHECK_THAT(slurm_script(submission, "/results"),

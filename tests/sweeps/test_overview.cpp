@@ -271,6 +271,24 @@ TEST_CASE("overview: a job that is there and silent for long hangs, once it has 
   CHECK(run.word() == "queued");
 }
 
+TEST_CASE(
+    "overview: an attempt that says no word for two hours hangs, where only its job is there") {
+  const HandedOver run;
+  date_back(run.script_of_job(), 24 * 3600);
+  Attempt attempt{.number = new_attempt(run.folder()), .seen = seconds_since_1970()};
+  const auto began = [&](double seconds_ago) {
+    attempt.started = attempt.seen - seconds_ago;
+    write_attempt(run.folder(), attempt);
+  };
+  began(7000);
+  CHECK(run.word() == "queued");
+  began(7400);
+  CHECK(run.word() == "lost");
+  attempt.end = AttemptEnd::saved;  // the job may be in the queue again
+  began(7400);
+  CHECK(run.word() == "queued");
+}
+
 TEST_CASE("overview: a child that has found its parent unfinished waits, while its job ends") {
   const HandedOver run;
   CHECK(run.word() == "queued");

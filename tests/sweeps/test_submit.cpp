@@ -6,6 +6,7 @@
 
 #include "core/heartbeat.hpp"
 #include "core/run_lease.hpp"
+#include "sweeps/attempt.hpp"
 #include "sweeps/overview.hpp"
 #include "sweeps/submit.hpp"
 #include "tests/sweeps/definitions.hpp"
@@ -19,6 +20,7 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr double hour = 3605;  // and some seconds: "1h", whatever the clock
+constexpr long minute = 60;
 
 void date_back(const fs::path& file, double seconds) {
   using Duration = fs::file_time_type::duration;
@@ -54,6 +56,20 @@ class TwoRuns {
                                   .time = seconds_since_1970() - seconds_ago});
     date_back(folder(run) / "state.json", seconds_ago);
   }
+  // Its only attempt, which who started it saw last so long ago, or saw end then.
+  void attempt(std::size_t run, AttemptEnd end, double began_seconds_ago,
+               double seen_seconds_ago) const {
+    const bool is_first = read_attempts(folder(run)).empty();
+    const double now = seconds_since_1970();
+    const Attempt attempt{.number = is_first ? new_attempt(folder(run)) : 1,
+                          .end = end,
+                          .job = "41_0",
+                          .started = now - began_seconds_ago,
+                          .seen = now - seen_seconds_ago,
+                          .exit_code = end == AttemptEnd::failed ? int(ExitCode::unavailable) : 0};
+    write_attempt(folder(run), attempt);
+    date_back(attempt_folder(folder(run), attempt.number) / "attempt.json", seen_seconds_ago);
+  }
   void is_done(std::size_t run) const { std::ofstream(folder(run) / "DONE") << "\n"; }
   void was_submitted_before(double seconds) const {
     date_back(submission_folder(results(), 1) / "job.sh", seconds);
@@ -85,7 +101,7 @@ TEST_CASE("submit: a job that has yet to speak is not taken for one that hangs")
   REQUIRE(runs.submitted() == std::vector{runs.id(0)});
   CHECK(runs.look(0).word == "queued");
   CHECK(runs.submitted().empty());
-  slurm.starts_all("0:05");
+  slurm.starts_all(5);
   CHECK(runs.look(0).word == "running");
   CHECK(runs.look(0).message == "starting");
   CHECK(runs.submitted().empty());
@@ -99,10 +115,10 @@ TEST_CASE("submit: a job that was started again is not silent since what it said
   runs.is_done(1);
   runs.was_submitted_before(5 * hour);
   runs.says_it_runs(0, hour);
-  slurm.starts_all("15:00");
+  slurm.starts_all(15 * minute);
   CHECK(runs.look(0).message == "starting");
   CHECK(runs.submitted().empty());
-  slurm.starts_all("1-00:15:00");  // it said that in this start
+  slurm.starts_all((24 * 60 + 15) * minute);  // it said that in this start
   CHECK(runs.look(0).word == "lost");
   CHECK_THAT(runs.look(0).message, Contains("its job runs, but it has said nothing for 1h"));
   CHECK(runs.submitted() == std::vector{runs.id(0)});
@@ -116,7 +132,7 @@ TEST_CASE("submit: a job is not taken back from the runs that share it with one 
   runs.was_submitted_before(5 * hour);
   runs.says_it_runs(0, hour);
   runs.says_it_runs(1, 1);
-  slurm.starts_all("4:00:00");
+  slurm.starts_all(240 * minute);
   const SubmitResult result = runs.submit();
   CHECK(result.submissions.empty());
   REQUIRE(result.left_out.size() == 2);
@@ -125,6 +141,139 @@ TEST_CASE("submit: a job is not taken back from the runs that share it with one 
                                          Contains("metascale submit once that has ended"));
   CHECK(slurm.cancelled().empty());
   runs.is_done(1);
+  CHECK(runs.submitted() == std::vector{runs.id(0)});
+  CHECK(slurm.cancelled() == "41_0\n");
+}
+
+TEST_CASE("submit: a run that ended without a mark does not keep the job of one that hangs") {
+  const FakeSlurm slurm;
+  const TwoRuns runs({"resources={default: {runs_per_node: 2}}"});
+  REQUIRE(runs.submitted().size() == 2);
+  runs.was_submitted_before(5 * hour);
+  runs.says_it_runs(0, hour);
+  runs.attempt(1, AttemptEnd::failed, 9 * minute, 8 * minute);  // its job may wait for a lease
+  slurm.starts_all(240 * minute);
+  const SubmitResult waiting = runs.submit();
+  CHECK(waiting.submissions.empty());
+  CHECK_THAT(waiting.left_out.at(0).why, Contains("its job 41_0 goes on with " + runs.id(1)));
+  CHECK(slurm.cancelled().empty());
+  runs.attempt(1, AttemptEnd::failed, 2 * hour, hour);
+  CHECK(runs.look(1).word == "lost");
+  CHECK_THAT(runs.look(1).message,
+             Contains("its job runs, but its last attempt ended with exit code 69, 1h 00m ago"));
+  CHECK(runs.submitted() == std::vector{runs.id(0), runs.id(1)});
+  CHECK(slurm.cancelled() == "41_0\n");
+}
+
+TEST_CASE("submit: a run whose attempt failed waits for its job to end with those that go on") {
+  const FakeSlurm slurm;
+  const TwoRuns runs({"resources={default: {runs_per_node: 2}}"});
+  REQUIRE(runs.submitted().size() == 2);
+  runs.was_submitted_before(5 * hour);
+  runs.says_it_runs(0, 1);
+  runs.attempt(1, AttemptEnd::failed, 2 * hour, hour);
+  slurm.starts_all(240 * minute);
+  const SubmitResult result = runs.submit();
+  CHECK(result.submissions.empty());
+  CHECK_THAT(result.left_out.at(1).why,
+             Contains("exit code 69") && Contains("its job 41_0 goes on with " + runs.id(0)));
+  CHECK(slurm.cancelled().empty());
+}
+
+TEST_CASE("submit: a job that was started again since an attempt failed goes on with its run") {
+  const FakeSlurm slurm;
+  const TwoRuns runs;
+  REQUIRE(runs.submitted().size() == 2);
+  runs.is_done(1);
+  runs.was_submitted_before(5 * hour);
+  runs.attempt(0, AttemptEnd::failed, 2 * hour, hour);
+  slurm.starts_all(30 * minute);
+  CHECK(runs.look(0).message == "starting");
+  CHECK(runs.submitted().empty());
+  slurm.starts_all(119 * minute);
+  CHECK(runs.look(0).word == "lost");
+}
+
+TEST_CASE("submit: a job that was started two hours ago and brought no word hangs") {
+  const FakeSlurm slurm;
+  const TwoRuns runs;
+  REQUIRE(runs.submitted().size() == 2);
+  runs.is_done(1);
+  runs.was_submitted_before(9 * hour);
+  if (GENERATE(true, false)) runs.says_it_runs(0, 8 * hour);  // in an earlier start
+  slurm.starts_all(119 * minute);
+  CHECK(runs.look(0).message == "starting");
+  CHECK(runs.submitted().empty());
+  CHECK(slurm.cancelled().empty());
+  slurm.starts_all(121 * minute);
+  CHECK(runs.look(0).word == "lost");
+  CHECK_THAT(runs.look(0).message, Contains("was started 2h 01m ago, and has not said a word"));
+  CHECK(runs.submitted() == std::vector{runs.id(0)});
+  CHECK(slurm.cancelled() == "41_0\n");
+}
+
+TEST_CASE("submit: a new attempt in an old job has two hours of its own for its first word") {
+  const FakeSlurm slurm;
+  const TwoRuns runs;
+  REQUIRE(runs.submitted().size() == 2);
+  runs.is_done(1);
+  runs.was_submitted_before(9 * hour);
+  runs.says_it_runs(0, 7 * hour);
+  slurm.starts_all(480 * minute);
+  runs.attempt(0, AttemptEnd::running, 119 * minute, 1);
+  CHECK(runs.look(0).message == "starting");
+  CHECK(runs.submitted().empty());
+  runs.attempt(0, AttemptEnd::running, 121 * minute, 1);
+  CHECK(runs.look(0).word == "lost");
+  runs.attempt(0, AttemptEnd::running, 121 * minute, 20 * minute);  // with who started it
+  CHECK(runs.look(0).word == "lost");
+  CHECK(runs.submitted() == std::vector{runs.id(0)});
+}
+
+TEST_CASE("submit: an attempt that is just being made has its time, too") {
+  const FakeSlurm slurm;
+  const TwoRuns runs;
+  REQUIRE(runs.submitted().size() == 2);
+  runs.is_done(1);
+  runs.was_submitted_before(9 * hour);
+  slurm.starts_all(480 * minute);
+  new_attempt(runs.results() / "runs" / runs.id(0));  // and no attempt.json yet
+  CHECK(runs.look(0).message == "starting");
+  CHECK(runs.submitted().empty());
+}
+
+TEST_CASE("submit: a run that saved may wait for the others of an old job") {
+  const FakeSlurm slurm;
+  const TwoRuns runs;
+  REQUIRE(runs.submitted().size() == 2);
+  runs.is_done(1);
+  runs.was_submitted_before(9 * hour);
+  runs.attempt(0, AttemptEnd::saved, 7 * hour, hour);
+  slurm.starts_all(480 * minute);
+  CHECK(runs.look(0).word == "running");
+  CHECK(runs.submitted().empty());
+}
+
+TEST_CASE("submit: a job that is suspended does not hang, and has ten minutes once it goes on") {
+  const FakeSlurm slurm;
+  const TwoRuns runs;
+  REQUIRE(runs.submitted().size() == 2);
+  runs.is_done(1);
+  runs.was_submitted_before(20 * hour);
+  const long used = 300 * minute, suspended = 600 * minute;
+  runs.says_it_runs(0, double(suspended + 11 * minute));
+  slurm.starts_all(used, suspended, GENERATE("SUSPENDED", "STOPPED"));
+  CHECK(runs.look(0).word == "running");
+  CHECK(runs.look(0).message == "its job is suspended");
+  CHECK(runs.submitted().empty());
+  slurm.starts_all(used, suspended);
+  runs.says_it_runs(0, double(suspended + 9 * minute));
+  CHECK(runs.look(0).word == "running");
+  CHECK(runs.submitted().empty());
+  CHECK(slurm.cancelled().empty());
+  runs.says_it_runs(0, double(suspended + 11 * minute));
+  CHECK(runs.look(0).word == "lost");
+  CHECK_THAT(runs.look(0).message, Contains("has said nothing for 1") && Contains("m "));
   CHECK(runs.submitted() == std::vector{runs.id(0)});
   CHECK(slurm.cancelled() == "41_0\n");
 }
