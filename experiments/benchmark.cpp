@@ -108,7 +108,7 @@ StepTiming measure_step(const StepBenchmark& benchmark) {
   program.allocate(device, memory);
   fill_batch(program, B * T, benchmark.model.vocabulary, 1.0 / double(rows * T));
   const OptimizerConfig optimizer_config{.learning_rate = 1e-4};
-  Optimizer optimizer(optimizer_config, list, memory);
+  Optimizer optimizer(queue, optimizer_config, list, memory);
   memory.round_copies(queue);
   std::int64_t step = 0;
   const auto seconds = repeat(benchmark.dropped, benchmark.counted, benchmark.least_seconds, [&] {

@@ -114,7 +114,7 @@ RunContext::RunContext(const RunConfig& config, const std::optional<TrainingStat
     host_memory_ = std::make_unique<ParameterMemory>(list_, Device::cpu, dtype);
   programs_->allocate(config.device, *memory_);
   weights_.resize(std::size_t(state.micro_batch * config.training.context));
-  optimizer_ = std::make_unique<Optimizer>(config.training.optimizer, list_, *memory_,
+  optimizer_ = std::make_unique<Optimizer>(queue_, config.training.optimizer, list_, *memory_,
                                            births_of(config), *shards_);
   if (ranks_.size() == 1) return;
   if (gpu_) gpus_ = connect_gpus(queue_, ranks_);

@@ -15,6 +15,26 @@ Rows rows_of(const char* what, const Tensor& x) {
   return {shape[0], shape[1]};
 }
 
+struct SummandNames {
+  const char *branch, *second_branch, *sum;
+};
+
+// Of a norm's operands that make the sum: none, or all but the second branch.
+template <typename Op>
+void expect_summands(const SummandNames& names, const Op& op) {
+  const Shape wanted = op.branch.exists() ? op.x.shape : Shape{};
+  const char* because = op.branch.exists() ? "the shape of x" : "no branch is added to x";
+  expect_shape(names.branch, op.branch, wanted, because);
+  expect_shape(names.sum, op.sum, wanted, because);
+  if (op.second_branch.exists())
+    expect_shape(names.second_branch, op.second_branch, wanted, because);
+}
+
+template <typename Op>
+double additions(const Op& op) {
+  return double(op.branch.size()) + double(op.second_branch.size());
+}
+
 struct HeadRows {
   std::int64_t R, H;
 };
@@ -30,6 +50,10 @@ HeadRows head_rows_of(const char* what, const Tensor& x) {
 void LayerNormForward::check() const {
   const auto [R, D] = rows_of("LayerNormForward.x", x);
   expect_shape("LayerNormForward.y", y, x.shape, "the shape of x");
+  expect_summands({.branch = "LayerNormForward.branch",
+                   .second_branch = "LayerNormForward.second_branch",
+                   .sum = "LayerNormForward.sum"},
+                  *this);
   expect_merged_shape("LayerNormForward.mean", mean, {R}, "one mean per row of x");
   expect_merged_shape("LayerNormForward.scale", scale, {R}, "one scale per row of x");
   expect_shape("LayerNormForward.weight", weight, {D}, "one factor per column of x");
@@ -38,7 +62,7 @@ void LayerNormForward::check() const {
 }
 
 Cost LayerNormForward::cost() const {
-  return {.flops = 8.0 * double(x.size()), .bytes = operand_bytes(*this)};
+  return {.flops = 8.0 * double(x.size()) + additions(*this), .bytes = operand_bytes(*this)};
 }
 
 void LayerNormBackward::check() const {
@@ -60,13 +84,17 @@ Cost LayerNormBackward::cost() const {
 void RmsNormForward::check() const {
   const auto [R, D] = rows_of("RmsNormForward.x", x);
   expect_shape("RmsNormForward.y", y, x.shape, "the shape of x");
+  expect_summands({.branch = "RmsNormForward.branch",
+                   .second_branch = "RmsNormForward.second_branch",
+                   .sum = "RmsNormForward.sum"},
+                  *this);
   expect_merged_shape("RmsNormForward.scale", scale, {R}, "one scale per row of x");
   expect_shape("RmsNormForward.weight", weight, {D}, "one factor per column of x");
   expect_float_dtypes("RmsNormForward", *this);
 }
 
 Cost RmsNormForward::cost() const {
-  return {.flops = 4.0 * double(x.size()), .bytes = operand_bytes(*this)};
+  return {.flops = 4.0 * double(x.size()) + additions(*this), .bytes = operand_bytes(*this)};
 }
 
 void RmsNormBackward::check() const {

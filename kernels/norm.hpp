@@ -6,6 +6,8 @@
 //   dw = sum dy h;   db = sum dy
 // RMSNorm [Zhang & Sennrich 2019, eq. 4]      s = 1/sqrt(mean_d x_d^2 + epsilon)
 //   y_d = x_d s w_d;   dx_d = s g_d - x_d s^3 mean(g x);   dw = sum dy x s
+// Both normalise x, or x + branch (+ second_branch) in the pass that makes the sum, which is
+// rounded as it is stored before it is normalised: the bits of AddForward and the norm behind it.
 // HeadNorm: LayerNorm of each head's N channels, without weight and bias.
 #pragma once
 
@@ -14,21 +16,28 @@
 namespace metascale {
 
 struct LayerNormForward {
-  Tensor y;       // (R, D)
-  Tensor mean;    // (R)     kept for the backward
-  Tensor scale;   // (R)     s, kept for the backward
-  Tensor x;       // (R, D)
-  Tensor weight;  // (D)
-  Tensor bias;    // (D)
+  Tensor y;              // (R, D)
+  Tensor mean;           // (R)     kept for the backward
+  Tensor scale;          // (R)     s, kept for the backward
+  Tensor sum;            // (R, D)  x + branch (+ second_branch), where there is a branch
+  Tensor x;              // (R, D)
+  Tensor branch;         // (R, D)  optional: added to x
+  Tensor second_branch;  // (R, D)  optional: added to both
+  Tensor weight;         // (D)
+  Tensor bias;           // (D)
   double epsilon = 1e-5;
 
+  static bool takes_bf16(std::string_view field) { return field == "sum"; }
   void check() const;
   Cost cost() const;
   static void operands(auto& op, auto&& visit) {
     visit("y", op.y, Use::write);
     visit("mean", op.mean, Use::write);
     visit("scale", op.scale, Use::write);
+    visit("sum", op.sum, Use::write);
     visit("x", op.x, Use::read);
+    visit("branch", op.branch, Use::read);
+    visit("second_branch", op.second_branch, Use::read);
     visit("weight", op.weight, Use::read);
     visit("bias", op.bias, Use::read);
   }
@@ -63,18 +72,25 @@ struct LayerNormBackward {
 };
 
 struct RmsNormForward {
-  Tensor y;       // (R, D)
-  Tensor scale;   // (R)     s, kept for the backward
-  Tensor x;       // (R, D)
-  Tensor weight;  // (D)
+  Tensor y;              // (R, D)
+  Tensor scale;          // (R)     s, kept for the backward
+  Tensor sum;            // (R, D)  x + branch (+ second_branch), where there is a branch
+  Tensor x;              // (R, D)
+  Tensor branch;         // (R, D)  optional: added to x
+  Tensor second_branch;  // (R, D)  optional: added to both
+  Tensor weight;         // (D)
   double epsilon = 1e-5;
 
+  static bool takes_bf16(std::string_view field) { return field == "sum"; }
   void check() const;
   Cost cost() const;
   static void operands(auto& op, auto&& visit) {
     visit("y", op.y, Use::write);
     visit("scale", op.scale, Use::write);
+    visit("sum", op.sum, Use::write);
     visit("x", op.x, Use::read);
+    visit("branch", op.branch, Use::read);
+    visit("second_branch", op.second_branch, Use::read);
     visit("weight", op.weight, Use::read);
   }
   void on(CpuQueue&) const;

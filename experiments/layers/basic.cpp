@@ -49,6 +49,32 @@ Tensor product(Tape& tape, const Tensor& x, const Tensor& weight, const Tensor& 
   return y;
 }
 
+struct Summands {
+  Tensor sum;  // absent where x is all
+  Tensor x, branch, second_branch;
+};
+
+// Branches share the gradient of the sum.
+void share_backward(Tape& tape, const Summands& of) {
+  tape.on_backward([&tape, of] {
+    tape.share_gradient(of.branch, of.sum);
+    if (of.second_branch.exists()) tape.share_gradient(of.second_branch, of.sum);
+    tape.run(Accumulate{.dx = tape.gradient(of.x), .dy = tape.gradient(of.sum)});
+  });
+}
+
+// x becomes its sum, which the caller makes.
+Summands taken_from(Tape& tape, Residual& x) {
+  if (!x.branch.exists()) return {.x = x.x};
+  const Summands taken{.sum = tape.activation(x.x.shape),
+                       .x = x.x,
+                       .branch = x.branch,
+                       .second_branch = x.second_branch};
+  share_backward(tape, taken);
+  x = {taken.sum};
+  return taken;
+}
+
 }  // namespace
 
 Tensor linear(Tape& tape, const Tensor& x, const Tensor& weight, const Tensor& bias) {
@@ -69,23 +95,34 @@ Tensor embed(Tape& tape, const Tensor& tokens, const Tensor& weight) {
   return y;
 }
 
-Tensor layer_norm(Tape& tape, const Tensor& x, const Tensor& weight, const Tensor& bias,
+Residual& Residual::operator+=(const Tensor& out) {
+  Tensor& place = branch.exists() ? second_branch : branch;
+  if (place.exists()) throw Error("a residual sum has three summands at most");
+  place = out;
+  return *this;
+}
+
+Tensor layer_norm(Tape& tape, Residual& x, const Tensor& weight, const Tensor& bias,
                   double epsilon) {
-  const Tensor y = tape.activation(x.shape), mean = tape.statistic({rows_of(x)}),
-               scale = tape.statistic({rows_of(x)});
+  const Summands from = taken_from(tape, x);
+  const Tensor sum = x.x, y = tape.activation(sum.shape), mean = tape.statistic({rows_of(sum)}),
+               scale = tape.statistic({rows_of(sum)});
   tape.run(LayerNormForward{.y = y,
                             .mean = mean,
                             .scale = scale,
-                            .x = x,
+                            .sum = from.sum,
+                            .x = from.x,
+                            .branch = from.branch,
+                            .second_branch = from.second_branch,
                             .weight = weight,
                             .bias = bias,
                             .epsilon = epsilon});
-  tape.on_backward([&tape, x, weight, bias, y, mean, scale] {
-    tape.run(LayerNormBackward{.dx = tape.gradient(x),
+  tape.on_backward([&tape, sum, weight, bias, y, mean, scale] {
+    tape.run(LayerNormBackward{.dx = tape.gradient(sum),
                                .dweight = tape.gradient(weight),
                                .dbias = tape.gradient(bias),
                                .dy = tape.gradient(y),
-                               .x = x,
+                               .x = sum,
                                .weight = weight,
                                .mean = mean,
                                .scale = scale});
@@ -93,18 +130,32 @@ Tensor layer_norm(Tape& tape, const Tensor& x, const Tensor& weight, const Tenso
   return y;
 }
 
-Tensor rms_norm(Tape& tape, const Tensor& x, const Tensor& weight, double epsilon) {
-  const Tensor y = tape.activation(x.shape), scale = tape.statistic({rows_of(x)});
-  tape.run(RmsNormForward{.y = y, .scale = scale, .x = x, .weight = weight, .epsilon = epsilon});
-  tape.on_backward([&tape, x, weight, y, scale] {
-    tape.run(RmsNormBackward{.dx = tape.gradient(x),
+Tensor rms_norm(Tape& tape, Residual& x, const Tensor& weight, double epsilon) {
+  const Summands from = taken_from(tape, x);
+  const Tensor sum = x.x, y = tape.activation(sum.shape), scale = tape.statistic({rows_of(sum)});
+  tape.run(RmsNormForward{.y = y,
+                          .scale = scale,
+                          .sum = from.sum,
+                          .x = from.x,
+                          .branch = from.branch,
+                          .second_branch = from.second_branch,
+                          .weight = weight,
+                          .epsilon = epsilon});
+  tape.on_backward([&tape, sum, weight, y, scale] {
+    tape.run(RmsNormBackward{.dx = tape.gradient(sum),
                              .dweight = tape.gradient(weight),
                              .dy = tape.gradient(y),
-                             .x = x,
+                             .x = sum,
                              .weight = weight,
                              .scale = scale});
   });
   return y;
+}
+
+void end_block(Tape& tape, Residual& x) {
+  if (tape.options().recompute == Recompute::block && x.branch.exists())
+    x = {add(tape, x.x, x.branch, x.second_branch)};
+  tape.end_block();
 }
 
 Tensor head_norm(Tape& tape, const Tensor& x, double epsilon) {
@@ -143,11 +194,7 @@ Tensor swiglu(Tape& tape, const Tensor& gate, const Tensor& up) {
 Tensor add(Tape& tape, const Tensor& x, const Tensor& branch, const Tensor& second_branch) {
   const Tensor y = tape.activation(x.shape);
   tape.run(AddForward{.y = y, .a = x, .b = branch, .c = second_branch});
-  tape.on_backward([&tape, x, branch, second_branch, y] {
-    tape.share_gradient(branch, y);
-    if (second_branch.exists()) tape.share_gradient(second_branch, y);
-    tape.run(Accumulate{.dx = tape.gradient(x), .dy = tape.gradient(y)});
-  });
+  share_backward(tape, {.sum = y, .x = x, .branch = branch, .second_branch = second_branch});
   return y;
 }
 

@@ -14,9 +14,23 @@ Tensor project(Tape& tape, const Tensor& x, const Tensor& weight, const Tensor& 
 // tokens (B, T) i32, weight (V, D); y (B, T, D)
 Tensor embed(Tape& tape, const Tensor& tokens, const Tensor& weight);
 
-Tensor layer_norm(Tape& tape, const Tensor& x, const Tensor& weight, const Tensor& bias,
+// The residual stream. What is added to it waits for the norm that reads the sum: that makes both
+// in one pass, with the bits of `add` and a norm of its result.
+struct Residual {
+  Tensor x;
+  Tensor branch, second_branch;  // still to be added
+
+  // x <- x + out. Nothing else may read it.
+  Residual& operator+=(const Tensor& out);
+};
+
+// x becomes its sum.
+Tensor layer_norm(Tape& tape, Residual& x, const Tensor& weight, const Tensor& bias,
                   double epsilon = 1e-5);
-Tensor rms_norm(Tape& tape, const Tensor& x, const Tensor& weight, double epsilon = 1e-5);
+Tensor rms_norm(Tape& tape, Residual& x, const Tensor& weight, double epsilon = 1e-5);
+// Of a block that leaves x. Where blocks are recomputed x becomes its sum here: that is all that is
+// kept of a block.
+void end_block(Tape& tape, Residual& x);
 // Each head's N channels to mean 0 and variance 1.  x (B, T, H, N)
 Tensor head_norm(Tape& tape, const Tensor& x, double epsilon);
 
@@ -24,7 +38,7 @@ Tensor activation(Tape& tape, const Tensor& x, ActivationKind kind);
 // silu(gate) * up
 Tensor swiglu(Tape& tape, const Tensor& gate, const Tensor& up);
 
-// The residual stream: x + branch (+ branch). A branch must be read by this sum alone.
+// x + branch (+ branch). A branch must be read by this sum alone.
 Tensor add(Tape& tape, const Tensor& x, const Tensor& branch, const Tensor& second_branch = {});
 
 // x (B, T, ...), with value in the place of documents' first tokens. first (B, T) i32

@@ -7,7 +7,7 @@
 namespace metascale {
 namespace {
 
-Tensor norm(Forward& f, const std::string& name, const Tensor& x) {
+Tensor norm(Forward& f, const std::string& name, Residual& x) {
   const std::int64_t D = f.config.width;
   return layer_norm(f.tape, x, f.parameter(name + ".weight", {D}, Initial::constant(1)),
                     f.parameter(name + ".bias", {D}, Initial::constant(0)));
@@ -17,17 +17,17 @@ Tensor norm(Forward& f, const std::string& name, const Tensor& x) {
 
 ModelOutput recurrent(Forward& f, const Tensor& tokens, FeedForward feed_forward) {
   const double V = double(f.config.vocabulary), D = double(f.config.width);
-  Tensor x = embed(f.tape, tokens, f.vocabulary_parameter("emb.weight", Initial::uniform(1e-4)));
+  Residual x{embed(f.tape, tokens, f.vocabulary_parameter("emb.weight", Initial::uniform(1e-4)))};
   Tensor v_first;  // of layer 0, mixed into the values of all later layers
   for (std::int64_t l = 0; l < f.config.layers; ++l) {
     const std::string name = concat("blocks.", l, ".");
     f.tape.begin_block();
-    if (l == 0) x = norm(f, name + "ln0", x);
+    if (l == 0) x = {norm(f, name + "ln0", x)};
     const TimeMix mix = time_mix(f, l, norm(f, name + "ln1", x), v_first);
     v_first = mix.v_first;
-    x = add(f.tape, x, mix.out);
-    x = add(f.tape, x, feed_forward(f, l, norm(f, name + "ln2", x), mix));
-    f.tape.end_block();
+    x += mix.out;
+    x += feed_forward(f, l, norm(f, name + "ln2", x), mix);
+    end_block(f.tape, x);
   }
   const double gain = V > D ? 0.5 * std::sqrt(V / D) : 0.5;
   return {.hidden = norm(f, "ln_out", x),

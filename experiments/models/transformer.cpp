@@ -20,7 +20,7 @@ struct Initials {
         wang(Initial::normal(2.0 / double(config.layers) / std::sqrt(double(config.width)))) {}
 };
 
-Tensor norm(Forward& f, const std::string& name, const Tensor& x) {
+Tensor norm(Forward& f, const std::string& name, Residual& x) {
   const std::int64_t D = f.config.width;
   return layer_norm(f.tape, x, f.parameter(name + ".weight", {D}, Initial::constant(1)),
                     f.parameter(name + ".bias", {D}, Initial::constant(0)));
@@ -58,16 +58,17 @@ Tensor mlp(Forward& f, const std::string& name, const Tensor& x, const Initials&
 
 ModelOutput transformer(Forward& f, const Tensor& tokens) {
   const Initials init(f.config);
-  Tensor x = embed(f.tape, tokens, f.vocabulary_parameter("embed_in.weight", init.small));
+  Residual x{embed(f.tape, tokens, f.vocabulary_parameter("embed_in.weight", init.small))};
   for (std::int64_t l = 0; l < f.config.layers; ++l) {
     const std::string name = concat("layers.", l, ".");
     f.tape.begin_block();
     const Tensor attended =
         self_attention(f, name + "attention", norm(f, name + "input_layernorm", x), init);
-    if (!f.config.parallel_residual) x = add(f.tape, x, attended);
+    if (!f.config.parallel_residual) x += attended;
     const Tensor fed = mlp(f, name + "mlp", norm(f, name + "post_attention_layernorm", x), init);
-    x = f.config.parallel_residual ? add(f.tape, x, attended, fed) : add(f.tape, x, fed);
-    f.tape.end_block();
+    if (f.config.parallel_residual) x += attended;
+    x += fed;
+    end_block(f.tape, x);
   }
   return {.hidden = norm(f, "final_layer_norm", x),
           .head = f.vocabulary_parameter("embed_out.weight", init.small)};

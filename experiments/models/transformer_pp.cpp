@@ -12,7 +12,7 @@
 namespace metascale {
 namespace {
 
-Tensor norm(Forward& f, const std::string& name, const Tensor& x) {
+Tensor norm(Forward& f, const std::string& name, Residual& x) {
   return rms_norm(f.tape, x, f.parameter(name + ".weight", {f.config.width}, Initial::constant(1)));
 }
 
@@ -30,7 +30,7 @@ ModelOutput transformer_pp(Forward& f, const Tensor& tokens) {
   const Initial small = Initial::normal(std::sqrt(2.0 / (5.0 * double(D))));
   const Initial wang = Initial::normal(2.0 / double(f.config.layers) / std::sqrt(double(D)));
 
-  Tensor x = embed(f.tape, tokens, f.vocabulary_parameter("model.embed_tokens.weight", small));
+  Residual x{embed(f.tape, tokens, f.vocabulary_parameter("model.embed_tokens.weight", small))};
   for (std::int64_t l = 0; l < f.config.layers; ++l) {
     const std::string name = concat("model.layers.", l, ".");
     f.tape.begin_block();
@@ -45,13 +45,13 @@ ModelOutput transformer_pp(Forward& f, const Tensor& tokens) {
             : attention(f.tape,
                         {.q = rotary(f.tape, raw.q, N), .k = rotary(f.tape, raw.k, N), .v = raw.v},
                         f.first_positions);
-    x = add(f.tape, x, dense(f, name + "self_attn.o_proj", attended, D, wang));
+    x += dense(f, name + "self_attn.o_proj", attended, D, wang);
 
     const Tensor g = norm(f, name + "post_attention_layernorm", x);
     const Tensor gate = dense(f, name + "mlp.gate_proj", g, f.config.feed_forward, small);
     const Tensor up = dense(f, name + "mlp.up_proj", g, f.config.feed_forward, small);
-    x = add(f.tape, x, dense(f, name + "mlp.down_proj", swiglu(f.tape, gate, up), D, wang));
-    f.tape.end_block();
+    x += dense(f, name + "mlp.down_proj", swiglu(f.tape, gate, up), D, wang);
+    end_block(f.tape, x);
   }
   return {.hidden = norm(f, "model.norm", x),
           .head = f.vocabulary_parameter("lm_head.weight", small)};

@@ -7,6 +7,7 @@
 //   parameter_gradient          their gradients: added to
 //   statistic                   of rows, and states: written
 //   indices                     i32 below a bound: read
+//   given                       the caller's numbers, copied: read
 //   output(shape, dtype)        written, in that dtype
 #pragma once
 

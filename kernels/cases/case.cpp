@@ -49,4 +49,10 @@ Tensor Case::indices(Shape shape, std::int64_t below) {
   return tensor;
 }
 
+Tensor Case::given(Shape shape, Dtype dtype, const void* bytes) {
+  const Tensor tensor = output(shape, dtype);
+  copy_to_device(queue_, static_cast<std::byte*>(tensor.data), bytes, tensor.bytes());
+  return tensor;
+}
+
 }  // namespace metascale::cases

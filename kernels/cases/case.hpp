@@ -45,6 +45,7 @@ class Case {
   }
   Tensor positive(Shape shape) { return filled(shape, Dtype::f32, 0.1, 0.2); }
   Tensor indices(Shape shape, std::int64_t below);
+  Tensor given(Shape shape, Dtype dtype, const void* bytes);
   Tensor output(Shape shape) { return output(shape, storage_); }
   Tensor output(Shape shape, Dtype dtype);
   Tensor statistic(Shape shape) { return output(shape, Dtype::f32); }

@@ -54,6 +54,8 @@ void wkv7s(Case& to, const Sizes& s) {
 void norms(Case& to, const Sizes& s) {
   to.add_both("layer norm", LayerNorm(to, s.R(), s.D()));
   to.add_both("rms norm", RmsNorm(to, s.R(), s.D()));
+  to.add("residual + layer norm forward", LayerNorm(to, s.R(), s.D(), 2).forward);
+  to.add("residual + rms norm forward", RmsNorm(to, s.R(), s.D(), 2).forward);
   to.add_both("head norm", HeadNorm(to, s.R(), s.H, s.N));
 }
 

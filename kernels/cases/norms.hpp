@@ -5,12 +5,23 @@
 
 namespace metascale::cases {
 
+// Gives the norm that many summands in place of its x; returns what its backward reads as x.
+template <typename Memory, typename Forward>
+Tensor normalised(Memory& memory, Forward& forward, int summands) {
+  const Shape shape = forward.x.shape;
+  if (summands == 1) return forward.x;
+  forward.sum = memory.output(shape);
+  forward.branch = memory.random(shape);
+  if (summands == 3) forward.second_branch = memory.random(shape);
+  return forward.sum;
+}
+
 struct LayerNorm {
   LayerNormForward forward;
   LayerNormBackward backward;
 
   template <typename Memory>
-  LayerNorm(Memory& memory, std::int64_t R, std::int64_t D) {
+  LayerNorm(Memory& memory, std::int64_t R, std::int64_t D, int summands = 1) {
     const Tensor x = memory.random({R, D}, 2, 3), weight = memory.parameter({D}, 0.5, 1);
     forward = {.y = memory.output({R, D}),
                .mean = memory.statistic({R}),
@@ -22,7 +33,7 @@ struct LayerNorm {
                 .dweight = memory.parameter_gradient({D}),
                 .dbias = memory.parameter_gradient({D}),
                 .dy = memory.random({R, D}),
-                .x = x,
+                .x = normalised(memory, forward, summands),
                 .weight = weight,
                 .mean = forward.mean,
                 .scale = forward.scale};
@@ -34,14 +45,14 @@ struct RmsNorm {
   RmsNormBackward backward;
 
   template <typename Memory>
-  RmsNorm(Memory& memory, std::int64_t R, std::int64_t D) {
+  RmsNorm(Memory& memory, std::int64_t R, std::int64_t D, int summands = 1) {
     const Tensor x = memory.random({R, D}, 2, 0.5), weight = memory.parameter({D}, 0.5, 1);
     forward = {
         .y = memory.output({R, D}), .scale = memory.statistic({R}), .x = x, .weight = weight};
     backward = {.dx = memory.gradient({R, D}),
                 .dweight = memory.parameter_gradient({D}),
                 .dy = memory.random({R, D}),
-                .x = x,
+                .x = normalised(memory, forward, summands),
                 .weight = weight,
                 .scale = forward.scale};
   }

@@ -2,6 +2,8 @@
 // embeddings, the optimizer [attention.hpp: what a case is].
 #pragma once
 
+#include <algorithm>
+
 #include "kernels/cross_entropy.hpp"
 #include "kernels/embedding.hpp"
 #include "kernels/matmul.hpp"
@@ -66,16 +68,28 @@ struct Embedding {
 struct AdamStep {
   AdamW forward;
 
+  // n parameters of one group.
   template <typename Memory>
-  AdamStep(Memory& memory, std::int64_t n, std::int64_t time) {
-    forward = {.parameters = memory.parameter({n}),
-               .m = memory.parameter({n}),
-               .v = memory.positive({n}),
-               .gradients = memory.parameter({n}),
-               .rate = 0.01,
-               .weight_decay = 0.1,
-               .gradient_scale = 0.5,
-               .time = time};
+  AdamStep(Memory& memory, std::int64_t n, std::int64_t time)
+      : AdamStep(memory, {{.count = n}}, {{.rate = 0.01, .weight_decay = 0.1, .time = time}}) {}
+
+  template <typename Memory>
+  AdamStep(Memory& memory, const std::vector<AdamSegment>& segments,
+           const std::vector<AdamGroup>& groups) {
+    AdamExtents extents{.groups = std::int64_t(groups.size())};
+    for (const AdamSegment& segment : segments) {
+      extents.parameters = std::max(extents.parameters, segment.first + segment.count);
+      extents.moments += segment.count;
+    }
+    const auto cut = cut_segments(segments, extents);
+    const Shape table{std::int64_t(cut.size()), AdamSegment::words};
+    forward = {.parameters = memory.parameter({extents.parameters}),
+               .m = memory.parameter({extents.moments}),
+               .v = memory.positive({extents.moments}),
+               .gradients = memory.parameter({extents.parameters}),
+               .segments = memory.given(table, Dtype::i32, cut.data()),
+               .groups = groups,
+               .gradient_scale = 0.5};
   }
 };
 

@@ -4,6 +4,7 @@
 
 #include "core/parallel.hpp"
 #include "kernels/cpu/columns.hpp"
+#include "kernels/cpu/convert.hpp"
 #include "kernels/cpu/dispatch.hpp"
 
 namespace metascale {
@@ -28,8 +29,37 @@ METASCALE_MULTIVERSION Moments<T> moments(const T* x, std::int64_t D, T epsilon)
 }
 
 template <typename T>
-METASCALE_MULTIVERSION void normalise(T* __restrict y, const T* __restrict x, std::int64_t D,
-                                      Moments<T> m, const T* __restrict w, const T* __restrict b) {
+METASCALE_MULTIVERSION void add_rows(T* sum, const T* a, const T* b, const T* c, std::int64_t D) {
+  if (c == nullptr)
+    for (std::int64_t i = 0; i < D; ++i) sum[i] = a[i] + b[i];
+  else
+    for (std::int64_t i = 0; i < D; ++i) sum[i] = a[i] + b[i] + c[i];
+}
+
+// The row that is normalised: of x, or of the sum, which is made here. Where the sum is stored in
+// bf16, its row, rounded and widened again, lies in the place of y's.
+template <typename T, typename Op>
+const T* row_to_normalise(const Op& op, std::int64_t r, std::int64_t D) {
+  const std::int64_t first = r * D;
+  const T* x = op.x.template pointer<T>() + first;
+  if (!op.branch.exists()) return x;
+  const bool is_narrow = op.sum.dtype == Dtype::bf16;
+  T* row = (is_narrow ? op.y : op.sum).template pointer<T>() + first;
+  const T* second = op.second_branch.template pointer<T>();
+  add_rows(row, x, op.branch.template pointer<T>() + first, second ? second + first : nullptr, D);
+  if (is_narrow) {
+    bfloat16* stored = op.sum.template pointer<bfloat16>() + first;
+    convert(stored, row, D, 1);
+    convert(row, stored, D, 1);
+  }
+  return row;
+}
+
+// x may be y.
+template <typename T>
+METASCALE_MULTIVERSION void normalise(T* y, const T* x, std::int64_t D, Moments<T> m,
+                                      const T* __restrict w, const T* __restrict b) {
+#pragma omp simd
   for (std::int64_t i = 0; i < D; ++i) y[i] = (x[i] - m.mean) * m.scale * w[i] + b[i];
 }
 
@@ -87,9 +117,11 @@ METASCALE_MULTIVERSION T inverse_root_mean_square(const T* x, std::int64_t D, T 
   return 1 / std::sqrt(squares / T(D) + epsilon);
 }
 
+// x may be y.
 template <typename T>
-METASCALE_MULTIVERSION void scale_row(T* __restrict y, const T* __restrict x, const T* __restrict w,
-                                      std::int64_t D, T s) {
+METASCALE_MULTIVERSION void scale_row(T* y, const T* x, const T* __restrict w, std::int64_t D,
+                                      T s) {
+#pragma omp simd
   for (std::int64_t i = 0; i < D; ++i) y[i] = x[i] * s * w[i];
 }
 
@@ -142,12 +174,13 @@ METASCALE_MULTIVERSION void head_norm_row_backward(T* __restrict dx, const T* __
 void LayerNormForward::on(CpuQueue& queue) const {
   with_float_type(x.dtype, [&]<typename T>() {
     const auto [R, D] = x.as<T, 2>().extents;
-    const T *from = x.pointer<T>(), *w = weight.pointer<T>(), *b = bias.pointer<T>();
+    const T *w = weight.pointer<T>(), *b = bias.pointer<T>();
     T *to = y.pointer<T>(), *means = mean.pointer<T>(), *scales = scale.pointer<T>();
     parallel_for(queue.threads, R, [&, D = D](std::int64_t begin, std::int64_t end) {
       for (std::int64_t r = begin; r < end; ++r) {
-        const Moments<T> m = moments(from + r * D, D, T(epsilon));
-        normalise(to + r * D, from + r * D, D, m, w, b);
+        const T* row = row_to_normalise<T>(*this, r, D);
+        const Moments<T> m = moments(row, D, T(epsilon));
+        normalise(to + r * D, row, D, m, w, b);
         means[r] = m.mean;
         scales[r] = m.scale;
       }
@@ -177,12 +210,13 @@ void LayerNormBackward::on(CpuQueue& queue) const {
 void RmsNormForward::on(CpuQueue& queue) const {
   with_float_type(x.dtype, [&]<typename T>() {
     const auto [R, D] = x.as<T, 2>().extents;
-    const T *from = x.pointer<T>(), *w = weight.pointer<T>();
+    const T* w = weight.pointer<T>();
     T *to = y.pointer<T>(), *scales = scale.pointer<T>();
     parallel_for(queue.threads, R, [&, D = D](std::int64_t begin, std::int64_t end) {
       for (std::int64_t r = begin; r < end; ++r) {
-        scales[r] = inverse_root_mean_square(from + r * D, D, T(epsilon));
-        scale_row(to + r * D, from + r * D, w, D, scales[r]);
+        const T* row = row_to_normalise<T>(*this, r, D);
+        scales[r] = inverse_root_mean_square(row, D, T(epsilon));
+        scale_row(to + r * D, row, w, D, scales[r]);
       }
     });
   });

@@ -11,23 +11,23 @@ namespace metascale {
 namespace {
 
 template <typename T>
-struct Step {  // of AdamW, with what is the same for all elements worked out in f64
+struct Step {  // of a group, with what is the same for all its elements worked out in f64
   T gradient_scale, beta1, rest1, beta2, rest2;
   T rate;         // rate / (1 - b1^t)
   T root_weight;  // 1 / sqrt(1 - b2^t)
   T epsilon;
   T decay;  // rate weight_decay
 
-  explicit Step(const AdamW& op)
+  Step(const AdamW& op, const AdamGroup& group)
       : gradient_scale(T(op.gradient_scale)),
         beta1(T(op.beta1)),
         rest1(T(1 - op.beta1)),
         beta2(T(op.beta2)),
         rest2(T(1 - op.beta2)),
-        rate(T(op.rate / (1 - std::pow(op.beta1, double(op.time))))),
-        root_weight(T(1 / std::sqrt(1 - std::pow(op.beta2, double(op.time))))),
+        rate(T(group.rate / (1 - std::pow(op.beta1, double(group.time))))),
+        root_weight(T(1 / std::sqrt(1 - std::pow(op.beta2, double(group.time))))),
         epsilon(T(op.epsilon)),
-        decay(T(op.rate * op.weight_decay)) {}
+        decay(T(group.rate * group.weight_decay)) {}
 };
 
 template <typename T>
@@ -45,6 +45,13 @@ METASCALE_MULTIVERSION void adam_block(T* __restrict p, T* __restrict m, T* __re
   }
 }
 
+void round_copy(const AdamW& op, const AdamSegment& segment) {
+  Rounding rounding = op.rounding;
+  rounding.first += segment.first;
+  round_to_bf16(op.copy.pointer<bfloat16>() + segment.first,
+                op.parameters.pointer<float>() + segment.first, segment.count, rounding, 1);
+}
+
 template <typename T>
 METASCALE_MULTIVERSION double sum_of_squares(const T* x, std::int64_t count) {
   double sum = 0;
@@ -56,16 +63,20 @@ METASCALE_MULTIVERSION double sum_of_squares(const T* x, std::int64_t count) {
 }  // namespace
 
 void AdamW::on(CpuQueue& queue) const {
+  const auto* all = static_cast<const AdamSegment*>(segments.data);
   with_float_type(parameters.dtype, [&]<typename T>() {
-    const Step<T> step(*this);
-    for_blocks(queue.threads, parameters.size(), [&](std::int64_t begin, std::int64_t end) {
-      adam_block(parameters.pointer<T>() + begin, m.pointer<T>() + begin, v.pointer<T>() + begin,
-                 gradients.pointer<T>() + begin, end - begin, step);
+    parallel_for(queue.threads, segments.shape[0], [&](std::int64_t begin, std::int64_t end) {
+      for (const AdamSegment* segment = all + begin; segment != all + end; ++segment)
+        adam_block(parameters.pointer<T>() + segment->first, m.pointer<T>() + segment->moment,
+                   v.pointer<T>() + segment->moment, gradients.pointer<T>() + segment->first,
+                   segment->count, Step<T>(*this, groups[std::size_t(segment->group)]));
     });
   });
-  if (copy.exists())
-    round_to_bf16(copy.pointer<bfloat16>(), parameters.pointer<float>(), parameters.size(),
-                  rounding, queue.threads);
+  if (!copy.exists()) return;
+  parallel_for(queue.threads, segments.shape[0], [&](std::int64_t begin, std::int64_t end) {
+    for (const AdamSegment* segment = all + begin; segment != all + end; ++segment)
+      round_copy(*this, *segment);
+  });
 }
 
 void SumOfSquares::on(CpuQueue& queue) const {

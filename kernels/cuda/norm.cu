@@ -33,16 +33,38 @@ cuda::Grid one_warp_per_head(View<S, 2> x) {
           .threads = head_warps * cuda::warp_size};
 }
 
+// What is normalised: x, or x + branch (+ second_branch), stored on the way.
+template <typename S, typename T>
+struct Summands {
+  const S *x, *branch, *second_branch;  // branches: may be nullptr
+  S* sum;
+
+  template <typename Op>
+  explicit Summands(const Op& op)
+      : x(op.x.template pointer<S>()),
+        branch(op.branch.template pointer<S>()),
+        second_branch(op.second_branch.template pointer<S>()),
+        sum(op.sum.template pointer<S>()) {}
+
+  __device__ T operator()(std::int64_t i) const {
+    if (!branch) return T(x[i]);
+    const T two = T(x[i]) + T(branch[i]);
+    const S rounded = stored<S>(second_branch ? two + T(second_branch[i]) : two);
+    sum[i] = rounded;
+    return T(rounded);
+  }
+};
+
 // One block per row; the row stays in shared memory, so x is read once and the variance is that of
 // centred values (E[x^2] - E[x]^2 would cancel).
 template <typename S, typename T>
 __global__ void layer_norm_forward(View<S, 2> y, View<T, 1> mean, View<T, 1> scale,
-                                   View<const S, 2> x, View<const T, 1> w, View<const T, 1> b,
+                                   Summands<S, T> x, View<const T, 1> w, View<const T, 1> b,
                                    T epsilon) {
   T* row = cuda::dynamic_shared<T>();  // (D)
-  const std::int64_t r = blockIdx.x, D = x.extents[1];
+  const std::int64_t r = blockIdx.x, D = y.extents[1];
   T sum = 0;
-  for (std::int64_t d = threadIdx.x; d < D; d += blockDim.x) sum += row[d] = T(x(r, d));
+  for (std::int64_t d = threadIdx.x; d < D; d += blockDim.x) sum += row[d] = x(r * D + d);
   const T m = cuda::block_sum(sum) / T(D);
   T squares = 0;
   for (std::int64_t d = threadIdx.x; d < D; d += blockDim.x) squares += (row[d] - m) * (row[d] - m);
@@ -88,13 +110,13 @@ struct LayerNormColumns {
 
 // One block per row; the row stays in shared memory, so x is read once.
 template <typename S, typename T>
-__global__ void rms_norm_forward(View<S, 2> y, View<T, 1> scale, View<const S, 2> x,
+__global__ void rms_norm_forward(View<S, 2> y, View<T, 1> scale, Summands<S, T> x,
                                  View<const T, 1> w, T epsilon) {
   T* row = cuda::dynamic_shared<T>();  // (D)
-  const std::int64_t r = blockIdx.x, D = x.extents[1];
+  const std::int64_t r = blockIdx.x, D = y.extents[1];
   T squares = 0;
   for (std::int64_t d = threadIdx.x; d < D; d += blockDim.x) {
-    row[d] = T(x(r, d));
+    row[d] = x(r * D + d);
     squares += row[d] * row[d];
   }
   const T s = 1 / std::sqrt(cuda::block_sum(squares) / T(D) + epsilon);
@@ -169,9 +191,9 @@ __global__ void head_norm_backward(View<S, 2> dx, View<const S, 2> dy, View<cons
 
 void LayerNormForward::on(CudaQueue& queue) const {
   cuda::with_storage(x.dtype, [&]<typename S, typename T>() {
-    const View rows = x.as<const S, 2>();
+    const View rows = y.as<S, 2>();
     cuda::launch("layer_norm_forward", layer_norm_forward<S, T>, one_block_per_row_kept<T>(rows),
-                 queue.stream, y.as<S, 2>(), mean.as<T, 1>(), scale.as<T, 1>(), rows,
+                 queue.stream, rows, mean.as<T, 1>(), scale.as<T, 1>(), Summands<S, T>(*this),
                  weight.as<const T, 1>(), bias.as<const T, 1>(), T(epsilon));
   });
 }
@@ -191,10 +213,10 @@ void LayerNormBackward::on(CudaQueue& queue) const {
 
 void RmsNormForward::on(CudaQueue& queue) const {
   cuda::with_storage(x.dtype, [&]<typename S, typename T>() {
-    const View rows = x.as<const S, 2>();
+    const View rows = y.as<S, 2>();
     cuda::launch("rms_norm_forward", rms_norm_forward<S, T>, one_block_per_row_kept<T>(rows),
-                 queue.stream, y.as<S, 2>(), scale.as<T, 1>(), rows, weight.as<const T, 1>(),
-                 T(epsilon));
+                 queue.stream, rows, scale.as<T, 1>(), Summands<S, T>(*this),
+                 weight.as<const T, 1>(), T(epsilon));
   });
 }
 

@@ -3,51 +3,82 @@
 #include <cmath>
 
 #include "kernels/cuda/block.cuh"
-#include "kernels/cuda/elements.cuh"
+#include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/storage.cuh"
 
 namespace metascale {
 namespace {
+
+constexpr int adam_threads = 256;
+constexpr std::int64_t groups_of_launch = 64;  // whose numbers are parameters of the kernel
+
+template <typename T>
+struct GroupStep {
+  T rate = 0;         // rate / (1 - b1^t)
+  T root_weight = 0;  // 1 / sqrt(1 - b2^t)
+  T decay = 0;        // rate weight_decay
+
+  GroupStep() = default;
+  GroupStep(const AdamW& op, const AdamGroup& group)
+      : rate(T(group.rate / (1 - std::pow(op.beta1, double(group.time))))),
+        root_weight(T(1 / std::sqrt(1 - std::pow(op.beta2, double(group.time))))),
+        decay(T(group.rate * group.weight_decay)) {}
+};
 
 template <typename T>
 struct AdamStep {  // what is the same for all elements is worked out in f64
   T *p, *m, *v;
   bfloat16* copy;  // nullptr: not wanted
   const T* gradients;
-  T gradient_scale, beta1, rest1, beta2, rest2;
-  T rate;         // rate / (1 - b1^t)
-  T root_weight;  // 1 / sqrt(1 - b2^t)
-  T epsilon;
-  T decay;  // rate weight_decay
+  const AdamSegment* segments;
+  T gradient_scale, beta1, rest1, beta2, rest2, epsilon;
   Rounding rounding;
+  std::int64_t first_group;
+  GroupStep<T> groups[groups_of_launch];  // from first_group on
 
-  explicit AdamStep(const AdamW& op)
+  AdamStep(const AdamW& op, std::int64_t first_group)
       : p(op.parameters.pointer<T>()),
         m(op.m.pointer<T>()),
         v(op.v.pointer<T>()),
         copy(op.copy.pointer<bfloat16>()),
         gradients(op.gradients.pointer<T>()),
+        segments(static_cast<const AdamSegment*>(op.segments.data)),
         gradient_scale(T(op.gradient_scale)),
         beta1(T(op.beta1)),
         rest1(T(1 - op.beta1)),
         beta2(T(op.beta2)),
         rest2(T(1 - op.beta2)),
-        rate(T(op.rate / (1 - std::pow(op.beta1, double(op.time))))),
-        root_weight(T(1 / std::sqrt(1 - std::pow(op.beta2, double(op.time))))),
         epsilon(T(op.epsilon)),
-        decay(T(op.rate * op.weight_decay)),
-        rounding(op.rounding) {}
+        rounding(op.rounding),
+        first_group(first_group) {
+    const auto all = std::int64_t(op.groups.size());
+    for (std::int64_t i = 0; i < groups_of_launch && first_group + i < all; ++i)
+      groups[i] = GroupStep<T>(op, op.groups[std::size_t(first_group + i)]);
+  }
 
-  __device__ void operator()(std::int64_t i) const {
+  // i: of the parameters, j: of their moments
+  __device__ void update(std::int64_t i, std::int64_t j, const GroupStep<T>& group) const {
     const T g = gradient_scale * gradients[i];
-    const T first = beta1 * m[i] + rest1 * g;
-    const T second = beta2 * v[i] + rest2 * (g * g);
-    m[i] = first;
-    v[i] = second;
-    p[i] -= rate * first / (std::sqrt(second) * root_weight + epsilon) + decay * p[i];
+    const T first = beta1 * m[j] + rest1 * g;
+    const T second = beta2 * v[j] + rest2 * (g * g);
+    m[j] = first;
+    v[j] = second;
+    const T root = std::sqrt(second) * group.root_weight + epsilon;
+    p[i] -= group.rate * first / root + group.decay * p[i];
     if (copy) copy[i] = cuda::to_bf16(float(p[i]), i, rounding);
   }
 };
+
+// One block per segment.
+template <typename T>
+__global__ void adamw(AdamStep<T> step) {
+  const AdamSegment segment = step.segments[blockIdx.x];
+  const std::int64_t number = segment.group - step.first_group;
+  if (number < 0 || number >= groups_of_launch) return;  // of another launch
+  const GroupStep<T> group = step.groups[number];
+  for (std::int64_t i = threadIdx.x; i < segment.count; i += adam_threads)
+    step.update(segment.first + i, segment.moment + i, group);
+}
 
 constexpr int sum_threads = 256;
 
@@ -65,9 +96,12 @@ __global__ void block_sums(double* sums, const T* x, std::int64_t count, std::in
 
 }  // namespace
 
+// One launch, unless there are more groups than a kernel's parameters hold.
 void AdamW::on(CudaQueue& queue) const {
+  const cuda::Grid grid{.blocks = cuda::groups(segments.shape[0], 1), .threads = adam_threads};
   with_float_type(parameters.dtype, [&]<typename T>() {
-    cuda::launch_elements("adamw", queue.stream, parameters.size(), AdamStep<T>(*this));
+    for (std::int64_t first = 0; first < std::int64_t(groups.size()); first += groups_of_launch)
+      cuda::launch("adamw", adamw<T>, grid, queue.stream, AdamStep<T>(*this, first));
   });
 }
 

@@ -12,7 +12,7 @@
 
 namespace metascale::testing {
 
-inline Tensor norm(Forward& f, const std::string& name, const Tensor& x) {
+inline Tensor norm(Forward& f, const std::string& name, Residual& x) {
   return rms_norm(f.tape, x, f.parameter(name + ".weight", {f.config.width}, Initial::constant(1)));
 }
 
@@ -29,7 +29,7 @@ inline ModelOutput primer(Forward& f, const Tensor& tokens) {
   const Initial small = Initial::normal(std::sqrt(2.0 / (5.0 * double(D))));
   const Initial zero = Initial::constant(0);
 
-  Tensor x = embed(f.tape, tokens, f.vocabulary_parameter("embed.weight", small));  // (B, T, D)
+  Residual x{embed(f.tape, tokens, f.vocabulary_parameter("embed.weight", small))};  // (B, T, D)
   for (std::int64_t l = 0; l < f.config.layers; ++l) {
     const std::string name = concat("blocks.", l, ".");
     f.tape.begin_block();
@@ -40,13 +40,13 @@ inline ModelOutput primer(Forward& f, const Tensor& tokens) {
     const Tensor attended = attention(
         f.tape,
         {.q = rotary(f.tape, heads("q"), N), .k = rotary(f.tape, heads("k"), N), .v = heads("v")});
-    x = add(f.tape, x, dense(f, name + "o", attended, D, zero));
+    x += dense(f, name + "o", attended, D, zero);
 
     const Tensor g = norm(f, name + "norm_2", x);
     const Tensor up = dense(f, name + "up", g, f.config.feed_forward, small);  // (B, T, F)
     const Tensor hidden = activation(f.tape, up, ActivationKind::relu_squared);
-    x = add(f.tape, x, dense(f, name + "down", hidden, D, zero));
-    f.tape.end_block();
+    x += dense(f, name + "down", hidden, D, zero);
+    end_block(f.tape, x);
   }
   return {.hidden = norm(f, "norm", x), .head = f.vocabulary_parameter("head.weight", small)};
 }

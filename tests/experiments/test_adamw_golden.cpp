@@ -37,8 +37,8 @@ struct Update {
   ParameterList list;
   Program program;
   ParameterMemory memory;
-  Optimizer optimizer;
   Queue queue;
+  Optimizer optimizer;
   double norm = 0;
 
   explicit Update(const std::string& name)
@@ -48,7 +48,7 @@ struct Update {
                 {.rows = golden.rows, .context = golden.context, .tape = {.dtype = Dtype::f64}},
                 list),
         memory(list, Device::cpu, Dtype::f64),
-        optimizer(config, list, memory) {
+        optimizer(queue, config, list, memory) {
     golden.load_parameters(list, memory);
     program.allocate(Device::cpu, memory);
     golden.fill_inputs(program);

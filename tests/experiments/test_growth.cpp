@@ -257,7 +257,7 @@ TEST_CASE(
   const Growth growth = growth_of(golden.config, to);
   const OptimizerConfig config{.beta1 = 0.9, .beta2 = 0.99, .clip = 1e9};
   Queue queue;
-  Optimizer before(config, parent.list, parent.memory);
+  Optimizer before(queue, config, parent.list, parent.memory);
   for (std::int64_t step = 1; step <= 3; ++step) {  // moments that are not zero
     before.clear_gradients(queue);
     make_gradients(parent, golden);
@@ -278,7 +278,7 @@ TEST_CASE(
   }
   const auto started = to_doubles(
       grown.memory.tensor(grown.memory.values, grown.list.find("blocks.1.ffn.value.weight")));
-  Optimizer after(config, grown.list, grown.memory, births);
+  Optimizer after(queue, config, grown.list, grown.memory, births);
   before.clear_gradients(queue);
   after.clear_gradients(queue);
   make_gradients(parent, golden);
@@ -310,7 +310,8 @@ TEST_CASE("multipliers of rate and decay hold for what the last growth added, an
   make_gradients(grown, golden);
   const auto started = to_doubles(grown.memory.tensor(grown.memory.values, grown.list.find(name)));
   Queue queue;
-  Optimizer({.new_learning_rate = 0.0}, grown.list, grown.memory, {{name, {{old, 0}, {whole, 5}}}})
+  Optimizer(queue, {.new_learning_rate = 0.0}, grown.list, grown.memory,
+            {{name, {{old, 0}, {whole, 5}}}})
       .update(queue, 1e-3, 1, 6);
   const auto moved = to_doubles(grown.memory.tensor(grown.memory.values, grown.list.find(name)));
   const std::size_t kept = std::size_t(old.size());

@@ -1,8 +1,11 @@
 // Whole models against vectors from an independent float64 implementation.
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <cstring>
+#include <typeinfo>
 
+#include "kernels/elementwise.hpp"
 #include "tests/support/golden_model.hpp"
 
 namespace metascale {
@@ -103,6 +106,21 @@ TEST_CASE("recompute changes memory and not one bit of a gradient") {
   }
   CHECK(gradients[0] == gradients[1]);
   CHECK(bytes[1] < bytes[0]);
+}
+
+TEST_CASE(
+    "norms make the sums they read; where blocks are recomputed, all but the last of a block") {
+  const auto name = GENERATE(from_range(std::begin(all_models), std::end(all_models)));
+  const auto recompute = GENERATE(Recompute::none, Recompute::block);
+  CAPTURE(name);
+  const GoldenModel golden(name);
+  ParameterList list;
+  const Program program(
+      golden.config,
+      {.rows = golden.rows, .context = golden.context, .tape = {.recompute = recompute}}, list);
+  const auto operators = program.tape().operators();
+  const auto sums = std::count(operators.begin(), operators.end(), typeid(AddForward).name());
+  CHECK(sums == (recompute == Recompute::block ? golden.config.layers : 0));
 }
 
 TEST_CASE("a second execution finds nothing of the first") {

@@ -91,8 +91,8 @@ TEST_CASE("ranks that update their shards make the update of one rank, bit for b
     ParameterMemory memory(recorded.list, Device::cpu, Dtype::f32, false, shards.moment_elements());
     copy(whole.values, memory.values);
     copy(whole.gradients, memory.gradients);
-    Optimizer optimizer(config, recorded.list, memory, {}, shards);
     Queue queue;
+    Optimizer optimizer(queue, config, recorded.list, memory, {}, shards);
     squares += optimizer.squared_gradient_norm(queue);
     for (std::int64_t step = 1; step <= 3; ++step) optimizer.update(queue, 1e-3, 2.0, step);
     for (const auto& piece : shards.mine())
@@ -103,8 +103,8 @@ TEST_CASE("ranks that update their shards make the update of one rank, bit for b
   }
   CHECK(moments == recorded.list.arena_elements());  // each is kept by one rank
 
-  Optimizer optimizer(config, recorded.list, whole);
   Queue queue;
+  Optimizer optimizer(queue, config, recorded.list, whole);
   CHECK(squares == Approx(optimizer.squared_gradient_norm(queue)).epsilon(1e-12));
   for (std::int64_t step = 1; step <= 3; ++step) optimizer.update(queue, 1e-3, 2.0, step);
   CHECK(std::memcmp(whole.values.data(), gathered.values.data(), whole.values.bytes()) == 0);

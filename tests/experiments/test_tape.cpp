@@ -1,5 +1,6 @@
 #include <malloc.h>
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <cstring>
 #include <random>
@@ -276,6 +277,57 @@ TEST_CASE("a gradient is the sum over two readers of one tensor") {
     value = before;
     CHECK(found == Approx((above - below) / (2 * h)).margin(1e-9));
   }
+}
+
+// A residual stream with two norms and their gradients, in f32: the bytes of all gradients.
+std::vector<std::byte> gradients_of_a_stream(bool sums_apart) {
+  ParameterList list;
+  Tape tape({.dtype = Dtype::f32}, list);
+  const auto weight = [&](const char* name, Shape shape) {
+    return tape.parameter({.name = name, .shape = shape, .initial = Initial::normal(1)});
+  };
+  const auto settled = [&](const Residual& x) {
+    return sums_apart ? Residual{add(tape, x.x, x.branch, x.second_branch)} : x;
+  };
+  const Tensor tokens = tape.input("tokens", {1, 4}, Dtype::i32);
+  const Tensor targets = tape.input("targets", {1, 4}, Dtype::i32);
+  const Tensor scales = tape.input("scales", {1, 4}, Dtype::f32);
+  const Tensor start = embed(tape, tokens, weight("embedding", {5, 19}));
+  Residual x{start};
+  x += linear(tape, start, weight("first", {19, 19}));
+  x += linear(tape, start, weight("second", {19, 19}));
+  x = settled(x);
+  x += layer_norm(tape, x, weight("norm", {19}), weight("bias", {19}));
+  x = settled(x);
+  const Tensor hidden = rms_norm(tape, x, weight("last", {19}));
+  classifier(tape, hidden, weight("head", {5, 19}), targets, scales);
+  tape.finish();
+
+  ParameterMemory memory(list, Device::cpu, Dtype::f32);
+  initialise(list, memory, 3);
+  const Buffer planned(Device::cpu, tape.planned_bytes());
+  tape.bind_memory(planned.data());
+  tape.bind_parameters(memory.values.data(), memory.gradients.data());
+  std::int32_t ids[] = {0, 3, 1, 3}, next[] = {3, 1, 3, 2};
+  float scale[] = {0.5, 1, 0.25, 2};
+  tape.bind(tokens, ids), tape.bind(targets, next), tape.bind(scales, scale);
+  Queue queue;
+  tape.execute(queue);
+  return {memory.gradients.data(), memory.gradients.data() + memory.gradients.bytes()};
+}
+
+TEST_CASE("a residual stream has the gradients of sums made apart, bit for bit") {
+  const auto gradients = gradients_of_a_stream(false);
+  CHECK(gradients == gradients_of_a_stream(true));
+  CHECK(std::any_of(gradients.begin(), gradients.end(),
+                    [](std::byte b) { return b != std::byte{}; }));
+}
+
+TEST_CASE("a residual sum takes three summands, no more") {
+  const Tensor x{.shape = {2}};
+  Residual sum{x};
+  sum += x, sum += x;
+  CHECK_THROWS_WITH(sum += x, "a residual sum has three summands at most");
 }
 
 TEST_CASE("an execution sees nothing of what its planned memory held before") {

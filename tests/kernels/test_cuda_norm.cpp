@@ -16,6 +16,21 @@ TEST_CASE("norms on the GPU are close to the CPU") {
   expect_cuda_close_to_cpu<HeadNormCase>(3, 2, 64);
 }
 
+TEST_CASE("norms that add are on the GPU close to the CPU, and the same on every run") {
+  const int summands = GENERATE(2, 3);
+  expect_cuda_close_to_cpu<LayerNormCase>(70, 33, summands);
+  expect_cuda_close_to_cpu<RmsNormCase>(3, 301, summands);
+  expect_same_bits_on_every_run<LayerNormCase>(70, 33, summands);
+  expect_same_bits_on_every_run<RmsNormCase>(70, 33, summands);
+}
+
+TEST_CASE("a norm that adds leaves on the GPU the bits of a sum and a norm behind it") {
+  const Dtype storage = GENERATE(Dtype::f32, Dtype::f64, Dtype::bf16);
+  const auto execute = [](const auto& op) { run_on(Device::cuda, op); };
+  expect_bits_of_add_and_norm<LayerNormCase>(storage, execute);
+  expect_bits_of_add_and_norm<RmsNormCase>(storage, execute);
+}
+
 TEST_CASE("norms on the GPU add to the gradients they find") {
   expect_cuda_adds_to_gradients<LayerNormCase>(7, 33);
   expect_cuda_adds_to_gradients<RmsNormCase>(7, 33);

@@ -23,6 +23,24 @@ TEST_CASE("AdamW on the GPU is close to the CPU") {
   expect_cuda_close_to_cpu<AdamWCase>(301, time);
 }
 
+TEST_CASE("AdamW over segments on the GPU has the bits of AdamW on each alone") {
+  expect_same_bits_as_one_by_one(segments_of_a_shard(), three_groups(),
+                                 [](const AdamW& op) { run_on(Device::cuda, op); });
+}
+
+TEST_CASE("AdamW on the GPU takes more groups than one launch") {
+  const std::vector<AdamSegment> segments = side_by_side(std::vector<std::int64_t>(70, 3));
+  std::vector<AdamGroup> groups;
+  for (int i = 0; i < 70; ++i) groups.push_back({.rate = 0.001 * i, .time = 1 + i});
+  expect_same_bits_as_one_by_one(segments, groups,
+                                 [](const AdamW& op) { run_on(Device::cuda, op); });
+}
+
+TEST_CASE("a shard on the GPU is close to the CPU and the same on every run") {
+  expect_cuda_close_to_cpu<AdamWCase>(segments_of_a_shard(), three_groups());
+  expect_same_bits_on_every_run<AdamWCase>(segments_of_a_shard(), three_groups());
+}
+
 TEST_CASE("a sum of squares on the GPU is close to the CPU and the same on every run") {
   const std::int64_t n = GENERATE(1, 4096, 10000);
   expect_cuda_close_to_cpu<SumOfSquaresCase>(n);

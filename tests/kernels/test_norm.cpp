@@ -97,6 +97,47 @@ TEST_CASE("head norm has the gradients of finite differences") {
                                   {{"x", norm.forward.x, norm.backward.dx}});
 }
 
+TEST_CASE("a norm that adds leaves the bits of a sum and a norm behind it") {
+  const Dtype storage = GENERATE(Dtype::f32, Dtype::f64, Dtype::bf16);
+  Queue queue;
+  queue.cpu.threads = 3;
+  const auto execute = [&](const auto& op) { run(queue, op); };
+  expect_bits_of_add_and_norm<LayerNormCase>(storage, execute);
+  expect_bits_of_add_and_norm<RmsNormCase>(storage, execute);
+}
+
+TEST_CASE("a branch that takes x away leaves the bias of a layer norm, and zero of an RMS norm") {
+  Queue queue;
+  LayerNormCase layer(Dtype::f32, 3, 37, 2);
+  RmsNormCase rms(Dtype::f32, 3, 37, 2);
+  for (const auto& [x, branch] :
+       {std::pair{layer.forward.x, layer.forward.branch}, {rms.forward.x, rms.forward.branch}}) {
+    Values opposite = values_of(x);
+    for (double& value : opposite) value = -value;
+    assign(branch, opposite);
+  }
+  run(queue, layer.forward);
+  run(queue, rms.forward);
+  const Values bias = values_of(layer.forward.bias), y = values_of(layer.forward.y);
+  for (std::size_t i = 0; i < y.size(); ++i) REQUIRE(y[i] == bias[i % 37]);
+  CHECK(values_of(rms.forward.y) == Values(3 * 37, 0.0));
+}
+
+TEST_CASE("norms that add have the gradients of finite differences, the same for every summand") {
+  LayerNormCase layer(Dtype::f64, 3, 37, 3);
+  expect_gradients_of_differences(layer, {{layer.forward.y, layer.backward.dy}},
+                                  {{"x", layer.forward.x, layer.backward.dx},
+                                   {"branch", layer.forward.branch, layer.backward.dx},
+                                   {"second", layer.forward.second_branch, layer.backward.dx},
+                                   {"weight", layer.forward.weight, layer.backward.dweight},
+                                   {"bias", layer.forward.bias, layer.backward.dbias}});
+  RmsNormCase rms(Dtype::f64, 3, 37, 2);
+  expect_gradients_of_differences(rms, {{rms.forward.y, rms.backward.dy}},
+                                  {{"x", rms.forward.x, rms.backward.dx},
+                                   {"branch", rms.forward.branch, rms.backward.dx},
+                                   {"weight", rms.forward.weight, rms.backward.dweight}});
+}
+
 TEST_CASE("norms add to the gradients they find") {
   Queue queue;
   LayerNormCase layer(Dtype::f64, 7, 33);
@@ -114,12 +155,16 @@ TEST_CASE("norms in f32 are close to f64") {
   expect_f32_close_to_f64<LayerNormCase>(301, 70);
   expect_f32_close_to_f64<RmsNormCase>(301, 70);
   expect_f32_close_to_f64<HeadNormCase>(50, 3, 32);
+  expect_f32_close_to_f64<LayerNormCase>(301, 70, 3);
+  expect_f32_close_to_f64<RmsNormCase>(301, 70, 2);
 }
 
 TEST_CASE("norms have the same bits on any number of threads") {
   expect_same_bits_on_any_number_of_threads<LayerNormCase>(301, 70);
   expect_same_bits_on_any_number_of_threads<RmsNormCase>(301, 70);
   expect_same_bits_on_any_number_of_threads<HeadNormCase>(50, 3, 32);
+  expect_same_bits_on_any_number_of_threads<LayerNormCase>(301, 70, 3);
+  expect_same_bits_on_any_number_of_threads<RmsNormCase>(301, 70, 2);
 }
 
 TEST_CASE("norms take leading axes unmerged") {
@@ -162,6 +207,27 @@ TEST_CASE("norms name the operand that is wrong") {
         "HeadNormBackward.y has shape (2, 12) but must have (2, 3, 4): the shape of dy");
 }
 
+TEST_CASE("norms that add name the summand that is wrong") {
+  Queue queue;
+  LayerNormCase layer(Dtype::f64, 2, 32, 3);
+  LayerNormForward op = layer.forward;
+  op.branch.shape = {2, 31};
+  CHECK(message_of_error([&] { run(queue, op); }) ==
+        "LayerNormForward.branch has shape (2, 31) but must have (2, 32): the shape of x");
+  op = layer.forward;
+  op.sum = {};
+  CHECK(message_of_error([&] { run(queue, op); }) ==
+        "LayerNormForward.sum has shape () but must have (2, 32): the shape of x");
+  op = layer.forward;
+  op.branch = {};
+  CHECK(message_of_error([&] { run(queue, op); }) ==
+        "LayerNormForward.sum has shape (2, 32) but must have (): no branch is added to x");
+  RmsNormCase rms(Dtype::f64, 2, 32, 3);
+  rms.forward.second_branch.shape = {64};
+  CHECK(message_of_error([&] { run(queue, rms.forward); }) ==
+        "RmsNormForward.second_branch has shape (64) but must have (2, 32): the shape of x");
+}
+
 TEST_CASE("the plan counts the cost of a norm without running it") {
   Queue plan{.device = Device::plan};
   const Shape rows{1 << 20, 4096};  // 32 GiB in f64: nothing is there
@@ -171,6 +237,17 @@ TEST_CASE("the plan counts the cost of a norm without running it") {
                            .weight = {nullptr, {rows[1]}, Dtype::f64}});
   CHECK(plan.planned.flops == 4.0 * (1 << 20) * 4096);
   CHECK(plan.planned.bytes == 8.0 * (2.0 * (1 << 20) * 4096 + (1 << 20) + 4096));
+}
+
+TEST_CASE("a norm that adds costs what a sum and a norm cost, but for one look at the sum") {
+  Queue together{.device = Device::plan}, apart{.device = Device::plan};
+  RmsNormCase norm(Dtype::f32, 5, 16, 3);
+  const RmsNormForward& op = norm.forward;
+  run(together, op);
+  run(apart, AddForward{.y = op.sum, .a = op.x, .b = op.branch, .c = op.second_branch});
+  run(apart, RmsNormForward{.y = op.y, .scale = op.scale, .x = op.sum, .weight = op.weight});
+  CHECK(together.planned.flops == apart.planned.flops);
+  CHECK(together.planned.bytes == apart.planned.bytes - double(op.sum.bytes()));
 }
 
 }  // namespace metascale

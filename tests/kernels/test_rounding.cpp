@@ -58,32 +58,21 @@ TEST_CASE("what bf16 holds exactly, infinity and NaN are left as they are") {
   CHECK(std::isnan(float(at_step(5)(std::numeric_limits<float>::quiet_NaN(), 3))));
 }
 
-TEST_CASE("AdamW's stochastic copy is the same on any number of threads and in any pieces") {
+TEST_CASE("AdamW's stochastic copy is the same on any number of threads and in any segments") {
   constexpr std::int64_t n = 9001, cut = 4097;
-  const auto copy_of = [&](int threads, bool in_pieces) {
-    AdamWCase item(Dtype::f32, n, 3);
+  const auto copy_of = [&](int threads, const std::vector<std::int64_t>& counts) {
+    AdamWCase item(Dtype::f32, side_by_side(counts),
+                   std::vector<AdamGroup>(counts.size(), {.rate = 0.01}));
     item.forward.copy = item.memory.output({n}, Dtype::bf16);
+    item.forward.rounding = at_step(7);
     Queue queue;
     queue.cpu.threads = threads;
-    const auto run_piece = [&](std::int64_t begin, std::int64_t end) {
-      AdamW piece = item.forward;
-      AdamW::operands(piece, [&](const char*, Tensor& tensor, Use) {
-        tensor.data =
-            static_cast<std::byte*>(tensor.data) + std::size_t(begin) * size_of(tensor.dtype);
-        tensor.shape = {end - begin};
-      });
-      piece.rounding = at_step(7, begin);
-      run(queue, piece);
-    };
-    if (in_pieces)
-      run_piece(cut, n), run_piece(0, cut);
-    else
-      run_piece(0, n);
+    run(queue, item.forward);
     return values_of(item.forward.copy);
   };
-  const Values whole = copy_of(1, false);
-  CHECK(copy_of(3, false) == whole);
-  CHECK(copy_of(2, true) == whole);
+  const Values whole = copy_of(1, {n});
+  CHECK(copy_of(3, {n}) == whole);
+  CHECK(copy_of(2, {cut, n - cut}) == whole);
 }
 
 TEST_CASE("a copy made again after the step is the one that AdamW left") {

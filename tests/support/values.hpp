@@ -110,6 +110,11 @@ class Memory {
     assign(result, values);
     return result;
   }
+  Tensor given(Shape shape, Dtype dtype, const void* bytes) {
+    const Tensor result = allocate(shape, dtype);
+    std::memcpy(result.data, bytes, result.bytes());
+    return result;
+  }
   Tensor output(Shape shape) { return output(shape, dtype_); }  // what it writes: NaN
   Tensor output(Shape shape, Dtype dtype) {
     const Tensor result = allocate(shape, dtype);
