@@ -109,7 +109,7 @@ TEST_CASE("recompute changes memory and not one bit of a gradient") {
 }
 
 TEST_CASE(
-    "norms make the sums they read; where blocks are recomputed, all but the last of a block") {
+    "norms make the sums they read, and where blocks are recomputed all but the last of a block") {
   const auto name = GENERATE(from_range(std::begin(all_models), std::end(all_models)));
   const auto recompute = GENERATE(Recompute::none, Recompute::block);
   CAPTURE(name);
