@@ -54,6 +54,10 @@ std::string key_above(const std::vector<std::string>& titles, int lines) {
 
 std::string key_of_arms(const Report& report) { return key_above(report.collection.arms); }
 
+std::string with_scored(const Report& report, const std::string& words) {
+  return words + (report.scored.empty() ? "" : ". " + report.scored);
+}
+
 std::string log_tics(char axis, double low, double high, TicWords words) {
   if (!(low > 0) || !(high > low) || !std::isfinite(high)) return "";
   const double first = std::floor(std::log10(low)), last = std::floor(std::log10(high));

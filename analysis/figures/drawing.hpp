@@ -20,6 +20,8 @@ std::string key_of_arms(const Report& report);
 // of ten or none, also 2 and 5 of each. Empty where there are two or more.
 enum class TicWords { counts, powers };  // 200k by the axis' own format, or 2 10^5
 std::string log_tics(char axis, double low, double high, TicWords words);
+// A caption that speaks of final losses: with their unit, and how they were evaluated.
+std::string with_scored(const Report& report, const std::string& words);
 std::string dash_of(const Report& report, const std::string& size);  // dash type; eight are unlike
 // A curve's style of so many points: a few marks say its length, of the first length none.
 std::string curve_style_of(const Report& report, const std::string& length, std::size_t points);

@@ -7,6 +7,7 @@
 #include "analysis/figures/drawing.hpp"
 #include "analysis/render_json.hpp"
 #include "analysis/support/text.hpp"
+#include "core/error.hpp"
 
 namespace metascale {
 namespace {
@@ -38,6 +39,9 @@ void add_loss_by_size(const Report& report, std::vector<Figure>& figures) {
         "'Final "
         "loss (nats per token)'\nset format y '%.2f'\nset offsets 0, 0, graph 0.06, graph 0.06\n{}",
         double(sizes.size()) - 0.65, tics, key_of_arms(report));
+    figure.caption =
+        with_scored(report, concat("Final loss of every arm per size at ", length_words(length),
+                                   "; whiskers are one standard deviation over seeds"));
     int column = 3;
     for (const std::string& arm : report.collection.arms) {
       const std::string colour = colour_of(report, arm);
@@ -67,6 +71,15 @@ void add_key_of_curves(const Report& report, Figure& figure) {
       figure.plots.push_back(fmt::format("keyentry with {} lc rgb '#777777' dt 1 lw 1.4 title {}",
                                          curve_style_of(report, length, 1),
                                          gnuplot_text(length_words(length))));
+}
+
+std::string caption_of_curves(const Report& report, bool by_flops) {
+  return concat("Training loss against ", by_flops ? "model FLOPs" : "tokens",
+                "; colour is the arm, dash the size",
+                report.lengths().size() > 1 ? ", marks the length" : "",
+                ", and a band the range of seeds. Losses are nats per token of each step's batch, "
+                "smoothed, ",
+                report.tokenizer);
 }
 
 double x_of(const CurvePoint& point, bool by_flops) {
@@ -117,6 +130,7 @@ void add_curves(const Report& report, bool by_flops, std::vector<Figure>& figure
       by_flops ? "'Training compute (model FLOPs)'" : "'Training tokens'", 0.97 * lowest,
       1.05 * start, 0.9 * first, block > 9 ? 5 : 6, by_flops ? "set format x '10^{%T}'\n" : "",
       log_tics('x', 0.9 * first, last, by_flops ? TicWords::powers : TicWords::counts));
+  figure.caption = caption_of_curves(report, by_flops);
   figures.push_back(std::move(figure));
 }
 
@@ -183,6 +197,11 @@ void add_scaling(const Report& report, FitAxis axis, std::vector<Figure>& figure
         "'{}'\n{}{}",
         gnuplot_text(words_of(axis)), axis == FitAxis::training_flops ? "10^{%T}" : "%.0s%c",
         loss_range(report, axis, length), key_of_arms(report));
+    figure.caption = with_scored(
+        report,
+        concat("Final losses of runs at ", length_words(length), " against ", words_of(axis),
+               ", with the fitted law of each arm and its 95 % bootstrap band; a dashed "
+               "law has a problem"));
     figures.push_back(std::move(figure));
   }
 }
@@ -193,11 +212,10 @@ struct Bar {
   Interval interval;  // unknown of few documents: no whisker
 };
 
-// Horizontal points with intervals, one row each.
-void add_rows(const Report& report, const std::string& name, const std::vector<Bar>& bars,
+// Horizontal points with intervals, one row each. figure: its name and caption.
+void add_rows(const Report& report, Figure figure, const std::vector<Bar>& bars,
               std::vector<Figure>& figures) {
   if (bars.empty()) return;
-  Figure figure{name, "", "", {}};
   std::string tics;
   std::vector<std::string> titles;
   int block = 0;
@@ -218,10 +236,10 @@ void add_rows(const Report& report, const std::string& name, const std::vector<B
       figure.plots.push_back(
           fmt::format("'{}.csv' index {} using 1:2:3:4 with xerrorbars lc rgb {} pt 0 lw 1.3 "
                       "notitle",
-                      name, block, colour));
+                      figure.name, block, colour));
     figure.plots.push_back(
         fmt::format("'{}.csv' index {} using 1:2 with points lc rgb {} pt {} ps mark*1.1 title {}",
-                    name, block, colour, point_of(report, arm), gnuplot_text(arm)));
+                    figure.name, block, colour, point_of(report, arm), gnuplot_text(arm)));
     titles.push_back(arm);
     ++block;
   }
@@ -253,11 +271,28 @@ void add_differences(const Report& report, std::vector<Figure>& figures) {
         pair.first->parameters >= largest->first->parameters)
       largest = &pair;
   }
-  add_rows(report, "paired-differences", pairs, figures);
+  const std::string& baseline = report.collection.baseline();
+  const auto named = [&](const char* name, const std::string& what) {
+    return Figure{name,
+                  "",
+                  "",
+                  {},
+                  with_scored(report, what + ", with 95 % intervals over "
+                                             "documents and seeds")};
+  };
+  add_rows(report,
+           named("paired-differences", concat("Paired differences of final loss to ", baseline,
+                                              ", in per cent of its loss")),
+           pairs, figures);
   if (largest == nullptr) return;
   for (const DomainDifference& entry : largest->domains)
     domains.push_back(bar_of(entry.domain, largest->pair->second_arm, entry.result));
-  add_rows(report, "domains", domains, figures);
+  add_rows(report,
+           named("domains", concat("Paired differences of ", largest->pair->second_arm, " to ",
+                                   baseline, " at ", largest->pair->size,
+                                   " per domain, in per "
+                                   "cent of its loss there")),
+           domains, figures);
 }
 
 }  // namespace

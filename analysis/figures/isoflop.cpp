@@ -7,6 +7,7 @@
 #include "analysis/palette.hpp"
 #include "analysis/render_json.hpp"
 #include "analysis/support/text.hpp"
+#include "core/error.hpp"
 
 namespace metascale {
 namespace {
@@ -33,7 +34,7 @@ void add_profile(const IsoflopProfile& profile, const IsoflopBudget& budget, int
       block, colour, 2 * (number % 4) + 5, gnuplot_text(scientific(profile.flops) + " FLOPs")));
 }
 
-void add_profiles(const IsoflopReport& entry, std::vector<Figure>& figures) {
+void add_profiles(const Report& report, const IsoflopReport& entry, std::vector<Figure>& figures) {
   Figure figure{"isoflop-" + slug(entry.arm), "", "", {}};
   int number = 0;
   double low = INFINITY, high = 0;
@@ -49,6 +50,10 @@ void add_profiles(const IsoflopReport& entry, std::vector<Figure>& figures) {
       "'%.0s%c'\nset format y '%.2f'\nset key outside right font ',6'\nset title {} noenhanced\n{}",
       gnuplot_text(words_of(axis)), gnuplot_text(entry.arm),
       log_tics('x', low, high, TicWords::counts));
+  figure.caption = with_scored(
+      report, concat("Final losses of ", entry.arm,
+                     " at equal FLOPs, and the parabolas through the sizes nearest the lowest "
+                     "loss; a dashed one is refused"));
   figures.push_back(std::move(figure));
 }
 
@@ -99,7 +104,7 @@ void add_isoflop_figures(const Report& report, std::vector<Figure>& figures) {
   int block = 0;
   for (const IsoflopReport& entry : report.isoflops) {
     if (entry.axis != axis || !entry.fit) continue;
-    add_profiles(entry, figures);
+    add_profiles(report, entry, figures);
     add_optima(report, entry, block, optima);
   }
   if (block == 0) return;
@@ -107,6 +112,9 @@ void add_isoflop_figures(const Report& report, std::vector<Figure>& figures) {
       "set logscale xy\nset xlabel 'Budget (model FLOPs)'\nset ylabel {}\nset format x "
       "'10^{{%T}}'\nset format y '%.0s%c'\n{}",
       gnuplot_text(std::string("Optimal ") + words_of(axis)), key_of_arms(report));
+  optima.caption = with_scored(
+      report, concat("Sizes of least loss at equal FLOPs with 95 % intervals over the seed noise, "
+                     "and the lines through them; a dashed line has a problem"));
   figures.push_back(std::move(optima));
 }
 

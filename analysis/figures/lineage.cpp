@@ -76,6 +76,11 @@ void add_lineage_figure(const Report& report, std::vector<Figure>& figures) {
       "lineage'\nset ylabel 'Final loss (nats per token)'\nset format y '%.2f'\nset offsets 0, 0, "
       "graph 0.06, graph 0.06\n{}",
       first / 1.25, last * 1.25, ticks_between(first / 1.25, last * 1.25), key_above(titles));
+  figure.caption = with_scored(
+      report,
+      "Final loss of each stage of a growing model against the model FLOPs of all that made it, "
+      "and "
+      "of models from scratch beside it; means over seeds, whiskers from the least to the most");
   figures.push_back(std::move(figure));
 }
 

@@ -41,7 +41,7 @@ std::string evidence_list(const Claim& claim) {
 }
 
 std::string scored_in(const Report& report) {
-  return report.scored.empty() ? "" : " Evaluated on " + html_escape(report.scored) + ".";
+  return report.scored.empty() ? "" : " " + html_escape(report.scored) + ".";
 }
 
 std::string summary_section(const Report& report) {

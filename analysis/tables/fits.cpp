@@ -213,7 +213,8 @@ Table gains_table(const Report& report) {
       "gains",
       "Equivalent gain: what the baseline needs for the arm's loss, over what the arm used; "
       "only inside the baseline's fitted range. An end with * lies outside of it, an unbounded one "
-      "where the baseline never reaches the loss",
+      "where the baseline never reaches the loss" +
+          scored_clause(report),
       {{"arm", "Arm", false},
        {"size", "Size", false},
        {"length", "Length", false},

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <catch2/catch.hpp>
+#include <cmath>
 #include <fstream>
 #include <random>
 #include <set>
@@ -8,7 +9,7 @@
 #include "analysis/figures/drawing.hpp"
 #include "core/command.hpp"
 #include "tests/analysis/drawn_pdf.hpp"
-#include "tests/support/analysis_fixture.hpp"
+#include "tests/support/probe_fixture.hpp"
 #include "tests/support/temporary_folder.hpp"
 
 using namespace metascale;
@@ -118,6 +119,31 @@ TEST_CASE("eight sizes and their lengths are told apart in one figure") {
   CHECK_THAT(gnuplot_script(*curves), !Catch::Contains("filledcurves"));  // of single runs
 }
 
+TEST_CASE("every figure's caption says what it shows, and of losses how they were made") {
+  const Report report = small_report();
+  const std::vector<Figure> figures = figures_of(report);
+  for (const Figure& figure : figures) {
+    CAPTURE(figure.name, figure.caption);
+    CHECK_FALSE(figure.caption.empty());
+    CHECK_FALSE(figure.caption.ends_with("."));
+    if (figure.name.starts_with("curves-"))
+      CHECK_THAT(figure.caption,
+                 Catch::EndsWith("nats per token of each step's batch, smoothed, tokenizer bytes"));
+    else if (figure.name != "generation-memory")
+      CHECK_THAT(figure.caption, Catch::EndsWith(report.scored));
+    CHECK_THAT(gnuplot_script(figure), Catch::Contains("\n# " + figure.caption + ".\n"));
+  }
+  const std::string latex = latex_of(figures);
+  CHECK_THAT(latex, Catch::Contains("\\includegraphics{loss-by-size-1xC.pdf}") &&
+                        Catch::Contains("\\label{fig:loss-by-size-1xC}") &&
+                        Catch::Contains("95 \\% intervals") && !Catch::Contains("95 % "));
+}
+
+TEST_CASE("a caption cannot leave its comment in a script") {
+  const std::string script = gnuplot_script({"x", "", "", {"x"}, "one\nsystem('rm')\rtwo"});
+  CHECK_THAT(script, Catch::Contains("\n# one system('rm') two.\n"));
+}
+
 TEST_CASE("figures that an earlier report has drawn are removed, and nothing of anybody else's") {
   const testing::TemporaryFolder temporary;
   const fs::path folder = temporary.path() / "figures";
@@ -130,6 +156,7 @@ TEST_CASE("figures that an earlier report has drawn are removed, and nothing of 
     write(name, "x");
   write("old.gp", gnuplot_script({"old", "", "", {"x"}}));
   write("now.gp", gnuplot_script({"now", "", "", {"x"}}));
+  write("figures.tex", latex_of({}));
   write("mine.gp", "plot x\n");
   write("linked.svg", "x");
   fs::create_symlink("mine.gp", folder / "linked.gp");
@@ -144,6 +171,13 @@ TEST_CASE("figures that an earlier report has drawn are removed, and nothing of 
     CAPTURE(name);
     CHECK(fs::exists(folder / name));
   }
+  CHECK(fs::exists(folder / "figures.tex"));
+  remove_other_figures(folder, {});
+  CHECK_FALSE(fs::exists(folder / "figures.tex"));
+  write("figures.tex", "% mine");
+  write("now.gp", gnuplot_script({"now", "", "", {"x"}}));
+  remove_other_figures(folder, {"now"});
+  CHECK(fs::exists(folder / "figures.tex"));
   fs::create_directory_symlink("figures", temporary.path() / "link");
   remove_other_figures(temporary.path() / "link", {});
   CHECK(fs::exists(folder / "now.gp"));
@@ -159,7 +193,7 @@ TEST_CASE("gnuplot draws every figure in every form") {
   Report report = small_report(2);
   std::vector<Figure> figures = figures_of(report);
   REQUIRE(figures.size() >= 6);
-  const auto problems = write_figures(report, folder);
+  const auto problems = write_figures(figures, folder);
   for (const std::string& problem : problems) FAIL_CHECK(problem);
   for (const Figure& figure : figures)
     for (const char* end : {".svg", ".pdf", ".png", "-double.svg", "-double.pdf", "-double.png"}) {
