@@ -45,6 +45,9 @@ void add_curve_figures(const Report& report, std::vector<Figure>& figures);
 // Per arm the profiles with their parabolas; then the optima of all arms against their budgets.
 void add_isoflop_figures(const Report& report, std::vector<Figure>& figures);
 
+// Loss against tokens under a law in N and D: one figure per law, one curve per arm and size.
+void add_law_figures(const Report& report, std::vector<Figure>& figures);
+
 // Right answers on probes, one figure per task and axis.
 void add_probe_figures(const Report& report, std::vector<Figure>& figures);
 

@@ -222,6 +222,7 @@ std::vector<Figure> figures_of(const Report& report) {
   add_curve_figures(report, figures);
   add_scaling(report, FitAxis::non_embedding_parameters, figures);
   add_scaling(report, FitAxis::training_flops, figures);
+  add_law_figures(report, figures);
   add_isoflop_figures(report, figures);
   add_differences(report, figures);
   add_lineage_figure(report, figures);
