@@ -14,7 +14,7 @@ namespace metascale {
 namespace {
 
 // What a guess of any answer with equal weights gets; a better guess may know the answers' shares.
-constexpr const char* chance_title = "uniform guess";
+constexpr const char* guess_title = "uniform guess";
 
 template <typename Curves>
 std::size_t points_of(const Curves& curves) {
@@ -77,7 +77,7 @@ std::string settings_of(const ProbeCurves& curves) {
   const bool log = curves.axis != ProbeAxis::layers;
   std::vector<std::string> titles;
   for (const ProbeLine& line : curves.lines) titles.push_back(line.arm);
-  if (std::isfinite(curves.chance)) titles.push_back(chance_title);
+  if (std::isfinite(curves.chance)) titles.push_back(guess_title);
   return fmt::format(
       "{}set xrange [{}:{}]\nset yrange [0:104]\nset xlabel {}\nset ylabel 'Right answers (%)'\n"
       "{}{}{}",
@@ -179,7 +179,7 @@ void add_probe_figures(const Report& report, std::vector<Figure>& figures) {
     figure.plots.insert(figure.plots.end(), lines.begin(), lines.end());
     if (std::isfinite(curves.chance))
       figure.plots.push_back(fmt::format("{} with lines dt 2 lc rgb '#555555' title '{}'",
-                                         100 * curves.chance, chance_title));
+                                         100 * curves.chance, guess_title));
     figure.settings = settings_of(curves);
     figure.caption = concat("Right answers on ", task_words(curves.task, curves.held), " against ",
                             words_of(curves.axis),

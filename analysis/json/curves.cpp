@@ -86,7 +86,7 @@ Json probe_curves_json(const Report& report) {
          {"against", name_of(curves.axis)},
          {"words", words_of(curves.axis)},
          {"held", curves.held + (curves.parameters.empty() ? "" : ", " + curves.parameters)},
-         {"chance", number(curves.chance)},
+         {"uniform_guess", number(curves.chance)},
          {"lines", std::move(lines)}});
   }
   return list;
