@@ -11,6 +11,7 @@
 
 #include "analysis/report.hpp"
 #include "analysis/report/fits.hpp"
+#include "analysis/support/text.hpp"
 #include "core/error.hpp"
 
 namespace metascale {
@@ -114,43 +115,69 @@ PairReport compare_pair(const MatchedPair& pair, const Report& report, std::uint
   return result;
 }
 
-// "packed_windows" for captions.
-std::string protocol_words(std::string protocol, const std::string& context) {
-  const bool windows = protocol == "packed_windows";
-  std::replace(protocol.begin(), protocol.end(), '_', ' ');
-  if (context.empty()) return protocol;
-  return protocol + (windows ? " of " : ", context ") + context;
+using Values = std::set<std::string>;
+
+// The one value in words; or that there are several.
+std::string agreed(const Values& values, const std::string& before, const char* mixed) {
+  return values.size() == 1 ? before + *values.begin() : mixed;
 }
 
+// "packed windows of 512" for captions.
+std::string protocol_words(const Values& protocols, const Values& contexts) {
+  if (protocols.size() > 1) return "mixed protocols";
+  std::string protocol = *protocols.begin();
+  const bool windows = protocol == "packed_windows";
+  std::replace(protocol.begin(), protocol.end(), '_', ' ');
+  if (contexts == Values{""}) return protocol;
+  return protocol + (windows ? " of " : ", context ") + agreed(contexts, "", "mixed lengths");
+}
+
+std::string all_of(const Values& values) { return joined({values.begin(), values.end()}); }
+
+// How the losses of tables and figures were evaluated.
+struct Evaluated {
+  Values protocols, coverages, splits, tokenizers, contexts;
+
+  void add(const Run& run) {
+    const Evaluation& evaluation = *run.final_evaluation();
+    protocols.insert(evaluation.protocol), splits.insert(evaluation.split);
+    coverages.insert(evaluation.coverage), tokenizers.insert(run.tokenizer());
+    contexts.insert(run.fact("context").value_or(""));
+  }
+  std::string words() const {
+    return concat("Losses are nats per token, evaluated on ", agreed(splits, "", "mixed splits"),
+                  ", ", protocol_words(protocols, contexts),
+                  coverages == Values{"all"} ? "" : ", " + agreed(coverages, "", "mixed coverage"),
+                  ", ", agreed(tokenizers, "tokenizer ", "mixed tokenizers"));
+  }
+};
+
 void describe_protocol(Report& report) {
-  std::set<std::string> protocols, coverages, splits, tokenizers, contexts;
-  // Of the texts; where all ran on probes, of those.
+  Evaluated found;  // of the texts; where all ran on probes, of those
   for (const Cell& cell : report.cells.empty() ? report.probe_cells : report.cells)
-    for (const Run* run : cell.runs) {
-      const Evaluation& evaluation = *run->final_evaluation();
-      protocols.insert(evaluation.protocol), splits.insert(evaluation.split);
-      coverages.insert(evaluation.coverage), tokenizers.insert(run->tokenizer());
-      contexts.insert(run->fact("context").value_or(""));
-    }
-  const auto join = [](const std::set<std::string>& values) {
-    std::string text;
-    for (const std::string& value : values) text += (text.empty() ? "" : "; ") + value;
-    return text;
-  };
-  if (protocols.empty()) return;
-  report.protocol = concat("split ", join(splits), ", protocol ", join(protocols), ", coverage ",
-                           join(coverages), ", tokenizer ", join(tokenizers));
-  if (std::max({splits.size(), protocols.size(), tokenizers.size(), contexts.size()}) == 1)
-    report.scored =
-        concat(*splits.begin(), ", ", protocol_words(*protocols.begin(), *contexts.begin()),
-               ", tokenizer ", *tokenizers.begin());
-  if (coverages != std::set<std::string>{"all"})
+    for (const Run* run : cell.runs) found.add(*run);
+  if (found.protocols.empty()) return;
+  report.protocol =
+      concat("split ", all_of(found.splits), ", protocol ", all_of(found.protocols), ", coverage ",
+             all_of(found.coverages), ", tokenizer ", all_of(found.tokenizers));
+  if (!report.cells.empty()) report.scored = found.words();
+  if (found.coverages != Values{"all"})
     report.notes.push_back(concat("The final evaluations cover a fixed subset of the split (",
-                                  join(coverages), "): they show the method and claim nothing."));
-  if (splits.contains("validation"))
+                                  all_of(found.coverages),
+                                  "): they show the method and claim nothing."));
+  if (found.splits.contains("validation"))
     report.notes.push_back(
         "Some final evaluations are on validation data, on which learning rates "
         "may have been chosen.");
+}
+
+// Also of runs that are not done: their curves are drawn.
+void describe_tokenizer(Report& report) {
+  Values tokenizers;
+  for (const Run& run : report.collection.runs)
+    if (run.is_compared() && !run.is_probe() && !run.curve.empty())
+      tokenizers.insert(run.tokenizer());
+  if (!tokenizers.empty()) report.tokenizer = agreed(tokenizers, "tokenizer ", "mixed tokenizers");
 }
 
 std::string words_of_assumed_noise(double deviation) {
@@ -301,6 +328,7 @@ Report analyse(Collection collection, const ReportOptions& options) {
   if (options.isoflop) add_isoflops(report, options);
   add_gains(report, options);
   describe_protocol(report);
+  describe_tokenizer(report);
   add_notes(report);
   report.claims = judge_claims(report);
   return report;

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "analysis/figures/drawing.hpp"
+#include "analysis/support/text.hpp"
 #include "core/atomic_file.hpp"
 #include "core/command.hpp"
 #include "core/error.hpp"
@@ -59,6 +60,15 @@ std::string indented(const std::string& settings) {
 }
 
 constexpr const char* script_head = "# Draws this figure again: gnuplot ";
+constexpr const char* latex_file = "figures.tex";
+constexpr const char* latex_head = "% The figures of a metascale report with their captions.\n";
+
+// A comment must not end before its text does, whatever an arm is called.
+std::string one_line(std::string text) {
+  for (char& letter : text)
+    if (letter == '\n' || letter == '\r') letter = ' ';
+  return text;
+}
 
 // What lies there under the name of a file of ours, unless it is a link or a folder.
 void remove_own_file(const fs::path& file) {
@@ -71,10 +81,9 @@ void remove_pictures(const fs::path& folder, const std::string& name) {
     remove_own_file(folder / (name + end));
 }
 
-bool is_our_script(const fs::path& file) {
+bool begins_with(const fs::path& file, const std::string& head) {
   try {
-    return read_file(file, 1u << 20, Links::refuse)
-        .starts_with(script_head + file.filename().string() + "\n");
+    return read_file(file, 1u << 20, Links::refuse).starts_with(head);
   } catch (const Error&) {
     return false;
   }
@@ -88,7 +97,7 @@ void remove_other_figures(const fs::path& folder, const std::set<std::string>& k
   std::vector<fs::path> scripts;
   for (const auto& entry : fs::directory_iterator(folder, problem))
     if (entry.path().extension() == ".gp" && !kept.contains(entry.path().stem().string()) &&
-        is_our_script(entry.path()))
+        begins_with(entry.path(), script_head + entry.path().filename().string() + "\n"))
       scripts.push_back(entry.path());
   for (const fs::path& script : scripts) {  // the script last: it tells that the others are ours
     const std::string name = script.stem().string();
@@ -96,23 +105,35 @@ void remove_other_figures(const fs::path& folder, const std::set<std::string>& k
     remove_own_file(folder / (name + ".csv"));
     remove_own_file(script);
   }
+  if (kept.empty() && begins_with(folder / latex_file, latex_head))
+    remove_own_file(folder / latex_file);
+}
+
+std::string latex_of(const std::vector<Figure>& figures) {
+  std::string text = latex_head;
+  for (const Figure& figure : figures)
+    text += fmt::format(
+        "\\begin{{figure}}\n  \\centering\n  \\includegraphics{{{0}.pdf}}% two columns: "
+        "{0}-double.pdf\n  \\caption{{{1}.}}\n  \\label{{fig:{0}}}\n\\end{{figure}}\n",
+        figure.name, latex_escape(figure.caption));
+  return text;
 }
 
 std::string gnuplot_script(const Figure& figure) {
   std::string plots;
   for (const std::string& plot : figure.plots)
     plots += (plots.empty() ? "" : ", \\\n         ") + plot;
-  return script_head + figure.name + ".gp\n" + terminals + loop_head + indented(figure.settings) +
+  return script_head + figure.name + ".gp\n# " + one_line(figure.caption) + ".\n" + terminals +
+         loop_head + indented(figure.settings) +
          fmt::format(
              "    set output \"{}\" . (columns == 1 ? \"\" : \"-double\") . \".\" . format\n",
              figure.name) +
          "    plot " + plots + "\n    unset output\n  }\n}\n";
 }
 
-std::vector<std::string> write_figures(const Report& report, const std::filesystem::path& folder,
-                                       int threads) {
+std::vector<std::string> write_figures(const std::vector<Figure>& figures,
+                                       const std::filesystem::path& folder, int threads) {
   make_own_folder(folder);
-  const std::vector<Figure> figures = figures_of(report);
   std::set<std::string> names;
   for (const Figure& figure : figures) names.insert(figure.name);
   remove_other_figures(folder, names);
@@ -120,6 +141,7 @@ std::vector<std::string> write_figures(const Report& report, const std::filesyst
     write_file_atomically(folder / (figure.name + ".csv"), figure.data);
     write_file_atomically(folder / (figure.name + ".gp"), gnuplot_script(figure));
   }
+  if (!figures.empty()) write_file_atomically(folder / latex_file, latex_of(figures));
   std::vector<CommandResult> results(figures.size());
   std::vector<std::string> problems;
   parallel_for(threads, std::int64_t(figures.size()), [&](std::int64_t begin, std::int64_t end) {

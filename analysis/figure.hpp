@@ -16,6 +16,7 @@ struct Figure {
   std::string data;                // name.csv; blocks are parted by two empty lines
   std::string settings;            // gnuplot commands
   std::vector<std::string> plots;  // the elements of one plot command
+  std::string caption = {};        // what it shows, in what unit; without a full stop
 };
 
 // Those that the report has data for.
@@ -28,9 +29,13 @@ std::string gnuplot_script(const Figure& figure);
 // a script of ours is taken for ours; links are left alone.
 void remove_other_figures(const std::filesystem::path& folder, const std::set<std::string>& kept);
 
-// Does so, writes script and data of each and runs gnuplot. Returns what could not be drawn, in
-// words; scripts and data are there all the same. Throws Error{io} if the folder cannot be written.
-std::vector<std::string> write_figures(const Report& report, const std::filesystem::path& folder,
-                                       int threads = 1);
+// All of them with their captions, to be included from their own folder.
+std::string latex_of(const std::vector<Figure>& figures);
+
+// Removes others, writes script and data of each and figures.tex, and runs gnuplot. Returns what
+// could not be drawn, in words; scripts and data are there all the same. Throws Error{io} if the
+// folder cannot be written.
+std::vector<std::string> write_figures(const std::vector<Figure>& figures,
+                                       const std::filesystem::path& folder, int threads = 1);
 
 }  // namespace metascale

@@ -195,6 +195,10 @@ void judge(JointFit& fit, std::span<const FitPoint> all, const LeastSquares& pro
 
 }  // namespace
 
+double JointFit::predict(std::size_t arm, std::span<const double> x) const {
+  return law(LawKind::chinchilla).loss(of_arm(inside, arm), x);
+}
+
 JointFit fit_jointly(std::span<const FitPoint> first, std::span<const FitPoint> second,
                      const FitOptions& options) {
   const Law& form = law(LawKind::chinchilla);
@@ -215,6 +219,7 @@ JointFit fit_jointly(std::span<const FitPoint> first, std::span<const FitPoint> 
   fit.agreement = agreement_of(minima);
   fit.separate_objective = separate_objective(tables, best.at, options);
   fit.points = std::int64_t(all.size());
+  fit.points_of_arm = arms;
   const Draws draws{
       {noise_of(arms[0], tables.arms[0], options), noise_of(arms[1], tables.arms[1], options)}};
   fit.cells = draws.noise[0].cells + draws.noise[1].cells;

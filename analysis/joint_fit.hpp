@@ -16,11 +16,12 @@ struct JointFit {
   // In the order of `names`: A and B of the first arm, A and B of the second, E, alpha, beta.
   static constexpr std::array<const char*, 7> names{"A_first", "B_first", "A_second", "B_second",
                                                     "E",       "alpha",   "beta"};
-  std::vector<double> inside;        // A, B and E as logarithms
-  std::vector<double> coefficients;  // as people know them
-  std::vector<Interval> intervals;   // empty without bootstrap
-  std::array<Prediction, 2> ahead;   // of each arm, at twice the largest N and D of both
-  double ratio_a = 0, ratio_b = 0;   // second over first arm: below 1, the second arm is better
+  std::vector<double> inside;                          // A, B and E as logarithms
+  std::vector<double> coefficients;                    // as people know them
+  std::vector<Interval> intervals;                     // empty without bootstrap
+  std::array<std::vector<FitPoint>, 2> points_of_arm;  // that were fitted
+  std::array<Prediction, 2> ahead;  // of each arm, at twice the largest N and D of both
+  double ratio_a = 0, ratio_b = 0;  // second over first arm: below 1, the second arm is better
   Interval interval_a, interval_b;
   double objective = 0;           // of the joint fit
   double separate_objective = 0;  // sum over arms that were fitted alone
@@ -33,6 +34,7 @@ struct JointFit {
   std::vector<std::string> problems;  // fit health: empty is good
 
   bool healthy() const { return problems.empty(); }
+  double predict(std::size_t arm, std::span<const double> x) const;  // x = {N, D}
 };
 
 // A joint fit with its arms' names; a report has them over all lengths, in non-embedding N and D.

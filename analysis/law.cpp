@@ -30,6 +30,16 @@ const char* name_of(LawKind kind) {
   return "?";
 }
 
+const char* formula_of(LawKind kind) {
+  switch (kind) {
+    case LawKind::loglog: return "A x^-alpha";
+    case LawKind::power: return "E + A x^-alpha";
+    case LawKind::chinchilla: return "E + A N^-alpha + B D^-beta";
+    case LawKind::tied: return "E + A N^-kappa + B D^-kappa";
+  }
+  return "?";
+}
+
 LawKind law_named(const std::string& name) {
   for (const Law& candidate : laws())
     if (name == name_of(candidate.kind)) return candidate.kind;

@@ -16,6 +16,7 @@ enum class LawKind {
   tied         // L = E + A N^-kappa + B D^-kappa, one exponent [Gadre et al. 2024]
 };
 const char* name_of(LawKind kind);
+const char* formula_of(LawKind kind);        // "E + A x^-alpha"
 LawKind law_named(const std::string& name);  // throws Error{usage} naming the four
 
 struct LawTerm {

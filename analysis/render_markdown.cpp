@@ -12,6 +12,15 @@ std::string section(const std::string& title, const Table& table, const std::str
                              : markdown_escape(table.caption) + ".\n\n" + to_markdown(table));
 }
 
+// What was drawn, each with what it shows.
+std::string figures_section(const Report& report) {
+  std::string text = report.figures.empty() ? "" : "\n## Figures\n\n";
+  for (const FigureCaption& entry : report.figures)
+    text += "- [" + markdown_escape(entry.figure) + "](figures/" + entry.figure +
+            ".svg): " + markdown_escape(entry.text) + ".\n";
+  return text;
+}
+
 }  // namespace
 
 std::string render_markdown(const Report& report) {
@@ -39,6 +48,7 @@ std::string render_markdown(const Report& report) {
     text += section("Cost against context", context, "");
   text += section("Device-hours", device_hours_table(report), "The folder holds no run.");
   text += section("Not comparable", not_comparable_table(report), "Nothing was refused.");
+  text += figures_section(report);
   text += section("Runs", runs_table(report), "The folder holds no run.");
   return text;
 }

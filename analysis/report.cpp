@@ -48,6 +48,15 @@ void write_tables(const Report& report, const fs::path& folder) {
   write_file_atomically(folder / "comparison.tex", to_latex(comparison_table(report)));
 }
 
+void add_figures(Report& report, const fs::path& folder, int threads) {
+  const std::vector<Figure> figures = figures_of(report);
+  for (std::string& problem : write_figures(figures, folder, threads))
+    report.notes.push_back(std::move(problem));
+  for (const Figure& figure : figures)
+    if (fs::exists(folder / (figure.name + ".svg")))
+      report.figures.push_back({figure.name, figure.caption});
+}
+
 ReportResult result_of(Report& report, const fs::path& page) {
   ReportResult result;
   result.page = page;
@@ -107,8 +116,7 @@ ReportResult write_report(Collection collection, const ReportOptions& options) {
   Report report = analyse(std::move(collection), options);
   if (options.figures) {
     if (options.progress) options.progress("figures");
-    for (std::string& problem : write_figures(report, folder / "figures", options.threads))
-      report.notes.push_back(std::move(problem));
+    add_figures(report, folder / "figures", options.threads);
   } else {
     remove_other_figures(folder / "figures", {});
   }

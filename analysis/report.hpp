@@ -101,6 +101,11 @@ struct GainReport {
   EquivalentGain gain;
 };
 
+struct FigureCaption {
+  std::string figure;  // the name of its files
+  std::string text;    // without a full stop
+};
+
 struct Report {
   Report() = default;
   Report(Report&&) = default;
@@ -121,9 +126,13 @@ struct Report {
   std::vector<std::string>
       notes;             // what a reader must know: subsets, single seeds, what is missing
   std::string protocol;  // how the final evaluations were made, with which tokenizer
-  // The same for captions: "test, packed windows of 512, tokenizer bytes v1"; empty: not all agree.
+  // The same for captions, with the losses' unit: "Losses are nats per token, evaluated on test,
+  // packed windows of 512, tokenizer bytes v1", and "mixed" for what not all runs agree in; empty:
+  // no run on a text is done.
   std::string scored;
-  std::string generated;  // UTC, ISO 8601
+  std::string tokenizer;  // of the curves, likewise: "tokenizer bytes v1"; empty: there is none
+  std::vector<FigureCaption> figures;  // of those that were drawn
+  std::string generated;               // UTC, ISO 8601
   double confidence = 0.95;
   // Relative, of one run; assumed where a pair has one seed: known_seed_deviation, or what this
   // report's cells with several seeds show, whichever is larger.

@@ -43,7 +43,9 @@ Table fits_table(const Report& report);       // coefficients and health
 Table residuals_table(const Report& report);  // measured and fitted, and held-out sizes
 Table influence_table(const Report& report);  // each fit without each of its points
 Table joint_fits_table(const Report& report);
-Table isoflop_table(const Report& report);          // empty where it was not asked for
+Table law_cells_table(
+    const Report& report);                  // cells beside the laws in N and D; empty: no such law
+Table isoflop_table(const Report& report);  // empty where it was not asked for
 Table isoflop_budgets_table(const Report& report);  // the profiles behind it; likewise
 Table gains_table(const Report& report);
 Table lineage_table(const Report& report);            // of branches and grown runs

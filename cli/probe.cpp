@@ -59,7 +59,7 @@ json to_json(const ModelProbing& result, const StoredModel& stored) {
           {"probe", probe.identity()},
           {"trained_length", stored.run.training.context},
           {"split", result.evaluation.split},
-          {"chance", probe.chance()},
+          {"uniform_guess", probe.chance()},
           {"lengths", lengths},
           {"distances", distances}};
 }
@@ -77,7 +77,7 @@ void print_distances(const Evaluation& evaluation) {
 void print(const ModelProbing& result, const StoredModel& stored, bool distances) {
   const Probe probe(result.probe.config);
   const std::int64_t context = stored.run.training.context;
-  fmt::print("{} at step {}, {}, trained on {} tokens, chance {:.4f}\n\n", stored.run.id,
+  fmt::print("{} at step {}, {}, trained on {} tokens, uniform guess {:.4f}\n\n", stored.run.id,
              stored.step, probe.identity(), context, probe.chance());
   fmt::print("{:>8} {:>10} {:>12} {:>10} {:>18} {:>16}\n", "length", "examples", "answers",
              "accuracy", "without a mistake", "nats per answer");

@@ -50,6 +50,8 @@ void add_generation_memory_figure(const Report& report, std::vector<Figure>& fig
       "ylabel 'Memory of generation (MB)'\nset format x '10^{{%L}}'\nset format y '10^{{%L}}'\n"
       "{}",
       0.8 * double(first), 1.25 * double(last), key_above(titles));
+  figure.caption =
+      "Memory of generation against the position: marks as measured, dashed lines as computed";
   figures.push_back(std::move(figure));
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <utility>
 
 #include "analysis/palette.hpp"
 
@@ -13,6 +14,41 @@ namespace {
 
 std::size_t place(const std::vector<std::string>& names, const std::string& name) {
   return std::size_t(std::find(names.begin(), names.end(), name) - names.begin());
+}
+
+struct LogTic {
+  double lead;
+  int power;
+
+  double value() const { return lead * std::pow(10.0, power); }
+};
+
+constexpr std::size_t fewest_tics = 3, most_tics = 7;  // one column has room for these
+
+// Of each power of ten; the coarser first.
+const std::vector<std::vector<double>>& leads_of_tics() {
+  static const std::vector<std::vector<double>> leads{
+      {1},
+      {1, 3},
+      {1, 2, 5},
+      {1, 1.5, 2, 3, 4, 5, 6, 8},
+      {1, 1.2, 1.4, 1.6, 1.8, 2, 2.5, 3, 3.5, 4, 4.5, 5, 6, 7, 8, 9}};
+  return leads;
+}
+
+std::vector<LogTic> tics_at(const std::vector<double>& leads, double low, double high) {
+  std::vector<LogTic> tics;
+  for (int power = int(std::floor(std::log10(low))); std::pow(10.0, power) <= high; ++power)
+    for (const double lead : leads)
+      if (const LogTic tic{lead, power}; tic.value() >= low && tic.value() <= high)
+        tics.push_back(tic);
+  return tics;
+}
+
+std::string words_of(const LogTic& tic, TicWords words) {
+  if (words == TicWords::counts) return count_words(tic.value());
+  return fmt::format("{}10^{{{}}}", tic.lead == 1 ? "" : fmt::format("{:g}\xC2\xB7", tic.lead),
+                     tic.power);
 }
 
 }  // namespace
@@ -46,32 +82,79 @@ std::string key_above(const std::vector<std::string>& titles, int lines) {
   const std::size_t columns = std::clamp<std::size_t>(letters / (longest + sample), 1,
                                                       std::max<std::size_t>(1, titles.size()));
   const std::size_t rows = (titles.size() + columns - 1) / columns;
+  constexpr std::size_t many_rows = 5;  // a plot below them is lower than its label is long
   return fmt::format(
       "set key at screen 0.5, screen 0.985 center top horizontal maxcols {} font ',6'\n"
-      "set tmargin line*{:.1f}\n",
-      columns, 1.15 * double(rows) + 0.9 + 1.3 * double(lines));
+      "set tmargin line*{:.1f}\n{}",
+      columns, 1.15 * double(rows) + 0.9 + 1.3 * double(lines),
+      rows < many_rows ? "" : "set ylabel font ',5.5'\n");
 }
 
 std::string key_of_arms(const Report& report) { return key_above(report.collection.arms); }
 
-std::string log_tics(char axis, double low, double high, TicWords words) {
+KeyEntry entry_of_size(const Report& report, const std::string& size) {
+  return {fmt::format("lines lc rgb '#777777' dt {} lw 1.4", dash_of(report, size)), size};
+}
+
+std::string add_key(const std::vector<KeyEntry>& entries, Figure& figure) {
+  std::vector<std::string> titles;
+  for (const KeyEntry& entry : entries) {
+    figure.plots.push_back(
+        fmt::format("keyentry with {} title {}", entry.style, gnuplot_text(entry.title)));
+    titles.push_back(entry.title);
+  }
+  return key_above(titles) + "set key samplen 4\n";  // a long dash shows in no less
+}
+
+std::string count_words(double value) {
+  static constexpr std::pair<double, const char*> units[]{
+      {1e12, "T"}, {1e9, "B"}, {1e6, "M"}, {1e3, "k"}};
+  for (const auto& [size, name] : units)
+    if (value >= size) return fmt::format("{:.3g}{}", value / size, name);
+  return fmt::format("{:.3g}", value);
+}
+
+std::string title_of(FitAxis axis) {
+  switch (axis) {
+    case FitAxis::non_embedding_parameters: return "'Non-embedding parameters'";
+    case FitAxis::parameters: return "'Parameters'";
+    case FitAxis::training_flops: return "'Training compute (model FLOPs)'";
+    case FitAxis::tokens: return "'Training tokens'";
+  }
+  return "''";
+}
+
+std::string with_scored(const Report& report, const std::string& words) {
+  return words + (report.scored.empty() ? "" : ". " + report.scored);
+}
+
+std::string log_axis(char axis, double low, double high, TicWords words) {
   if (!(low > 0) || !(high > low) || !std::isfinite(high)) return "";
-  const double first = std::floor(std::log10(low)), last = std::floor(std::log10(high));
+  std::vector<LogTic> tics;
+  for (const auto& leads : leads_of_tics()) {
+    tics = tics_at(leads, low, high);
+    if (tics.size() >= fewest_tics) break;
+  }
+  const std::size_t every = (tics.size() + most_tics - 1) / most_tics;
+  std::string list;
+  for (std::size_t i = 0; i < tics.size(); i += every)
+    list += fmt::format("{}'{}' {}", list.empty() ? "" : ", ", words_of(tics[i], words),
+                        tics[i].value());
+  for (const LogTic& tic : tics_at({1, 2, 3, 4, 5, 6, 7, 8, 9}, low, high))
+    list += fmt::format(", '' {} 1", tic.value());  // level 1: without words, and shorter
+  return fmt::format("set logscale {0}\nset {0}range [{1}:{2}]\nset {0}tics ({3})\n", axis, low,
+                     high, list);
+}
+
+std::string loss_axis(double low, double high) {
+  low *= 0.985, high *= 1.015;
+  double step = 0.01;
+  for (const double candidate : {0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0})
+    if ((high - low) / step > 9) step = candidate;
   std::string tics;
-  int powers = 0;
-  for (double power = first; power <= last; ++power)
-    for (const int digit : {1, 2, 5}) {
-      const double tic = digit * std::pow(10.0, power);
-      if (tic < low || tic > high) continue;
-      powers += digit == 1;
-      tics += tics.empty() ? "" : ", ";
-      if (words == TicWords::powers)
-        tics += fmt::format("'{}10^{{{:.0f}}}' ",
-                            digit == 1 ? "" : fmt::format("{}\xC2\xB7", digit), power);
-      tics += fmt::format("{}e{:.0f}", digit, power);
-    }
-  if (powers > 1 || tics.empty()) return "";
-  return fmt::format("set {}tics ({})\n", axis, tics);
+  for (double tic = std::ceil(low / step) * step; tic < high; tic += step)
+    tics += fmt::format("{}'{:.{}f}' {}", tics.empty() ? "" : ", ", tic, step < 0.1 ? 2 : 1, tic);
+  return fmt::format("set logscale y\nset ytics ({})\nset yrange [{}:{}]\n", tics, low, high);
 }
 
 std::string dash_of(const Report& report, const std::string& size) {

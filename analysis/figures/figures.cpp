@@ -2,14 +2,22 @@
 
 #include <cmath>
 
-#include "analysis/bands.hpp"
 #include "analysis/figure.hpp"
 #include "analysis/figures/drawing.hpp"
 #include "analysis/render_json.hpp"
 #include "analysis/support/text.hpp"
+#include "core/error.hpp"
 
 namespace metascale {
 namespace {
+
+// So that the words of neighbours stay apart in one column.
+int font_of_tics(const std::vector<std::string>& words) {
+  std::size_t longest = 0;
+  for (const std::string& word : words) longest = std::max(longest, word.size());
+  const std::size_t letters = (longest + 1) * words.size();
+  return letters <= 44 ? 7 : letters <= 60 ? 5 : 4;
+}
 
 // Final loss per size, one line per arm: the paper's Figure 2.
 void add_loss_by_size(const Report& report, std::vector<Figure>& figures) {
@@ -34,10 +42,13 @@ void add_loss_by_size(const Report& report, std::vector<Figure>& figures) {
     }
     if (!any) continue;
     figure.settings = fmt::format(
-        "set xrange [-0.35:{}]\nset xtics ({}) noenhanced\nset xlabel 'Model size'\nset ylabel "
-        "'Final "
-        "loss (nats per token)'\nset format y '%.2f'\nset offsets 0, 0, graph 0.06, graph 0.06\n{}",
-        double(sizes.size()) - 0.65, tics, key_of_arms(report));
+        "set xrange [-0.35:{}]\nset xtics ({}) noenhanced font ',{}'\nset xlabel 'Model size'\nset "
+        "ylabel 'Final loss (nats per token)'\nset format y '%.2f'\nset offsets "
+        "0, 0, graph 0.06, graph 0.06\n{}",
+        double(sizes.size()) - 0.65, tics, font_of_tics(sizes), key_of_arms(report));
+    figure.caption =
+        with_scored(report, concat("Final loss of every arm per size at ", length_words(length),
+                                   "; whiskers are one standard deviation over seeds"));
     int column = 3;
     for (const std::string& arm : report.collection.arms) {
       const std::string colour = colour_of(report, arm);
@@ -54,75 +65,8 @@ void add_loss_by_size(const Report& report, std::vector<Figure>& figures) {
   }
 }
 
-// Colour says the arm, dash the size, a mark the length where there are several.
-void add_key_of_curves(const Report& report, Figure& figure) {
-  for (const std::string& arm : report.collection.arms)
-    figure.plots.push_back(fmt::format("keyentry with lines lc rgb {} lw 2.4 title {}",
-                                       colour_of(report, arm), gnuplot_text(arm)));
-  for (const std::string& size : report.sizes())
-    figure.plots.push_back(fmt::format("keyentry with lines lc rgb '#777777' dt {} lw 1.4 title {}",
-                                       dash_of(report, size), gnuplot_text(size)));
-  if (const std::vector<std::string> lengths = report.lengths(); lengths.size() > 1)
-    for (const std::string& length : lengths)
-      figure.plots.push_back(fmt::format("keyentry with {} lc rgb '#777777' dt 1 lw 1.4 title {}",
-                                         curve_style_of(report, length, 1),
-                                         gnuplot_text(length_words(length))));
-}
-
-double x_of(const CurvePoint& point, bool by_flops) {
-  return by_flops ? point.flops : double(point.tokens);
-}
-
-std::string block_of(const SeedBand& band, bool by_flops) {
-  std::string block = csv_escape(fmt::format("# {} {} {}: mean, lowest and highest of {} runs",
-                                             band.arm, band.size, band.length, band.runs.size())) +
-                      "\n";
-  for (std::size_t i = 0; i < band.mean.size(); ++i)
-    block += fmt::format("{},{},{},{}\n", x_of(band.mean[i], by_flops), band.mean[i].loss,
-                         band.low[i], band.high[i]);
-  return block;
-}
-
-void add_curves(const Report& report, bool by_flops, std::vector<Figure>& figures) {
-  Figure figure{by_flops ? "curves-by-flops" : "curves-by-tokens", "", "", {}};
-  double lowest = INFINITY, start = 0, first = INFINITY, last = 0;
-  int block = 0;
-  std::vector<std::string> lines;  // above the bands
-  const auto add = [&](const SeedBand& band) {
-    figure.data += (block > 0 ? "\n\n" : "") + block_of(band, by_flops);
-    for (const CurvePoint& point : band.mean)
-      lowest = std::min(lowest, point.loss), last = std::max(last, x_of(point, by_flops));
-    const CurvePoint& early = band.mean[band.mean.size() / 6];  // what is before is off the picture
-    start = std::max(start, early.loss), first = std::min(first, x_of(early, by_flops));
-    const std::string colour = colour_of(report, band.arm);
-    if (band.runs.size() > 1)  // of one run gnuplot fills what lies between its ends
-      figure.plots.push_back(fmt::format(
-          "'{}.csv' index {} using 1:3:4 with filledcurves lc rgb {} fs transparent solid "
-          "0.2 noborder notitle",
-          figure.name, block, colour));
-    lines.push_back(fmt::format(
-        "'{}.csv' index {} using 1:2 with {} lc rgb {} dt {} lw 1.2 notitle", figure.name, block,
-        curve_style_of(report, band.length, band.mean.size()), colour, dash_of(report, band.size)));
-    ++block;
-  };
-  for (const SeedBand& band : seed_bands(report)) add(band);
-  figure.plots.insert(figure.plots.end(), lines.begin(), lines.end());
-  if (block == 0) return;
-  add_key_of_curves(report, figure);
-  figure.settings = fmt::format(
-      "set xlabel {}\nset ylabel 'Training loss (nats per token)'\nset format x '%.0s%c'\nset "
-      "format y "
-      "'%.1f'\nset yrange [{}:{}]\nset xrange [{}:*] noextend\nset key samplen 6 font ',{}'\nset "
-      "logscale x\n{}{}",
-      by_flops ? "'Training compute (model FLOPs)'" : "'Training tokens'", 0.97 * lowest,
-      1.05 * start, 0.9 * first, block > 9 ? 5 : 6, by_flops ? "set format x '10^{%T}'\n" : "",
-      log_tics('x', 0.9 * first, last, by_flops ? TicWords::powers : TicWords::counts));
-  figures.push_back(std::move(figure));
-}
-
-// Ranges of a log-log figure, with round numbers along the losses: gnuplot alone marks powers of
-// ten, of which there are none.
-std::string loss_range(const Report& report, FitAxis axis, const std::string& length) {
+// Both axes of a figure of laws in one variable.
+std::string ranges_of(const Report& report, FitAxis axis, const std::string& length) {
   double low = INFINITY, high = 0, first = INFINITY, last = 0;
   for (const ArmFit& entry : report.fits) {
     if (entry.axis != axis || entry.length != length) continue;
@@ -131,18 +75,9 @@ std::string loss_range(const Report& report, FitAxis axis, const std::string& le
       first = std::min(first, point.x[0]), last = std::max(last, point.x[0]);
     }
   }
-  low *= 0.985, high *= 1.015;
-  double step = 0.01;
-  for (const double candidate : {0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0})
-    if ((high - low) / step > 7) step = candidate;
-  std::string tics;
-  for (double tic = std::ceil(low / step) * step; tic < high; tic += step)
-    tics += fmt::format("{}'{:.{}f}' {}", tics.empty() ? "" : ", ", tic, step < 0.1 ? 2 : 1, tic);
-  return fmt::format(
-      "set ytics ({})\nset yrange [{}:{}]\nset xrange [{}:{}]\n{}", tics, low, high, 0.8 * first,
-      1.25 * last,
-      log_tics('x', 0.8 * first, 1.25 * last,
-               axis == FitAxis::training_flops ? TicWords::powers : TicWords::counts));
+  return loss_axis(low, high) +
+         log_axis('x', 0.8 * first, 1.25 * last,
+                  axis == FitAxis::training_flops ? TicWords::powers : TicWords::counts);
 }
 
 void add_scaling(const Report& report, FitAxis axis, std::vector<Figure>& figures) {
@@ -178,11 +113,14 @@ void add_scaling(const Report& report, FitAxis axis, std::vector<Figure>& figure
     }
     if (block == 0) continue;
     figure.plots.insert(figure.plots.end(), points.begin(), points.end());
-    figure.settings = fmt::format(
-        "set logscale xy\nset xlabel {}\nset ylabel 'Final loss (nats per token)'\nset format x "
-        "'{}'\n{}{}",
-        gnuplot_text(words_of(axis)), axis == FitAxis::training_flops ? "10^{%T}" : "%.0s%c",
-        loss_range(report, axis, length), key_of_arms(report));
+    figure.settings =
+        fmt::format("set xlabel {}\nset ylabel 'Final loss (nats per token)'\n{}{}", title_of(axis),
+                    ranges_of(report, axis, length), key_of_arms(report));
+    figure.caption = with_scored(
+        report,
+        concat("Final losses of runs at ", length_words(length), " against ", words_of(axis),
+               ", with the fitted law of each arm and its 95 % bootstrap band; a dashed "
+               "law has a problem"));
     figures.push_back(std::move(figure));
   }
 }
@@ -193,11 +131,10 @@ struct Bar {
   Interval interval;  // unknown of few documents: no whisker
 };
 
-// Horizontal points with intervals, one row each.
-void add_rows(const Report& report, const std::string& name, const std::vector<Bar>& bars,
+// Horizontal points with intervals, one row each. figure: its name and caption.
+void add_rows(const Report& report, Figure figure, const std::vector<Bar>& bars,
               std::vector<Figure>& figures) {
   if (bars.empty()) return;
-  Figure figure{name, "", "", {}};
   std::string tics;
   std::vector<std::string> titles;
   int block = 0;
@@ -218,10 +155,10 @@ void add_rows(const Report& report, const std::string& name, const std::vector<B
       figure.plots.push_back(
           fmt::format("'{}.csv' index {} using 1:2:3:4 with xerrorbars lc rgb {} pt 0 lw 1.3 "
                       "notitle",
-                      name, block, colour));
+                      figure.name, block, colour));
     figure.plots.push_back(
         fmt::format("'{}.csv' index {} using 1:2 with points lc rgb {} pt {} ps mark*1.1 title {}",
-                    name, block, colour, point_of(report, arm), gnuplot_text(arm)));
+                    figure.name, block, colour, point_of(report, arm), gnuplot_text(arm)));
     titles.push_back(arm);
     ++block;
   }
@@ -253,11 +190,28 @@ void add_differences(const Report& report, std::vector<Figure>& figures) {
         pair.first->parameters >= largest->first->parameters)
       largest = &pair;
   }
-  add_rows(report, "paired-differences", pairs, figures);
+  const std::string& baseline = report.collection.baseline();
+  const auto named = [&](const char* name, const std::string& what) {
+    return Figure{name,
+                  "",
+                  "",
+                  {},
+                  with_scored(report, what + ", with 95 % intervals over "
+                                             "documents and seeds")};
+  };
+  add_rows(report,
+           named("paired-differences", concat("Paired differences of final loss to ", baseline,
+                                              ", in per cent of its loss")),
+           pairs, figures);
   if (largest == nullptr) return;
   for (const DomainDifference& entry : largest->domains)
     domains.push_back(bar_of(entry.domain, largest->pair->second_arm, entry.result));
-  add_rows(report, "domains", domains, figures);
+  add_rows(report,
+           named("domains", concat("Paired differences of ", largest->pair->second_arm, " to ",
+                                   baseline, " at ", largest->pair->size,
+                                   " per domain, in per "
+                                   "cent of its loss there")),
+           domains, figures);
 }
 
 }  // namespace
@@ -265,10 +219,10 @@ void add_differences(const Report& report, std::vector<Figure>& figures) {
 std::vector<Figure> figures_of(const Report& report) {
   std::vector<Figure> figures;
   add_loss_by_size(report, figures);
-  add_curves(report, false, figures);
-  add_curves(report, true, figures);
+  add_curve_figures(report, figures);
   add_scaling(report, FitAxis::non_embedding_parameters, figures);
   add_scaling(report, FitAxis::training_flops, figures);
+  add_law_figures(report, figures);
   add_isoflop_figures(report, figures);
   add_differences(report, figures);
   add_lineage_figure(report, figures);

@@ -7,12 +7,24 @@
 #include "analysis/palette.hpp"
 #include "analysis/render_json.hpp"
 #include "analysis/support/text.hpp"
+#include "core/error.hpp"
 
 namespace metascale {
 namespace {
 
 // Of this one axis only: figures in print are few.
 constexpr FitAxis axis = FitAxis::non_embedding_parameters;
+
+// Of an axis; an end without a bound does not count.
+struct Range {
+  double low = INFINITY, high = 0;
+
+  void add(double value) {
+    if (value > 0 && std::isfinite(value)) low = std::min(low, value), high = std::max(high, value);
+  }
+};
+
+std::string title_of(const IsoflopProfile& profile) { return scientific(profile.flops) + " FLOPs"; }
 
 // Losses of a budget's cells in one block, its parabola in the next. A refused one is dashed.
 void add_profile(const IsoflopProfile& profile, const IsoflopBudget& budget, int number,
@@ -30,25 +42,30 @@ void add_profile(const IsoflopProfile& profile, const IsoflopBudget& budget, int
                   figure.name, block + 1, colour, budget.problem.empty() ? 1 : 2));
   figure.plots.push_back(fmt::format(
       "'{}.csv' index {} using 1:2 with points lc rgb {} pt {} ps mark*0.9 title {}", figure.name,
-      block, colour, 2 * (number % 4) + 5, gnuplot_text(scientific(profile.flops) + " FLOPs")));
+      block, colour, 2 * (number % 4) + 5, gnuplot_text(title_of(profile))));
 }
 
-void add_profiles(const IsoflopReport& entry, std::vector<Figure>& figures) {
+void add_profiles(const Report& report, const IsoflopReport& entry, std::vector<Figure>& figures) {
   Figure figure{"isoflop-" + slug(entry.arm), "", "", {}};
   int number = 0;
-  double low = INFINITY, high = 0;
+  Range sizes;
+  std::vector<std::string> titles;
   for (const IsoflopProfile& profile : entry.profiles)
     if (profile.no_data.empty()) {
-      for (const Cell* cell : profile.cells)
-        low = std::min(low, value_on(axis, *cell)), high = std::max(high, value_on(axis, *cell));
+      for (const Cell* cell : profile.cells) sizes.add(value_on(axis, *cell));
+      titles.push_back(title_of(profile));
       add_profile(profile, entry.fit->budgets.at(std::size_t(number)), number, figure);
       ++number;
     }
   figure.settings = fmt::format(
-      "set logscale x\nset xlabel {}\nset ylabel 'Final loss (nats per token)'\nset format x "
-      "'%.0s%c'\nset format y '%.2f'\nset key outside right font ',6'\nset title {} noenhanced\n{}",
-      gnuplot_text(words_of(axis)), gnuplot_text(entry.arm),
-      log_tics('x', low, high, TicWords::counts));
+      "set xlabel {}\nset ylabel 'Final loss (nats per token)'\nset format y '%.2f'\nset title {} "
+      "noenhanced font ',6'\n{}{}",
+      title_of(axis), gnuplot_text(entry.arm), key_above(titles, 1),
+      log_axis('x', sizes.low / 1.25, 1.25 * sizes.high, TicWords::counts));
+  figure.caption = with_scored(
+      report, concat("Final losses of ", entry.arm,
+                     " at equal FLOPs, and the parabolas through the sizes nearest the lowest "
+                     "loss; a dashed one is refused"));
   figures.push_back(std::move(figure));
 }
 
@@ -97,16 +114,27 @@ void add_optima(const Report& report, const IsoflopReport& entry, int& block, Fi
 void add_isoflop_figures(const Report& report, std::vector<Figure>& figures) {
   Figure optima{"isoflop-optima", "", "", {}};
   int block = 0;
+  Range flops, sizes;
   for (const IsoflopReport& entry : report.isoflops) {
     if (entry.axis != axis || !entry.fit) continue;
-    add_profiles(entry, figures);
+    add_profiles(report, entry, figures);
     add_optima(report, entry, block, optima);
+    for (const IsoflopBudget& budget : entry.fit->budgets) {
+      if (!budget.problem.empty()) continue;
+      flops.add(budget.flops);
+      for (const double size : {budget.parameters, budget.interval.low, budget.interval.high})
+        sizes.add(size);
+    }
   }
   if (block == 0) return;
-  optima.settings = fmt::format(
-      "set logscale xy\nset xlabel 'Budget (model FLOPs)'\nset ylabel {}\nset format x "
-      "'10^{{%T}}'\nset format y '%.0s%c'\n{}",
-      gnuplot_text(std::string("Optimal ") + words_of(axis)), key_of_arms(report));
+  optima.settings = concat(
+      "set xlabel 'Budget (model FLOPs)'\nset ylabel 'Optimal non-embedding parameters' font "
+      "',6'\n",
+      log_axis('x', flops.low / 1.5, 1.5 * flops.high, TicWords::powers),
+      log_axis('y', sizes.low / 1.5, 1.5 * sizes.high, TicWords::counts), key_of_arms(report));
+  optima.caption = with_scored(
+      report, concat("Sizes of least loss at equal FLOPs with 95 % intervals over the seed noise, "
+                     "and the lines through them; a dashed line has a problem"));
   figures.push_back(std::move(optima));
 }
 

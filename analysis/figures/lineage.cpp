@@ -5,9 +5,10 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <utility>
+#include <set>
 
 #include "analysis/figures/drawing.hpp"
+#include "core/error.hpp"
 
 namespace metascale {
 namespace {
@@ -29,21 +30,12 @@ void add_block(const Report& report, const std::string& arm, const std::string& 
   ++block;
 }
 
-// 1, 2 and 5 times powers of ten: a lineage may span less than a decade.
-std::string ticks_between(double low, double high) {
-  std::string ticks;
-  for (int power = int(std::floor(std::log10(low))); std::pow(10, power) < high; ++power)
-    for (const int lead : {1, 2, 5})
-      if (const double at = lead * std::pow(10, power); at >= low && at <= high)
-        ticks += fmt::format("{}'{}*10^{{{}}}' {}", ticks.empty() ? "" : ", ", lead, power, at);
-  return ticks;
-}
-
 }  // namespace
 
 void add_lineage_figure(const Report& report, std::vector<Figure>& figures) {
   Figure figure{"lineage", "", "", {}};
   std::vector<std::string> titles;
+  std::set<ScratchCompute> computes;  // that some model from scratch has
   int block = 0;
   double first = std::numeric_limits<double>::infinity(), last = 0;
   for (const Lineage& lineage : lineages(report)) {
@@ -57,6 +49,7 @@ void add_lineage_figure(const Report& report, std::vector<Figure>& figures) {
     figure.plots.back() += " title " + gnuplot_text(titles.back());
     for (const ScratchPoint& scratch : lineage.scratch) {
       const bool total = scratch.compute == ScratchCompute::total;
+      computes.insert(scratch.compute);
       add_block(report, scratch.point.arm, row_of(scratch.point),
                 total ? "points pt 4 ps mark*1.1 lw 1.4" : "points pt 8 ps mark*1.1 lw 1.4", block,
                 figure);
@@ -65,17 +58,24 @@ void add_lineage_figure(const Report& report, std::vector<Figure>& figures) {
     }
   }
   if (block == 0) return;
-  for (const auto& [type, words] :
-       {std::pair{4, "scratch, equal total"}, std::pair{8, "scratch, equal additional"}}) {
+  for (const ScratchCompute compute : computes) {
+    const bool total = compute == ScratchCompute::total;
+    const int type = total ? 4 : 8;
+    const char* words = total ? "scratch, equal total" : "scratch, equal additional";
     titles.push_back(words);
     figure.plots.push_back(fmt::format(
         "keyentry with points pt {} ps mark*1.1 lc rgb '#555555' title '{}'", type, words));
   }
   figure.settings = fmt::format(
-      "set logscale x\nset xrange [{}:{}]\nset xtics ({})\nset xlabel 'Model FLOPs of the whole "
-      "lineage'\nset ylabel 'Final loss (nats per token)'\nset format y '%.2f'\nset offsets 0, 0, "
-      "graph 0.06, graph 0.06\n{}",
-      first / 1.25, last * 1.25, ticks_between(first / 1.25, last * 1.25), key_above(titles));
+      "set xlabel 'Model FLOPs of the whole lineage'\nset ylabel 'Final loss (nats per "
+      "token)'\nset "
+      "format y '%.2f'\nset offsets 0, 0, graph 0.06, graph 0.06\n{}{}",
+      log_axis('x', first / 1.25, last * 1.25, TicWords::powers), key_above(titles));
+  figure.caption = with_scored(
+      report, concat("Final loss of each stage of a growing model against the model FLOPs of all "
+                     "that made it",
+                     computes.empty() ? "" : ", and of models from scratch beside it",
+                     "; means over seeds, whiskers from the least to the most"));
   figures.push_back(std::move(figure));
 }
 

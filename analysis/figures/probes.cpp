@@ -8,12 +8,13 @@
 #include "analysis/figures/drawing.hpp"
 #include "analysis/probe_curves.hpp"
 #include "analysis/support/text.hpp"
+#include "core/error.hpp"
 
 namespace metascale {
 namespace {
 
 // What a guess of any answer with equal weights gets; a better guess may know the answers' shares.
-constexpr const char* chance_title = "uniform guess";
+constexpr const char* guess_title = "uniform guess";
 
 template <typename Curves>
 std::size_t points_of(const Curves& curves) {
@@ -48,9 +49,13 @@ std::vector<DepthCurves> chosen_depths(const Report& report) {
   return list;
 }
 
+std::string task_words(const std::string& task, const std::string& held) {
+  return task + (held.empty() ? "" : ": " + held);
+}
+
 std::string title_setting(const std::string& task, const std::string& held) {
   constexpr std::size_t widest_title = 58;  // letters that one column holds
-  const std::string title = task + (held.empty() ? "" : ": " + held);
+  const std::string title = task_words(task, held);
   return fmt::format("set title {} noenhanced font ',{}'\n", gnuplot_text(title),
                      title.size() > widest_title ? 5 : 6);
 }
@@ -72,7 +77,7 @@ std::string settings_of(const ProbeCurves& curves) {
   const bool log = curves.axis != ProbeAxis::layers;
   std::vector<std::string> titles;
   for (const ProbeLine& line : curves.lines) titles.push_back(line.arm);
-  if (std::isfinite(curves.chance)) titles.push_back(chance_title);
+  if (std::isfinite(curves.chance)) titles.push_back(guess_title);
   return fmt::format(
       "{}set xrange [{}:{}]\nset yrange [0:104]\nset xlabel {}\nset ylabel 'Right answers (%)'\n"
       "{}{}{}",
@@ -132,6 +137,8 @@ void add_depth_figures(const Report& report, std::vector<Figure>& figures) {
   for (const DepthCurves& curves : chosen_depths(report)) {
     Figure figure{fmt::format("probe-{}-by-depth", slug(curves.task)), "", settings_of(curves), {}};
     for (std::size_t i = 0; i < curves.lines.size(); ++i) add_line(report, curves, i, figure);
+    figure.caption = concat("Least layers that solve ", task_words(curves.task, curves.held),
+                            "; an open mark, the most that were tried, where none did");
     figures.push_back(std::move(figure));
   }
 }
@@ -172,8 +179,11 @@ void add_probe_figures(const Report& report, std::vector<Figure>& figures) {
     figure.plots.insert(figure.plots.end(), lines.begin(), lines.end());
     if (std::isfinite(curves.chance))
       figure.plots.push_back(fmt::format("{} with lines dt 2 lc rgb '#555555' title '{}'",
-                                         100 * curves.chance, chance_title));
+                                         100 * curves.chance, guess_title));
     figure.settings = settings_of(curves);
+    figure.caption = concat("Right answers on ", task_words(curves.task, curves.held), " against ",
+                            words_of(curves.axis),
+                            "; means over seeds with 95 % intervals over seeds and examples");
     figures.push_back(std::move(figure));
   }
   add_depth_figures(report, figures);

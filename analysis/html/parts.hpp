@@ -19,6 +19,9 @@ std::span<const Section> page_sections();
 // Chart and tables of probes; empty where all ran on texts.
 std::string probes_of(const Report& report);
 
+// Chart and table of the laws in N and D; empty where there is none.
+std::string laws_of(const Report& report);
+
 // Paired differences with their intervals, as an SVG that follows the page's colours.
 std::string forest_plot(const Report& report);
 // Relative difference per domain (columns) and pair (rows); colour says sign and size.

@@ -41,7 +41,7 @@ std::string evidence_list(const Claim& claim) {
 }
 
 std::string scored_in(const Report& report) {
-  return report.scored.empty() ? "" : " Evaluated on " + html_escape(report.scored) + ".";
+  return report.scored.empty() ? "" : " " + html_escape(report.scored) + ".";
 }
 
 std::string summary_section(const Report& report) {
@@ -174,7 +174,7 @@ std::string scaling_section(const Report& report) {
               published = published_table(report);
   return (any ? fit_figures(report) : "") +
          table_or(fits_table(report), "No arm has two sizes that are done: nothing to fit.") +
-         (joint.rows.empty() ? "" : to_html(joint)) + isoflop_part(report) +
+         (joint.rows.empty() ? "" : to_html(joint)) + laws_of(report) + isoflop_part(report) +
          (published.rows.empty() ? "" : folded(published.caption, to_html(published))) +
          (any ? folded("Measured, fitted and held-out losses", to_html(residuals_table(report)))
               : "") +

@@ -1,7 +1,11 @@
-// Accuracy on probes and losses along lineages.
+// Accuracy on probes, losses along lineages, and laws in N and D.
+#include <cmath>
+
 #include "analysis/json/parts.hpp"
+#include "analysis/law_curves.hpp"
 #include "analysis/lineage.hpp"
 #include "analysis/probe_curves.hpp"
+#include "analysis/support/text.hpp"
 
 namespace metascale {
 namespace {
@@ -35,7 +39,42 @@ Json lineage_point(const LineagePoint& point) {
           {"seeds", point.runs.size()}, {"runs", run_list(point.runs)}};
 }
 
+// A chart shows no more digits.
+Json drawn(double loss) { return number(std::round(loss * 1e5) / 1e5); }
+
+Json law_curve(const LawCurve& curve) {
+  Json line{
+      {"x", Json::array()}, {"y", Json::array()}, {"low", Json::array()}, {"high", Json::array()}};
+  for (std::size_t i = 0; i < curve.tokens.size(); ++i) {
+    line["x"].push_back(std::round(curve.tokens[i])), line["y"].push_back(drawn(curve.loss[i]));
+    line["low"].push_back(drawn(curve.band[i].low));
+    line["high"].push_back(drawn(curve.band[i].high));
+  }
+  Json points = Json::array();
+  for (const LawPoint& point : curve.points)
+    points.push_back({{"x", number(point.tokens)},
+                      {"y", number(point.loss)},
+                      {"deviation", number(point.deviation)},
+                      {"fitted", number(point.fitted)},
+                      {"length", length_words(point.length)},
+                      {"seeds", point.runs.size()}});
+  return {{"arm", curve.arm},
+          {"size", curve.size},
+          {"line", std::move(line)},
+          {"points", std::move(points)}};
+}
+
 }  // namespace
+
+Json law_curves_json(const Report& report) {
+  Json list = Json::array();
+  for (const LawCurves& law : law_curves(report)) {
+    Json curves = Json::array();
+    for (const LawCurve& curve : law.curves) curves.push_back(law_curve(curve));
+    list.push_back({{"key", law.key}, {"words", law.words}, {"curves", std::move(curves)}});
+  }
+  return list;
+}
 
 Json probe_curves_json(const Report& report) {
   Json list = Json::array();
@@ -47,7 +86,7 @@ Json probe_curves_json(const Report& report) {
          {"against", name_of(curves.axis)},
          {"words", words_of(curves.axis)},
          {"held", curves.held + (curves.parameters.empty() ? "" : ", " + curves.parameters)},
-         {"chance", number(curves.chance)},
+         {"uniform_guess", number(curves.chance)},
          {"lines", std::move(lines)}});
   }
   return list;

@@ -206,6 +206,7 @@ std::string render_page_data(const Report& report) {
   json["cells"] = cells_json(report);
   json["runs"] = runs_json(report);
   json["bands"] = bands_json(report);
+  json["laws"] = law_curves_json(report);
   json["isoflop"] = isoflops_json(report);
   json["gains"] = gains_json(report);
   json["context"] = context_json(report);

@@ -21,5 +21,6 @@ Json probe_curves_json(const Report& report);
 Json probe_depths_json(const Report& report);
 Json depth_curves_json(const Report& report);
 Json lineages_json(const Report& report);
+Json law_curves_json(const Report& report);
 
 }  // namespace metascale

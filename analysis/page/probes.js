@@ -32,8 +32,8 @@ const probeSets = curves => {
                pointRadius: 4.5, pointHoverRadius: 8, borderWidth: 2, whiskers: true, order: 1});
   }
   const x = curves.lines.flatMap(line => line.points.map(point => point.x));
-  if (curves.chance !== null)
-    sets.push({label: "uniform guess", data: [Math.min(...x) / 1.15, Math.max(...x) * 1.15].map(at => ({x: at, y: curves.chance})), borderColor: style("--faint"),
+  if (curves.uniform_guess !== null)
+    sets.push({label: "uniform guess", data: [Math.min(...x) / 1.15, Math.max(...x) * 1.15].map(at => ({x: at, y: curves.uniform_guess})), borderColor: style("--faint"),
                borderDash: [6, 4], borderWidth: 1.5, pointRadius: 0, pointHitRadius: 0, helper: true, order: 3});
   return sets;
 };

@@ -42,9 +42,9 @@ inline std::vector<TableCell> evaluated_cells(const std::vector<const Run*>& run
   };
   return {cell(splits), cell(protocols), cell(tokenizers)};
 }
-// Behind a caption that speaks of losses; empty: the runs were not evaluated alike.
+// Behind a caption that speaks of losses.
 inline std::string scored_clause(const Report& report) {
-  return report.scored.empty() ? "" : ". Evaluated on " + report.scored;
+  return report.scored.empty() ? "" : ". " + report.scored;
 }
 
 inline constexpr const char* not_logged = "not logged";

@@ -100,13 +100,12 @@ std::vector<TableColumn> pair_columns(bool with_domain) {
 }  // namespace
 
 Table comparison_table(const Report& report) {
-  Table table{
-      "comparison",
-      "Final loss in nats per token (mean and standard deviation over seeds), and the paired "
-      "difference to " +
-          report.collection.baseline() + " with its 95 % interval" + scored_clause(report),
-      {{"size", "Size", false}, {"length", "Length", false}},
-      {}};
+  Table table{"comparison",
+              "Final loss (mean and standard deviation over seeds), and the paired "
+              "difference to " +
+                  report.collection.baseline() + " with its 95 % interval" + scored_clause(report),
+              {{"size", "Size", false}, {"length", "Length", false}},
+              {}};
   const auto& arms = report.collection.arms;
   for (const std::string& arm : arms) table.columns.push_back({"loss_" + slug(arm), arm});
   for (std::size_t i = 1; i < arms.size(); ++i)

@@ -10,16 +10,6 @@
 namespace metascale {
 namespace {
 
-std::string formula(LawKind kind) {
-  switch (kind) {
-    case LawKind::loglog: return "A x^-alpha";
-    case LawKind::power: return "E + A x^-alpha";
-    case LawKind::chinchilla: return "E + A N^-alpha + B D^-beta";
-    case LawKind::tied: return "E + A N^-kappa + B D^-kappa";
-  }
-  return "?";
-}
-
 const char* short_words(FitAxis axis) {
   switch (axis) {
     case FitAxis::non_embedding_parameters: return "non-embedding N";
@@ -131,7 +121,7 @@ Table fits_table(const Report& report) {
         {{entry.arm},
          length_cell(entry),
          {short_words(entry.axis), name_of(entry.axis)},
-         {formula(fit.kind), name_of(fit.kind)},
+         {formula_of(fit.kind), name_of(fit.kind)},
          prediction_of(fit, report.confidence),
          {coefficients_of(fit, false), coefficients_of(fit, true)},
          {std::to_string(fit.points.size())},
@@ -213,7 +203,8 @@ Table gains_table(const Report& report) {
       "gains",
       "Equivalent gain: what the baseline needs for the arm's loss, over what the arm used; "
       "only inside the baseline's fitted range. An end with * lies outside of it, an unbounded one "
-      "where the baseline never reaches the loss",
+      "where the baseline never reaches the loss" +
+          scored_clause(report),
       {{"arm", "Arm", false},
        {"size", "Size", false},
        {"length", "Length", false},

@@ -110,7 +110,8 @@ Table isoflop_table(const Report& report) {
   Table table{
       "isoflop",
       "IsoFLOP: parameters N* of least loss at a budget of C FLOPs, N* = k C^a, through the "
-      "minima of one parabola per budget",
+      "minima of one parabola per budget" +
+          scored_clause(report),
       {{"arm", "Arm", false},
        {"axis", "N", false},
        {"prediction", "N* at twice the largest C", false},
@@ -130,7 +131,8 @@ Table isoflop_budgets_table(const Report& report) {
   Table table{"isoflop_budgets",
               "IsoFLOP profiles: cells that cost equally many FLOPs, and the minimum of the "
               "parabola through the sizes nearest their lowest loss. An end of an interval with * "
-              "lies beyond those sizes, an unbounded one beyond the profile",
+              "lies beyond those sizes, an unbounded one beyond the profile" +
+                  scored_clause(report),
               {{"arm", "Arm", false},
                {"axis", "N", false},
                {"flops", "FLOPs"},

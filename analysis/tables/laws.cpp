@@ -71,7 +71,8 @@ Table joint_fits_table(const Report& report) {
   Table table{
       "joint_fits",
       "Two arms under one law E + A N^-alpha + B D^-beta with E, alpha and beta shared. Ratios "
-      "below 1: the arm is better. A small p says that the arms do not share the law",
+      "below 1: the arm is better. A small p says that the arms do not share the law" +
+          scored_clause(report),
       {{"arm", "Arm", false},
        {"against", "Against", false},
        {"prediction", "Loss at twice the largest N and D", false},

@@ -25,7 +25,8 @@ void add_row(Table& table, const Lineage& lineage, const char* role, const Linea
 
 Table lineage_stages_table(const Report& report) {
   Table table{"lineage_stages",
-              "Final losses along lineages, means over seeds with the least and the most of them",
+              "Final losses along lineages, means over seeds with the least and the most of them" +
+                  scored_clause(report),
               {{"lineage", "Lineage", false},
                {"length", "Length", false},
                {"role", "What", false},

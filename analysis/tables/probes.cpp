@@ -58,7 +58,7 @@ Table probes_table(const Report& report) {
                {"accuracy_least", "Least"},
                {"accuracy_most", "Most"},
                {"sequence_accuracy", "Sequences without a mistake"},
-               {"chance", "Uniform guess"},
+               {"uniform_guess", "Uniform guess"},
                {"seeds", "Seeds"},
                {"layers", "Layers"},
                {"pairs", "Pairs"},

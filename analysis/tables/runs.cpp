@@ -140,7 +140,7 @@ Table curves_table(const Report& report) {
 const std::vector<std::string>& tables_of_some_reports() {
   static const std::vector<std::string> keys{
       "probes",          "probe_distances",   "probe_depths",  "probe_differences", "isoflop",
-      "isoflop_budgets", "context_exponents", "context_costs", "lineage_stages"};
+      "isoflop_budgets", "context_exponents", "context_costs", "lineage_stages",    "law_cells"};
   return keys;
 }
 
@@ -161,6 +161,7 @@ std::vector<Table> all_tables(const Report& report) {
     add({context, context_costs_table(report)});
   if (const Table isoflop = isoflop_table(report); !isoflop.rows.empty())
     add({isoflop, isoflop_budgets_table(report)});
+  if (const Table laws = law_cells_table(report); !laws.rows.empty()) add({laws});
   if (const Table stages = lineage_stages_table(report); !stages.rows.empty()) add({stages});
   tables.push_back(device_hours_table(report));
   return tables;

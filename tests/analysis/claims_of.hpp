@@ -37,6 +37,17 @@ inline std::string evidence_at(const Claim& claim, const std::string& words) {
   return "";
 }
 
+// The claim's number of that measure, at that size where one is named.
+inline const ClaimValue& value_at(const Claim& claim, const std::string& measure,
+                                  const std::string& size = "") {
+  for (const ClaimValue& value : claim.values)
+    if (value.measure == measure && (size.empty() || value.size == size)) return value;
+  throw std::runtime_error("claim " + claim.letter + " has no " + measure + " at " + size);
+}
+inline bool holds_value(const Interval& interval, double value) {
+  return interval.low <= value && value <= interval.high;
+}
+
 // "+1.24 % [+0.98, +1.51] %" as 1.24, 0.98, 1.51.
 inline std::vector<double> numbers_in(const std::string& text) {
   static const std::regex number("[+-][0-9]+\\.[0-9]+");

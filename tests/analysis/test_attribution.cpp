@@ -8,6 +8,7 @@ using fixture::claim;
 using fixture::claims_of;
 using fixture::evidence_at;
 using fixture::numbers_in;
+using fixture::value_at;
 
 namespace {
 
@@ -120,4 +121,43 @@ TEST_CASE("a size whose four arms are not matched keeps the decomposition from h
   const auto claims = claims_of(logs);
   CHECK(claim(claims, "l").verdict == Verdict::not_decided);
   CHECK(claim(claims, "l").evidence.size() == 1);
+}
+
+TEST_CASE("the numbers of each explanation are its arms' gains in the made-up logs, either way") {
+  const Gains gains = GENERATE(Gains{}, Gains{.plain = 0.016, .shortcut = 0.010, .state = 0.004});
+  const bool up = gains.state > gains.plain;
+  const auto claims = claims_of(logs_of(gains));
+  struct Step {
+    const char *letter, *measure;
+    double lower, upper;  // gains over the Transformer of what is compared
+    bool holds;
+  };
+  const Step steps[] = {{"h", "part_of_rwkv7", 0, gains.plain, true},
+                        {"k", "part_of_the_shortcut", gains.plain, gains.shortcut, up},
+                        {"j", "part_of_the_read_out", gains.shortcut, gains.state, up},
+                        {"i", "", gains.plain, gains.state, up}};
+  const Claim& parts = claim(claims, "l");
+  CHECK(parts.verdict == (up ? Verdict::holds : Verdict::does_not_hold));
+  for (const Step& step : steps)
+    for (const std::string size : {"1M", "3M"}) {
+      CAPTURE(step.letter, size);
+      const Claim& own = claim(claims, step.letter);
+      CHECK(own.verdict == (step.holds ? Verdict::holds : Verdict::does_not_hold));
+      const ClaimValue& alone = value_at(own, "relative_gain", size);
+      CHECK(alone.value == Approx((step.upper - step.lower) / (1 - step.lower)).margin(0.0015));
+      CHECK(fixture::holds_value(alone.interval, alone.value));
+      if (*step.measure == 0) continue;
+      const ClaimValue& part = value_at(parts, step.measure, size);
+      CHECK(part.value == Approx(step.upper - step.lower).margin(0.0015));
+      CHECK((part.arm == alone.arm && part.against == alone.against));
+      CHECK((step.holds ? part.interval.low > 0 : part.interval.high < 0));
+      CHECK_THAT(part.runs, Catch::StartsWith(part.arm + "-" + size + "-1xC-s") &&
+                                Catch::Contains(" " + part.against + "-" + size + "-1xC-s"));
+    }
+  for (const std::string size : {"1M", "3M"}) {
+    const double sum = value_at(parts, "part_of_rwkv7", size).value +
+                       value_at(parts, "part_of_the_shortcut", size).value +
+                       value_at(parts, "part_of_the_read_out", size).value;
+    CHECK(value_at(parts, "relative_gain", size).value == Approx(sum).margin(1e-12));
+  }
 }

@@ -5,6 +5,8 @@
 using namespace metascale;
 using fixture::claim;
 using fixture::claims_of;
+using fixture::holds_value;
+using fixture::value_at;
 
 namespace {
 
@@ -230,4 +232,60 @@ TEST_CASE("a size without a slope of the baseline keeps efficiency from holding"
   const Claim found = claim(claims_of(std::move(logs)), "g");
   CHECK(found.evidence.size() == 5);
   CHECK(found.verdict == Verdict::not_decided);
+}
+
+TEST_CASE("the numbers of lower loss and of its growth are those of the made-up logs") {
+  const double sign = GENERATE(1.0, -1.0);
+  const fixture::SweepTruth truth = sweep_with(0.02 * sign, 0.004 * sign);
+  const auto claims = claims_of(truth);
+  const Claim &below = claim(claims, "a"), &growth = claim(claims, "b");
+  CHECK(below.verdict == (sign > 0 ? Verdict::holds : Verdict::does_not_hold));
+  CHECK(growth.verdict == (sign > 0 ? Verdict::holds : Verdict::does_not_hold));
+  REQUIRE(below.values.size() == truth.sizes.size());
+  for (const auto& [size, parameters] : truth.sizes) {
+    CAPTURE(size, sign);
+    const ClaimValue& value = value_at(below, "relative_gain", size);
+    const double gain = 1 - fixture::loss_of(truth, truth.arms[1], parameters) /
+                                fixture::loss_of(truth, truth.arms[0], parameters);
+    CHECK(value.value == Approx(gain).epsilon(0.15));  // domains gain unlike
+    CHECK(holds_value(value.interval, value.value));
+    CHECK_FALSE(holds_value(value.interval, 0));
+    CHECK((value.arm == "meta_state" && value.against == "transformer"));
+    CHECK_THAT(value.runs, Catch::Contains("meta_state-" + size + "-1xC-s3") &&
+                               Catch::Contains("transformer-" + size + "-1xC-s1"));
+  }
+  REQUIRE(growth.values.size() == 1);
+  CHECK(growth.values[0].value == Approx(0.004 * sign).epsilon(0.15));
+  CHECK(holds_value(growth.values[0].interval, growth.values[0].value));
+}
+
+TEST_CASE("the number of short context is that of the first positions, not of the whole") {
+  const double more = GENERATE(0.9, 1.1);  // of Meta-State's nats at positions below 128
+  std::vector<RunLog> logs = fixture::sweep_logs(sweep_with(0.02, 0));
+  for (RunLog& log : logs)
+    if (log.facts["arm"] == "meta_state")
+      for (PositionRow& row : log.evaluations.back().positions)
+        if (row.last < 128) row.nats *= more;
+  const auto claims = claims_of(std::move(logs));
+  const Claim& found = claim(claims, "f");
+  CHECK(found.verdict == (more < 1 ? Verdict::holds : Verdict::does_not_hold));
+  CHECK(claim(claims, "a").verdict == Verdict::holds);
+  REQUIRE(found.values.size() == 5);
+  for (const ClaimValue& value : found.values) {
+    CHECK(value.measure == "relative_gain_in_short_context");
+    CHECK(value.value == Approx(1 - 0.98 * more).margin(0.003));
+    CHECK(holds_value(value.interval, value.value));
+  }
+}
+
+TEST_CASE("claims without data have no numbers") {
+  fixture::SweepTruth truth = sweep_with(0, 0);
+  truth.arms.pop_back();
+  for (const Claim& each : claims_of(truth)) {
+    CAPTURE(each.letter);
+    CHECK(each.verdict == Verdict::no_data);
+    CHECK(each.values.empty());
+    CHECK(each.evidence.empty());
+    CHECK_FALSE(each.would_decide.empty());
+  }
 }

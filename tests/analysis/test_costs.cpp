@@ -10,7 +10,7 @@
 #include "analysis/report.hpp"
 #include "analysis/tables.hpp"
 #include "core/error.hpp"
-#include "tests/support/analysis_fixture.hpp"
+#include "tests/analysis/claims_of.hpp"
 
 using namespace metascale;
 namespace fs = std::filesystem;
@@ -176,6 +176,32 @@ TEST_CASE("time and memory have verdicts of their own beside that of the claim")
   growing["models"][0]["exponents"]["generation_seconds"]["exponent"] = 1;
   growing["models"][0]["exponents"]["generation_seconds"]["interval"] = {0.9, 1.1};
   CHECK_THAT(text_of(growing), Catch::EndsWith("(time: does not hold; memory: holds)"));
+}
+
+TEST_CASE("the numbers of linear cost and constant memory are those that were measured") {
+  struct Truth {
+    double exponent, share;  // of the curves; of a cache's growth by the process
+    Verdict verdict;
+  };
+  const Truth truth =
+      GENERATE(Truth{0.02, 0.05, Verdict::holds}, Truth{0.02, 0.4, Verdict::does_not_hold},
+               Truth{0.7, 0.05, Verdict::does_not_hold});
+  const Claim claim = claim_c(context_file(truth.exponent, 0.03, 8, 100 * truth.share));
+  CAPTURE(truth.exponent, truth.share);
+  CHECK(claim.verdict == truth.verdict);
+  REQUIRE(claim.values.size() == 4);
+  for (const char* measure : {"training_seconds", "generation_seconds", "generation_bytes"}) {
+    const ClaimValue& value = fixture::value_at(claim, measure);
+    CHECK(value.arm == "meta_state");
+    CHECK(value.value == truth.exponent);
+    CHECK(value.interval.low == Approx(truth.exponent - 0.03));
+    CHECK(value.interval.high == Approx(truth.exponent + 0.03));
+  }
+  const ClaimValue& growth = fixture::value_at(claim, "measured_memory_growth");
+  CHECK(growth.value == Approx(truth.share));
+  CHECK(growth.interval.low == Approx(truth.share));  // points on a line
+  CHECK(claim_c(report_of(one_cell())).values.empty());
+  CHECK(claim_c(report_of(one_cell())).verdict == Verdict::no_data);
 }
 
 TEST_CASE("a cost per token that grows with its context is not linear") {

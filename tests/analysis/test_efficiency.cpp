@@ -1,4 +1,5 @@
 #include <catch2/catch.hpp>
+#include <cmath>
 
 #include "tests/analysis/claims_of.hpp"
 
@@ -140,4 +141,30 @@ TEST_CASE("a branch's hours are its steps' and its trunk's, each at its own spee
   slow_down(slow, "meta_state-3M", (8 * 4 + 2) / 10.0);
   logs.insert(logs.end(), trunks.begin(), trunks.end());
   CHECK(hours(logs) == Approx(hours(slow)).margin(0.02));
+}
+
+TEST_CASE("gains at equal cost are the plain gain, less what the baseline's slope gives the cost") {
+  const double slower = GENERATE(1.0, 1.1, 8.0);
+  const fixture::SweepTruth truth = sweep_of_two();
+  std::vector<RunLog> logs = fixture::sweep_logs(truth);
+  slow_down(logs, "meta_state-", slower);
+  const Claim found = efficiency(std::move(logs));
+  CHECK(found.verdict == (slower > 2 ? Verdict::does_not_hold : Verdict::holds));
+  const auto loss = [&](std::size_t arm, std::size_t size) {
+    return fixture::loss_of(truth, truth.arms[arm], truth.sizes[size].second);
+  };
+  for (std::size_t size = 1; size + 1 < truth.sizes.size(); ++size) {
+    const std::string& name = truth.sizes[size].first;
+    CAPTURE(name, slower);
+    const double gain = 1 - loss(1, size) / loss(0, size);
+    const double slope =
+        std::log(loss(0, size + 1) / loss(0, size - 1)) /  // FLOPs go as N^2
+        (2 * std::log(truth.sizes[size + 1].second / truth.sizes[size - 1].second));
+    const ClaimValue& flops = fixture::value_at(found, "relative_gain_at_equal_flops", name);
+    const ClaimValue& hours = fixture::value_at(found, "relative_gain_at_equal_hours", name);
+    CHECK(flops.value == Approx(gain).epsilon(0.15));
+    CHECK(hours.value - flops.value == Approx(slope * std::log(slower)).margin(0.001));
+    CHECK(fixture::holds_value(flops.interval, flops.value));
+    CHECK(fixture::holds_value(hours.interval, hours.value));
+  }
 }

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <catch2/catch.hpp>
+#include <cmath>
 #include <fstream>
 #include <random>
 #include <set>
@@ -8,7 +9,7 @@
 #include "analysis/figures/drawing.hpp"
 #include "core/command.hpp"
 #include "tests/analysis/drawn_pdf.hpp"
-#include "tests/support/analysis_fixture.hpp"
+#include "tests/support/probe_fixture.hpp"
 #include "tests/support/temporary_folder.hpp"
 
 using namespace metascale;
@@ -45,15 +46,37 @@ TEST_CASE("a name cannot leave its gnuplot string") {
   CHECK(gnuplot_text("it's\nsystem('rm')") == "'it''s system(''rm'')'");
 }
 
-TEST_CASE("an axis of less than two powers of ten is labelled at 2 and 5 too") {
-  CHECK(log_tics('x', 3e4, 3.5e5, TicWords::counts) == "set xtics (5e4, 1e5, 2e5)\n");
-  CHECK(log_tics('y', 2e14, 9e14, TicWords::powers) ==
-        "set ytics ('2\xC2\xB7"
-        "10^{14}' 2e14, '5\xC2\xB7"
-        "10^{14}' 5e14)\n");
-  CHECK_THAT(log_tics('x', 9e14, 3e15, TicWords::powers), Catch::Contains("('10^{15}' 1e15, "));
-  CHECK(log_tics('x', 1e4, 1e6, TicWords::counts).empty());  // gnuplot marks three
-  CHECK(log_tics('x', 0, 1, TicWords::counts).empty());
+TEST_CASE("a logarithmic axis has three labels or more, and no more than one column has room for") {
+  const auto labels = [](const std::string& words) {  // behind "tics", but minor ones
+    std::vector<std::string> found;
+    for (std::size_t at = words.find("tics (") + 6; at < words.size();
+         at = words.find(", ", at) + 2) {
+      const std::size_t end = words.find('\'', at + 1);
+      if (end > at + 1) found.push_back(words.substr(at + 1, end - at - 1));
+      if (words.find(", ", at) == words.npos) break;
+    }
+    return found;
+  };
+  using Labels = std::vector<std::string>;
+  CHECK(labels(log_axis('x', 1e4, 1e6, TicWords::counts)) == Labels{"10k", "100k", "1M"});
+  CHECK(labels(log_axis('x', 2e4, 3.5e5, TicWords::counts)) == Labels{"30k", "100k", "300k"});
+  CHECK(labels(log_axis('y', 9e8, 2.5e9, TicWords::counts)) == Labels{"1B", "1.5B", "2B"});
+  CHECK(labels(log_axis('x', 2e14, 4e15, TicWords::powers)) == Labels{"3\xC2\xB7"
+                                                                      "10^{14}",
+                                                                      "10^{15}",
+                                                                      "3\xC2\xB7"
+                                                                      "10^{15}"});
+  CHECK(labels(log_axis('x', 1e3, 1e24, TicWords::powers)).size() <= 7);
+  for (const double span : {1.5, 1.7, 3.0, 9.0, 30.0, 99.0, 300.0, 1e6})
+    for (const double low : {1.0e15, 1.3e15, 2.4e15, 6.1e15, 9.9e15}) {
+      CAPTURE(low, span);
+      const std::size_t count = labels(log_axis('x', low, span * low, TicWords::powers)).size();
+      CHECK((count >= 3 && count <= 7));
+    }
+  CHECK_THAT(log_axis('x', 2e4, 3.5e5, TicWords::counts),
+             Catch::StartsWith("set logscale x\nset xrange [20000:350000]\n"));
+  CHECK(log_axis('x', 0, 1, TicWords::counts).empty());
+  CHECK(log_axis('x', 1, INFINITY, TicWords::counts).empty());
 }
 
 TEST_CASE("a key has as many columns as its longest title leaves room for") {
@@ -118,6 +141,45 @@ TEST_CASE("eight sizes and their lengths are told apart in one figure") {
   CHECK_THAT(gnuplot_script(*curves), !Catch::Contains("filledcurves"));  // of single runs
 }
 
+TEST_CASE("every figure's caption says what it shows, and of losses how they were made") {
+  const Report report = small_report();
+  const std::vector<Figure> figures = figures_of(report);
+  for (const Figure& figure : figures) {
+    CAPTURE(figure.name, figure.caption);
+    CHECK_FALSE(figure.caption.empty());
+    CHECK_FALSE(figure.caption.ends_with("."));
+    if (figure.name.starts_with("curves-"))
+      CHECK_THAT(figure.caption,
+                 Catch::EndsWith("nats per token of each step's batch, smoothed, tokenizer bytes"));
+    else if (figure.name != "generation-memory")
+      CHECK_THAT(figure.caption, Catch::EndsWith(report.scored));
+    CHECK_THAT(gnuplot_script(figure), Catch::Contains("\n# " + figure.caption + ".\n"));
+  }
+  const std::string latex = latex_of(figures);
+  CHECK_THAT(latex, Catch::Contains("\\includegraphics{loss-by-size-1xC.pdf}") &&
+                        Catch::Contains("\\label{fig:loss-by-size-1xC}") &&
+                        Catch::Contains("95 \\% intervals") && !Catch::Contains("95 % "));
+}
+
+TEST_CASE("a caption cannot leave its comment in a script") {
+  const std::string script = gnuplot_script({"x", "", "", {"x"}, "one\nsystem('rm')\rtwo"});
+  CHECK_THAT(script, Catch::Contains("\n# one system('rm') two.\n"));
+}
+
+TEST_CASE("a key names no model from scratch where the lineage has none beside it") {
+  std::vector<RunLog> logs = fixture::lineage_logs();
+  const auto lineage_figure = [](const std::vector<RunLog>& some) {
+    for (const Figure& figure : figures_of(
+             analyse(fixture::collection_of(some), {.bootstrap_pairs = 50, .bootstrap_fits = 0})))
+      if (figure.name == "lineage") return gnuplot_script(figure);
+    return std::string();
+  };
+  CHECK_THAT(lineage_figure(logs),
+             Catch::Contains("equal total") && Catch::Contains("equal additional"));
+  std::erase_if(logs, [](const RunLog& log) { return log.facts.contains("scratch_partner_of"); });
+  CHECK_THAT(lineage_figure(logs), Catch::Contains("title 'grown") && !Catch::Contains("scratch"));
+}
+
 TEST_CASE("figures that an earlier report has drawn are removed, and nothing of anybody else's") {
   const testing::TemporaryFolder temporary;
   const fs::path folder = temporary.path() / "figures";
@@ -130,6 +192,7 @@ TEST_CASE("figures that an earlier report has drawn are removed, and nothing of 
     write(name, "x");
   write("old.gp", gnuplot_script({"old", "", "", {"x"}}));
   write("now.gp", gnuplot_script({"now", "", "", {"x"}}));
+  write("figures.tex", latex_of({}));
   write("mine.gp", "plot x\n");
   write("linked.svg", "x");
   fs::create_symlink("mine.gp", folder / "linked.gp");
@@ -144,6 +207,13 @@ TEST_CASE("figures that an earlier report has drawn are removed, and nothing of 
     CAPTURE(name);
     CHECK(fs::exists(folder / name));
   }
+  CHECK(fs::exists(folder / "figures.tex"));
+  remove_other_figures(folder, {});
+  CHECK_FALSE(fs::exists(folder / "figures.tex"));
+  write("figures.tex", "% mine");
+  write("now.gp", gnuplot_script({"now", "", "", {"x"}}));
+  remove_other_figures(folder, {"now"});
+  CHECK(fs::exists(folder / "figures.tex"));
   fs::create_directory_symlink("figures", temporary.path() / "link");
   remove_other_figures(temporary.path() / "link", {});
   CHECK(fs::exists(folder / "now.gp"));
@@ -159,7 +229,7 @@ TEST_CASE("gnuplot draws every figure in every form") {
   Report report = small_report(2);
   std::vector<Figure> figures = figures_of(report);
   REQUIRE(figures.size() >= 6);
-  const auto problems = write_figures(report, folder);
+  const auto problems = write_figures(figures, folder);
   for (const std::string& problem : problems) FAIL_CHECK(problem);
   for (const Figure& figure : figures)
     for (const char* end : {".svg", ".pdf", ".png", "-double.svg", "-double.pdf", "-double.png"}) {

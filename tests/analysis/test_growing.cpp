@@ -106,6 +106,10 @@ TEST_CASE("grown Meta-State is judged at equal total and at equal additional com
   CHECK(found.evidence[1].where == "meta_state_grown large 1xC, equal additional compute, 3 seeds");
   CHECK(fixture::numbers_in(found.evidence[0].value)[0] == Approx(3 / 0.98).margin(0.4));
   CHECK(fixture::numbers_in(found.evidence[1].value)[0] == Approx(5 / 1.00).margin(0.4));
+  const auto value = [&](const char* measure) { return fixture::value_at(found, measure); };
+  CHECK(value("relative_gain_at_equal_total_compute").value == Approx(0.03 / 0.98).margin(0.004));
+  CHECK(value("relative_gain_at_equal_additional_compute").value == Approx(0.05).margin(0.004));
+  CHECK_FALSE(fixture::holds_value(value("relative_gain_at_equal_total_compute").interval, 0));
 }
 
 TEST_CASE("claim e is about no grown model, and beside none, that is not the published one") {

@@ -91,6 +91,16 @@ TEST_CASE("page and text say how final evaluations were made, and with which tok
   CHECK(markdown.find("Final evaluations: " + words + ".") != std::string::npos);
 }
 
+TEST_CASE("the text lists the figures that were drawn, with their captions, and no others") {
+  Report report = report_on(fixture::sweep_logs(small_sweep()));
+  CHECK(render_markdown(report).find("## Figures") == std::string::npos);
+  report.figures = {{"loss-by-size-1xC", "Final <b>loss</b>"}};
+  CHECK_THAT(
+      render_markdown(report),
+      Catch::Contains("## Figures\n\n- [loss-by-size-1xC](figures/loss-by-size-1xC.svg): ") &&
+          !Catch::Contains("<b>"));
+}
+
 TEST_CASE("the page's data hold no tag and are JSON") {
   std::vector<RunLog> logs = fixture::sweep_logs(small_sweep());
   logs[0].run_id = "</script><b>";

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <set>
 
@@ -41,9 +42,11 @@ TEST_CASE("CSV holds numbers in full where the page rounds") {
 }
 
 TEST_CASE("tables of losses say how they were evaluated, in their files and captions") {
-  Report report = small_report();
-  const std::string words = "test, packed windows of 512, tokenizer bytes";
-  CHECK(report.scored.starts_with(words));
+  const Report report = small_report();
+  const std::string words =
+      "Losses are nats per token, evaluated on test, packed windows of 512, tokenizer bytes";
+  CHECK(report.scored == words);
+  CHECK(report.tokenizer == "tokenizer bytes");
   for (const Table& table :
        {cells_table(report), pairs_table(report), domains_table(report), residuals_table(report)}) {
     CAPTURE(table.key);
@@ -55,8 +58,38 @@ TEST_CASE("tables of losses say how they were evaluated, in their files and capt
     CHECK(csv.rows[0].cells[csv.column("tokenizer")] == report.cells[0].runs[0]->tokenizer());
     CHECK(to_html(table).find("<th scope=\"col\">protocol") == std::string::npos);
   }
-  report.scored.clear();  // runs that were not evaluated alike
-  CHECK(cells_table(report).caption.find("Evaluated on") == std::string::npos);
+  for (const Table& table : {comparison_table(report), fits_table(report), gains_table(report),
+                             joint_fits_table(report), isoflop_table(report)})
+    CHECK_THAT(table.caption, Catch::EndsWith(words));
+  CHECK_THAT(to_latex(comparison_table(report)), Catch::Contains(words + "\n"));
+}
+
+TEST_CASE("captions say mixed for what not all runs agree in, and nothing where none is done") {
+  const auto scored_with = [](const std::function<void(RunLog&)>& change) {
+    fixture::SweepTruth truth;
+    truth.sizes.resize(2), truth.arms.resize(2), truth.seeds = 1, truth.steps = 10;
+    truth.documents = 12;
+    std::vector<RunLog> logs = fixture::sweep_logs(truth);
+    change(logs.front());
+    const Report report =
+        analyse(fixture::collection_of(std::move(logs)), {.bootstrap_pairs = 20, .fit_starts = 20});
+    return report.scored + "; " + report.tokenizer;
+  };
+  const auto last = [](RunLog& log) -> Evaluation& { return log.evaluations.back(); };
+  const std::string all = "Losses are nats per token, evaluated on ";
+  CHECK(scored_with([](RunLog& log) { log.facts["tokenizer"] = "bpe v2:abc"; }) ==
+        all + "test, packed windows of 512, mixed tokenizers; mixed tokenizers");
+  CHECK(scored_with([](RunLog& log) { log.facts["context"] = "64"; }) ==
+        all + "test, packed windows of mixed lengths, tokenizer bytes; tokenizer bytes");
+  CHECK(scored_with([&](RunLog& log) { last(log).protocol = "documents"; }) ==
+        all + "test, mixed protocols, tokenizer bytes; tokenizer bytes");
+  CHECK(scored_with([&](RunLog& log) { last(log).split = "validation"; }) ==
+        all + "mixed splits, packed windows of 512, tokenizer bytes; tokenizer bytes");
+  CHECK(scored_with([&](RunLog& log) { last(log).coverage = "64 of 812 windows"; }) ==
+        all + "test, packed windows of 512, mixed coverage, tokenizer bytes; tokenizer bytes");
+  CHECK(analyse(fixture::collection_of({}), {}).scored.empty());
+  CHECK(analyse(fixture::collection_of(fixture::probe_logs()), {.bootstrap_pairs = 20})
+            .scored.empty());
 }
 
 TEST_CASE("in the mean of domains each counts alike, whatever its tokens") {

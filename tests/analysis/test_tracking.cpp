@@ -7,7 +7,7 @@
 #include "analysis/render_markdown.hpp"
 #include "analysis/report.hpp"
 #include "analysis/tables.hpp"
-#include "tests/support/analysis_fixture.hpp"
+#include "tests/analysis/claims_of.hpp"
 
 using namespace metascale;
 
@@ -64,9 +64,7 @@ Report report_on(std::vector<RunLog> logs) {
 }
 
 const Claim& claim(const Report& report, const std::string& letter) {
-  for (const Claim& candidate : report.claims)
-    if (candidate.letter == letter) return candidate;
-  throw std::runtime_error("no claim " + letter);
+  return fixture::claim(report.claims, letter);
 }
 
 }  // namespace
@@ -252,4 +250,44 @@ TEST_CASE("a control that needed fewer tokens speaks for a cell of its size") {
     if (log.facts["size"] == "recall")
       for (StepRow& row : log.steps) row.tokens /= 2;
   CHECK(claim(report_on(std::move(logs)), "d").verdict == Verdict::holds);
+}
+
+TEST_CASE("the numbers of state tracking and of recall are the shares that were answered") {
+  const bool ahead = GENERATE(true, false);
+  const std::vector<std::int64_t> mine = ahead ? solved : guessed,
+                                  theirs = ahead ? guessed : solved;
+  const Report report = report_on(probe_logs({swaps(mine, theirs), recall(4), recall(8, mine)}));
+  const double first = ahead ? 0.9995 : 0.205, second = ahead ? 0.205 : 0.9995;
+  const Claim& tracking = claim(report, "d");
+  CHECK(tracking.verdict == (ahead ? Verdict::holds : Verdict::does_not_hold));
+  REQUIRE(tracking.values.size() == 2 * 3 + 3);  // also of both recalls, which decide nothing here
+  const auto value = [&](const char* measure) -> const ClaimValue& {
+    return fixture::value_at(tracking, measure, "swaps");
+  };
+  const ClaimValue& own = value("accuracy_on_s5_swaps_at_64_tokens");
+  CHECK((own.arm == "meta_state" && own.against.empty()));
+  CHECK(own.value == Approx(first));
+  CHECK(fixture::holds_value(own.interval, first));
+  const ClaimValue& gain = value("accuracy_gain_on_s5_swaps_at_64_tokens");
+  CHECK((gain.arm == "meta_state" && gain.against == "transformer"));
+  CHECK(gain.value == Approx(first - second));
+  CHECK(fixture::holds_value(gain.interval, first - second));
+  CHECK_FALSE(fixture::holds_value(gain.interval, 0));
+  CHECK_THAT(gain.runs, Catch::Contains("meta_state-swaps-1xC-s2") &&
+                            Catch::Contains("transformer-swaps-1xC-s1"));
+  const Claim& recalls = claim(report, "m");
+  CHECK(recalls.verdict == Verdict::does_not_hold);  // by the first load
+  CHECK(fixture::value_at(recalls, "accuracy_gain_on_mqar_at_64_tokens", "recall").value ==
+        Approx(0.205 - 0.9995));
+  CHECK(fixture::value_at(recalls, "accuracy_on_mqar_at_64_tokens", "recall8").value ==
+        Approx(first));
+}
+
+TEST_CASE("state tracking that was not trained enough has its numbers and no verdict") {
+  const Report report = report_on(probe_logs({swaps(solved, guessed)}));
+  const Claim& found = claim(report, "d");
+  CHECK(found.verdict == Verdict::no_data);
+  CHECK(fixture::value_at(found, "accuracy_gain_on_s5_swaps_at_64_tokens").value ==
+        Approx(0.9995 - 0.205));
+  CHECK(claim(report_on({}), "d").values.empty());
 }

@@ -46,7 +46,7 @@ TEST_CASE("probe gives the answers of the run's final test again, at every lengt
   CHECK(words["probe"] == "task=parity");
   CHECK(words["trained_length"] == 4);
   CHECK(words["split"] == logged.split);
-  CHECK(words["chance"] == 0.5);
+  CHECK(words["uniform_guess"] == 0.5);
   REQUIRE(words["distances"].size() == logged.probes.size());
   for (std::size_t i = 0; i < logged.probes.size(); ++i) {
     const json& row = words["distances"][i];
@@ -62,8 +62,9 @@ TEST_CASE("probe gives the answers of the run's final test again, at every lengt
   CHECK(words["lengths"][1]["scored"] == 16 * 40);
   const Ended table = probed(runs, run, {"--distances"});
   CHECK(table.code == 0);
-  CHECK_THAT(table.text, Contains("chance 0.5000") && Contains("without a mistake") &&
-                             Contains("  trained\n") && Contains("8 - 15"));
+  CHECK_THAT(table.text, Contains("tokens, uniform guess 0.5000") && !Contains("chance") &&
+                             Contains("without a mistake") && Contains("  trained\n") &&
+                             Contains("8 - 15"));
 }
 
 TEST_CASE("probe asks at lengths that the run was not tested at") {

@@ -1,15 +1,17 @@
 // Writes a report on made-up runs, for the browser's test and to be looked at:
 //   metascale_page_fixture FOLDER [steps [runs [figures]]]
-//   metascale_page_fixture FOLDER isoflop|probes|depths|lineage|crowded [figures]
+//   metascale_page_fixture FOLDER isoflop|laws|probes|depths|lineage|crowded [figures]
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <functional>
 #include <limits>
 #include <string>
 
 #include "analysis/report.hpp"
 #include "tests/support/isoflop_fixture.hpp"
+#include "tests/support/law_fixture.hpp"
 #include "tests/support/probe_fixture.hpp"
 
 using namespace metascale;
@@ -51,6 +53,19 @@ std::vector<RunLog> crowded_logs() {
   return fixture::sweep_logs(truth);
 }
 
+struct Study {
+  const char* name;
+  std::function<std::vector<RunLog>()> logs;
+};
+std::vector<Study> studies() {
+  return {{"isoflop", [] { return fixture::logs_of(fixture::Grid{.seeds = 2, .noise = 0.001}); }},
+          {"laws", [] { return fixture::logs_of(fixture::LawGrid{}); }},
+          {"probes", [] { return fixture::probe_logs(); }},
+          {"depths", [] { return fixture::depth_logs(); }},
+          {"lineage", fixture::lineage_logs},
+          {"crowded", crowded_logs}};
+}
+
 int write(std::vector<RunLog> logs, const ReportOptions& options) {
   const ReportResult result = write_report(fixture::collection_of(std::move(logs)), options);
   std::printf("%s\n", result.page.c_str());
@@ -63,32 +78,22 @@ int main(int count, char** words) {
   if (count < 2) {
     std::fprintf(stderr,
                  "usage: metascale_page_fixture FOLDER [steps [runs [figures]] | "
-                 "isoflop|probes|depths|lineage|crowded [figures]]\n");
+                 "isoflop|laws|probes|depths|lineage|crowded [figures]]\n");
     return 2;
   }
-  ReportOptions options{.output = words[1],
-                        .bootstrap_pairs = 1000,
-                        .bootstrap_fits = 200,
-                        .threads = 2,
-                        .figures = count > 4};
-  if (count > 2 && words[2] == std::string("isoflop")) {
-    options.isoflop = true, options.fit_starts = 20;
+  ReportOptions options{
+      .output = words[1], .bootstrap_pairs = 1000, .bootstrap_fits = 200, .threads = 2};
+  const std::string study = count > 2 ? words[2] : "";
+  if (study == "isoflop" || study == "laws" || study == "crowded") {  // many runs
+    options.isoflop = study == "isoflop", options.fit_starts = 60;
     options.bootstrap_pairs = options.bootstrap_fits = 50;
-    return write(fixture::logs_of({.seeds = 2, .noise = 0.001}), options);
   }
-  if (count > 2 && words[2] == std::string("crowded")) {
-    options.figures = count > 3, options.fit_starts = 20;
-    options.bootstrap_pairs = options.bootstrap_fits = 50;
-    return write(crowded_logs(), options);
-  }
-  if (count > 2 && words[2] == std::string("depths")) {
-    options.figures = count > 3;
-    return write(fixture::depth_logs(), options);
-  }
-  if (count > 2 && (words[2] == std::string("probes") || words[2] == std::string("lineage"))) {
-    options.figures = count > 3;
-    return write(words[2][0] == 'p' ? fixture::probe_logs() : fixture::lineage_logs(), options);
-  }
+  for (const auto& [name, logs] : studies())
+    if (study == name) {
+      options.figures = count > 3;
+      return write(logs(), options);
+    }
+  options.figures = count > 4;
   const int steps = count > 2 ? std::atoi(words[2]) : 400;
   std::vector<RunLog> logs = logs_of(steps);
   if (count > 3) logs.resize(std::min(logs.size(), std::size_t(std::atoi(words[3]))));

@@ -248,6 +248,33 @@ def isoflop_profiles_are_drawn(page, fixture, folder):
     the_page_stands(page, folder)
 
 
+def laws_are_drawn(page, fixture, folder):
+    subprocess.run([fixture, folder, "laws"], check=True, stdout=subprocess.DEVNULL)
+    page.get("file://" + os.path.join(folder, "report.html"))
+    every_chart_is_drawn(page, ["chart-laws"])
+    cells = "chart.data.datasets.filter(set => !set.helper).map(set => set.data.length)"
+    expect(chart(page, "chart-laws", cells) == [4] * 12, "two arms of six sizes at four lengths are not all shown")
+    shown = "chart.data.datasets.map(set => set.data.map(point => point.y))"
+    bands = "chart.data.datasets.filter(set => set.fill && set.data.length).length"
+    alone, own = chart(page, "chart-laws", shown), page.find_element(By.ID, "laws-words").text
+    expect(chart(page, "chart-laws", bands) == 12, "an arm's own law has no band")
+    Select(page.find_element(By.ID, "laws-law")).select_by_value("joint-meta_state")
+    expect(chart(page, "chart-laws", shown) != alone and chart(page, "chart-laws", bands) == 0, "the joint law is drawn as the arms' own")
+    words = page.find_element(By.ID, "laws-words").text
+    expect(words != own and "A of meta_state is 0." in words, f"the shift of the joint law is said as {words!r}")
+    buttons = page.find_elements(By.CSS_SELECTOR, "#legend-laws button")
+    expect([button.text for button in buttons][:3] == ["transformer", "meta_state", "1M"], "the legend lacks arms or sizes")
+    for button, left in ((buttons[0], 6), (buttons[2], 5)):
+        click(page, button)
+        expect(button.get_attribute("aria-pressed") == "false", "a hidden arm's button is not pressed")
+        expect(len(chart(page, "chart-laws", cells)) == left, "hiding an arm or a size takes no curves away")
+    page.execute_script("document.getElementById('chart-laws').focus()")
+    page.switch_to.active_element.send_keys(Keys.ARROW_RIGHT)
+    said = page.find_element(By.ID, "live").get_attribute("textContent")
+    expect("meta_state 3M" in said and "by the law, 2 seeds" in said, f"the keyboard reads {said!r}")
+    the_page_stands(page, folder)
+
+
 def probes_are_drawn(page, fixture, folder):
     subprocess.run([fixture, folder, "probes"], check=True, stdout=subprocess.DEVNULL)
     page.get("file://" + os.path.join(folder, "report.html"))
@@ -338,6 +365,7 @@ def main():
         nothing_is_asked_of_a_network(page)
         pages_of_few_runs_are_quiet(page, sys.argv[1], os.path.join(folder, "few"))
         isoflop_profiles_are_drawn(page, sys.argv[1], os.path.join(folder, "isoflop"))
+        laws_are_drawn(page, sys.argv[1], os.path.join(folder, "laws"))
         probes_are_drawn(page, sys.argv[1], os.path.join(folder, "probes"))
         least_layers_are_drawn(page, sys.argv[1], os.path.join(folder, "depths"))
         curves_are_told_apart(page, sys.argv[1], os.path.join(folder, "crowded"))
