@@ -61,8 +61,7 @@ TEST_CASE(
                             "localhost, --nice 5]",
                             json(account).dump(), json("--comment=" + note).dump())});
   // The sweep file goes before them.
-  const Variable partition("SBATCH_PARTITION", "urgent"), shell_account("SBATCH_ACCOUNT", "other"),
-      output("SBATCH_OUTPUT", "/dev/null"), variables("SBATCH_EXPORT", "NONE");
+  const Variable partition("SBATCH_PARTITION", "urgent"), other("SBATCH_ACCOUNT", "other");
   const json first = sweep.submit();
   REQUIRE(first.at("submissions").size() == 1);
   CHECK(first.at("submissions")[0].at("jobs").size() == 6);
