@@ -46,34 +46,39 @@ for word in "$@"; do
     --array=*) last=${word#*=0-} last=${last%%[%]*} ;;
   esac
 done
-for task in $(seq 0 "$last"); do echo "$array|$task|RUNNING|n1|None|1:00|$name"; done >>"$here/queue"
+for task in $(seq 0 "$last"); do echo "$array|$task|RUNNING|n1|None|1:00|$EPOCHSECONDS|$name"; done >>"$here/queue"
 echo "$array"
 END
 printf '#!/bin/bash\ncat "$(dirname "$0")/queue" 2>/dev/null; true\n' >slurm/squeue
 printf '#!/bin/bash\nexit 1\n' >slurm/scontrol
 chmod +x slurm/*
 
-# measure NAME WORD...: wall seconds and the largest process's memory
+# measure EXPECTED NAME WORD...: wall seconds and the largest process's memory; fails where the output
+# does not hold a line that EXPECTED, a regular expression, matches
 measure() {
-  local name=$1
-  shift
-  python3 - "$name" "$@" <<'END'
-import resource, subprocess, sys, time
+  python3 - "$@" <<'END'
+import re, resource, subprocess, sys, time
+expected, name, *words = sys.argv[1:]
 begin = time.monotonic()
-subprocess.run(sys.argv[2:], check=True, stdout=subprocess.DEVNULL)
+output = subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True).stdout
 seconds = time.monotonic() - begin
+if not re.search(expected, output, re.MULTILINE):
+    sys.exit(f"{name}: no line matches '{expected}'; the last are\n" + "\n".join(output.splitlines()[-5:]))
 memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-print(f"| {sys.argv[1]} | {seconds:.2f} s | {memory:.0f} MB |", flush=True)
+print(f"| {name} | {seconds:.2f} s | {memory:.0f} MB |", flush=True)
 END
 }
-echo "| $((2 * seeds)) runs | wall time | memory |"
+runs=$((2 * seeds))
+echo "| $runs runs | wall time | memory |"
 echo "|---|---|---|"
-measure plan "$program" plan sweep.yaml
-measure "submit --print, Slurm's arrays" "$program" submit sweep.yaml --print "${slurm[@]}"
-measure "run, $(nproc) cores" "$program" run sweep.yaml --no-report
-measure "status, all done" "$program" status results/thousand
+measure '^total: ' plan "$program" plan sweep.yaml
+measure '^exec .* launch ' "submit --print, Slurm's arrays" "$program" submit sweep.yaml --print "${slurm[@]}"
+measure "^$runs done" "run, $(nproc) cores" "$program" run sweep.yaml --no-report
+measure "^$runs done" "status, all done" "$program" status results/thousand
 export PATH="$folder/slurm:$PATH"
-measure "submit, as arrays (Slurm's commands played)" "$program" submit sweep.yaml --results arrays "${slurm[@]}"
-measure "status, all in the queue (the same)" "$program" status arrays/thousand
-measure "submit again, nothing to do (the same)" "$program" submit sweep.yaml --results arrays "${slurm[@]}"
-measure "plan, all done" "$program" plan sweep.yaml
+measure " $runs runs in $runs jobs: 41_0 to " "submit, as arrays (Slurm's commands played)" \
+  "$program" submit sweep.yaml --results arrays "${slurm[@]}"
+measure "^$runs running" "status, all in the queue (the same)" "$program" status arrays/thousand
+measure '^nothing to submit' "submit again, nothing to do (the same)" \
+  "$program" submit sweep.yaml --results arrays "${slurm[@]}"
+measure '^total: ' "plan, all done" "$program" plan sweep.yaml

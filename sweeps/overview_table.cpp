@@ -5,6 +5,7 @@
 #include <array>
 #include <cmath>
 #include <map>
+#include <string_view>
 
 #include "core/terminal.hpp"
 #include "core/units.hpp"
@@ -42,6 +43,14 @@ Cells cells_of(const RunOverview& run) {
 
 bool is_number(std::size_t column) { return (column >= 2 && column <= 5) || column == 8; }
 
+// A line that goes on shows it.
+std::string cut_to(int columns, std::string line) {
+  constexpr std::string_view sign = "...";
+  if (columns <= 0 || line.size() <= std::size_t(columns)) return line;
+  const std::size_t kept = std::max(std::size_t(columns), sign.size()) - sign.size();
+  return line.substr(0, kept).append(sign, 0, std::size_t(columns));
+}
+
 std::string line_of(const Cells& cells, const std::array<std::size_t, column_count>& widths,
                     int columns) {
   std::string line;
@@ -52,8 +61,7 @@ std::string line_of(const Cells& cells, const std::array<std::size_t, column_cou
                          : fmt::format("{:<{}}", cells[i], widths[i]);
   }
   line.erase(line.find_last_not_of(' ') + 1);
-  if (columns > 0 && line.size() > std::size_t(columns)) line.resize(std::size_t(columns));
-  return line + "\n";
+  return cut_to(columns, std::move(line)) + "\n";
 }
 
 std::string counts_text(const Overview& overview) {

@@ -9,6 +9,7 @@
 #include "sweeps/definition/parts.hpp"
 #include "sweeps/executor/job_script.hpp"
 #include "sweeps/executor/quote.hpp"
+#include "sweeps/executor/sbatch_option.hpp"
 
 namespace metascale::definition {
 namespace {
@@ -39,28 +40,26 @@ std::optional<Place> place_of_time(const ResourcesDefinition& resources) {
   return std::nullopt;
 }
 
-bool looks_like_option(const std::string& text) {
-  const std::size_t name = text.find_first_not_of('-');
-  return (name == 1 || name == 2) && std::isalpha(static_cast<unsigned char>(text[name]));
-}
-
-// Of sbatch, which refuses or ignores any other text only once it is handed over.
+// Of sbatch, which refuses, ignores or misreads any other text only once it is handed over.
 std::string read_option(const YamlNode& node, const std::optional<Place>& time) {
-  std::string text = read_line(node);
-  if (!looks_like_option(text))
+  const std::string text = read_line(node), option = one_word(text);
+  if (!looks_like_option(option))
     throw yaml_error(node, fmt::format("'{}' is no option of sbatch", text),
                      "write its options, one each and without #SBATCH, such as --comment=text; "
                      "shell code belongs in setup");
-  if (const auto instead = own_option_in(text))
+  if (const auto instead = own_option_in(option))
     throw yaml_error(node, fmt::format("'{}' is an option that submit gives sbatch itself", text),
                      *instead);
-  if (time && is_time_limit(text))
+  if (time && is_time_limit(option))
     throw yaml_error(node,
                      fmt::format("'{}' would be overruled by {} ({}:{}), which submit gives sbatch "
                                  "as an argument",
                                  text, time->path, time->where.file, time->where.line),
                      "keep one of them; only resources.time tells jobs how long they have");
-  return text;
+  if (const auto instead = mended_option(text))
+    throw yaml_error(node, fmt::format("'{}' is one word for sbatch, which misreads it", text),
+                     *instead);
+  return option;
 }
 
 // A command: a list of words, or one text that is split at its blanks, as a shell would.

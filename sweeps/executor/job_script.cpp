@@ -22,34 +22,6 @@ std::int64_t cpus_per_task(const JobResources& resources) {
   return resources.runs * resources.cpus;
 }
 
-class Directives {
- public:
-  void add(const std::string& name, const std::string& value) {
-    text_ += fmt::format("#SBATCH --{}={}\n", name, directive_quoted(value));
-  }
-  void add_if(const std::string& name, const std::string& value) {
-    if (!value.empty()) add(name, value);
-  }
-  void add_number(const std::string& name, std::int64_t value) { add(name, std::to_string(value)); }
-  void add_line(const std::string& option) {
-    text_ += "#SBATCH " + directive_quoted(option) + "\n";
-  }
-  const std::string& text() const { return text_; }
-
- private:
-  std::string text_;
-};
-
-void add_devices(Directives& directives, const JobResources& resources) {
-  directives.add_number("nodes", resources.nodes);
-  directives.add_number("ntasks", resources.ranks);
-  directives.add_number("cpus-per-task", cpus_per_task(resources));
-  // Spelt so that old and new Slurm know it, and every node has as many.
-  if (resources.gpus > 0)
-    directives.add("gres", fmt::format("gpu:{}", resources.gpus / resources.nodes));
-  directives.add_if("mem", resources.memory);
-}
-
 std::string joined(const std::vector<std::string>& words, const char* between) {
   std::string text;
   for (const std::string& word : words) text += (text.empty() ? "" : between) + word;
@@ -61,10 +33,11 @@ bool confuses_slurm(const fs::path& folder) {
   return folder.string().find_first_of("%\\") != std::string::npos;
 }
 
-// Options of sbatch by which a job is found, ordered and started again. An empty value: it has
-// none.
+// Options of sbatch. An empty value: it has none.
 using Options = std::vector<std::pair<std::string, std::string>>;
-Options options_of(const Submission& submission, const SlurmLaunch& slurm) {
+
+// By which a job is found, ordered and started again.
+Options options_of_array(const Submission& submission, const SlurmLaunch& slurm) {
   const std::string cap = slurm.array_cap ? fmt::format("%{}", slurm.array_cap) : "";
   // The signal is for the batch process only, which saves all its runs and asks for a new start; a
   // partition's own limit sends it, too.
@@ -82,25 +55,28 @@ Options options_of(const Submission& submission, const SlurmLaunch& slurm) {
   return options;
 }
 
-std::string option_text(const std::string& name, const std::string& value) {
-  return value.empty() ? "--" + name : fmt::format("--{}={}", name, value);
+Options options_of_devices(const JobResources& resources) {
+  Options options{{"nodes", std::to_string(resources.nodes)},
+                  {"ntasks", std::to_string(resources.ranks)},
+                  {"cpus-per-task", std::to_string(cpus_per_task(resources))}};
+  // Spelt so that old and new Slurm know it, and every node has as many.
+  if (resources.gpus > 0)
+    options.emplace_back("gres", fmt::format("gpu:{}", resources.gpus / resources.nodes));
+  if (!resources.memory.empty()) options.emplace_back("mem", resources.memory);
+  return options;
 }
 
-std::string directives_of(const Submission& submission, const SlurmLaunch& slurm,
-                          const fs::path& folder) {
-  Directives directives;
-  for (const auto& [name, value] : options_of(submission, slurm))
-    directives.add_line(option_text(name, value));
-  add_devices(directives, submission.resources);
+Options options_of_site(const SlurmLaunch& slurm, const fs::path& folder) {
   // Relative to the submission's folder, where sbatch is run.
-  directives.add("output", confuses_slurm(folder) ? "/dev/null" : "%a.out");
-  directives.add("export", slurm.environment.empty() ? "NIL" : joined(slurm.environment, ","));
-  directives.add_if("partition", slurm.partition);
-  directives.add_if("account", slurm.account);
-  directives.add_if("qos", slurm.qos);
-  directives.add_if("constraint", slurm.constraint);
-  for (const std::string& line : slurm.lines) directives.add_line(line);
-  return directives.text();
+  Options options{{"output", confuses_slurm(folder) ? "/dev/null" : "%a.out"},
+                  {"export", slurm.environment.empty() ? "NIL" : joined(slurm.environment, ",")}};
+  const Options given{{"partition", slurm.partition},
+                      {"account", slurm.account},
+                      {"qos", slurm.qos},
+                      {"constraint", slurm.constraint}};
+  for (const auto& [name, value] : given)
+    if (!value.empty()) options.emplace_back(name, value);
+  return options;
 }
 
 // What runs in the job: setup of the site, then our program in the shell's place.
@@ -139,20 +115,6 @@ std::vector<std::pair<const char*, std::string>> values_of(const Submission& sub
           {"ranks", std::to_string(resources.ranks)},
           {"nodes", std::to_string(resources.nodes)},
           {"memory", resources.memory}};
-}
-
-// As sbatch reads it: a long option may be cut short, short ones without a value stand together.
-bool is_option(const std::string& line, std::string_view name, char letter) {
-  if (line.starts_with("--")) {
-    const std::string given = line.substr(2, line.find_first_of("= \t") - 2);
-    return !given.empty() && name.starts_with(given);
-  }
-  constexpr std::string_view without_value = "HIkOQsvVhuX";
-  for (std::size_t i = 1; line.starts_with("-") && i < line.size(); ++i) {
-    if (line[i] == letter) return true;
-    if (without_value.find(line[i]) == std::string_view::npos) break;
-  }
-  return false;
 }
 
 using Value = std::function<std::string(const std::string& name)>;
@@ -225,37 +187,17 @@ std::vector<std::string> launcher_words(const Submission& submission) {
   return words;
 }
 
-std::vector<std::string> own_options(const Submission& submission) {
+std::vector<std::string> sbatch_options(const Submission& submission, const fs::path& folder) {
+  const auto& slurm = std::get<SlurmLaunch>(submission.how);
   std::vector<std::string> words;
-  for (const auto& [name, value] : options_of(submission, std::get<SlurmLaunch>(submission.how)))
-    words.push_back(option_text(name, value));
+  for (const Options& options :
+       {options_of_array(submission, slurm), options_of_devices(submission.resources),
+        options_of_site(slurm, folder)})
+    for (const auto& [name, value] : options)
+      words.push_back("--" + name + (value.empty() ? "" : "=" + value));
+  words.insert(words.end(), slurm.lines.begin(), slurm.lines.end());
   return words;
 }
-
-std::optional<std::string> own_option_in(const std::string& line) {
-  struct Own {
-    const char* name;
-    char letter;  // 0: it has none
-    const char* instead;
-  };
-  constexpr Own all[] = {
-      {"job-name", 'J', "jobs are found by their name; write --comment for people"},
-      {"array", 'a', "each submission is an array; write array_cap for tasks at a time"},
-      {"requeue", 0, "jobs are started again at their time limit anyway"},
-      {"no-requeue", 0,
-       "jobs are started again at their time limit; max_stalled_timeouts ends that"},
-      {"open-mode", 0, "a job that comes back appends to its output"},
-      {"signal", 0, "write signal_before: seconds before the time limit"},
-      {"dependency", 'd', "runs wait for their parents; write --begin to wait for a time"},
-      {"clusters", 'M', "jobs are looked for on this cluster; call submit on the other one"},
-      {"wait", 'W', "submit returns at once; metascale status --watch looks on"},
-      {"test-only", 0, "write metascale submit --print"}};
-  for (const Own& own : all)
-    if (is_option(line, own.name, own.letter)) return own.instead;
-  return std::nullopt;
-}
-
-bool is_time_limit(const std::string& line) { return is_option(line, "time", 't'); }
 
 std::string job_name(const Submission& submission, std::size_t task) {
   return fmt::format("{}.{}", submission.name, task);
@@ -263,8 +205,9 @@ std::string job_name(const Submission& submission, std::size_t task) {
 
 std::string slurm_script(const Submission& submission, const fs::path& folder) {
   const std::string task = "\"$SLURM_ARRAY_TASK_ID\"";
-  std::string text =
-      "#!/bin/bash\n" + directives_of(submission, std::get<SlurmLaunch>(submission.how), folder);
+  std::string text = "#!/bin/bash\n";
+  for (const std::string& option : sbatch_options(submission, folder))
+    text += "#SBATCH " + directive_quoted(option) + "\n";
   if (confuses_slurm(folder))
     text += fmt::format("exec >>{}/{}.out 2>&1\n", shell_quoted(folder.string()), task);
   return text + body_of(submission, folder, task);

@@ -12,14 +12,10 @@ namespace metascale {
 
 // The whole script of an array, a task for each element. Paths in it are absolute.
 std::string slurm_script(const Submission& submission, const std::filesystem::path& folder);
-// What sbatch is told as arguments, too, which go before lines of the script and variables of the
-// environment: without these a job would not be found again, or not come back.
-std::vector<std::string> own_options(const Submission& submission);
-// Whether an option of sbatch in `lines` says what own_options say, or hides the job from us; then
-// what to write instead.
-std::optional<std::string> own_option_in(const std::string& line);
-// Whether it is sbatch's --time, which own_options say where a job has a time of its own.
-bool is_time_limit(const std::string& line);
+// All that sbatch is told, in the script's lines and as arguments, too: these go before variables
+// of the environment, by which a job might run elsewhere, not be found again, or not come back.
+std::vector<std::string> sbatch_options(const Submission& submission,
+                                        const std::filesystem::path& folder);
 // The script of one job: `lines` at its head, then as above.
 std::string template_script(const Submission& submission, const std::filesystem::path& folder,
                             std::size_t task);

@@ -39,7 +39,8 @@ enum Column : std::size_t {
   column_count
 };
 
-// They would filter an answer, or change by what a job is found again, or how it comes back.
+// They would filter an answer, or change by what a job is found again, or how it comes back. What
+// submit says by arguments need not be here.
 const std::vector<std::string> unwanted_variables{
     "SQUEUE_*",         "SCANCEL_*",       "SLURM_CLUSTERS", "SBATCH_JOB_NAME",
     "SBATCH_ARRAY_INX", "SBATCH_CLUSTERS", "SBATCH_SIGNAL",  "SBATCH_DEPENDENCY",
@@ -117,9 +118,9 @@ CommandResult squeue(const std::string& names, double seconds) {
                      {.folder = {}, .seconds = seconds, .without = unwanted_variables});
 }
 
-std::vector<std::string> sbatch_words(const Submission& submission) {
+std::vector<std::string> sbatch_words(const Submission& submission, const fs::path& folder) {
   std::vector<std::string> words{"sbatch", "--parsable"};
-  for (const std::string& option : own_options(submission)) words.push_back(option);
+  for (const std::string& option : sbatch_options(submission, folder)) words.push_back(option);
   words.push_back(job_script_name(submission, 0));
   return words;
 }
@@ -139,7 +140,7 @@ class SlurmScheduler : public Scheduler {
     const fs::path script = folder / job_script_name(submission, 0);
     write_file_atomically(script, slurm_script(submission, folder));
     const CommandResult result =
-        run_command(sbatch_words(submission),
+        run_command(sbatch_words(submission, folder),
                     {.folder = folder, .seconds = submit_seconds, .without = unwanted_variables});
     const std::string id = result.output.substr(0, result.output.find_first_of(";\n"));
     if (result.good() && !id.empty() && id.find_first_not_of("0123456789") == std::string::npos)
@@ -154,9 +155,9 @@ class SlurmScheduler : public Scheduler {
 
   std::string scripts(const fs::path& sweep_folder, const Submission& submission) override {
     const fs::path folder = fs::absolute(submission_folder(sweep_folder, submission.number));
-    return fmt::format("# {}\ncd {} && {}\n# job.sh:\n{}\n", submission.name,
-                       shell_quoted(folder.string()), shell_quoted(sbatch_words(submission)),
-                       slurm_script(submission, folder));
+    return fmt::format(
+        "# {}\ncd {} && {}\n# job.sh:\n{}\n", submission.name, shell_quoted(folder.string()),
+        shell_quoted(sbatch_words(submission, folder)), slurm_script(submission, folder));
   }
 
   std::optional<JobStates> states(const std::vector<const Submission*>& submissions, double seconds,

@@ -114,7 +114,12 @@ class TemplateScheduler : public Scheduler {
       throw Error(fmt::format("{}: {}; nothing is handed over while it is not known what was",
                               commands_.find[0], result.complaint()),
                   ExitCode::unavailable);
-    if (const auto job = result.good() ? job_in(result.output) : std::nullopt) jobs.push_back(*job);
+    if (!result.good() || is_blank(result.output)) return jobs;
+    const auto job = job_in(result.output);
+    if (!job)
+      throw no_job_in(commands_.find[0], result.output,
+                      "mend that pattern, or print nothing where there is no job");
+    jobs.push_back(*job);
     return jobs;
   }
   bool finds_by_name() override { return !commands_.find.empty(); }
@@ -227,12 +232,16 @@ class TemplateScheduler : public Scheduler {
 
   std::string job_in(const CommandResult& result, const std::string& script) const {
     if (const auto job = result.good() ? job_in(result.output) : std::nullopt) return *job;
-    throw Error(
-        result.good()
-            ? fmt::format("{} printed '{}', in which launch.template.job ('{}') finds no "
-                          "job; mend that pattern",
-                          commands_.submit[0], result.output.substr(0, 200), commands_.job)
-            : fmt::format("{}: {}; see {}", commands_.submit[0], result.complaint(), script),
+    if (result.good()) throw no_job_in(commands_.submit[0], result.output, "mend that pattern");
+    throw Error(fmt::format("{}: {}; see {}", commands_.submit[0], result.complaint(), script),
+                ExitCode::unavailable);
+  }
+
+  Error no_job_in(const std::string& program, const std::string& output,
+                  const std::string& how_to_mend) const {
+    return Error(
+        fmt::format("{} printed '{}', in which launch.template.job ('{}') finds no job; {}",
+                    program, output.substr(0, 200), commands_.job, how_to_mend),
         ExitCode::unavailable);
   }
 

@@ -142,8 +142,9 @@ void judge(RunOverview& run, const Traces& traces, bool has_answer) {
   const RunPhase phase = run.status.phase();
   if (phase == RunPhase::done || phase == RunPhase::failed || phase == RunPhase::cancelled) return;
   if (run.in_queue) return judge_by_job(run, traces, *run.in_queue);
-  const bool is_over = run.word == "lost" || phase == RunPhase::running;
-  if (has_answer || run.job.empty() || is_over) return;
+  // What was handed over and has not begun is where it was; of the others their files know more.
+  const bool has_begun = phase != RunPhase::pending || run.status.attempts > 0;
+  if (has_answer || run.job.empty() || has_begun) return;
   run.word = "queued";
   run.message = "as last known";
 }

@@ -20,20 +20,42 @@ is_asked() {
   done 2>/dev/null <"/proc/$process/status"
   return 1
 }
-is_released() { [ -e "$folder/release" ] || [ -e "$folder/release-$(basename "$run")" ] || is_asked; }
+is_released() { [ -e "$folder/release" ] || [ -e "$folder/release-${run##*/}" ] || is_asked; }
 lives() { kill -0 "$process" 2>/dev/null; }
-rows() { { wc -l <"$run/journal.jsonl"; } 2>/dev/null || echo 0; }
+# Without a process of their own: a run makes some rows in the time that one takes to start.
+count_rows() {
+  local lines=()
+  { mapfile -t lines <"$run/journal.jsonl"; } 2>/dev/null
+  rows=${#lines[@]}
+}
+nap() { read -rt "$1" -u "$silence" _; }
+
+# Stopped, but for a row now and then: one that has taken the signal just before it was stopped shows it
+# only by going on to save, which it must do within Slurm's KillWait.
+keep() {
+  local pause=5 left
+  while true; do
+    kill -STOP "$process"
+    for ((left = pause; left > 0; --left)); do
+      if is_released || ! lives; then kill -CONT "$process" 2>/dev/null; return; fi
+      nap 0.1
+    done
+    pause=$((4 * pause))
+    [ ! -e "$folder/deaf" ] || continue
+    count_rows
+    kill -CONT "$process"
+    local before=$rows
+    until is_released || ! lives || [ "$rows" -gt "$before" ]; do nap 0.002; count_rows; done
+  done
+}
 
 hold() {
   trap '' TERM USR2
-  local first
-  first=$(rows)
-  until is_released || ! lives || [ "$(rows)" -ge $((first + 8)) ]; do sleep 0.02; done
-  if ! is_released && lives; then
-    kill -STOP "$process"
-    until is_released || ! lives; do sleep 0.1; done
-    kill -CONT "$process" 2>/dev/null
-  fi
+  exec {silence}<> <(:)
+  count_rows
+  local first=$rows
+  until is_released || ! lives || [ "$rows" -ge $((first + 8)) ]; do nap 0.02; count_rows; done
+  is_released || ! lives || keep
 }
 
 hold &

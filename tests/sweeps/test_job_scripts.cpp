@@ -119,8 +119,8 @@ TEST_CASE("scripts: an array of Slurm has its resources, its warning and its sit
         "#SBATCH --open-mode=append\n",
         "#SBATCH --requeue\n",
         "#SBATCH --export=PATH,HOME\n",
-        "#SBATCH --account=\"my lab\"\n",
-        "#SBATCH --constraint=\"a&b\"\n",
+        "#SBATCH \"--account=my lab\"\n",
+        "#SBATCH \"--constraint=a&b\"\n",
         "#SBATCH --dependency=afterany:44_1\n",
         "#SBATCH --exclusive\n",
         "#SBATCH \"--comment=a b\"\n",
@@ -239,20 +239,78 @@ TEST_CASE("scripts: options by which jobs are found and started again are not ta
   const auto refusal = [](const std::string& line) {
     return refusal_of([&] { small_definition({"launch={slurm: {lines: ['" + line + "']}}"}); });
   };
-  const char* line =
-      GENERATE("--job-name=mine", "-J mine", "-Jmine", "--job-n mine", "-HJ mine", "--array=0-99",
-               "-a0", "--no-requeue", "--requeue", "--open-mode=truncate", "--signal=B:TERM@9",
-               "--dependency=singleton", "-d singleton", "--clusters=all", "-W", "--test-only");
+  const char* line = GENERATE(
+      "--job-name=mine", "-J mine", "-Jmine", "--job-n mine", "-HJ mine", "--array=0-99", "-a0",
+      "--no-requeue", "--requeue", "--open-mode=truncate", "--signal=B:TERM@9",
+      "--dependency=singleton", "-d singleton", "--clusters=all", "-W", "--test-only",
+      " --job-name=mine", "--nodes 2", "-N2", "--ntasks=4", "-n 4", "-HN 2", "--cpus-per-task=2",
+      "-c 2", "--chdir=/tmp", "-D /tmp", "--output x", "-o x", "--export=ALL", "--expor=ALL",
+      "--gpus=2", "-G 2", "--gpus-per-node=h100:2", "--gpus-per-task=1", "--gpus-per-socket=1");
   CHECK_THAT(refusal(line), Contains("launch.slurm.lines") && Contains(line) &&
                                 Contains("is an option that submit gives sbatch itself"));
-  for (const char* other : {"--exclusive", "--comment=--job-name", "-C a", "-pJ",
-                            "--wait-all-nodes=1", "--deadline=now+1day", "-H"})
+  for (const char* other :
+       {"--exclusive", "--comment=--job-name", "-C a", "-pJ", "--wait-all-nodes=1",
+        "--deadline=now+1day", "-H", "--nodelist=a", "--ntasks-per-node=1", "--cpus-per-gpu=4",
+        "--export-file=f", "--gres=gpu:h100:2", "--gpu-bind=none", "-e x", "--error=x"})
     CHECK(refusal(other) == "accepted");
+}
+
+TEST_CASE("scripts: an option that is refused says what to write instead") {
+  const auto refusal = [](const std::string& line) {
+    return refusal_of([&] { small_definition({"launch={slurm: {lines: ['" + line + "']}}"}); });
+  };
+  CHECK_THAT(refusal("--nodes=2"), Contains("; write resources.nodes"));
+  CHECK_THAT(refusal("-n 4"), Contains("; write resources.ranks"));
+  CHECK_THAT(refusal("-c4"), Contains("; write resources.cpus"));
+  CHECK_THAT(refusal("--gpus-per-node=2"),
+             Contains("; write resources.gpus") && Contains("--gres=gpu:h100:2"));
+  CHECK_THAT(refusal("--export ALL"), Contains("; write launch.slurm.environment"));
+  CHECK_THAT(refusal("-o x"), Contains("; jobs print into their submission's folder"));
+  CHECK_THAT(refusal("-D /tmp"), Contains("; jobs begin in their submission's folder"));
+}
+
+TEST_CASE("scripts: a line with a blank becomes one word that sbatch reads as it is meant") {
+  const auto [text, word] = GENERATE(
+      table<std::string, std::string>({{"--partition main", "--partition=main"},
+                                       {"--partition  main ", "--partition=main"},
+                                       {"--partition\tmain", "--partition=main"},
+                                       {"--partition= main", "--partition=main"},
+                                       {"--partition = main", "--partition=main"},
+                                       {"  --partition=main  ", "--partition=main"},
+                                       {"--exclusive ", "--exclusive"},
+                                       {"--nice 5", "--nice=5"},
+                                       {"-p main", "-pmain"},
+                                       {"-Hp main", "-Hpmain"},
+                                       {"-pmain ", "-pmain"},
+                                       {"--comment a b", "--comment=a b"},
+                                       {"--comment a=b c", "--comment=a=b c"},
+                                       {"--comment it's \\\"a\\\" - b", "--comment=it's \"a\" - b"},
+                                       {"-C a b", "-Ca b"}}));
+  CAPTURE(text);
+  const Submission submission = submission_of("{slurm: {lines: [\"" + text + "\"]}}");
+  CHECK(std::get<SlurmLaunch>(submission.how).lines == Words{word});
+  CHECK(sbatch_options(submission, "/results").back() == word);
+}
+
+TEST_CASE("scripts: a line that sbatch would misread is refused with what to write") {
+  const auto refusal = [](const std::string& line) {
+    return refusal_of([&] { submission_of("{slurm: {lines: [\"" + line + "\"]}}"); });
+  };
+  const std::string several = "; write one option each: ['--exclusive', '--comment=text']";
+  for (const char* line : {"--partition main --qos high", "--partition=main --qos=high",
+                           "-p main -q high", "--exclusive --qos=high", "-H -p main"})
+    CHECK_THAT(refusal(line),
+               Contains(fmt::format("'{}' is one word for sbatch, which misreads it", line)) &&
+                   Contains(several));
+  CHECK_THAT(refusal("--comment='a b'"), Contains("; write --comment=a b"));
+  CHECK_THAT(refusal("--comment \\\"a b\\\""), Contains("; write --comment=a b"));
+  CHECK_THAT(refusal("-C 'a&b'"), Contains("; write -Ca&b"));
+  CHECK_THAT(refusal("-p=main"), Contains("; write -pmain"));
 }
 
 TEST_CASE("scripts: a line that is no option of sbatch is refused at its place") {
   const std::string text = GENERATE("account=x", "module load cuda", "#SBATCH --exclusive", "-",
-                                    "--", "---x", " --job-name=mine", "export A=b");
+                                    "--", "---x", "export A=b");
   CHECK(refusal_of([&] {
           parse_definition(
               small_sweep + ("launch: {slurm: {lines: [--exclusive, \"" + text + "\"]}}\n"),
@@ -270,8 +328,8 @@ TEST_CASE("scripts: a time limit is in resources or in lines, and not in both") 
                        "sweep.yaml");
     });
   };
-  const std::string line =
-      GENERATE("--time=2:00:00", "--time 120", "-t120", "-t 120", "-Ht120", "--tim=120");
+  const std::string line = GENERATE("--time=2:00:00", "--time 120", "-t120", "-t 120",
+                                    "--time  120 ", "-Ht120", "--tim=120");
   const auto wrong = [&](const std::string& key) {
     return "sweep.yaml:14: launch.slurm.lines[0]: '" + line + "' would be overruled by " + key +
            " (sweep.yaml:13), which submit gives sbatch as an argument; keep one of them; only "

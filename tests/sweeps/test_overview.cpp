@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <fstream>
+#include <sstream>
 
 #include "core/heartbeat.hpp"
 #include "sweeps/overview.hpp"
@@ -204,6 +205,36 @@ TEST_CASE("overview: a saved run goes on, if a job is there to do it") {
   CHECK(run.word(forgotten) == "timed_out");
   run.attempt(AttemptEnd::saved, 15, 5);
   CHECK(run.word(forgotten) == "saved");
+}
+
+TEST_CASE("overview: without an answer runs that have begun stand as their files say") {
+  const OneRun run;
+  run.beat(RunPhase::saved, 10);
+  run.attempt(AttemptEnd::saved, 15, 5);
+  CHECK(run.word(pending) == "queued");
+  CHECK(run.word(std::nullopt) == "saved");
+  CHECK(run.overview(std::nullopt).runs[0].message.empty());
+  run.attempt(AttemptEnd::timed_out, 5, 5);
+  CHECK(run.word(std::nullopt) == "timed_out");
+  run.beat(RunPhase::running, 10);
+  CHECK(run.word(std::nullopt) == "running");
+  run.mark("CANCELLED", "");
+  CHECK(run.word(std::nullopt) == "cancelled");
+}
+
+TEST_CASE("overview: a line that is cut off shows it") {
+  const OneRun run;
+  run.beat(RunPhase::saved, 10);
+  const std::string whole = overview_table(run.overview(pending), 0),
+                    cut = overview_table(run.overview(pending), 50);
+  CHECK_THAT(whole, Contains("goes on at step 50; Dependency\n") && !Contains("..."));
+  std::istringstream lines(cut);
+  for (int row = 0; row < 2; ++row) {
+    std::string line;
+    REQUIRE(std::getline(lines, line));
+    CHECK(line.size() == 50);
+    CHECK(line.ends_with("..."));
+  }
 }
 
 TEST_CASE("overview: only DONE says that a run is done") {

@@ -33,7 +33,7 @@ void date_back(const fs::path& file, double seconds) {
 class TwoRuns {
  public:
   explicit TwoRuns(std::vector<std::string> overrides = {}) {
-    overrides.push_back("launch={slurm: {}}");
+    overrides.insert(overrides.begin(), "launch={slurm: {}}");
     definition_ = small_definition(overrides);
     for (const PlannedRun& run : resolve(definition_).runs) ids_.push_back(run.config.id);
     REQUIRE(ids_.size() == 2);
@@ -278,17 +278,31 @@ TEST_CASE("submit: a job that is suspended does not hang, and has ten minutes on
   CHECK(slurm.cancelled() == "41_0\n");
 }
 
-TEST_CASE("submit: what finds a job again is said by arguments, and nothing filters the answer") {
+TEST_CASE("submit: all that the file says is said by arguments, and nothing filters the answer") {
   const FakeSlurm slurm;
   const Variable name("SBATCH_JOB_NAME", "mine"), array("SBATCH_ARRAY_INX", "0-99"),
       partition("SQUEUE_PARTITION", "other");
-  const TwoRuns runs({"resources={default: {time: 1h}}"});
+  const TwoRuns runs({"resources={default: {time: 1h, cpus: 2, gpus: 1, memory: 16G}}",
+                      "launch={slurm: {partition: main, account: lab, qos: high, constraint: a, "
+                      "lines: [--nice 5], environment: [PATH]}}"});
   CHECK(runs.submitted().size() == 2);
   CHECK(runs.submitted().empty());
   const Submission submission = read_submissions(runs.results()).at(0);
-  CHECK(slurm.called() == fmt::format("--parsable --job-name={} --array=0-1 --signal=B:USR2@120 "
-                                      "--open-mode=append --requeue --time=0-01:00:00 job.sh\n",
-                                      submission.name));
+  // They go before variables of the shell and lines of the script.
+  CHECK(slurm.called() ==
+        fmt::format("--parsable --job-name={} --array=0-1 --signal=B:USR2@120 --open-mode=append "
+                    "--requeue --time=0-01:00:00 --nodes=1 --ntasks=1 --cpus-per-task=2 "
+                    "--gres=gpu:1 --mem=16G --output=%a.out --export=PATH --partition=main "
+                    "--account=lab --qos=high --constraint=a --nice=5 job.sh\n",
+                    submission.name));
+}
+
+TEST_CASE("submit: what the file does not say may come from the shell") {
+  const FakeSlurm slurm;
+  const Variable partition("SBATCH_PARTITION", "other");
+  CHECK(TwoRuns().submitted().size() == 2);
+  CHECK_THAT(slurm.called(), Contains(" --output=%a.out --export=") && !Contains("--partition") &&
+                                 Contains("SBATCH_PARTITION=other\n"));
 }
 
 TEST_CASE("submit: a second one at the same time is told of the sweep") {

@@ -102,6 +102,12 @@ TEST_CASE("template: a job whose number was lost is found by its name") {
   CHECK(scheduler->find(submission) == std::vector<std::string>{"1.server", "77.server"});
   std::ofstream(commands.path() / "name") << "another";
   CHECK(scheduler->find(submission) == std::vector<std::string>{"1.server"});
+  commands.write("find", "echo 77 | tr 7 x");
+  CHECK_THROWS_WITH(scheduler->find(submission),
+                    Contains("printed 'xx\n', in which launch.template.job ('" + launch.job +
+                             "') finds no job; mend that pattern, or print nothing"));
+  commands.write("find", "echo; echo ' '");
+  CHECK(scheduler->find(submission) == std::vector<std::string>{"1.server"});
   commands.write("find", "echo cannot connect >&2; exit 111");
   CHECK_THROWS_WITH(scheduler->find(submission), Contains("cannot connect"));
 }
