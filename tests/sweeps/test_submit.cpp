@@ -51,6 +51,10 @@ class TwoRuns {
     return submit_sweep(small_definition(overrides), ledger,
                         {.program = "metascale", .retries_failed = retries_failed});
   }
+  SubmitPlan plan_to_retry() const {
+    return plan_submit(definition_, Ledger(results()),
+                       {.program = "metascale", .retries_failed = true});
+  }
   // Runs that were handed over, by their number here.
   std::vector<std::string> submitted() const {
     std::vector<std::string> runs;
@@ -318,6 +322,8 @@ TEST_CASE("submit: failed runs are handed over again with what the file says now
   CHECK_THAT(refused.left_out.at(0).why,
              Contains("metascale retry, or submit --retry after changing the file"));
   CHECK(runs.is_failed(0));
+  CHECK(runs.plan_to_retry().result.submissions.size() == 1);
+  CHECK(runs.is_failed(0));  // that was on paper
   const SubmitResult again = runs.submit_changed(now, true);
   CHECK_FALSE(runs.is_failed(0));
   REQUIRE(again.submissions.size() == 1);
