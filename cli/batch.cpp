@@ -26,7 +26,7 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 
 struct SubmitVerb : SweepFile {
-  bool print = false, json = false;
+  bool print = false, retry = false, json = false;
 };
 struct LaunchVerb {
   fs::path submission;
@@ -81,7 +81,10 @@ void print_result(const SubmitResult& result, std::FILE* stream) {
 ExitCode run_submit(const SubmitVerb& verb) {
   const Definition definition = verb.definition();
   Ledger ledger = verb.ledger(definition);
-  const SubmitOptions options{.only = verb.only, .skip = verb.skip, .program = this_program()};
+  const SubmitOptions options{.only = verb.only,
+                              .skip = verb.skip,
+                              .program = this_program(),
+                              .retries_failed = verb.retry};
   if (verb.print) {
     const SubmitPlan plan = plan_submit(definition, ledger, options);
     if (verb.json) {
@@ -209,6 +212,7 @@ void add_batch_verbs(CLI::App& app, Action& action) {
   add_sweep_file(*verb, *submit);
   add_selection(*verb, *submit);
   verb->add_flag("--print", submit->print, "show the scripts, and hand over nothing");
+  verb->add_flag("--retry", submit->retry, "failed runs, too, as the file now says");
   verb->add_flag("--json", submit->json, "for machines");
 
   const auto launch = std::make_shared<LaunchVerb>();
@@ -222,7 +226,8 @@ void add_batch_verbs(CLI::App& app, Action& action) {
       ->check(CLI::NonNegativeNumber);
 
   const auto retry = std::make_shared<ChangeVerb>(), cancel = std::make_shared<ChangeVerb>();
-  verb = add_change_verb(app, action, "retry", "start failed runs again",
+  verb = add_change_verb(app, action, "retry",
+                         "start failed runs again, as they were handed over before",
                          "metascale retry results/pile --all", retry, run_retry);
   verb->add_flag("--cancelled", retry->cancelled, "cancelled ones, too");
   add_change_verb(app, action, "cancel", "stop runs, saved, and start them no more",

@@ -25,7 +25,7 @@ constexpr EndName end_names[] = {
     {AttemptEnd::running, "running"},     {AttemptEnd::done, "done"},
     {AttemptEnd::saved, "saved"},         {AttemptEnd::timed_out, "timed_out"},
     {AttemptEnd::cancelled, "cancelled"}, {AttemptEnd::failed, "failed"},
-    {AttemptEnd::killed, "killed"}};
+    {AttemptEnd::lost, "lost"},           {AttemptEnd::killed, "killed"}};
 
 // Slurm ends a job up to this long after its limit, and `seen` is renewed this often.
 constexpr double limit_slack = 60;  // seconds
@@ -69,6 +69,20 @@ std::optional<Attempt> parse_attempt(const fs::path& path) {
 }
 
 fs::path attempts_folder(const fs::path& run_folder) { return run_folder / "attempts"; }
+
+// Attempts of that end since the last new checkpoint or failure. A preemption neither counts nor
+// absolves.
+std::int64_t count_in_a_row(AttemptEnd counted, const std::vector<Attempt>& attempts) {
+  std::int64_t count = 0;
+  for (auto attempt = attempts.rbegin(); attempt != attempts.rend(); ++attempt) {
+    const AttemptEnd end = attempt->end;
+    const bool goes_on = end == AttemptEnd::saved || end == AttemptEnd::timed_out ||
+                         end == AttemptEnd::lost || end == AttemptEnd::killed;
+    if (!goes_on || attempt->last_checkpoint > attempt->first_checkpoint) break;
+    count += end == counted;
+  }
+  return count;
+}
 
 }  // namespace
 
@@ -151,18 +165,11 @@ void close_last(const fs::path& run_folder, std::vector<Attempt>& attempts) {
 }
 
 std::int64_t stalled_timeouts(const std::vector<Attempt>& attempts) {
-  std::int64_t count = 0;
-  for (auto attempt = attempts.rbegin(); attempt != attempts.rend(); ++attempt) {
-    // A preemption neither counts nor absolves.
-    if (attempt->end == AttemptEnd::saved || attempt->end == AttemptEnd::killed) {
-      if (attempt->last_checkpoint > attempt->first_checkpoint) break;
-      continue;
-    }
-    if (attempt->end != AttemptEnd::timed_out) break;
-    if (attempt->last_checkpoint > attempt->first_checkpoint) break;
-    ++count;
-  }
-  return count;
+  return count_in_a_row(AttemptEnd::timed_out, attempts);
+}
+
+std::int64_t losses_in_a_row(const std::vector<Attempt>& attempts) {
+  return count_in_a_row(AttemptEnd::lost, attempts);
 }
 
 }  // namespace metascale

@@ -19,6 +19,7 @@ enum class AttemptEnd {
   timed_out,  // the time limit of its job
   cancelled,  // by metascale cancel
   failed,
+  lost,   // badly, on several nodes: perhaps by one of them, and another start may have others
   killed  // no end was seen; found by the next start
 };
 const char* name_of(AttemptEnd end);
@@ -60,5 +61,7 @@ void close_unseen(Attempt& attempt, std::int64_t now_checkpoint);
 void close_last(const std::filesystem::path& run_folder, std::vector<Attempt>& attempts);
 // How many of the last attempts, in a row, ran into their time limit without a new checkpoint.
 std::int64_t stalled_timeouts(const std::vector<Attempt>& attempts);
+// The same of those that were lost.
+std::int64_t losses_in_a_row(const std::vector<Attempt>& attempts);
 
 }  // namespace metascale

@@ -33,6 +33,7 @@ enum class Outcome {
   failed,   // its retries are used up
   blocked,  // its parent has not been done
   cancelled,
+  lost,    // it is for another start of the job to try again [leaves_retries]
   saved,   // stopped with a checkpoint
   waiting  // never started: somebody stopped the sweep before
 };
@@ -49,7 +50,8 @@ struct Execution {
   std::vector<JobResult> results;  // in the order of the jobs
   std::vector<std::string> notes;  // what a person must know besides: runs that wait, and why
   Stop stopped = Stop::none;
-  // good; run_failed where a run failed; saved or interrupted where somebody stopped it.
+  // good; run_failed where a run failed; saved or interrupted where somebody stopped it; saved
+  // where one is lost.
   ExitCode exit_code() const;
 };
 
@@ -80,6 +82,9 @@ struct ExecutorOptions {
   // After exit codes 1, 3, 69 and crashes. Not counted: one wait for a lease that a process on
   // another machine may have left behind.
   std::int64_t retries = 1;
+  // Of runs over several nodes, one of which may be gone: instead such ends, and codes that are
+  // none of ours, are Outcome::lost, and leave no FAILED.
+  bool leaves_retries = false;
   OnFailure on_failure = OnFailure::keep_going;
   std::function<Stop()> stop = [] { return Stop::none; };  // asked several times a second
   int stop_signal = SIGTERM;                               // what runs are then sent

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstdlib>
+#include <limits>
 #include <map>
 #include <set>
 #include <thread>
@@ -17,7 +18,9 @@
 #include "sweeps/attempt.hpp"
 #include "sweeps/executor.hpp"
 #include "sweeps/executor/job_script.hpp"
+#include "sweeps/launch/give_up.hpp"
 #include "sweeps/ledger.hpp"
+#include "sweeps/marks.hpp"
 #include "sweeps/submit.hpp"
 
 namespace metascale {
@@ -25,9 +28,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr double warning_slack = 120;     // seconds; Slurm's warning can come a minute early
-constexpr double hand_over_seconds = 30;  // to wait for another process that hands over
-constexpr int most_looks = 6;             // at runs that are about to end, a second apart
+constexpr double warning_slack = 120;  // seconds; a warning can come a minute early
+constexpr double hasty_seconds = 30;   // to wait for who hands over, before another start
+constexpr double busy_seconds = 600;   // of a controller, to hear us long before a time limit
+constexpr int most_looks = 6;          // at runs that are about to end, a second apart
 
 std::string variable(const char* name) {
   const char* value = std::getenv(name);
@@ -69,13 +73,14 @@ class Launch {
     const Execution execution = make_local_executor(executor_options())->run(jobs);
     const bool goes_on = look_after(execution);
     hand_over_children(execution);
-    if (goes_on && execution.stopped == Stop::time_limit) start_again(execution);
+    if (goes_on && !why_again(execution).empty()) start_again(execution);
     return goes_on ? execution.exit_code() : without_saved(execution);
   }
 
  private:
   bool is_ready(const std::string& run) {
     const fs::path folder = ledger_.run_folder(run);
+    if (is_end_that_nobody_judged(run)) forget_failure(folder, "to be tried again");
     const RunPhase phase = read_status(folder).phase();
     if (phase == RunPhase::done || phase == RunPhase::failed || phase == RunPhase::cancelled) {
       options_.say(fmt::format("{}: {}", run, name_of(phase)));
@@ -84,7 +89,18 @@ class Launch {
     if (is_of_another_job(run)) return false;
     const std::string parent = parent_of(run);
     if (!parent.empty() && waits_for(run, parent)) return false;
-    return !has_stalled(run);
+    return !is_given_up(run, give_up_stalled(folder, submission_));
+  }
+
+  bool has_several_nodes() const { return submission_.resources.nodes > 1; }
+
+  // A rank that saw others go wrote FAILED, and then the job ended with one of its nodes.
+  bool is_end_that_nobody_judged(const std::string& run) const {
+    const fs::path folder = ledger_.run_folder(run);
+    if (!has_several_nodes() || newer_submissions_.contains(run)) return false;
+    if (read_status(folder).phase() != RunPhase::failed) return false;
+    const std::vector<Attempt> attempts = read_attempts(folder);
+    return !attempts.empty() && attempts.back().end == AttemptEnd::running;
   }
 
   // A job of several runs that starts again may hold one that was handed over anew in between,
@@ -130,23 +146,10 @@ class Launch {
     return !is_done();  // it may have come to its end just now, and looked for us too early
   }
 
-  // The last attempts were all cut off by their time limit before they could write a checkpoint.
-  bool has_stalled(const std::string& run) {
-    const fs::path folder = ledger_.run_folder(run);
-    std::vector<Attempt> attempts = read_attempts(folder);
-    if (attempts.empty()) return false;
-    close_last(folder, attempts);
-    const std::int64_t stalls = stalled_timeouts(attempts);
-    if (stalls < submission_.job.max_stalled_timeouts) return false;
-    const std::string why = fmt::format(
-        "{} time limits in a row came before a new checkpoint; raise resources.time ({:.0f} s), or "
-        "lower log.checkpoint_every",
-        stalls, submission_.resources.time);
-    write_file_atomically(folder / "FAILED", why + "\n");
-    attempts.back().end = AttemptEnd::failed;  // a retry begins to count anew
-    write_attempt(folder, attempts.back());
-    options_.say(fmt::format("{}: {}", run, why));
-    return true;
+  // Whether that is so; tells it.
+  bool is_given_up(const std::string& run, const std::string& why) const {
+    if (!why.empty()) options_.say(fmt::format("{}: {}", run, why));
+    return !why.empty();
   }
 
   ExecutorOptions executor_options() {
@@ -156,6 +159,7 @@ class Launch {
     executor.slots = resources.runs;
     executor.threads = (resources.cpus + resources.ranks - 1) / resources.ranks;
     executor.retries = submission_.retries;
+    executor.leaves_retries = has_several_nodes();
     executor.launcher = launcher_words(submission_);
     executor.stop = [this] { return stop(); };
     executor.last_moment = last_moment(deadline_, submission_.job.signal_before);
@@ -181,22 +185,41 @@ class Launch {
     const int signal = options_.stop_signal();
     if (signal == 0) return Stop::none;
     if (signal == SIGINT) return Stop::interrupt;
+    // We asked Slurm for it as the warning of a limit that is perhaps not ours: the site's, or one
+    // that was lowered since. Other systems send it before they delete a job, too.
+    if (signal == SIGUSR2 && is_slurm()) return Stop::time_limit;
     const double warned = signal == SIGUSR2 ? submission_.job.signal_before + warning_slack : 0;
-    // A USR2 of a Slurm job whose limit is the site's, which we do not know, can only be its
-    // warning; other systems send it before they delete a job.
-    const bool is_limit = deadline_ > 0 ? seconds_since_1970() >= deadline_ - warned
-                                        : signal == SIGUSR2 && is_slurm();
+    const bool is_limit = deadline_ > 0 && seconds_since_1970() >= deadline_ - warned;
     return is_limit ? Stop::time_limit : Stop::terminate;
+  }
+
+  static bool is_open(const JobResult& result) {
+    return result.outcome == Outcome::saved || result.outcome == Outcome::waiting ||
+           result.outcome == Outcome::lost;
   }
 
   // Whether a run is left that can go on.
   bool look_after(const Execution& execution) {
     bool goes_on = false;
     for (const JobResult& result : execution.results) {
-      const bool is_open = result.outcome == Outcome::saved || result.outcome == Outcome::waiting;
-      if (is_open && !has_stalled(result.id)) goes_on = true;
+      if (!is_open(result)) continue;
+      const fs::path folder = ledger_.run_folder(result.id);
+      const std::string why =
+          result.outcome == Outcome::lost
+              ? give_up_lost(folder, submission_, result.exit_code, result.message)
+              : give_up_stalled(folder, submission_);
+      if (!is_given_up(result.id, why)) goes_on = true;
     }
     return goes_on;
+  }
+
+  // Why this job must ask to be started again; empty: it need not, or who stopped it sees to that.
+  static std::string why_again(const Execution& execution) {
+    if (execution.stopped == Stop::time_limit) return "the time limit";
+    const bool is_lost =
+        std::any_of(execution.results.begin(), execution.results.end(),
+                    [](const JobResult& result) { return result.outcome == Outcome::lost; });
+    return is_lost && execution.stopped == Stop::none ? "perhaps a node was lost" : "";
   }
 
   static ExitCode without_saved(const Execution& execution) {
@@ -207,8 +230,9 @@ class Launch {
   }
 
   void start_again(const Execution& execution) {
-    std::string complaint = complaint_of_requeue();
-    if (complaint.empty()) return options_.say("the time limit: this job is started again");
+    const std::string why = why_again(execution);
+    std::string complaint = complaint_of_requeue(execution);
+    if (complaint.empty()) return options_.say(why + ": this job is started again");
     if (std::holds_alternative<TemplateLaunch>(submission_.how)) {
       complaint = goes_on_in_new_job(execution);
       if (complaint.empty()) return;
@@ -217,9 +241,10 @@ class Launch {
   }
 
   // A controller that is busy, or being started again, may hear it later: until the job is ended.
-  std::string complaint_of_requeue() {
-    const double end =
-        deadline_ > 0 ? deadline_ : seconds_since_1970() + submission_.job.signal_before / 2;
+  std::string complaint_of_requeue(const Execution& execution) {
+    const double now = seconds_since_1970();
+    double end = deadline_ > 0 ? deadline_ : now + submission_.job.signal_before / 2;
+    if (execution.stopped != Stop::time_limit) end = std::min(end, now + busy_seconds);
     for (;;) {
       std::string complaint = scheduler_of(submission_)->requeue(job_);
       if (complaint.empty() || !is_slurm() || seconds_since_1970() >= end) return complaint;
@@ -230,18 +255,17 @@ class Launch {
   std::string goes_on_in_new_job(const Execution& execution) {
     std::vector<std::string> open;
     for (const JobResult& result : execution.results) {
-      const bool is_open = result.outcome == Outcome::saved || result.outcome == Outcome::waiting;
-      if (is_open && ledger_.status(result.id).phase() != RunPhase::failed)
+      if (is_open(result) && ledger_.status(result.id).phase() != RunPhase::failed)
         open.push_back(result.id);
     }
     try {
-      const std::vector<LeftOut> left = not_handed_over(open);
+      const std::vector<LeftOut> left = not_handed_over(open, patience_now());
       for (const auto& [run, why] : left)
         options_.say(
             fmt::format("{}: no new job goes on with it ({}); once metascale status shows it as "
-                        "timed_out, metascale submit hands it over",
+                        "timed_out or saved, metascale submit hands it over",
                         run, why));
-      if (left.size() < open.size()) options_.say("the time limit: a new job goes on");
+      if (left.size() < open.size()) options_.say(why_again(execution) + ": a new job goes on");
       return "";
     } catch (const Error& error) {
       return error.what();
@@ -276,22 +300,30 @@ class Launch {
     try {
       const std::vector<std::string> waiting = children_of(execution);
       if (waiting.empty()) return;
-      for (const auto& [run, why] : not_handed_over(waiting))
+      const bool is_last = execution.stopped == Stop::none && why_again(execution).empty();
+      for (const auto& [run, why] :
+           not_handed_over(waiting, is_last ? patience_now() : hasty_seconds)) {
+        if (why == name_of(RunPhase::queued) || why == name_of(RunPhase::running)) continue;
         options_.say(
             fmt::format("{}: its parent is done; no new job was handed over for it: {}", run, why));
+      }
     } catch (const Error& error) {
       options_.say(error.what() + std::string("; metascale submit starts what waits"));
     }
   }
 
+  double patience_now() const {
+    return patience(deadline_ > 0 ? deadline_ - seconds_since_1970()
+                                  : std::numeric_limits<double>::infinity());
+  }
+
   // Hands runs over. Returns those that it did not, and why. A child that runs just now may be
   // about to find us unfinished and end: it is looked at again.
-  std::vector<LeftOut> not_handed_over(std::vector<std::string> runs) {
+  std::vector<LeftOut> not_handed_over(std::vector<std::string> runs, double seconds) {
     std::vector<LeftOut> left;
     for (int look = 1;; ++look) {
       const SubmitResult result = submit_again(
-          ledger_, runs,
-          {.lease_seconds = hand_over_seconds, .own_job = [this] { return own_job(); }});
+          ledger_, runs, {.lease_seconds = seconds, .own_job = [this] { return own_job(); }});
       for (const Submission& submission : result.submissions)
         options_.say(
             fmt::format("submission {:04}: {} runs", submission.number, submission.count_runs()));
@@ -325,6 +357,12 @@ class Launch {
 double last_moment(double deadline, double signal_before) {
   constexpr double to_start_again = 15;
   return deadline > 0 ? deadline - std::min(to_start_again, signal_before / 4) : 0;
+}
+
+double patience(double seconds_left) {
+  constexpr double to_say_so = 15, to_be_sure = 30;
+  return std::min(RunLease::default_stale_seconds + to_be_sure,
+                  std::max(0.0, seconds_left - to_say_so));
 }
 
 ExitCode launch_task(const fs::path& submission, std::size_t task, const LaunchOptions& options) {

@@ -24,6 +24,10 @@ struct LaunchOptions {
 // to save signal_before seconds before: what is left is for asking to be started again. 0: never.
 double last_moment(double deadline, double signal_before);
 
+// How long (seconds) a job that has so many left waits for another process that hands over runs of
+// its sweep: until the lease of one that died is stale, and it may say in time that it gave up.
+double patience(double seconds_left);
+
 // submission: results/<sweep>/submissions/<number>. Runs that are done, failed or cancelled are
 // left alone; one whose parent is not done says so in its state.json and waits.
 // A USR2 near the time limit (any of Slurm's, where the limit is the site's and not known here), or

@@ -135,6 +135,7 @@ class Builder {
     const auto open = open_submissions(tasks_, overview_);
     const auto states = ask(open, options, overview_.remark);
     for (std::size_t i = 0; i < overview_.runs.size(); ++i) judge_run(i, states);
+    for (RunOverview& run : overview_.runs) look_for_parent(run);
     add_up();
     read_price();
   }
@@ -201,6 +202,16 @@ class Builder {
     all.steps += speed.steps, all.seconds += speed.seconds;
     if (run.word == "running" && run.steps > 0)
       run.seconds_left = double(run.steps - run.step) * speed.seconds / speed.steps;
+  }
+
+  // A parent's job hands over what waits as it ends, but not if it is killed just then.
+  void look_for_parent(RunOverview& run) const {
+    const std::string head = waits_for_parent;
+    if (run.word != name_of(RunPhase::pending) || !run.message.starts_with(head)) return;
+    const std::string words = run.message.substr(head.size());
+    const RunOverview* parent = overview_.find(words.substr(0, words.find(", ")));
+    if (parent && parent->status.phase() == RunPhase::done)
+      run.message = "its parent is done; metascale submit starts it";
   }
 
   void add_up() {

@@ -13,6 +13,7 @@
 #include "sweeps/run_sweep.hpp"
 #include "sweeps/submit/grouping.hpp"
 #include "sweeps/submit/queue.hpp"
+#include "sweeps/submit/retry.hpp"
 
 namespace metascale {
 namespace {
@@ -40,8 +41,9 @@ bool is_done(const Overview& overview, const std::string& id) {
 class Selection {
  public:
   Selection(const Ledger& ledger, const Overview& overview, Doubts doubts = {},
-            std::map<std::string, std::string>* stale = nullptr)
+            std::map<std::string, std::string>* stale = nullptr, bool retries_failed = false)
       : overview_(overview),
+        retries_failed_(retries_failed),
         doubts_(std::move(doubts)),
         submissions_(read_submissions(ledger.folder())),
         tasks_(newest_tasks(submissions_)),
@@ -53,7 +55,10 @@ class Selection {
     if (!run) return "";
     switch (run->status.phase()) {
       case RunPhase::done: return "done";
-      case RunPhase::failed: return "failed; metascale retry starts it again";
+      case RunPhase::failed:
+        if (retries_failed_) break;
+        return "failed; metascale retry, or submit --retry after changing the file, starts it "
+               "again";
       case RunPhase::cancelled: return "cancelled; metascale retry starts it again";
       case RunPhase::pending:
       case RunPhase::queued:
@@ -93,6 +98,7 @@ class Selection {
   }
 
   const Overview& overview_;
+  bool retries_failed_;
   Doubts doubts_;
   std::vector<Submission> submissions_;
   std::map<std::string, TaskReference> tasks_;
@@ -107,8 +113,30 @@ std::vector<std::string> remarks_on(const Definition& definition) {
       "fails; metascale cancel ends them"};
 }
 
+// Of the selected failed runs: those that stay so, and why.
+Doubts forget_failures(const Ledger& ledger, const Resolution& chosen) {
+  std::vector<std::string> failed;
+  for (const PlannedRun& run : chosen.runs)
+    if (!run.waits_for_tuning && ledger.status(run.config.id).phase() == RunPhase::failed)
+      failed.push_back(run.config.id);
+  Doubts kept;
+  if (failed.empty()) return kept;
+  for (const auto& [run, why] : take_marks_away(ledger, failed, "metascale submit --retry"))
+    kept[run] = why;
+  return kept;
+}
+
 // "44" of "44_3".
 std::string array_of(const std::string& job) { return job.substr(0, job.find('_')); }
+
+// jobs: by run, each by the batch system that has it, which need not be the sweep file's of today.
+void take_back(const std::map<std::string, TaskReference>& tasks,
+               const std::map<std::string, std::string>& jobs) {
+  std::map<const Submission*, std::set<std::string>> by_submission;
+  for (const auto& [run, job] : jobs) by_submission[tasks.at(run).submission].insert(job);
+  for (const auto& [submission, list] : by_submission)
+    scheduler_of(*submission)->cancel({list.begin(), list.end()});
+}
 
 struct Chosen {
   std::vector<GroupedRun> runs;
@@ -117,9 +145,9 @@ struct Chosen {
 };
 
 Chosen choose_runs(const Ledger& ledger, const Resolution& resolution, const Overview& overview,
-                   const Doubts& doubts) {
+                   const Doubts& doubts, bool retries_failed) {
   Chosen chosen;
-  Selection selection(ledger, overview, doubts, &chosen.stale);
+  Selection selection(ledger, overview, doubts, &chosen.stale, retries_failed);
   std::set<std::string> ids;
   for (const PlannedRun& run : resolution.runs) {  // parents stand before their children
     const std::string &id = run.config.id, &parent = run.config.parent.run;
@@ -252,12 +280,12 @@ SubmitResult submit_sweep(const Definition& definition, Ledger& ledger,
   fs::create_directories(ledger.folder());
   const auto lease = sweep_lease(ledger, options.lease_seconds);
   ledger.update(definition, all);
-  const Doubts doubts = settle_doubts(ledger);
+  Doubts doubts = settle_doubts(ledger);
+  if (options.retries_failed) doubts.merge(forget_failures(ledger, chosen_runs));
   const Overview overview = sure_overview(ledger);
-  const Chosen chosen = choose_runs(ledger, chosen_runs, overview, doubts);
-  std::set<std::string> hanging;
-  for (const auto& [run, job] : chosen.stale) hanging.insert(job);
-  if (!hanging.empty()) scheduler->cancel({hanging.begin(), hanging.end()});
+  const Chosen chosen = choose_runs(ledger, chosen_runs, overview, doubts, options.retries_failed);
+  const auto before = read_submissions(ledger.folder());
+  take_back(newest_tasks(before), chosen.stale);
   SubmitResult result{
       .submissions = {}, .left_out = chosen.left_out, .remarks = remarks_on(definition)};
   if (chosen.runs.empty()) return result;
@@ -272,7 +300,8 @@ SubmitPlan plan_submit(const Definition& definition, const Ledger& ledger,
   const Resolution resolution =
       selected(resolve_with_ledger(definition, ledger), options.only, options.skip);
   const Overview overview = overview_of(ledger);
-  const Chosen chosen = choose_runs(ledger, resolution, overview, doubts_of(ledger));
+  const Chosen chosen =
+      choose_runs(ledger, resolution, overview, doubts_of(ledger), options.retries_failed);
   SubmitPlan plan{
       .result = {.submissions = {}, .left_out = chosen.left_out, .remarks = remarks_on(definition)},
       .scripts = ""};
@@ -335,22 +364,20 @@ std::vector<std::string> cancel_runs(const Ledger& ledger, const std::vector<std
   const Overview overview = sure_overview(ledger);
   const auto submissions = read_submissions(ledger.folder());
   const auto tasks = newest_tasks(submissions);
-  std::map<const Submission*, std::vector<std::string>> jobs;
+  std::map<std::string, std::string> jobs;
   const auto is_over = [&](const std::string& run) {
     const RunOverview* known = overview.find(run);
     return known && known->is_over();
   };
-  std::set<std::string> seen;
   for (const std::string& run : cancelled) {
     const auto task = tasks.find(run);
     const RunOverview* known = overview.find(run);
     if (task == tasks.end() || !known->in_queue || known->in_queue->phase == JobPhase::ended)
       continue;
     const auto& together = task->second.submission->tasks[task->second.task];
-    if (std::all_of(together.begin(), together.end(), is_over) && seen.insert(known->job).second)
-      jobs[task->second.submission].push_back(known->job);
+    if (std::all_of(together.begin(), together.end(), is_over)) jobs[run] = known->job;
   }
-  for (const auto& [submission, list] : jobs) scheduler_of(*submission)->cancel(list);
+  take_back(tasks, jobs);
   return cancelled;
 }
 

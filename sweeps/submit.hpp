@@ -14,6 +14,7 @@ struct SubmitOptions {
   std::vector<std::string> only, skip;  // patterns of run ids
   std::filesystem::path program;        // the metascale that jobs start
   double lease_seconds = 0;             // to wait while another process hands over
+  bool retries_failed = false;          // failed runs, too: their marks are taken away
 };
 
 struct LeftOut {
@@ -29,7 +30,8 @@ struct SubmitResult {
 // resources become one array; a run whose parent is not done waits for the parent's job to end in
 // any way, and looks for itself. A run that was perhaps handed over before, which nobody can find
 // out but a person, is left out. Throws Error{unavailable} where the batch system does not answer
-// (what it was handed before stands), Error{usage} where the launch is local.
+// (what it was handed before stands), Error{usage} where the launch is local. A failed run whose
+// job goes on with others keeps its mark, and is left out.
 SubmitResult submit_sweep(const Definition& definition, Ledger& ledger,
                           const SubmitOptions& options);
 // The same, on paper: nothing is written, and a batch system that is silent is ignored.

@@ -14,6 +14,7 @@
 #include "core/run_lease.hpp"
 #include "sweeps/executor.hpp"
 #include "sweeps/executor/record.hpp"
+#include "sweeps/marks.hpp"
 #include "sweeps/status.hpp"
 
 namespace metascale {
@@ -25,7 +26,7 @@ namespace fs = std::filesystem;
 constexpr int most_stalls = 3;
 constexpr long tick_nanoseconds = 50'000'000;
 
-enum class Next { done, retry, resume, give_up };
+enum class Next { done, retry, resume, give_up, unknown };
 
 Next next_of(int exit_code) {
   switch (ExitCode(exit_code)) {
@@ -40,7 +41,7 @@ Next next_of(int exit_code) {
     case ExitCode::bad_input:
     case ExitCode::io: return Next::give_up;
   }
-  return exit_code > 128 ? Next::retry : Next::give_up;  // a signal; or a code that is none of ours
+  return exit_code > 128 ? Next::retry : Next::unknown;  // a signal; or a code that is none of ours
 }
 
 class LocalExecutor : public Executor {
@@ -202,6 +203,8 @@ class LocalExecutor : public Executor {
       next = Next::done;
     else if (next == Next::done)
       next = Next::retry;  // exit 0 without DONE: it was not ours that ended
+    else if (next == Next::unknown)
+      next = options_.leaves_retries ? Next::retry : Next::give_up;
     if (next != Next::done && work.is_cancelled)
       return tell(work, code, settle(work, Outcome::cancelled, code, ""));
     if (next == Next::resume) {
@@ -213,6 +216,10 @@ class LocalExecutor : public Executor {
       next = Next::give_up;
     }
     if (next == Next::done) return tell(work, code, settle(work, Outcome::done, code, ""));
+    const std::string reason = reason_of(work);
+    const bool may_be_of_others = code == int(ExitCode::unavailable);  // who work on it
+    if (next == Next::retry && options_.leaves_retries && !may_be_of_others && !reason.empty())
+      forget_failure(work.job.folder, "to be tried again: " + reason);
     if (next == Next::retry && !starts_more_)
       return tell(work, code,
                   settle(work, Outcome::waiting, code,
@@ -221,6 +228,8 @@ class LocalExecutor : public Executor {
                              : "stopped"));
     if (next == Next::retry && waits_for_lease(work, code))
       return tell(work, code, "waits for the lease of a process that cannot be seen from here");
+    if (next == Next::retry && options_.leaves_retries)
+      return tell(work, code, settle(work, Outcome::lost, code, words_of(work, code, reason)));
     if (next == Next::retry && work.retries < options_.retries) {
       ++work.retries;
       return tell(
@@ -247,13 +256,18 @@ class LocalExecutor : public Executor {
     if (code != int(ExitCode::unavailable) && !fs::exists(mark))
       write_file_atomically(mark, code > 128 ? fmt::format("ended by signal {}\n", code - 128)
                                              : fmt::format("exit code {}\n", code));
-    const std::string reason =
-        work.not_started.empty() ? read_status(work.job.folder).reason : work.not_started;
-    tell(work, code,
-         settle(work, Outcome::failed, code,
-                fmt::format("{} (exit code {}; see {})", reason, code,
-                            last_log_.at(work.job.id).string())));
+    tell(work, code, settle(work, Outcome::failed, code, words_of(work, code, reason_of(work))));
     if (options_.on_failure == OnFailure::stop && starts_more_) stop_children();
+  }
+
+  static std::string reason_of(const Work& work) {
+    return work.not_started.empty() ? read_status(work.job.folder).reason : work.not_started;
+  }
+
+  std::string words_of(const Work& work, int code, const std::string& reason) const {
+    const std::string log = last_log_.at(work.job.id).string();
+    return reason.empty() ? fmt::format("exit code {}; see {}", code, log)
+                          : fmt::format("{} (exit code {}; see {})", reason, code, log);
   }
 
   std::string settle(Work& work, Outcome outcome, int code, const std::string& message) {
@@ -370,6 +384,7 @@ const char* name_of(Outcome outcome) {
     case Outcome::failed: return "failed";
     case Outcome::blocked: return "blocked";
     case Outcome::cancelled: return "cancelled";
+    case Outcome::lost: return "lost";
     case Outcome::saved: return "saved";
     case Outcome::waiting: return "waiting";
   }
@@ -385,6 +400,7 @@ ExitCode Execution::exit_code() const {
   // A stop that came after the last run had ended stopped nothing.
   if (stopped != Stop::none && any(Outcome::saved, Outcome::waiting))
     return stopped == Stop::interrupt ? ExitCode::interrupted : ExitCode::saved;
+  if (any(Outcome::lost, Outcome::lost)) return ExitCode::saved;
   return any(Outcome::failed, Outcome::blocked) ? ExitCode::run_failed : ExitCode::good;
 }
 

@@ -173,7 +173,7 @@ TEST_CASE(
   const json later = sweep.submit();
   CHECK(later.at("submissions").empty());
   CHECK_THAT(later.dump(), Contains("its parent " + failing + " is failed") &&
-                               Contains("metascale retry starts it again"));
+                               Contains("failed; metascale retry, or submit --retry"));
   children.push_back(trunk);
   expect_complete_attempts(sweep);
   sweep.expect_undisturbed(children);

@@ -32,6 +32,18 @@ TEST_CASE("attempts: only time-outs in a row without a new checkpoint count, pre
   CHECK(stalled_timeouts({stuck, stuck, failed, stuck}) == 1);
 }
 
+TEST_CASE("attempts: losses in a row are those since a new checkpoint, or since a failure") {
+  const Attempt lost = ended(AttemptEnd::lost, 4, 4), moved = ended(AttemptEnd::lost, 4, 8),
+                stuck = ended(AttemptEnd::timed_out, 4, 4),
+                failed = ended(AttemptEnd::failed, 4, 4);
+  CHECK(losses_in_a_row({}) == 0);
+  CHECK(losses_in_a_row({lost, stuck, lost}) == 2);
+  CHECK(losses_in_a_row({lost, moved, lost}) == 1);
+  CHECK(losses_in_a_row({lost, moved}) == 0);
+  CHECK(losses_in_a_row({lost, failed, lost}) == 1);
+  CHECK(stalled_timeouts({stuck, lost, stuck}) == 2);
+}
+
 TEST_CASE("attempts: one whose end nobody saw timed out if it came to about its limit") {
   Attempt attempt{.started = 1000, .seen = 1000 + 3550, .limit = 3600, .first_checkpoint = 4};
   close_unseen(attempt, 9);

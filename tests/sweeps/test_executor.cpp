@@ -92,8 +92,9 @@ TEST_CASE("executor: fail-fast lets the runs beside it save") {
 
 TEST_CASE("executor: a run that another process works on is not marked as failed") {
   const Folder folder;
-  CHECK(outcomes(execute(folder, "exit 69", {folder.job("a")}, {.retries = 0})) ==
-        std::vector{Outcome::failed});
+  const Execution execution = execute(folder, "exit 69", {folder.job("a")}, {.retries = 0});
+  CHECK(outcomes(execution) == std::vector{Outcome::failed});
+  CHECK_THAT(execution.results[0].message, Catch::StartsWith("exit code 69; see "));
   CHECK_FALSE(folder.has("a/FAILED"));
 }
 

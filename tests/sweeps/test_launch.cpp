@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "core/atomic_file.hpp"
+#include "core/run_lease.hpp"
 #include "sweeps/attempt.hpp"
 #include "sweeps/launch.hpp"
 #include "sweeps/ledger.hpp"
@@ -64,6 +65,10 @@ class OneTask {
     submission_.jobs = {"44_0"};
     write_submission(folder_.path, submission_);
   }
+  void has_several_nodes() {
+    submission_.resources.nodes = 2;
+    write_submission(folder_.path, submission_);
+  }
   // The limit is the site's.
   void has_no_time() {
     submission_.resources.time = 0;
@@ -95,6 +100,8 @@ class OneTask {
     again.in_doubt = false;
     write_submission(folder_.path, again);
   }
+  // As by another process that hands over.
+  std::unique_ptr<RunLease> sweep_lease() const { return std::make_unique<RunLease>(folder_.path); }
   std::vector<Submission> submissions() const { return read_submissions(folder_.path); }
 
   // job_seconds: for which the job runs already. A program that makes $run/ready is sent the
@@ -216,6 +223,81 @@ TEST_CASE(
   }
 }
 
+TEST_CASE("launch: Slurm's warning is of a time limit, also where that was lowered since") {
+  OneTask task;
+  SECTION("Slurm") {
+    const FakeSlurm slurm;
+    task.has_slurm();
+    CHECK(task.launch(saves_when_asked, 0, SIGUSR2) == ExitCode::saved);  // an hour early
+    CHECK(read_attempts(task.run()).back().end == AttemptEnd::timed_out);
+    CHECK(slurm.requeued() == "44_0\n");
+  }
+  SECTION("another system") {
+    CHECK(task.launch(saves_when_asked, 0, SIGUSR2) == ExitCode::saved);
+    CHECK(read_attempts(task.run()).back().end == AttemptEnd::saved);
+  }
+}
+
+TEST_CASE("launch: a run over several nodes that ends badly is for another start of its job") {
+  const FakeSlurm slurm;
+  OneTask task;
+  task.has_slurm();
+  task.has_several_nodes();
+  const std::string code = GENERATE("3", "1", "69", "233", "6");  // srun has codes of its own
+  const std::string script = "[ $code = 69 ] || echo rank 1 was lost >$run/FAILED; exit $code";
+  const std::string ends = "code=" + code + "; " + script;
+  CHECK(task.launch(ends, 0) == ExitCode::saved);
+  CHECK(slurm.requeued() == "44_0\n");
+  CHECK_FALSE(fs::exists(task.run() / "FAILED"));
+  CHECK_THAT(task.said(), Contains("this job is started again"));
+  REQUIRE(read_attempts(task.run()).size() == 1);  // not in this one
+  CHECK(read_attempts(task.run())[0].end == AttemptEnd::lost);
+  SECTION("up to policy.retries, without a new checkpoint") {
+    CHECK(task.launch(ends, 0) == ExitCode::run_failed);
+    CHECK(slurm.requeued() == "44_0\n");
+    CHECK(read_attempts(task.run()).back().end == AttemptEnd::failed);
+    CHECK(fs::exists(task.run() / "FAILED") == (code != "69"));
+    if (code != "69")
+      CHECK_THAT(read_reason(task.run() / "FAILED"),
+                 Contains("rank 1 was lost") && Contains("2 starts in a row"));
+  }
+  SECTION("with one as often as it gets on") {
+    CHECK(task.launch("mkdir -p $run/checkpoints/step-0000000004; " + ends, 0) == ExitCode::saved);
+    CHECK(slurm.requeued() == "44_0\n44_0\n");
+    CHECK(task.launch(ends, 0) == ExitCode::saved);
+    CHECK(task.launch("touch $run/DONE", 0) == ExitCode::good);
+  }
+}
+
+TEST_CASE("launch: a run over several nodes that its input refuses has failed at once") {
+  const FakeSlurm slurm;
+  OneTask task;
+  task.has_slurm();
+  task.has_several_nodes();
+  const std::string code = GENERATE("2", "65");
+  CHECK(task.launch("exit " + code, 0) == ExitCode::run_failed);
+  CHECK(slurm.requeued().empty());
+  CHECK(fs::exists(task.run() / "FAILED"));
+}
+
+TEST_CASE("launch: what a rank said when its node took the job with it is not the last word") {
+  OneTask task;
+  task.has_several_nodes();
+  write_attempt(task.run(), {.number = new_attempt(task.run()), .end = AttemptEnd::running});
+  std::ofstream(task.run() / "FAILED") << "rank 0 was lost\n";
+  CHECK(task.launch("touch $run/DONE", 0) == ExitCode::good);
+  CHECK(fs::exists(task.run() / "DONE"));
+}
+
+TEST_CASE("launch: where no job is started again a new one goes on with what several nodes lost") {
+  OneTask task;
+  task.has_queue();
+  task.has_several_nodes();
+  CHECK(task.launch("exit 3", 0) == ExitCode::saved);
+  CHECK(task.submissions().size() == 2);
+  CHECK_THAT(task.said(), Contains("perhaps a node was lost: a new job goes on"));
+}
+
 TEST_CASE("launch: a run that was handed over again in between is left to its new job") {
   OneTask task;
   task.is_handed_over_again();
@@ -253,7 +335,23 @@ TEST_CASE("launch: a child whose job found us unfinished is handed over, though 
   CHECK(task.launch("touch $run/DONE", 0) == ExitCode::good);
   INFO(task.said());
   CHECK(task.submissions().size() == (has_looked ? 3 : 2));
-  if (!has_looked) CHECK_THAT(task.said(), Contains("no new job was handed over for it: queued"));
+  CHECK_THAT(task.said(), !Contains("no new job was handed over for it"));  // all is well
+}
+
+TEST_CASE("launch: who hands over is waited for as long as it may be dead, or our job has left") {
+  CHECK(patience(1e9) > RunLease::default_stale_seconds);
+  CHECK(patience(1e9) < RunLease::default_stale_seconds + 60);
+  CHECK(patience(115) == 100);
+  CHECK(patience(5) == 0);
+  OneTask task(3, {"axes.length=[100k tokens, 200k tokens]",
+                   "training.schedule={kind: wsd, warmup: 2 steps}"});
+  task.has_queue();
+  task.has_child(true);
+  const auto other = task.sweep_lease();
+  const auto begin = std::chrono::steady_clock::now();
+  CHECK(task.launch("touch $run/DONE", hour - 18) == ExitCode::good);
+  CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(25));
+  CHECK_THAT(task.said(), Contains("metascale submit starts what waits"));
 }
 
 TEST_CASE("launch: no new job is told of where none was handed over") {

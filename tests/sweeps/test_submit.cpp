@@ -6,6 +6,7 @@
 
 #include "core/heartbeat.hpp"
 #include "core/run_lease.hpp"
+#include "experiments/config.hpp"
 #include "sweeps/attempt.hpp"
 #include "sweeps/overview.hpp"
 #include "sweeps/submit.hpp"
@@ -42,6 +43,18 @@ class TwoRuns {
     Ledger ledger(results());
     return submit_sweep(definition_, ledger, {.program = "metascale"});
   }
+  // Of the file as it is after more changes.
+  SubmitResult submit_changed(std::vector<std::string> overrides, bool retries_failed) const {
+    if (overrides.empty() || !overrides[0].starts_with("launch"))
+      overrides.push_back("launch={slurm: {}}");
+    Ledger ledger(results());
+    return submit_sweep(small_definition(overrides), ledger,
+                        {.program = "metascale", .retries_failed = retries_failed});
+  }
+  SubmitPlan plan_to_retry() const {
+    return plan_submit(definition_, Ledger(results()),
+                       {.program = "metascale", .retries_failed = true});
+  }
   // Runs that were handed over, by their number here.
   std::vector<std::string> submitted() const {
     std::vector<std::string> runs;
@@ -71,6 +84,8 @@ class TwoRuns {
     date_back(attempt_folder(folder(run), attempt.number) / "attempt.json", seen_seconds_ago);
   }
   void is_done(std::size_t run) const { std::ofstream(folder(run) / "DONE") << "\n"; }
+  void has_failed(std::size_t run) const { std::ofstream(folder(run) / "FAILED") << "too slow\n"; }
+  bool is_failed(std::size_t run) const { return fs::exists(folder(run) / "FAILED"); }
   void was_submitted_before(double seconds) const {
     date_back(submission_folder(results(), 1) / "job.sh", seconds);
   }
@@ -276,6 +291,97 @@ TEST_CASE("submit: a job that is suspended does not hang, and has ten minutes on
   CHECK_THAT(runs.look(0).message, Contains("has said nothing for 1") && Contains("m "));
   CHECK(runs.submitted() == std::vector{runs.id(0)});
   CHECK(slurm.cancelled() == "41_0\n");
+}
+
+TEST_CASE("submit: a job that hangs is taken back by the batch system that has it") {
+  const FakeSlurm slurm;
+  const TwoRuns runs;
+  REQUIRE(runs.submitted().size() == 2);
+  runs.is_done(1);
+  runs.was_submitted_before(5 * hour);
+  runs.says_it_runs(0, hour);
+  slurm.starts_all(240 * minute);
+  const SubmitResult result = runs.submit_changed(
+      {"launch={template: {submit: [echo, '8'], state: ['false'], cancel: ['false']}}"}, false);
+  CHECK(slurm.cancelled() == "41_0\n");
+  REQUIRE(result.submissions.size() == 1);
+  CHECK(result.submissions[0].jobs == std::vector<std::string>{"8"});
+}
+
+TEST_CASE("submit: failed runs are handed over again with what the file says now, if asked to") {
+  const FakeSlurm slurm;
+  const TwoRuns runs({"resources={default: {time: 1h}}"});
+  REQUIRE(runs.submitted().size() == 2);
+  runs.has_failed(0);
+  runs.is_done(1);
+  slurm.forgets_all();
+  const std::vector<std::string> now{"resources={default: {time: 2h}}",
+                                     "log={checkpoint_every: 3 steps}"};
+  const SubmitResult refused = runs.submit_changed(now, false);
+  CHECK(refused.submissions.empty());
+  CHECK_THAT(refused.left_out.at(0).why,
+             Contains("metascale retry, or submit --retry after changing the file"));
+  CHECK(runs.is_failed(0));
+  CHECK(runs.plan_to_retry().result.submissions.size() == 1);
+  CHECK(runs.is_failed(0));  // that was on paper
+  const SubmitResult again = runs.submit_changed(now, true);
+  CHECK_FALSE(runs.is_failed(0));
+  REQUIRE(again.submissions.size() == 1);
+  CHECK(again.submissions[0].tasks == std::vector<std::vector<std::string>>{{runs.id(0)}});
+  CHECK(again.submissions[0].resources.time == 2 * 3600);
+  const fs::path config = runs.results() / "runs" / runs.id(0) / "config.yaml";
+  CHECK(read_run_config(config).log.checkpoint_every == 3);
+  CHECK(runs.look(0).word == "queued");
+  CHECK(runs.submit_changed(now, true).submissions.empty());  // nothing twice
+}
+
+TEST_CASE("submit: a failed run whose job goes on with another one keeps its mark") {
+  const FakeSlurm slurm;
+  const TwoRuns runs({"resources={default: {runs_per_node: 2}}"});
+  REQUIRE(runs.submitted().size() == 2);
+  runs.has_failed(0);
+  runs.says_it_runs(1, 1);
+  slurm.starts_all(5 * minute);
+  const SubmitResult result = runs.submit_changed({}, true);
+  CHECK(result.submissions.empty());
+  CHECK_THAT(result.left_out.at(0).why,
+             Contains("its job 41_0 goes on with " + runs.id(1)) &&
+                 Contains("metascale submit --retry once that has ended"));
+  CHECK(runs.is_failed(0));
+}
+
+TEST_CASE("retry: a failed run beside one that hangs is told of submit, which helps") {
+  const FakeSlurm slurm;
+  const TwoRuns runs({"resources={default: {runs_per_node: 2}}"});
+  REQUIRE(runs.submitted().size() == 2);
+  runs.was_submitted_before(5 * hour);
+  runs.says_it_runs(0, hour);
+  runs.has_failed(1);
+  slurm.starts_all(240 * minute);
+  const Ledger ledger(runs.results());
+  const SubmitResult early = retry_runs(ledger, {runs.id(1)});
+  CHECK(early.submissions.empty());
+  CHECK_THAT(early.left_out.at(0).why, Contains("its job 41_0 hangs with " + runs.id(0)) &&
+                                           Contains("call metascale submit, which takes"));
+  CHECK(runs.submitted() == std::vector{runs.id(0)});
+  CHECK(slurm.cancelled() == "41_0\n");
+  CHECK(retry_runs(ledger, {runs.id(1)}).submissions.size() == 1);
+}
+
+TEST_CASE("status: a run that waits for a parent that is done says who starts it") {
+  const FakeSlurm slurm;
+  const TwoRuns runs;
+  REQUIRE(runs.submitted().size() == 2);
+  slurm.forgets_all();
+  const std::string suffix = GENERATE("", ", which failed");
+  write_heartbeat(runs.results() / "runs" / runs.id(0),
+                  {.phase = RunPhase::pending, .message = "waiting for " + runs.id(1) + suffix});
+  CHECK(runs.look(0).message == "waiting for " + runs.id(1) + suffix);
+  runs.is_done(1);
+  CHECK(runs.look(0).word == "pending");
+  CHECK(runs.look(0).message == "its parent is done; metascale submit starts it");
+  CHECK(runs.submitted() == std::vector{runs.id(0)});
+  CHECK(runs.look(0).word == "queued");
 }
 
 TEST_CASE("submit: all that the file says is said by arguments, and nothing filters the answer") {
