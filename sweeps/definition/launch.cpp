@@ -42,7 +42,8 @@ std::optional<Place> place_of_time(const ResourcesDefinition& resources) {
 
 // Of sbatch, which refuses, ignores or misreads any other text only once it is handed over.
 std::string read_option(const YamlNode& node, const std::optional<Place>& time) {
-  const std::string text = read_line(node), option = one_word(text);
+  const std::string text = read_line(node);
+  std::string option = one_word(text);
   if (!looks_like_option(option))
     throw yaml_error(node, fmt::format("'{}' is no option of sbatch", text),
                      "write its options, one each and without #SBATCH, such as --comment=text; "

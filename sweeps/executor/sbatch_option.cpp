@@ -47,7 +47,7 @@ std::size_t begin_of_value(const std::string& word) {
 }  // namespace
 
 std::string one_word(const std::string& line) {
-  const std::string text = trimmed(line);
+  std::string text = trimmed(line);
   const std::size_t end = text.find_first_of(is_long(text) ? "= \t" : blanks);
   if (end == std::string::npos) return text;
   std::string value = trimmed(text.substr(end));
