@@ -17,6 +17,7 @@ const char* name_of(ScheduleKind kind) { return name_in(schedule_kind_names, kin
 const char* name_of(Precision precision) { return name_in(precision_names, precision); }
 const char* name_of(Recompute recompute) { return name_in(recompute_names, recompute); }
 const char* name_of(WkvForm form) { return name_in(wkv_form_names, form); }
+const char* name_of(LowRankForm form) { return name_in(low_rank_form_names, form); }
 const char* name_of(NonFinite policy) { return name_in(non_finite_names, policy); }
 const char* name_of(OnSpike action) { return name_in(on_spike_names, action); }
 const char* name_of(Role role) { return name_in(role_names, role); }

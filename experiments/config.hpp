@@ -19,6 +19,7 @@ enum class ReadState { previous, current };    // e_t = S_{t-1} q_t, or S_t q_t
 enum class ScheduleKind { cosine, linear, constant, wsd };
 enum class Recompute { none, block };  // block: activations inside a block are made again
 enum class WkvForm { automatic, scan, chunked };
+enum class LowRankForm { separate, joined };  // joined: the first factors as one product
 enum class NonFinite { stop, skip, roll_back };
 enum class OnSpike { ignore, stop, skip, roll_back };
 enum class Precision { f32, bf16, bf16_stored, f64 };  // experiments/precision.hpp
@@ -85,6 +86,7 @@ struct TrainingConfig {
   Precision precision = Precision::f32;
   Recompute recompute = Recompute::none;
   WkvForm wkv = WkvForm::automatic;
+  LowRankForm low_rank = LowRankForm::separate;
   bool stochastic_rounding = false;  // of the bf16 copies that products read: kernels/rounding.hpp
   bool cuda_graph = false;  // replay a micro-step as one CUDA graph: experiments/program.hpp
   ScheduleConfig schedule;
@@ -174,6 +176,7 @@ const char* name_of(ScheduleKind kind);
 const char* name_of(Precision precision);
 const char* name_of(Recompute recompute);
 const char* name_of(WkvForm form);
+const char* name_of(LowRankForm form);
 const char* name_of(NonFinite policy);
 const char* name_of(OnSpike action);
 const char* name_of(Role role);

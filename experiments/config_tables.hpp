@@ -29,6 +29,8 @@ inline constexpr Named<Recompute> recompute_names[] = {{"none", Recompute::none}
                                                        {"block", Recompute::block}};
 inline constexpr Named<WkvForm> wkv_form_names[] = {
     {"auto", WkvForm::automatic}, {"scan", WkvForm::scan}, {"chunked", WkvForm::chunked}};
+inline constexpr Named<LowRankForm> low_rank_form_names[] = {{"separate", LowRankForm::separate},
+                                                             {"joined", LowRankForm::joined}};
 inline constexpr Named<NonFinite> non_finite_names[] = {
     {"stop", NonFinite::stop}, {"skip", NonFinite::skip}, {"roll_back", NonFinite::roll_back}};
 inline constexpr Named<OnSpike> on_spike_names[] = {{"ignore", OnSpike::ignore},

@@ -24,7 +24,8 @@ inline TapeOptions tape_options(const TrainingConfig& config, Device device, boo
           .training = training,
           .recompute = config.recompute,
           .device = device,
-          .wkv = config.wkv};
+          .wkv = config.wkv,
+          .low_rank = config.low_rank};
 }
 
 }  // namespace metascale

@@ -32,6 +32,7 @@ struct TapeOptions {
   Recompute recompute = Recompute::none;
   Device device = Device::cpu;  // sizes of scratch
   WkvForm wkv = WkvForm::automatic;
+  LowRankForm low_rank = LowRankForm::separate;
 };
 
 // A recorded operator, its type erased.

@@ -6,6 +6,7 @@
 #include "kernels/embedding.hpp"
 #include "kernels/gpu.hpp"
 #include "kernels/launch_graph.hpp"
+#include "kernels/low_rank.hpp"
 #include "kernels/matmul.hpp"
 #include "kernels/norm.hpp"
 #include "kernels/optimizer.hpp"
@@ -42,6 +43,10 @@ void Fill::on(CudaQueue&) const { refuse(); }
 void Cast::on(CudaQueue&) const { refuse(); }
 void EmbeddingForward::on(CudaQueue&) const { refuse(); }
 void EmbeddingBackward::on(CudaQueue&) const { refuse(); }
+void JoinFactorsForward::on(CudaQueue&) const { refuse(); }
+void JoinFactorsBackward::on(CudaQueue&) const { refuse(); }
+void SplitHiddenForward::on(CudaQueue&) const { refuse(); }
+void SplitHiddenBackward::on(CudaQueue&) const { refuse(); }
 void Matmul::on(CudaQueue&) const { refuse(); }
 void ColumnSum::on(CudaQueue&) const { refuse(); }
 void LayerNormForward::on(CudaQueue&) const { refuse(); }

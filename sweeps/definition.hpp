@@ -48,6 +48,7 @@ struct TrainingSettings {
   std::optional<Precision> precision;
   std::optional<Recompute> recompute;
   std::optional<WkvForm> wkv;
+  std::optional<LowRankForm> low_rank;
   std::optional<bool> stochastic_rounding, cuda_graph;
   ScheduleSettings schedule;
   std::optional<double> learning_rate, final_learning_rate, beta1, beta2, epsilon, weight_decay,

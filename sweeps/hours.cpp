@@ -15,10 +15,12 @@ using nlohmann::json;
 
 std::string shape_of(const RunConfig& run) {
   const TrainingConfig& training = run.training;
-  const std::string text = fmt::format(
+  std::string text = fmt::format(
       "{} context={} batch={} micro_batch={} precision={} recompute={} wkv={}",
       model_identity(run.model), training.context, training.batch_tokens, training.micro_batch,
       name_of(training.precision), name_of(training.recompute), name_of(training.wkv));
+  if (training.low_rank != LowRankForm::separate)  // said only then: what was measured stays known
+    text += fmt::format(" low_rank={}", name_of(training.low_rank));
   return fmt::format("{} {} {}", run.arm, run.size, sha256_hex(text).substr(0, 8));
 }
 

@@ -12,7 +12,7 @@
 namespace metascale {
 
 // What decides how long a step takes: runs of one shape are measured once. "rwkv7 150M 0123abcd",
-// the digits over the model, context, batch, micro-batch, precision and recompute.
+// the digits over the model, context, batch, micro-batch, precision, recompute, wkv and low_rank.
 std::string shape_of(const RunConfig& run);
 
 class StepSeconds {

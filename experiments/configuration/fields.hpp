@@ -58,6 +58,7 @@ void fields(auto& as, Of<TrainingConfig> auto& training) {
   as.choice("precision", training.precision, precision_names);
   as.choice("recompute", training.recompute, recompute_names);
   as.choice("wkv", training.wkv, wkv_form_names);
+  as.late_choice("low_rank", training.low_rank, low_rank_form_names, LowRankForm::separate);
   as.late_flag("stochastic_rounding", training.stochastic_rounding);
   as.late_flag("cuda_graph", training.cuda_graph);
   as.group("schedule", [&](auto& in) {

@@ -34,6 +34,10 @@ class Reader {
   void choice(const char* key, Enum& value, const Named<Enum> (&table)[Count]) {
     map_.read(key, value, [&](const YamlNode& node) { return read_choice(node, table); });
   }
+  template <typename Enum, std::size_t Count>
+  void late_choice(const char* key, Enum& value, const Named<Enum> (&table)[Count], Enum) {
+    choice(key, value, table);
+  }
   template <std::size_t Count>
   void word(const char* key, std::string& value, const Named<Word> (&table)[Count]) {
     map_.read(key, value, [&](const YamlNode& node) { return read_word(node, table); });

@@ -31,6 +31,10 @@ class Writer {
   void choice(const char* key, Enum value, const Named<Enum> (&table)[Count]) {
     line(key, name_in(table, value));
   }
+  template <typename Enum, std::size_t Count>
+  void late_choice(const char* key, Enum value, const Named<Enum> (&table)[Count], Enum usual) {
+    if (value != usual) choice(key, value, table);
+  }
   template <std::size_t Count>
   void word(const char* key, const std::string& value, const Named<Word> (&)[Count]) {
     text(key, value);

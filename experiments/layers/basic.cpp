@@ -20,14 +20,6 @@ Shape without_last(Shape shape) {
 std::int64_t last(const Tensor& x) { return x.shape[x.shape.rank - 1]; }
 std::int64_t rows_of(const Tensor& x) { return x.size() / last(x); }
 
-template <typename Op>
-void run_rounded(Tape& tape, Op op) {  // with bf16 operands where the run asks for them
-  op.bf16 = tape.options().bf16;
-  if (const auto elements = op.bf16 ? op.scratch_elements() : 0; elements > 0)
-    op.scratch = tape.scratch({elements}, Dtype::bf16);
-  tape.run(op);
-}
-
 Tensor product(Tape& tape, const Tensor& x, const Tensor& weight, const Tensor& bias,
                bool transposed) {
   const Tensor y = tape.activation(with_last(x.shape, weight.shape[transposed ? 0 : 1]));

@@ -6,6 +6,16 @@
 
 namespace metascale {
 
+// Runs a matrix product, or an operator made of some, with bf16 operands where the run asks for
+// them.
+template <typename Op>
+void run_rounded(Tape& tape, Op op) {
+  op.bf16 = tape.options().bf16;
+  if (const auto elements = op.bf16 ? op.scratch_elements() : 0; elements > 0)
+    op.scratch = tape.scratch({elements}, Dtype::bf16);
+  tape.run(op);
+}
+
 // y = x weight^T + bias.  x (..., K), weight (M, K), bias (M) optional; y (..., M)
 Tensor linear(Tape& tape, const Tensor& x, const Tensor& weight, const Tensor& bias = {});
 // y = x weight + bias: the low-rank factors of RWKV-7 are stored [in, out].  weight (K, M)

@@ -13,7 +13,8 @@ std::string prefix(std::int64_t layer) { return concat("blocks.", layer, ".ffn."
 Tensor shifted_input(Forward& f, std::int64_t layer, const Tensor& c) {
   const Tensor mix =
       f.parameter(prefix(layer) + "x_k", {f.config.width}, channel_mix_initial(f.config, layer));
-  return token_shift(f, prefix(layer) + "x", c, {mix})[0];
+  const Tensor previous = token_before(f, prefix(layer) + "x", c);
+  return token_shift(f, c, previous, {mix})[0];
 }
 
 // V relu(K z)^2: P parameter tokens, keys K (P, D) and values V (D, P)

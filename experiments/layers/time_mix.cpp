@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "experiments/layers/basic.hpp"
+#include "experiments/layers/low_rank.hpp"
 #include "experiments/layers/recurrent_shape.hpp"
 #include "experiments/layers/time_mix_initial.hpp"
 #include "kernels/time_mix.hpp"
@@ -27,24 +28,85 @@ struct Names {
   Tensor matrix(const char* name, std::int64_t outputs, std::int64_t inputs, Initial value) const {
     return f.parameter(prefix + name + ".weight", {outputs, inputs}, std::move(value), true);
   }
-  // The factors of one low-rank map: "w1" [D, R] and "w2" [R, A].
-  Tensor first_factor(const std::string& letter, std::int64_t rank) const {
-    return f.parameter(prefix + letter + "1", {shape.D, rank}, Initial::constant(0));
-  }
-  Tensor second_factor(const std::string& letter, std::int64_t rank) const {
+  // "w1" [D, R] and "w2" [R, A]
+  void factors(LowRankMap& map, const std::string& letter, std::int64_t rank) const {
     const double gain = rank > shape.A ? std::sqrt(double(rank) / double(shape.A)) : 1.0;
-    return f.parameter(prefix + letter + "2", {rank, shape.A},
-                       Initial::semi_orthogonal(0.1 * gain));
+    map.first = f.parameter(prefix + letter + "1", {shape.D, rank}, Initial::constant(0));
+    map.second =
+        f.parameter(prefix + letter + "2", {rank, shape.A}, Initial::semi_orthogonal(0.1 * gain));
   }
 };
 
-// bias + act(x w1) w2
-Tensor low_rank(const Names& n, const Tensor& x, const char* letter, std::int64_t rank,
-                const Tensor& bias, const ActivationKind* kind = nullptr) {
-  Tape& tape = n.f.tape;
-  Tensor hidden = project(tape, x, n.first_factor(letter, rank));
-  if (kind) hidden = activation(tape, hidden, *kind);
-  return project(tape, hidden, n.second_factor(letter, rank), bias);
+struct Weights {
+  Tensor x_r, x_k, x_v;           // (D)     mixes
+  Tensor receptance, key, value;  // (A, D)
+  LowRankMap decay, rate, gate;
+  LowRankMap value_residual;  // absent in layer 0
+};
+
+// Declared in the order of the arenas and of checkpoints.
+Weights weights_of(const Names& n, bool is_first_layer) {
+  const auto& s = n.shape;
+  Weights w;
+  w.x_r = n.vector("x_r");
+  w.decay.mix = n.vector("x_w");
+  w.x_k = n.vector("x_k");
+  w.x_v = w.value_residual.mix = n.vector("x_v");
+  w.rate.mix = n.vector("x_a");
+  w.gate.mix = n.vector("x_g");
+  w.receptance = n.matrix("receptance", s.A, s.D, Initial::semi_orthogonal(1));
+  w.decay.bias = n.vector("w0", 2);
+  n.factors(w.decay, "w", s.rank_decay);
+  w.key = n.matrix("key", s.A, s.D, Initial::semi_orthogonal(0.1));
+  w.value = n.matrix("value", s.A, s.D, Initial::semi_orthogonal(1));
+  w.rate.bias = n.vector("a0");
+  n.factors(w.rate, "a", s.rank_rate);
+  n.factors(w.gate, "g", s.rank_gate);
+  w.decay.kind = HiddenKind::tanh;
+  w.gate.kind = HiddenKind::sigmoid;
+  if (is_first_layer) return w;
+  w.value_residual.bias = n.vector("v0");
+  n.factors(w.value_residual, "v", s.rank_value);
+  return w;
+}
+
+// What the products read.
+struct Inputs {
+  Tensor r, k, v;                            // (B, T, D)  shifted
+  Tensor decay, rate, gate, value_residual;  // the same, or, joined, hidden rows (B, T, R)
+};
+
+Inputs inputs_of(Forward& f, const Tensor& x, const Tensor& previous, const Weights& w) {
+  if (f.tape.options().low_rank == LowRankForm::separate) {
+    const auto x_m =
+        token_shift(f, x, previous, {w.x_r, w.decay.mix, w.x_k, w.x_v, w.rate.mix, w.gate.mix});
+    return {.r = x_m[0],
+            .k = x_m[2],
+            .v = x_m[3],
+            .decay = x_m[1],
+            .rate = x_m[4],
+            .gate = x_m[5],
+            .value_residual = x_m[3]};
+  }
+  std::vector<LowRankMap> maps{w.decay, w.rate, w.gate};
+  if (w.value_residual.first.exists()) maps.push_back(w.value_residual);
+  const auto x_m = token_shift(f, x, previous, {w.x_r, w.x_k, w.x_v});
+  auto hidden = joined_hidden(f, x, previous, maps);
+  hidden.resize(4);  // of layer 0 the last one is absent
+  return {.r = x_m[0],
+          .k = x_m[1],
+          .v = x_m[2],
+          .decay = hidden[0],
+          .rate = hidden[1],
+          .gate = hidden[2],
+          .value_residual = hidden[3]};
+}
+
+// bias + act(x_m first) second
+Tensor low_rank(Tape& tape, const Tensor& input, const LowRankMap& map) {
+  const bool is_joined = tape.options().low_rank == LowRankForm::joined;
+  const Tensor hidden = is_joined ? input : hidden_of(tape, input, map);
+  return project(tape, hidden, map.second, map.bias);
 }
 
 struct Operands {
@@ -226,12 +288,17 @@ Tensor normalise_and_gate(const Names& n, const Operands& o, const Tensor& y, co
 
 }  // namespace
 
-std::vector<Tensor> token_shift(Forward& f, const std::string& name, const Tensor& x,
+Tensor token_before(Forward& f, const std::string& name, const Tensor& x) {
+  if (!f.carry_state) return {};
+  const auto state = f.tape.carried(name, {x.shape[0], x.shape[2]});
+  f.tape.run(LastToken{.y = state.after, .x = x});
+  return state.before;
+}
+
+std::vector<Tensor> token_shift(Forward& f, const Tensor& x, const Tensor& previous,
                                 const std::vector<Tensor>& mixes) {
   TokenShiftForward op{.x = x, .mixes = int(mixes.size())};
-  Tape::Carried state;
-  if (f.carry_state) state = f.tape.carried(name, {x.shape[0], x.shape[2]});
-  op.previous = state.before;
+  op.previous = previous;
   op.first = f.first_positions;
   std::vector<Tensor> shifted;
   for (std::size_t m = 0; m < mixes.size(); ++m) {
@@ -240,19 +307,17 @@ std::vector<Tensor> token_shift(Forward& f, const std::string& name, const Tenso
     op.mix[m] = mixes[m];
   }
   f.tape.run(op);
-  if (f.carry_state) f.tape.run(LastToken{.y = state.after, .x = x});
-  f.tape.on_backward(
-      [&tape = f.tape, x, mixes, shifted, previous = state.before, first = f.first_positions] {
-        TokenShiftBackward back{.dx = tape.gradient(x), .x = x, .mixes = int(mixes.size())};
-        back.previous = previous;
-        back.first = first;
-        for (std::size_t m = 0; m < mixes.size(); ++m) {
-          back.dmix[m] = tape.gradient(mixes[m]);
-          back.dy[m] = tape.gradient(shifted[m]);
-          back.mix[m] = mixes[m];
-        }
-        tape.run(back);
-      });
+  f.tape.on_backward([&tape = f.tape, x, mixes, shifted, previous, first = f.first_positions] {
+    TokenShiftBackward back{.dx = tape.gradient(x), .x = x, .mixes = int(mixes.size())};
+    back.previous = previous;
+    back.first = first;
+    for (std::size_t m = 0; m < mixes.size(); ++m) {
+      back.dmix[m] = tape.gradient(mixes[m]);
+      back.dy[m] = tape.gradient(shifted[m]);
+      back.mix[m] = mixes[m];
+    }
+    tape.run(back);
+  });
   return shifted;
 }
 
@@ -264,22 +329,18 @@ TimeMix time_mix(Forward& f, std::int64_t layer, const Tensor& x, const Tensor& 
   const Shape heads{x.shape[0], x.shape[1], s.H, s.N};
   TimeMix mix;
 
-  const auto shifted = token_shift(f, n.prefix + "x", x,
-                                   {n.vector("x_r"), n.vector("x_w"), n.vector("x_k"),
-                                    n.vector("x_v"), n.vector("x_a"), n.vector("x_g")});
-  const Tensor &x_r = shifted[0], &x_w = shifted[1], &x_k = shifted[2], &x_v = shifted[3],
-               &x_a = shifted[4], &x_g = shifted[5];
-  const ActivationKind tanh = ActivationKind::tanh, sigmoid = ActivationKind::sigmoid;
+  const Weights w = weights_of(n, !v_first.exists());
+  const Inputs in = inputs_of(f, x, token_before(f, n.prefix + "x", x), w);
 
   Operands o;
-  o.r = linear(tape, x_r, n.matrix("receptance", s.A, s.D, Initial::semi_orthogonal(1)));
-  o.d = low_rank(n, x_w, "w", s.rank_decay, n.vector("w0", 2), &tanh);
-  const Tensor k_raw = linear(tape, x_k, n.matrix("key", s.A, s.D, Initial::semi_orthogonal(0.1)));
-  const Tensor v_raw = linear(tape, x_v, n.matrix("value", s.A, s.D, Initial::semi_orthogonal(1)));
-  const Tensor rate_logit = low_rank(n, x_a, "a", s.rank_rate, n.vector("a0"));
-  const Tensor gate = low_rank(n, x_g, "g", s.rank_gate, {}, &sigmoid);
+  o.r = linear(tape, in.r, w.receptance);
+  o.d = low_rank(tape, in.decay, w.decay);
+  const Tensor k_raw = linear(tape, in.k, w.key);
+  const Tensor v_raw = linear(tape, in.v, w.value);
+  const Tensor rate_logit = low_rank(tape, in.rate, w.rate);
+  const Tensor gate = low_rank(tape, in.gate, w.gate);
   Tensor value_logit;
-  if (v_first.exists()) value_logit = low_rank(n, x_v, "v", s.rank_value, n.vector("v0"));
+  if (v_first.exists()) value_logit = low_rank(tape, in.value_residual, w.value_residual);
   mix_operands(n, o, k_raw, v_raw, v_first, rate_logit, value_logit);
   if (f.config.doubled_rate) o.b = doubled(tape, o.b);
   mix.v_first = v_first.exists() ? v_first : o.v;

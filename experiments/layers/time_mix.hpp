@@ -27,9 +27,12 @@ struct TimeMix {
 // x (B, T, D): the normalised input. v_first: of layer 0; absent in layer 0 itself.
 TimeMix time_mix(Forward& forward, std::int64_t layer, const Tensor& x, const Tensor& v_first);
 
-// y^m = x + (shift(x) - x) mix^m for each of the mixes; carries the last token where state is
-// carried.
-std::vector<Tensor> token_shift(Forward& forward, const std::string& name, const Tensor& x,
+// The token before the first of x, (B, D), where state is carried under this name; x leaves its
+// last one there. Absent where no state is carried.
+Tensor token_before(Forward& forward, const std::string& name, const Tensor& x);
+
+// y^m = x + (shift(x) - x) mix^m for each of the mixes.
+std::vector<Tensor> token_shift(Forward& forward, const Tensor& x, const Tensor& previous,
                                 const std::vector<Tensor>& mixes);
 
 }  // namespace metascale

@@ -3,6 +3,7 @@
 #include "kernels/cases/case.hpp"
 #include "kernels/cases/elements.hpp"
 #include "kernels/cases/heads.hpp"
+#include "kernels/cases/low_rank.hpp"
 #include "kernels/cases/norms.hpp"
 #include "kernels/cases/parameters.hpp"
 #include "kernels/cases/wkv7.hpp"
@@ -77,6 +78,12 @@ void token_shifts(Case& to, const Sizes& s) {
   to.add("last token", LastToken{.y = to.output({s.B, s.D()}), .x = shift.forward.x});
 }
 
+void low_ranks(Case& to, const Sizes& s) {
+  const Ranks ranks{64, 64, 128, 32};  // decay, rate, gate, value at D = 768
+  to.add_both("join factors", JoinFactors(to, s.D(), ranks));
+  to.add_both("split hidden", SplitHidden(to, {s.B, s.T}, ranks, false));
+}
+
 void elements(Case& to, const Sizes& s) {
   const Shape shape{s.R(), 4 * s.D()};
   to.add_both("relu^2", Activation(to, shape, ActivationKind::relu_squared));
@@ -115,6 +122,7 @@ const std::vector<Family>& families() {
                                        {"time mix", chains},
                                        {"self-state", self_states},
                                        {"token shift", token_shifts},
+                                       {"low rank", low_ranks},
                                        {"elements", elements},
                                        {"positions", positions},
                                        {"optimizer", optimizers}};

@@ -5,32 +5,10 @@
 #include "core/parallel.hpp"
 #include "kernels/cpu/columns.hpp"
 #include "kernels/cpu/dispatch.hpp"
+#include "kernels/cpu/sequences.hpp"
 
 namespace metascale {
 namespace {
-
-template <typename T>
-struct Sequences {
-  const T* x;
-  const T* previous;          // nullptr: zero
-  const std::int32_t* first;  // nullptr: no document starts within a sequence
-  std::int64_t length, D;
-
-  bool starts_document(std::int64_t r) const { return first && first[r] == r % length; }
-
-  // The token before row r of (B*T); nullptr where that is zero.
-  const T* before(std::int64_t r) const {
-    if (starts_document(r)) return nullptr;
-    if (r % length != 0) return x + (r - 1) * D;
-    return previous == nullptr ? nullptr : previous + r / length * D;
-  }
-};
-
-template <typename T>
-Sequences<T> sequences(const Tensor& x, const Tensor& previous, const Tensor& first) {
-  return {x.pointer<T>(), previous.pointer<T>(), first.pointer<std::int32_t>(), x.shape[1],
-          x.shape[2]};
-}
 
 template <typename T>
 METASCALE_MULTIVERSION void shift_row(T* __restrict y, const T* __restrict x,
@@ -113,9 +91,9 @@ void TokenShiftBackward::on(CpuQueue& queue) const {
       for (std::int64_t r = begin; r < end; ++r)
         for (std::size_t m = 0; m < std::size_t(mixes); ++m) {
           const T* above = dy[m].pointer<T>() + r * D;
-          const bool last = (r + 1) % of.length == 0 || of.starts_document(r + 1);
-          shift_row_backward(dx.pointer<T>() + r * D, above, last ? nullptr : above + D,
-                             mix[m].pointer<T>(), D, dx.fresh && m == 0);
+          const T* next = of.documents.ends(r) ? nullptr : above + D;
+          shift_row_backward(dx.pointer<T>() + r * D, above, next, mix[m].pointer<T>(), D,
+                             dx.fresh && m == 0);
         }
     });
     sum_mix_gradients(*this, of, queue.threads);

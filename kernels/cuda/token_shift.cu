@@ -2,33 +2,10 @@
 
 #include "kernels/cuda/column_sum.cuh"
 #include "kernels/cuda/elements.cuh"
-#include "kernels/cuda/storage.cuh"
+#include "kernels/cuda/sequences.cuh"
 
 namespace metascale {
 namespace {
-
-template <typename S, typename T>
-struct Sequences {
-  const S* x;
-  cuda::EitherOf<S, T> previous;  // left out: zero
-  const std::int32_t* first;      // nullptr: no document starts within a sequence
-  std::int64_t length, D;
-
-  __device__ bool starts_document(std::int64_t r) const { return first && first[r] == r % length; }
-
-  // Channel d of the token before row r of (B*T).
-  __device__ T before(std::int64_t r, std::int64_t d) const {
-    if (starts_document(r)) return 0;
-    if (r % length != 0) return x[(r - 1) * D + d];
-    return previous.exists() ? previous[r / length * D + d] : T(0);
-  }
-};
-
-template <typename S, typename T>
-Sequences<S, T> sequences(const Tensor& x, const Tensor& previous, const Tensor& first) {
-  return {x.pointer<S>(), cuda::EitherOf<S, T>(previous), first.pointer<std::int32_t>(), x.shape[1],
-          x.shape[2]};
-}
 
 template <typename T>
 struct Pointers {  // of all mixes; nullptr behind the last
@@ -45,7 +22,7 @@ Pointers<T> pointers(const Mixes& tensors, int mixes) {
 template <typename S, typename T>
 struct Shift {
   Pointers<S> y;
-  Sequences<S, T> of;
+  cuda::Sequences<S, T> of;
   Pointers<const T> mix;
   int mixes;
   __device__ void operator()(std::int64_t i) const {
@@ -60,12 +37,12 @@ struct ShiftBackward {
   S* dx;
   Pointers<const S> dy;
   Pointers<const T> mix;
-  Sequences<S, T> of;
+  cuda::Sequences<S, T> of;
   int mixes;
   bool fresh;
   __device__ void operator()(std::int64_t i) const {
-    const std::int64_t D = of.D, d = i % D, next = i / D + 1;
-    const bool is_last = next % of.length == 0 || of.starts_document(next);
+    const std::int64_t D = of.D, d = i % D;
+    const bool is_last = of.documents.ends(i / D);
     T sum = 0;
     for (int m = 0; m < mixes; ++m) {
       const S* above = dy.of[m] + i;
@@ -79,7 +56,7 @@ struct ShiftBackward {
 // dmix of all mixes; absent ones get zeros.
 template <typename S, typename T>
 struct MixColumns {
-  Sequences<S, T> of;
+  cuda::Sequences<S, T> of;
   Pointers<const S> dy;
   __device__ std::array<T, max_mixes> operator()(std::int64_t r, std::int64_t d) const {
     const std::int64_t i = r * of.D + d;
@@ -105,15 +82,16 @@ struct CopyLast {
 
 void TokenShiftForward::on(CudaQueue& queue) const {
   cuda::with_storage(x.dtype, [&]<typename S, typename T>() {
-    cuda::launch_elements("token_shift_forward", queue.stream, x.size(),
-                          Shift<S, T>{pointers<S>(y, mixes), sequences<S, T>(x, previous, first),
-                                      pointers<const T>(mix, mixes), mixes});
+    cuda::launch_elements(
+        "token_shift_forward", queue.stream, x.size(),
+        Shift<S, T>{pointers<S>(y, mixes), cuda::sequences<S, T>(x, previous, first),
+                    pointers<const T>(mix, mixes), mixes});
   });
 }
 
 void TokenShiftBackward::on(CudaQueue& queue) const {
   cuda::with_storage(x.dtype, [&]<typename S, typename T>() {
-    const Sequences<S, T> of = sequences<S, T>(x, previous, first);
+    const cuda::Sequences<S, T> of = cuda::sequences<S, T>(x, previous, first);
     const Pointers<const S> above = pointers<const S>(dy, mixes);
     cuda::launch_elements("token_shift_backward", queue.stream, x.size(),
                           ShiftBackward<S, T>{dx.pointer<S>(), above, pointers<const T>(mix, mixes),

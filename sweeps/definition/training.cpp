@@ -142,6 +142,7 @@ TrainingSettings merged(const TrainingSettings& under, const TrainingSettings& o
   take(all.precision, over.precision);
   take(all.recompute, over.recompute);
   take(all.wkv, over.wkv);
+  take(all.low_rank, over.low_rank);
   take(all.stochastic_rounding, over.stochastic_rounding);
   take(all.cuda_graph, over.cuda_graph);
   take(all.schedule.kind, over.schedule.kind);
@@ -183,6 +184,8 @@ TrainingSettings read_training(const YamlNode& node) {
              [](const YamlNode& at) { return read_choice(at, recompute_names); });
     map.read("wkv", training.wkv,
              [](const YamlNode& at) { return read_choice(at, wkv_form_names); });
+    map.read("low_rank", training.low_rank,
+             [](const YamlNode& at) { return read_choice(at, low_rank_form_names); });
     map.read("stochastic_rounding", training.stochastic_rounding, read_bool);
     map.read("cuda_graph", training.cuda_graph, read_bool);
     map.read("schedule", training.schedule, read_schedule);

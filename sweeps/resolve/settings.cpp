@@ -35,6 +35,7 @@ constexpr ArmKey arm_keys[] = {{"learning_rate", Freedom::free, ""},
                                {"micro_batch", Freedom::free, ""},
                                {"recompute", Freedom::free, ""},
                                {"wkv", Freedom::free, ""},
+                               {"low_rank", Freedom::free, ""},
                                {"cuda_graph", Freedom::free, ""},
                                {"batch_tokens", Freedom::if_unmatched, "batch_tokens"},
                                {"precision", Freedom::if_unmatched, "precision"},
@@ -182,6 +183,7 @@ TrainingConfig training_of(const Definition& definition, const TrainingSettings&
   training.precision = settings.precision.value_or(Precision::f32);
   training.recompute = settings.recompute.value_or(Recompute::none);
   training.wkv = settings.wkv.value_or(WkvForm::automatic);
+  training.low_rank = settings.low_rank.value_or(LowRankForm::separate);
   if (training.wkv == WkvForm::chunked && definition.device == Device::cpu)
     throw error_at(place_of_key(definition, settings, "wkv"),
                    "chunked is a form of the GPU kernels, on the CPU it is not built",

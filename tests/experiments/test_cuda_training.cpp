@@ -121,6 +121,32 @@ TEST_CASE(
   CHECK(taken.gradients != scan.gradients);
 }
 
+TEST_CASE("a model with joined first factors on the GPU is that of the CPU") {
+  const Architecture architecture = GENERATE(Architecture::rwkv7, Architecture::meta_state);
+  const auto [precision, tolerance, resets] = GENERATE(table<Precision, double, bool>(
+      {{Precision::f32, 1e-4, false}, {Precision::f64, 1e-9, true}}));
+  CAPTURE(name_of(architecture), name_of(precision), resets);
+  const TrainingConfig training{.precision = precision, .low_rank = LowRankForm::joined};
+  const Step on_cpu = step_of(small_model(architecture), Device::cpu, training, resets);
+  const Step on_gpu = step_of(small_model(architecture), Device::cuda, training, resets);
+  CHECK(distance(on_gpu.losses, on_cpu.losses) <= tolerance);
+  CHECK(distance(on_gpu.gradients, on_cpu.gradients) <= tolerance);
+}
+
+TEST_CASE("joined first factors in bf16 on the GPU are as near to f32 as separate ones") {
+  const ModelConfig model = small_model(Architecture::meta_state);
+  const auto step = [&](Device device, Precision precision, LowRankForm form) {
+    return step_of(model, device, {.precision = precision, .low_rank = form});
+  };
+  const Step exact = step(Device::cpu, Precision::f32, LowRankForm::separate);
+  const Step separate = step(Device::cuda, Precision::bf16, LowRankForm::separate);
+  const Step joined = step(Device::cuda, Precision::bf16, LowRankForm::joined);
+  CHECK(distance(joined.losses, exact.losses) <=
+        2 * distance(separate.losses, exact.losses) + 1e-3);
+  CHECK(distance(joined.gradients, exact.gradients) <=
+        2 * distance(separate.gradients, exact.gradients) + 1e-3);
+}
+
 TEST_CASE("the chunked form of WKV7 is refused for a model that it is not for") {
   ModelConfig model = small_model(Architecture::rwkv7);
   const TrainingConfig training{.precision = Precision::bf16, .wkv = WkvForm::chunked};

@@ -21,22 +21,38 @@ struct Tolerance {
 // gradients pass the read-out's normalisation (factor 316).
 constexpr Tolerance tolerances[] = {{Dtype::f64, 1e-9, 1e-9}, {Dtype::f32, 1e-4, 1e-4}};
 
-constexpr const char* all_models[] = {
-    "rwkv7_tiny",       "metastate_tiny",     "metastate_current_tiny", "metastate_timemix_tiny",
-    "transformer_tiny", "transformer_pp_tiny"};
-constexpr const char* recurrent_models[] = {"rwkv7_tiny", "metastate_tiny",
-                                            "metastate_current_tiny", "metastate_timemix_tiny"};
+struct Model {
+  const char* name;
+  LowRankForm low_rank = LowRankForm::separate;
+};
+constexpr Model recurrent_models[] = {{"rwkv7_tiny"},
+                                      {"metastate_tiny"},
+                                      {"metastate_current_tiny"},
+                                      {"metastate_timemix_tiny"},
+                                      {"rwkv7_tiny", LowRankForm::joined},
+                                      {"metastate_tiny", LowRankForm::joined},
+                                      {"metastate_current_tiny", LowRankForm::joined},
+                                      {"metastate_timemix_tiny", LowRankForm::joined}};
+constexpr Model transformers[] = {{"transformer_tiny"}, {"transformer_pp_tiny"}};
+
+Model recurrent_model() {
+  return GENERATE(from_range(std::begin(recurrent_models), std::end(recurrent_models)));
+}
+Model any_model() {
+  return GENERATE(from_range(std::begin(recurrent_models), std::end(recurrent_models)),
+                  from_range(std::begin(transformers), std::end(transformers)));
+}
 
 TEST_CASE("a model has the logits of the reference") {
-  const auto name = GENERATE(from_range(std::begin(all_models), std::end(all_models)));
+  const auto [name, low_rank] = any_model();
   const auto tolerance = GENERATE(from_range(std::begin(tolerances), std::end(tolerances)));
-  CAPTURE(name, name_of(tolerance.dtype));
+  CAPTURE(name, name_of(low_rank), name_of(tolerance.dtype));
   const GoldenModel golden(name);
   ParameterList list;
   Program program(golden.config,
                   {.rows = golden.rows,
                    .context = golden.context,
-                   .tape = {.dtype = tolerance.dtype, .training = false},
+                   .tape = {.dtype = tolerance.dtype, .training = false, .low_rank = low_rank},
                    .logits = true},
                   list);
   ParameterMemory memory(list, Device::cpu, tolerance.dtype);
@@ -53,17 +69,18 @@ TEST_CASE("a model has the logits of the reference") {
 }
 
 TEST_CASE("a model has the loss and every parameter's gradient of the reference") {
-  const auto name = GENERATE(from_range(std::begin(all_models), std::end(all_models)));
+  const auto [name, low_rank] = any_model();
   const auto tolerance = GENERATE(from_range(std::begin(tolerances), std::end(tolerances)));
   const auto recompute = GENERATE(Recompute::none, Recompute::block);
-  CAPTURE(name, name_of(tolerance.dtype), recompute == Recompute::block);
+  CAPTURE(name, name_of(low_rank), name_of(tolerance.dtype), recompute == Recompute::block);
   const GoldenModel golden(name);
   ParameterList list;
-  Program program(golden.config,
-                  {.rows = golden.rows,
-                   .context = golden.context,
-                   .tape = {.dtype = tolerance.dtype, .recompute = recompute}},
-                  list);
+  Program program(
+      golden.config,
+      {.rows = golden.rows,
+       .context = golden.context,
+       .tape = {.dtype = tolerance.dtype, .recompute = recompute, .low_rank = low_rank}},
+      list);
   ParameterMemory memory(list, Device::cpu, tolerance.dtype);
   golden.load_parameters(list, memory);
   program.allocate(Device::cpu, memory);
@@ -83,8 +100,8 @@ TEST_CASE("a model has the loss and every parameter's gradient of the reference"
 }
 
 TEST_CASE("recompute changes memory and not one bit of a gradient") {
-  const auto name = GENERATE(from_range(std::begin(all_models), std::end(all_models)));
-  CAPTURE(name);
+  const auto [name, low_rank] = any_model();
+  CAPTURE(name, name_of(low_rank));
   const GoldenModel golden(name);
   std::vector<double> gradients[2];
   std::size_t bytes[2];
@@ -93,7 +110,7 @@ TEST_CASE("recompute changes memory and not one bit of a gradient") {
     Program program(golden.config,
                     {.rows = golden.rows,
                      .context = golden.context,
-                     .tape = {.dtype = Dtype::f32, .recompute = recompute}},
+                     .tape = {.dtype = Dtype::f32, .recompute = recompute, .low_rank = low_rank}},
                     list);
     ParameterMemory memory(list, Device::cpu, Dtype::f32);
     golden.load_parameters(list, memory);
@@ -124,11 +141,13 @@ TEST_CASE(
 }
 
 TEST_CASE("a second execution finds nothing of the first") {
-  const auto name = GENERATE(from_range(std::begin(all_models), std::end(all_models)));
-  CAPTURE(name);
+  const auto [name, low_rank] = any_model();
+  CAPTURE(name, name_of(low_rank));
   const GoldenModel golden(name);
   ParameterList list;
-  Program program(golden.config, {.rows = golden.rows, .context = golden.context}, list);
+  Program program(golden.config,
+                  {.rows = golden.rows, .context = golden.context, .tape = {.low_rank = low_rank}},
+                  list);
   ParameterMemory memory(list, Device::cpu, Dtype::f32);
   golden.load_parameters(list, memory);
   program.allocate(Device::cpu, memory);
@@ -143,10 +162,10 @@ TEST_CASE("a second execution finds nothing of the first") {
 }
 
 TEST_CASE("one token at a time with carried state equals the whole sequence at once") {
-  const auto name = GENERATE(from_range(std::begin(recurrent_models), std::end(recurrent_models)));
-  CAPTURE(name);
+  const auto [name, low_rank] = recurrent_model();
+  CAPTURE(name, name_of(low_rank));
   const GoldenModel golden(name);
-  const TapeOptions forward_only{.dtype = Dtype::f64, .training = false};
+  const TapeOptions forward_only{.dtype = Dtype::f64, .training = false, .low_rank = low_rank};
   ParameterList list;
   Program step(golden.config,
                {.rows = golden.rows,

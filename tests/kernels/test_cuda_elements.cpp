@@ -1,8 +1,9 @@
 // Operators with one thread per element on the GPU against the CPU, whose own tests are in
-// test_elementwise.cpp, test_rotary.cpp and test_token_shift.cpp. Sizes: more than a block, no
-// multiple.
+// test_elementwise.cpp, test_low_rank.cpp, test_rotary.cpp and test_token_shift.cpp. Sizes: more
+// than a block, no multiple.
 #include "tests/kernels/cuda_device.hpp"
 #include "tests/kernels/elementwise_cases.hpp"
+#include "tests/kernels/low_rank_cases.hpp"
 #include "tests/kernels/reset_cases.hpp"
 #include "tests/kernels/rotary_cases.hpp"
 
@@ -76,6 +77,28 @@ TEST_CASE("resets, and token shifts that stop at documents, on the GPU are close
 
 TEST_CASE("token shifts on the GPU have the same bits on every run") {
   expect_same_bits_on_every_run<TokenShiftCase>(Shape{3, 37, 11}, 6, true);
+}
+
+TEST_CASE("low-rank maps with joined factors on the GPU are close to the CPU") {
+  const Ranks ranks = GENERATE(Ranks{33}, Ranks{5, 33, 7, 1});
+  const bool with_previous = GENERATE(false, true);
+  expect_cuda_close_to_cpu<JoinFactorsCase>(std::int64_t(37), ranks);
+  expect_cuda_adds_to_gradients<JoinFactorsCase>(std::int64_t(37), ranks);
+  expect_cuda_close_to_cpu<SplitHiddenCase>(Shape{3, 37}, ranks, with_previous);
+  expect_cuda_adds_to_gradients<SplitHiddenCase>(Shape{3, 37}, ranks, with_previous);
+}
+
+TEST_CASE("hidden rows that stop at documents on the GPU are close to the CPU") {
+  const Ranks ranks{5, 33, 7};
+  const Starts starts = GENERATE(Starts{0}, Starts{1, 20, 36});
+  expect_cuda_close_to_cpu<PackedSplitHiddenCase>(Shape{3, 37}, ranks, starts);
+  expect_cuda_adds_to_gradients<PackedSplitHiddenCase>(Shape{3, 37}, ranks, starts);
+}
+
+TEST_CASE("low-rank maps with joined factors on the GPU have the same bits on every run") {
+  const Ranks ranks{5, 33, 7, 1};
+  expect_same_bits_on_every_run<JoinFactorsCase>(std::int64_t(37), ranks);
+  expect_same_bits_on_every_run<SplitHiddenCase>(Shape{3, 37}, ranks, true);
 }
 
 TEST_CASE("the last token on the GPU is that of every sequence") {

@@ -8,6 +8,7 @@
 #include "tests/kernels/cuda_device.hpp"
 #include "tests/kernels/elementwise_cases.hpp"
 #include "tests/kernels/embedding_cases.hpp"
+#include "tests/kernels/low_rank_cases.hpp"
 #include "tests/kernels/norm_cases.hpp"
 #include "tests/kernels/optimizer_cases.hpp"
 #include "tests/kernels/rotary_cases.hpp"
@@ -170,6 +171,12 @@ TEST_CASE("token shifts on the GPU store bf16") {
   const int mixes = GENERATE(1, 6);
   const bool with_previous = GENERATE(false, true);
   expect_bf16_storage<TokenShiftCase>(Shape{3, 37, 11}, mixes, with_previous);
+}
+
+TEST_CASE("low-rank maps with joined factors on the GPU store bf16") {
+  const Ranks ranks{5, 33, 7, 1};
+  expect_bf16_storage<JoinFactorsCase>(std::int64_t(37), ranks);
+  expect_bf16_storage<SplitHiddenCase>(Shape{3, 37}, ranks, GENERATE(false, true));
 }
 
 TEST_CASE("embeddings on the GPU store bf16 rows of f32 weights, and of their bf16 copy") {

@@ -4,6 +4,7 @@
 #include "tests/kernels/attention_cases.hpp"
 #include "tests/kernels/elementwise_cases.hpp"
 #include "tests/kernels/embedding_cases.hpp"
+#include "tests/kernels/low_rank_cases.hpp"
 #include "tests/kernels/matmul_cases.hpp"
 #include "tests/kernels/norm_cases.hpp"
 #include "tests/kernels/optimizer_cases.hpp"
@@ -68,6 +69,8 @@ TEST_CASE("every operator family rounds bf16 once, when it stores") {
   expect_rounded_once_both(SelfStateQueryCase(bf16, 5, 3, 2, 7));
   expect_rounded_once_both(SelfStateMixCase(bf16, 5, 3, 3, 2, 7));
   expect_rounded_once_both(TokenShiftCase(bf16, {2, 5, 7}, 3, true));
+  expect_rounded_once_both(JoinFactorsCase(bf16, 9, {5, 3, 7}));
+  expect_rounded_once_both(SplitHiddenCase(bf16, {2, 5}, {5, 3, 7}, true));
   expect_rounded_once_both(AttentionCase(bf16, {2, 19, 2, 7}));
 }
 

@@ -197,6 +197,7 @@ TEST_CASE("documentation: the id column is right") {
        {"training.precision", "training.precision=bf16"},
        {"training.recompute", "training.recompute=block"},
        {"training.wkv", "training.wkv=scan"},
+       {"training.low_rank", "training.low_rank=joined"},
        {"training.stochastic_rounding", "training.stochastic_rounding=true"},
        {"training.schedule.kind", "training.schedule.kind=linear"},
        {"training.schedule.warmup", "training.schedule.warmup=9%"},

@@ -1,5 +1,6 @@
 // What a GPU has no room for is refused while the sweep is planned.
 #include "sweeps/gpu_memory.hpp"
+#include "sweeps/hours.hpp"
 #include "tests/support/temporary_folder.hpp"
 #include "tests/sweeps/definitions.hpp"
 
@@ -49,6 +50,16 @@ TEST_CASE("gpu memory: the moments of several GPUs are shared between them") {
   CHECK(planned_ranks(one) == 1);
   CHECK(planned_ranks(two) == 2);
   CHECK(planned_step(two).parameter_bytes < planned_step(one).parameter_bytes);
+}
+
+TEST_CASE("gpu memory: a run with joined first factors is of another shape, and needs less") {
+  const PlannedRun separate =
+      small_resolution({"device=cuda", "training.micro_batch=4"}).runs.back();
+  const PlannedRun joined =
+      small_resolution({"device=cuda", "training.micro_batch=4", "training.low_rank=joined"})
+          .runs.back();
+  CHECK(shape_of(joined.config) != shape_of(separate.config));
+  CHECK(planned_step(joined).bytes() < planned_step(separate).bytes());
 }
 
 TEST_CASE("gpu memory: what is not known, and runs on CPUs, are not refused") {

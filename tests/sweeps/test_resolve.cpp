@@ -313,7 +313,7 @@ TEST_CASE("identity: what does not change the result does not change the id") {
       "launch={local: {slots: 3, threads: 2}}", "training.recompute=block", "policy.retries=5",
       "policy={non_finite: roll_back, roll_back: {skip_batches: 2}}",
       "policy={spike: {action: stop}}", "evaluation.every=5 steps", "name=another",
-      "training.wkv=scan", "device=cuda");
+      "training.wkv=scan", "training.low_rank=joined", "device=cuda");
   CAPTURE(change);
   CHECK(ids_of(small_resolution({change})) == ids_of(small_resolution()));
 }
