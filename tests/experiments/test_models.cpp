@@ -127,14 +127,16 @@ TEST_CASE("recompute changes memory and not one bit of a gradient") {
 
 TEST_CASE(
     "norms make the sums they read, and where blocks are recomputed all but the last of a block") {
-  const auto name = GENERATE(from_range(std::begin(all_models), std::end(all_models)));
+  const auto [name, low_rank] = any_model();
   const auto recompute = GENERATE(Recompute::none, Recompute::block);
-  CAPTURE(name);
+  CAPTURE(name, name_of(low_rank));
   const GoldenModel golden(name);
   ParameterList list;
-  const Program program(
-      golden.config,
-      {.rows = golden.rows, .context = golden.context, .tape = {.recompute = recompute}}, list);
+  const Program program(golden.config,
+                        {.rows = golden.rows,
+                         .context = golden.context,
+                         .tape = {.recompute = recompute, .low_rank = low_rank}},
+                        list);
   const auto operators = program.tape().operators();
   const auto sums = std::count(operators.begin(), operators.end(), typeid(AddForward).name());
   CHECK(sums == (recompute == Recompute::block ? golden.config.layers : 0));
