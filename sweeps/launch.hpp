@@ -30,13 +30,14 @@ double patience(double seconds_left);
 
 // submission: results/<sweep>/submissions/<number>. Runs that are done, failed or cancelled are
 // left alone; one whose parent is not done says so in its state.json and waits.
-// A USR2 near the time limit (any of Slurm's, where the limit is the site's and not known here), or
-// a TERM at it, is a time-out: the runs save, and the job is asked to be started again, unless a
-// run had its most stalled time-outs in a row; it has then FAILED. A run that was handed over again
-// after this submission is left to the newer one. A run that has not saved by last_moment() is
-// killed, which is a time-out without a checkpoint. Any other stop is a preemption, a requeue or a
-// cancellation: the batch system knows what follows. Returns good, run_failed, saved or
-// interrupted. Throws Error{usage} for a task that is not there.
+// Any USR2 of Slurm, another system's near the time limit, or a TERM at it, is a time-out: the runs
+// save, and the job is asked to be started again, unless a run had its most stalled time-outs in a
+// row; it has then FAILED. So it is asked where a run over several nodes ended badly, as many times
+// in a row as it has retries. A run that was handed over again after this submission is left to the
+// newer one. A run that has not saved by last_moment() is killed, which is a time-out without a
+// checkpoint. Any other stop is a preemption, a requeue or a cancellation: the batch system knows
+// what follows. Returns good, run_failed, saved or interrupted. Throws Error{usage} for a task that
+// is not there.
 ExitCode launch_task(const std::filesystem::path& submission, std::size_t task,
                      const LaunchOptions& options);
 

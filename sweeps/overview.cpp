@@ -7,6 +7,7 @@
 
 #include "core/atomic_file.hpp"
 #include "core/yaml.hpp"
+#include "experiments/config.hpp"
 #include "sweeps/overview/judge.hpp"
 
 namespace metascale {
@@ -124,6 +125,15 @@ std::string shape_of_id(const std::string& id) {
   return arm == std::string::npos ? id : id.substr(0, id.find('-', arm + 1));
 }
 
+// Empty: it has none, or config.yaml is damaged, which is told where the run is started.
+std::string parent_of(const fs::path& run_folder) {
+  try {
+    return read_run_config(run_folder / "config.yaml").parent.run;
+  } catch (const Error&) {
+    return "";
+  }
+}
+
 class Builder {
  public:
   Builder(const Ledger& ledger, const OverviewOptions& options)
@@ -206,10 +216,9 @@ class Builder {
 
   // A parent's job hands over what waits as it ends, but not if it is killed just then.
   void look_for_parent(RunOverview& run) const {
-    const std::string head = waits_for_parent;
-    if (run.word != name_of(RunPhase::pending) || !run.message.starts_with(head)) return;
-    const std::string words = run.message.substr(head.size());
-    const RunOverview* parent = overview_.find(words.substr(0, words.find(", ")));
+    if (run.word != name_of(RunPhase::pending) || !run.message.starts_with(waits_for_parent))
+      return;
+    const RunOverview* parent = overview_.find(parent_of(ledger_.run_folder(run.status.id)));
     if (parent && parent->status.phase() == RunPhase::done)
       run.message = "its parent is done; metascale submit starts it";
   }

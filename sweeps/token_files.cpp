@@ -8,6 +8,24 @@
 #include "core/json_text.hpp"
 
 namespace metascale {
+namespace {
+
+// corpora/small, which README and the sweep files name, is made by one command.
+std::string how_to_make(const std::filesystem::path& path) {
+  const std::filesystem::path folder = path.parent_path();
+  const std::string tier = folder.filename().string();
+  if (folder.parent_path().filename() == "corpora" && (tier == "small" || tier == "full"))
+    return fmt::format("make them with metascale data corpus --tier {} --out {}", tier,
+                       folder.string());
+  return "check the path, or make them of your texts with metascale data prepare";
+}
+
+bool has_tokens(std::filesystem::path path) {
+  if (path.extension() == ".bin" || path.extension() == ".idx") path.replace_extension();
+  return std::filesystem::exists(path += ".bin");
+}
+
+}  // namespace
 
 std::optional<TokenFileFacts> token_file_facts(const std::filesystem::path& path) {
   std::filesystem::path file = path;
@@ -41,25 +59,6 @@ void check_token_files(const Definition& definition) {
                      fmt::format("write {} or more", facts->vocabulary));
   }
 }
-
-namespace {
-
-// corpora/small, which README and the sweep files name, is made by one command.
-std::string how_to_make(const std::filesystem::path& path) {
-  const std::filesystem::path folder = path.parent_path();
-  const std::string tier = folder.filename().string();
-  if (folder.parent_path().filename() == "corpora" && (tier == "small" || tier == "full"))
-    return fmt::format("make them with metascale data corpus --tier {} --out {}", tier,
-                       folder.string());
-  return "check the path, or make them of your texts with metascale data prepare";
-}
-
-bool has_tokens(std::filesystem::path path) {
-  if (path.extension() == ".bin" || path.extension() == ".idx") path.replace_extension();
-  return std::filesystem::exists(path += ".bin");
-}
-
-}  // namespace
 
 void expect_token_files(const Definition& definition, const std::vector<PlannedRun>& runs) {
   for (const PlannedRun& run : runs) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "kernels/cpu/blocks.hpp"
 #include "kernels/cpu/convert.hpp"
@@ -66,16 +67,19 @@ void AdamW::on(CpuQueue& queue) const {
   const auto* all = static_cast<const AdamSegment*>(segments.data);
   with_float_type(parameters.dtype, [&]<typename T>() {
     parallel_for(queue.threads, segments.shape[0], [&](std::int64_t begin, std::int64_t end) {
-      for (const AdamSegment* segment = all + begin; segment != all + end; ++segment)
+      std::optional<Step<T>> step;  // of the group of the segment before, mostly the same
+      std::int64_t group = -1;
+      for (const AdamSegment* segment = all + begin; segment != all + end; ++segment) {
+        if (group != segment->group) {
+          group = segment->group;
+          step.emplace(*this, groups[std::size_t(group)]);
+        }
         adam_block(parameters.pointer<T>() + segment->first, m.pointer<T>() + segment->moment,
                    v.pointer<T>() + segment->moment, gradients.pointer<T>() + segment->first,
-                   segment->count, Step<T>(*this, groups[std::size_t(segment->group)]));
+                   segment->count, *step);
+        if (copy.exists()) round_copy(*this, *segment);
+      }
     });
-  });
-  if (!copy.exists()) return;
-  parallel_for(queue.threads, segments.shape[0], [&](std::int64_t begin, std::int64_t end) {
-    for (const AdamSegment* segment = all + begin; segment != all + end; ++segment)
-      round_copy(*this, *segment);
   });
 }
 

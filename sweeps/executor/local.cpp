@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include <algorithm>
+#include <initializer_list>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -392,16 +393,16 @@ const char* name_of(Outcome outcome) {
 }
 
 ExitCode Execution::exit_code() const {
-  const auto any = [&](Outcome a, Outcome b) {
+  const auto any = [&](std::initializer_list<Outcome> wanted) {
     return std::any_of(results.begin(), results.end(), [&](const JobResult& result) {
-      return result.outcome == a || result.outcome == b;
+      return std::find(wanted.begin(), wanted.end(), result.outcome) != wanted.end();
     });
   };
   // A stop that came after the last run had ended stopped nothing.
-  if (stopped != Stop::none && any(Outcome::saved, Outcome::waiting))
+  if (stopped != Stop::none && any({Outcome::saved, Outcome::waiting}))
     return stopped == Stop::interrupt ? ExitCode::interrupted : ExitCode::saved;
-  if (any(Outcome::lost, Outcome::lost)) return ExitCode::saved;
-  return any(Outcome::failed, Outcome::blocked) ? ExitCode::run_failed : ExitCode::good;
+  if (any({Outcome::lost})) return ExitCode::saved;
+  return any({Outcome::failed, Outcome::blocked}) ? ExitCode::run_failed : ExitCode::good;
 }
 
 std::unique_ptr<Executor> make_local_executor(ExecutorOptions options) {

@@ -39,12 +39,11 @@ enum Column : std::size_t {
   column_count
 };
 
-// They would filter an answer, or change by what a job is found again, or how it comes back. What
-// submit says by arguments need not be here.
+// They would filter an answer, or change what submit does not always say by arguments: where a job
+// is found again, what it waits for, whether it comes back.
 const std::vector<std::string> unwanted_variables{
-    "SQUEUE_*",         "SCANCEL_*",       "SLURM_CLUSTERS", "SBATCH_JOB_NAME",
-    "SBATCH_ARRAY_INX", "SBATCH_CLUSTERS", "SBATCH_SIGNAL",  "SBATCH_DEPENDENCY",
-    "SBATCH_OPEN_MODE", "SBATCH_REQUEUE",  "SBATCH_WAIT",    "SBATCH_NO_REQUEUE"};
+    "SQUEUE_*",          "SCANCEL_*",   "SLURM_CLUSTERS",   "SBATCH_CLUSTERS",
+    "SBATCH_DEPENDENCY", "SBATCH_WAIT", "SBATCH_NO_REQUEUE"};
 
 using Row = std::vector<std::string>;
 

@@ -22,8 +22,8 @@ struct Traces {
   std::optional<LastAttempt> attempt;  // nothing where that hand-over has made none
 };
 
-// Sets the word, the node and the message of a run whose `in_queue` is known. has_answer: the batch
-// system gave one.
+// Sets a run's word, node and message; `in_queue` is what the batch system said of it before.
+// has_answer: the batch system answered at all.
 void judge(RunOverview& run, const Traces& traces, bool has_answer);
 
 }  // namespace metascale

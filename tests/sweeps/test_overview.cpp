@@ -9,22 +9,17 @@
 #include "sweeps/overview.hpp"
 #include "sweeps/submit.hpp"
 #include "sweeps/submit/grouping.hpp"
+#include "tests/support/file_dates.hpp"
 #include "tests/sweeps/definitions.hpp"
 #include "tests/sweeps/program_folder.hpp"
 
 using namespace metascale;
 using Catch::Contains;
+using testing::date_back;
 
 namespace {
 
 constexpr double dead_seconds = 2 * heartbeat_timeout;
-
-void date_back(const std::filesystem::path& file, double seconds) {
-  using namespace std::filesystem;
-  last_write_time(
-      file, file_time_type::clock::now() - std::chrono::duration_cast<file_time_type::duration>(
-                                               std::chrono::duration<double>(seconds)));
-}
 
 // Says what it is told to say.
 class Told : public Scheduler {

@@ -10,6 +10,7 @@
 #include "sweeps/attempt.hpp"
 #include "sweeps/overview.hpp"
 #include "sweeps/submit.hpp"
+#include "tests/support/file_dates.hpp"
 #include "tests/sweeps/definitions.hpp"
 #include "tests/sweeps/fake_slurm.hpp"
 #include "tests/sweeps/program_folder.hpp"
@@ -17,18 +18,12 @@
 using namespace metascale;
 using Catch::Contains;
 namespace fs = std::filesystem;
+using testing::date_back;
 
 namespace {
 
 constexpr double hour = 3605;  // and some seconds: "1h", whatever the clock
 constexpr long minute = 60;
-
-void date_back(const fs::path& file, double seconds) {
-  using Duration = fs::file_time_type::duration;
-  fs::last_write_time(
-      file, fs::file_time_type::clock::now() -
-                std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds)));
-}
 
 // Two runs, the first two of the small sweep.
 class TwoRuns {
@@ -85,6 +80,12 @@ class TwoRuns {
   }
   void is_done(std::size_t run) const { std::ofstream(folder(run) / "DONE") << "\n"; }
   void has_failed(std::size_t run) const { std::ofstream(folder(run) / "FAILED") << "too slow\n"; }
+  // Instead of what the sweep says of it.
+  void has_parent(std::size_t run, const std::string& parent) const {
+    RunConfig config = read_run_config(folder(run) / "config.yaml");
+    config.parent = {.run = parent, .step = 5};
+    std::ofstream(folder(run) / "config.yaml") << to_yaml(config);
+  }
   bool is_failed(std::size_t run) const { return fs::exists(folder(run) / "FAILED"); }
   void was_submitted_before(double seconds) const {
     date_back(submission_folder(results(), 1) / "job.sh", seconds);
@@ -103,12 +104,29 @@ class TwoRuns {
   std::vector<std::string> ids_;
 };
 
+// The two runs in Slurm's queue.
+struct HandedOver {
+  FakeSlurm slurm;
+  TwoRuns runs;
+
+  explicit HandedOver(const std::vector<std::string>& overrides = {}) : runs(overrides) {
+    REQUIRE(runs.submitted().size() == 2);
+  }
+};
+
+// One of them is done, and the other was handed over so many seconds ago.
+struct OldJob : HandedOver {
+  explicit OldJob(double seconds) {
+    runs.is_done(1);
+    runs.was_submitted_before(seconds);
+  }
+};
+
 }  // namespace
 
 TEST_CASE("submit: a job that has yet to speak is not taken for one that hangs") {
-  const FakeSlurm slurm;
-  const TwoRuns runs;
-  REQUIRE(runs.submitted().size() == 2);
+  const HandedOver handed;
+  const auto& [slurm, runs] = handed;
   runs.is_done(1);
   runs.says_it_runs(0, hour);
   slurm.forgets_all();
@@ -124,11 +142,8 @@ TEST_CASE("submit: a job that has yet to speak is not taken for one that hangs")
 }
 
 TEST_CASE("submit: a job that was started again is not silent since what it said before") {
-  const FakeSlurm slurm;
-  const TwoRuns runs;
-  REQUIRE(runs.submitted().size() == 2);
-  runs.is_done(1);
-  runs.was_submitted_before(5 * hour);
+  const OldJob handed(5 * hour);
+  const auto& [slurm, runs] = handed;
   runs.says_it_runs(0, hour);
   slurm.starts_all(15 * minute);
   CHECK(runs.look(0).message == "starting");
@@ -141,9 +156,8 @@ TEST_CASE("submit: a job that was started again is not silent since what it said
 }
 
 TEST_CASE("submit: a job is not taken back from the runs that share it with one that hangs") {
-  const FakeSlurm slurm;
-  const TwoRuns runs({"resources={default: {runs_per_node: 2}}"});
-  REQUIRE(runs.submitted().size() == 2);
+  const HandedOver handed({"resources={default: {runs_per_node: 2}}"});
+  const auto& [slurm, runs] = handed;
   runs.was_submitted_before(5 * hour);
   runs.says_it_runs(0, hour);
   runs.says_it_runs(1, 1);
@@ -161,9 +175,8 @@ TEST_CASE("submit: a job is not taken back from the runs that share it with one 
 }
 
 TEST_CASE("submit: a run that ended without a mark does not keep the job of one that hangs") {
-  const FakeSlurm slurm;
-  const TwoRuns runs({"resources={default: {runs_per_node: 2}}"});
-  REQUIRE(runs.submitted().size() == 2);
+  const HandedOver handed({"resources={default: {runs_per_node: 2}}"});
+  const auto& [slurm, runs] = handed;
   runs.was_submitted_before(5 * hour);
   runs.says_it_runs(0, hour);
   runs.attempt(1, AttemptEnd::failed, 9 * minute, 8 * minute);  // its job may wait for a lease
@@ -181,9 +194,8 @@ TEST_CASE("submit: a run that ended without a mark does not keep the job of one 
 }
 
 TEST_CASE("submit: a run whose attempt failed waits for its job to end with those that go on") {
-  const FakeSlurm slurm;
-  const TwoRuns runs({"resources={default: {runs_per_node: 2}}"});
-  REQUIRE(runs.submitted().size() == 2);
+  const HandedOver handed({"resources={default: {runs_per_node: 2}}"});
+  const auto& [slurm, runs] = handed;
   runs.was_submitted_before(5 * hour);
   runs.says_it_runs(0, 1);
   runs.attempt(1, AttemptEnd::failed, 2 * hour, hour);
@@ -196,11 +208,8 @@ TEST_CASE("submit: a run whose attempt failed waits for its job to end with thos
 }
 
 TEST_CASE("submit: a job that was started again since an attempt failed goes on with its run") {
-  const FakeSlurm slurm;
-  const TwoRuns runs;
-  REQUIRE(runs.submitted().size() == 2);
-  runs.is_done(1);
-  runs.was_submitted_before(5 * hour);
+  const OldJob handed(5 * hour);
+  const auto& [slurm, runs] = handed;
   runs.attempt(0, AttemptEnd::failed, 2 * hour, hour);
   slurm.starts_all(30 * minute);
   CHECK(runs.look(0).message == "starting");
@@ -210,11 +219,8 @@ TEST_CASE("submit: a job that was started again since an attempt failed goes on 
 }
 
 TEST_CASE("submit: a job that was started two hours ago and brought no word hangs") {
-  const FakeSlurm slurm;
-  const TwoRuns runs;
-  REQUIRE(runs.submitted().size() == 2);
-  runs.is_done(1);
-  runs.was_submitted_before(9 * hour);
+  const OldJob handed(9 * hour);
+  const auto& [slurm, runs] = handed;
   if (GENERATE(true, false)) runs.says_it_runs(0, 8 * hour);  // in an earlier start
   slurm.starts_all(119 * minute);
   CHECK(runs.look(0).message == "starting");
@@ -228,11 +234,8 @@ TEST_CASE("submit: a job that was started two hours ago and brought no word hang
 }
 
 TEST_CASE("submit: a new attempt in an old job has two hours of its own for its first word") {
-  const FakeSlurm slurm;
-  const TwoRuns runs;
-  REQUIRE(runs.submitted().size() == 2);
-  runs.is_done(1);
-  runs.was_submitted_before(9 * hour);
+  const OldJob handed(9 * hour);
+  const auto& [slurm, runs] = handed;
   runs.says_it_runs(0, 7 * hour);
   slurm.starts_all(480 * minute);
   runs.attempt(0, AttemptEnd::running, 119 * minute, 1);
@@ -246,11 +249,8 @@ TEST_CASE("submit: a new attempt in an old job has two hours of its own for its 
 }
 
 TEST_CASE("submit: an attempt that is just being made has its time, too") {
-  const FakeSlurm slurm;
-  const TwoRuns runs;
-  REQUIRE(runs.submitted().size() == 2);
-  runs.is_done(1);
-  runs.was_submitted_before(9 * hour);
+  const OldJob handed(9 * hour);
+  const auto& [slurm, runs] = handed;
   slurm.starts_all(480 * minute);
   new_attempt(runs.results() / "runs" / runs.id(0));  // and no attempt.json yet
   CHECK(runs.look(0).message == "starting");
@@ -258,11 +258,8 @@ TEST_CASE("submit: an attempt that is just being made has its time, too") {
 }
 
 TEST_CASE("submit: a run that saved may wait for the others of an old job") {
-  const FakeSlurm slurm;
-  const TwoRuns runs;
-  REQUIRE(runs.submitted().size() == 2);
-  runs.is_done(1);
-  runs.was_submitted_before(9 * hour);
+  const OldJob handed(9 * hour);
+  const auto& [slurm, runs] = handed;
   runs.attempt(0, AttemptEnd::saved, 7 * hour, hour);
   slurm.starts_all(480 * minute);
   CHECK(runs.look(0).word == "running");
@@ -270,11 +267,8 @@ TEST_CASE("submit: a run that saved may wait for the others of an old job") {
 }
 
 TEST_CASE("submit: a job that is suspended does not hang, and has ten minutes once it goes on") {
-  const FakeSlurm slurm;
-  const TwoRuns runs;
-  REQUIRE(runs.submitted().size() == 2);
-  runs.is_done(1);
-  runs.was_submitted_before(20 * hour);
+  const OldJob handed(20 * hour);
+  const auto& [slurm, runs] = handed;
   const long used = 300 * minute, suspended = 600 * minute;
   runs.says_it_runs(0, double(suspended + 11 * minute));
   slurm.starts_all(used, suspended, GENERATE("SUSPENDED", "STOPPED"));
@@ -294,11 +288,8 @@ TEST_CASE("submit: a job that is suspended does not hang, and has ten minutes on
 }
 
 TEST_CASE("submit: a job that hangs is taken back by the batch system that has it") {
-  const FakeSlurm slurm;
-  const TwoRuns runs;
-  REQUIRE(runs.submitted().size() == 2);
-  runs.is_done(1);
-  runs.was_submitted_before(5 * hour);
+  const OldJob handed(5 * hour);
+  const auto& [slurm, runs] = handed;
   runs.says_it_runs(0, hour);
   slurm.starts_all(240 * minute);
   const SubmitResult result = runs.submit_changed(
@@ -309,9 +300,8 @@ TEST_CASE("submit: a job that hangs is taken back by the batch system that has i
 }
 
 TEST_CASE("submit: failed runs are handed over again with what the file says now, if asked to") {
-  const FakeSlurm slurm;
-  const TwoRuns runs({"resources={default: {time: 1h}}"});
-  REQUIRE(runs.submitted().size() == 2);
+  const HandedOver handed({"resources={default: {time: 1h}}"});
+  const auto& [slurm, runs] = handed;
   runs.has_failed(0);
   runs.is_done(1);
   slurm.forgets_all();
@@ -336,9 +326,8 @@ TEST_CASE("submit: failed runs are handed over again with what the file says now
 }
 
 TEST_CASE("submit: a failed run whose job goes on with another one keeps its mark") {
-  const FakeSlurm slurm;
-  const TwoRuns runs({"resources={default: {runs_per_node: 2}}"});
-  REQUIRE(runs.submitted().size() == 2);
+  const HandedOver handed({"resources={default: {runs_per_node: 2}}"});
+  const auto& [slurm, runs] = handed;
   runs.has_failed(0);
   runs.says_it_runs(1, 1);
   slurm.starts_all(5 * minute);
@@ -351,9 +340,8 @@ TEST_CASE("submit: a failed run whose job goes on with another one keeps its mar
 }
 
 TEST_CASE("retry: a failed run beside one that hangs is told of submit, which helps") {
-  const FakeSlurm slurm;
-  const TwoRuns runs({"resources={default: {runs_per_node: 2}}"});
-  REQUIRE(runs.submitted().size() == 2);
+  const HandedOver handed({"resources={default: {runs_per_node: 2}}"});
+  const auto& [slurm, runs] = handed;
   runs.was_submitted_before(5 * hour);
   runs.says_it_runs(0, hour);
   runs.has_failed(1);
@@ -369,11 +357,11 @@ TEST_CASE("retry: a failed run beside one that hangs is told of submit, which he
 }
 
 TEST_CASE("status: a run that waits for a parent that is done says who starts it") {
-  const FakeSlurm slurm;
-  const TwoRuns runs;
-  REQUIRE(runs.submitted().size() == 2);
+  const HandedOver handed;
+  const auto& [slurm, runs] = handed;
   slurm.forgets_all();
   const std::string suffix = GENERATE("", ", which failed");
+  runs.has_parent(0, runs.id(1));
   write_heartbeat(runs.results() / "runs" / runs.id(0),
                   {.phase = RunPhase::pending, .message = "waiting for " + runs.id(1) + suffix});
   CHECK(runs.look(0).message == "waiting for " + runs.id(1) + suffix);
@@ -386,7 +374,7 @@ TEST_CASE("status: a run that waits for a parent that is done says who starts it
 
 TEST_CASE("submit: all that the file says is said by arguments, and nothing filters the answer") {
   const FakeSlurm slurm;
-  const Variable name("SBATCH_JOB_NAME", "mine"), array("SBATCH_ARRAY_INX", "0-99"),
+  const Variable clusters("SBATCH_CLUSTERS", "other"), dependency("SBATCH_DEPENDENCY", "after:7"),
       partition("SQUEUE_PARTITION", "other");
   const TwoRuns runs({"resources={default: {time: 1h, cpus: 2, gpus: 1, memory: 16G}}",
                       "launch={slurm: {partition: main, account: lab, qos: high, constraint: a, "
