@@ -20,7 +20,7 @@ enum class AttemptEnd {
   cancelled,  // by metascale cancel
   failed,
   lost,   // badly, on several nodes: perhaps by one of them, and another start may have others
-  killed  // no end was seen; found by the next start
+  killed  // by who asked it to stop, or no end was seen: found by the next start
 };
 const char* name_of(AttemptEnd end);
 

@@ -194,7 +194,12 @@ class LocalExecutor : public Executor {
     if (fs::exists(work.job.folder / "DONE")) return AttemptEnd::done;
     if (work.is_cancelled) return AttemptEnd::cancelled;
     if (stopped_ == Stop::time_limit) return AttemptEnd::timed_out;
-    return next_of(code) == Next::resume ? AttemptEnd::saved : AttemptEnd::failed;
+    const Next next = next_of(code);
+    if (next == Next::resume) return AttemptEnd::saved;
+    // Ended by who asked it to stop, as Slurm does where a node is lost, and not of itself.
+    const bool is_ended =
+        code > 128 || (options_.leaves_retries && (next == Next::retry || next == Next::unknown));
+    return stopped_ != Stop::none && is_ended ? AttemptEnd::killed : AttemptEnd::failed;
   }
 
   void judge(Work& work, int code) {

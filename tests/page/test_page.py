@@ -14,6 +14,7 @@ import time
 
 try:
     from selenium import webdriver
+    from selenium.common.exceptions import ElementClickInterceptedException
     from selenium.webdriver.chrome.options import Options
     from selenium.webdriver.chrome.service import Service
     from selenium.webdriver.common.action_chains import ActionChains
@@ -52,8 +53,14 @@ def chart(page, name, words):
 
 
 def click(page, element):
-    page.execute_script("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", element)
-    element.click()
+    for last in (False, False, True):  # on a slow machine the page may still be moving
+        page.execute_script("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", element)
+        try:
+            return element.click()
+        except ElementClickInterceptedException:
+            if last:
+                raise
+            time.sleep(1)
 
 
 def every_chart_is_drawn(page, names=CHARTS):

@@ -107,8 +107,13 @@ bool wait_for_step(LaunchedRanks& ranks, const fs::path& run_folder, std::size_t
 }
 
 bool wait_until_gone(pid_t process) {
-  const fs::path words = fmt::format("/proc/{}/cmdline", process);
-  return came_true([&] { return text_of(words).empty(); }, limit);  // a zombie has none
+  const fs::path status = fmt::format("/proc/{}/status", process);
+  return came_true(
+      [&] {
+        const std::string text = text_of(status);
+        return text.empty() || text.find("State:\tZ") != std::string::npos;
+      },
+      limit);
 }
 
 Outcome trained_by(int ranks, const RunsFolder& runs, const RunConfig& config) {

@@ -23,8 +23,9 @@ using nlohmann::json;
 const fs::path scripts = fs::path(METASCALE_SOURCE) / "tests/slurm";
 constexpr const char* hostile = "re sults'\"$(touch harm)`touch harm`\n;&%A\\#";
 
-CommandResult cluster_script(const std::string& verb, const fs::path& folder) {
-  return run_command({(scripts / "cluster.sh").string(), verb, folder.string()},
+CommandResult cluster_script(const std::string& verb, const fs::path& folder,
+                             const std::string& more = "") {
+  return run_command({(scripts / "cluster.sh").string(), verb, folder.string(), more},
                      {.folder = {}, .seconds = 60});
 }
 
@@ -34,8 +35,8 @@ std::string yaml_quoted(const std::string& text) {
 
 }  // namespace
 
-Cluster::Cluster() {
-  const CommandResult result = cluster_script("start", folder_.path());
+Cluster::Cluster(int nodes) {
+  const CommandResult result = cluster_script("start", folder_.path(), std::to_string(nodes));
   if (result.exit_code == 69) {
     why_ = result.output;
     return;
@@ -56,6 +57,9 @@ bool Cluster::say_if_skipped() const {
 
 void Cluster::kill_daemons() const { REQUIRE(cluster_script("kill", folder_.path()).good()); }
 void Cluster::start() const { REQUIRE(cluster_script("start", folder_.path()).good()); }
+void Cluster::lose(const std::string& node) const {
+  REQUIRE(cluster_script("lose", folder_.path(), node).good());
+}
 
 std::string output_of(const std::vector<std::string>& words) {
   const CommandResult result = run_command(words);

@@ -11,10 +11,10 @@
 
 namespace metascale::testing {
 
-// A Slurm on this machine, in a folder that goes with it.
+// A Slurm on this machine, in a folder that goes with it. Its nodes: localhost, localhost2 ...
 class Cluster {
  public:
-  Cluster();
+  explicit Cluster(int nodes = 1);
   ~Cluster();
   Cluster(const Cluster&) = delete;
   Cluster& operator=(const Cluster&) = delete;
@@ -22,8 +22,9 @@ class Cluster {
   bool is_there() const { return why_.empty(); }
   // Warns "skipped: ..." where there is none, for ctest.
   bool say_if_skipped() const;
-  void kill_daemons() const;  // slurmctld and slurmd, by SIGKILL
-  void start() const;         // what does not run
+  void kill_daemons() const;                 // slurmctld and slurmd, by SIGKILL
+  void start() const;                        // what does not run
+  void lose(const std::string& node) const;  // with all that runs there, by SIGKILL
 
  private:
   TemporaryFolder folder_;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <chrono>
+#include <sstream>
 
 #include "core/heartbeat.hpp"
 #include "sweeps/attempt.hpp"
@@ -299,6 +300,54 @@ TEST_CASE(
   }
   expect_complete_attempts(sweep);
   sweep.expect_undisturbed({runs[0], runs[1], grown});
+}
+
+// A node of this job that does not run its script.
+std::string second_node(const std::string& job) {
+  const auto column = [&](const char* format) {
+    const std::string line = output_of({"squeue", "-h", "-j", job, "-o", format});
+    return line.substr(0, line.find('\n'));
+  };
+  const std::string first = column("%B");
+  std::istringstream nodes(output_of({"scontrol", "show", "hostnames", column("%N")}));
+  for (std::string node; nodes >> node;)
+    if (node != first) return node;
+  FAIL(job << " has no second node");
+  return "";
+}
+
+TEST_CASE("runs over two nodes come through a rank that is killed and a node that is lost") {
+  const Cluster cluster(3);
+  if (cluster.say_if_skipped()) return;
+  const SlurmSweep sweep({.lengths = "12800 tokens",  // 50 steps
+                          .seeds = "1",
+                          .resources = "{default: {nodes: 2, ranks: 2}}",
+                          .slurm = "srun: ['--mpi=pmix']"});
+  sweep.submit();
+  sweep.wait_for_state("running", 2);
+  const Ids runs = sweep.in_state("running");
+  REQUIRE(runs.size() == 2);
+  for (const std::string& run : runs) sweep.wait_for_attempt(run, 1);
+  sweep.kill_trainer(runs[0]);
+  sweep.wait_for_attempt(runs[0], 2);
+  sweep.release(runs[0]);
+  testing::wait_until([&] { return fs::exists(sweep.run(runs[0]) / "DONE"); });
+  const std::string job = sweep.job_of(runs[1]), node = second_node(job);
+  cluster.lose(node);
+  REQUIRE(testing::came_true(  // Slurm asks a node a few times before it gives it up
+      [&] { return read_attempts(sweep.run(runs[1])).size() == 2; }, std::chrono::minutes(3)));
+  sweep.wait_for_attempt(runs[1], 2);
+  CHECK(second_node(sweep.job_of(runs[1])) != node);
+  sweep.release("");
+  sweep.wait_for_state("done", 2);
+  expect_complete_attempts(sweep, 2);
+  const auto killed = read_attempts(sweep.run(runs[0])), lost = read_attempts(sweep.run(runs[1]));
+  REQUIRE(killed.size() == 2);
+  CHECK(name_of(killed[0].end) == std::string("lost"));
+  REQUIRE(lost.size() == 2);
+  CHECK(name_of(lost[0].end) == std::string("killed"));
+  CHECK(lost[0].node == "localhost");
+  sweep.expect_undisturbed(runs);
 }
 
 TEST_CASE(

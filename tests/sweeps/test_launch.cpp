@@ -289,6 +289,21 @@ TEST_CASE("launch: what a rank said when its node took the job with it is not th
   CHECK(fs::exists(task.run() / "DONE"));
 }
 
+TEST_CASE("launch: what ends badly while its job is stopped has not failed of itself") {
+  const FakeSlurm slurm;
+  OneTask task;
+  task.has_slurm();
+  task.has_several_nodes();
+  const char* const code = GENERATE("1", "143", "233");  // srun has codes of its own
+  CHECK(task.launch(fmt::format("trap 'echo rank 1 was lost >$run/FAILED; exit {}' TERM; "
+                                "touch $run/ready; while :; do sleep 0.02; done",
+                                code),
+                    0) == ExitCode::saved);
+  CHECK(read_attempts(task.run()).back().end == AttemptEnd::killed);
+  CHECK_FALSE(fs::exists(task.run() / "FAILED"));
+  CHECK(slurm.requeued().empty());  // Slurm starts it again: --requeue
+}
+
 TEST_CASE("launch: where no job is started again a new one goes on with what several nodes lost") {
   OneTask task;
   task.has_queue();
