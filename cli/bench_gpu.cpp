@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "experiments/benchmark.hpp"
+#include "experiments/config_tables.hpp"
 #include "experiments/matching.hpp"
 #include "experiments/plan.hpp"
 #include "kernels/operator_bench.hpp"
@@ -24,6 +25,8 @@ constexpr std::int64_t vocabulary = 50304;
 constexpr double gib = double(std::int64_t(1) << 30);
 
 enum class Table { both, operators, steps };
+constexpr Named<Table> table_names[] = {
+    {"both", Table::both}, {"operators", Table::operators}, {"steps", Table::steps}};
 
 struct GpuVerb {
   bool json = false, check = false, f32 = false, cuda_graph = false;
@@ -32,6 +35,9 @@ struct GpuVerb {
   std::vector<std::string> sizes, architectures;  // empty: all
   std::int64_t batch = 16, context = 2048;
   int steps = 20;
+  Recompute recompute = Recompute::none;
+  WkvForm wkv = WkvForm::automatic;
+  LowRankForm low_rank = LowRankForm::separate;
   double peak_teraflops = 989;
 
   bool wants(Table one) const { return table == Table::both || table == one; }
@@ -106,6 +112,9 @@ void bench_model(const GpuVerb& verb, const Gpu& gpu, const std::string& size,
   const TrainingConfig training{.batch_tokens = verb.batch * verb.context,
                                 .context = verb.context,
                                 .precision = verb.f32 ? Precision::f32 : Precision::bf16,
+                                .recompute = verb.recompute,
+                                .wkv = verb.wkv,
+                                .low_rank = verb.low_rank,
                                 .cuda_graph = verb.cuda_graph};
   json row{{"size", size},
            {"architecture", name_of(model.architecture)},
@@ -180,6 +189,22 @@ ExitCode run_gpu(const GpuVerb& verb) {
   return ExitCode::good;
 }
 
+// An option that takes one of these names.
+template <typename Choice, std::size_t count>
+CLI::Option* add_choice(CLI::App& verb, const char* flag, Choice& choice,
+                        const Named<Choice> (&names)[count], const std::string& what) {
+  std::vector<std::string> words;
+  for (const Named<Choice>& name : names) words.push_back(name.name);
+  const auto take = [&choice, &names](const std::string& word) {
+    for (const Named<Choice>& name : names)
+      if (word == name.name) choice = name.value;
+  };
+  return verb
+      .add_option_function<std::string>(flag, take,
+                                        fmt::format("{} [{}]", what, name_in(names, choice)))
+      ->check(CLI::IsMember(words));
+}
+
 }  // namespace
 
 void add_bench_gpu(CLI::App& bench, Action& action) {
@@ -187,10 +212,7 @@ void add_bench_gpu(CLI::App& bench, Action& action) {
   CLI::App* verb =
       add_verb(bench, action, "gpu", "every operator and whole training steps on a GPU",
                "metascale bench gpu --size 150M", gpu, run_gpu);
-  const std::map<std::string, Table> tables{{"operators", Table::operators},
-                                            {"steps", Table::steps}};
-  verb->add_option("--only", gpu->table, "operators, steps [both]")
-      ->transform(CLI::CheckedTransformer(tables));
+  add_choice(*verb, "--only", gpu->table, table_names, "table");
   verb->add_flag("--check", gpu->check, "distances from the CPU alone: nothing is timed");
   verb->add_flag("--f32", gpu->f32, "activations in f32 [bf16]");
   verb->add_option("--family", gpu->family, "operators of families whose name holds this [all]");
@@ -206,6 +228,9 @@ void add_bench_gpu(CLI::App& bench, Action& action) {
   verb->add_option("--peak", gpu->peak_teraflops,
                    "TFLOP/s that MFU is quoted over [989: H100, H200]")
       ->check(CLI::PositiveNumber);
+  add_choice(*verb, "--recompute", gpu->recompute, recompute_names, "activations made again");
+  add_choice(*verb, "--wkv", gpu->wkv, wkv_form_names, "kernels of the WKV");
+  add_choice(*verb, "--low-rank", gpu->low_rank, low_rank_form_names, "products of first factors");
   verb->add_flag("--cuda-graph", gpu->cuda_graph, "replay each step's launches as one CUDA graph");
   verb->add_flag("--json", gpu->json, "for machines");
 }

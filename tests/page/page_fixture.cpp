@@ -75,7 +75,7 @@ int write(std::vector<RunLog> logs, const ReportOptions& options) {
 }  // namespace
 
 int main(int count, char** words) {
-  if (count < 2) {
+  if (count < 2 || words[1][0] == '-') {
     std::fprintf(stderr,
                  "usage: metascale_page_fixture FOLDER [steps [runs [figures]] | "
                  "isoflop|laws|probes|depths|lineage|crowded [figures]]\n");
