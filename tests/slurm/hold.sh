@@ -54,7 +54,7 @@ hold() {
   exec {silence}<> <(:)
   count_rows
   local first=$rows
-  until is_released || ! lives || [ "$rows" -ge $((first + 8)) ]; do nap 0.02; count_rows; done
+  until is_released || ! lives || [ "$rows" -ge $((first + 8)) ]; do nap 0.002; count_rows; done
   is_released || ! lives || keep
 }
 
