@@ -52,10 +52,8 @@ int call(int argc, char** argv) {
   return int(action());
 }
 
-int complain(ExitCode code, const char* what, const char* before = "") {
-  std::fprintf(stderr, "metascale: %s", before);  // unlike fmt's, throws nothing
-  print_printable(stderr, what);                  // it may quote a file
-  std::fputc('\n', stderr);
+int complain(ExitCode code, const char* what, const char* before = "metascale: ") {
+  print_printable_line(stderr, before, what);  // unlike fmt's, throws nothing; may quote a file
   return int(code);
 }
 
@@ -94,8 +92,8 @@ int main(int argc, char** argv) {
             : "out of memory; give it less at once, or a machine with more");
   } catch (const std::system_error& error) {  // fmt's, of a print, or the file system's
     if (std::ferror(stdout)) return complain_of_stdout(error.code().value());
-    return complain(ExitCode::internal, error.what(), "internal error: ");
+    return complain(ExitCode::internal, error.what(), "metascale: internal error: ");
   } catch (const std::exception& error) {
-    return complain(ExitCode::internal, error.what(), "internal error: ");
+    return complain(ExitCode::internal, error.what(), "metascale: internal error: ");
   }
 }

@@ -3,6 +3,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <climits>
 #include <cstdlib>
 #include <string_view>
 
@@ -36,8 +37,20 @@ std::string printable(std::string_view text) {
   return shown;
 }
 
-void print_printable(std::FILE* stream, std::string_view text) noexcept {
-  each_printable(text, [&](char letter) { std::fputc(letter, stream); });
+void print_printable_line(std::FILE* stream, std::string_view before,
+                          std::string_view text) noexcept {
+  char buffer[PIPE_BUF];
+  std::size_t count = 0;
+  const auto put = [&](char letter) {
+    buffer[count++] = letter;
+    if (count < sizeof buffer) return;
+    std::fwrite(buffer, 1, count, stream);
+    count = 0;
+  };
+  for (const char letter : before) put(letter);
+  each_printable(text, put);
+  put('\n');
+  std::fwrite(buffer, 1, count, stream);
 }
 
 bool is_terminal(std::FILE* stream) {

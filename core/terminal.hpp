@@ -16,6 +16,10 @@ int rows_of(std::FILE* stream);        // 24 where unknown
 // which would move the cursor, set the title or write over what was said, become \x1b and the like
 // (those of C1 too, in UTF-8: U+009B is another ESC [).
 std::string printable(std::string_view text);
-void print_printable(std::FILE* stream, std::string_view text) noexcept;  // takes no memory
+
+// Prints before, printable(text) and a line feed. Takes no memory; up to 4 KiB (PIPE_BUF) go out in
+// one write, so that lines of several processes, such as the ranks of a run, do not mix.
+void print_printable_line(std::FILE* stream, std::string_view before,
+                          std::string_view text) noexcept;
 
 }  // namespace metascale
