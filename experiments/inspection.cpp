@@ -49,8 +49,9 @@ TensorSummary summary_of(const std::string& name, const std::vector<Tensor>& ten
   summary.mean = sum / count;
   summary.rms = std::sqrt(squares / count);
   const double width = summary.rms > 0 ? 2 * histogram_range * summary.rms / histogram_bins : 1;
+  constexpr int middle = histogram_bins / 2;
   each([&](double value) {
-    const double bin = std::floor(value / width) + double(histogram_bins / 2);
+    const double bin = std::floor(value / width) + middle;
     ++summary.histogram[std::size_t(std::clamp(bin, 0.0, double(histogram_bins - 1)))];
   });
   return summary;

@@ -24,7 +24,7 @@ std::string give_up_stalled(const fs::path& run_folder, const Submission& submis
   close_last(run_folder, attempts);
   const std::int64_t stalls = stalled_timeouts(attempts);
   if (stalls < submission.job.max_stalled_timeouts) return "";
-  const std::string why = fmt::format(
+  std::string why = fmt::format(
       "{} time limits in a row came before a new checkpoint; raise resources.time ({:.0f} s), or "
       "lower log.checkpoint_every, and call metascale submit --retry",
       stalls, submission.resources.time);
@@ -40,7 +40,7 @@ std::string give_up_lost(const fs::path& run_folder, const Submission& submissio
   const std::int64_t losses = losses_in_a_row(attempts);
   if (losses <= submission.retries) return "";
   end_as(AttemptEnd::failed, run_folder, attempts);
-  const std::string why =
+  std::string why =
       fmt::format("{}; {} starts in a row ended so without a new checkpoint", reason, losses);
   // 69 says nothing about the run, and leaves no mark [Executor].
   if (code != int(ExitCode::unavailable)) write_file_atomically(run_folder / "FAILED", why + "\n");
