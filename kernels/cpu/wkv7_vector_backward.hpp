@@ -1,11 +1,11 @@
 // WKV7's backward keeps S[i][j] and G[i][j], lanes along the key channel j: five of its seven sums
-// are then sums over rows. A chunk's operands are copied side by side first: heads alternate in
+// are then sums over rows. A segment's operands are copied side by side first: heads alternate in
 // memory, and their tokens would compete for the same lines of L1.
 //
-// It takes `tile_rows` rows through `segment` tokens at a time, which fits in L1: rebuilds their
-// states forward, and walks back in one pass per token, which ends token t and begins token t - 1,
-// because both meet S_{t-1}. The two sums along j, G k and G b of 8 rows, are 16 vectors summed
-// across lanes together.
+// It takes `tile_rows` rows through the `segment` tokens at a time, which fits in L1: rebuilds
+// their states forward, and walks back in one pass per token, which ends token t and begins token t
+// - 1, because both meet S_{t-1}. The two sums along j, G k and G b of 8 rows, are 16 vectors
+// summed across lanes together.
 #pragma once
 
 #include "kernels/cpu/wkv7_scan.hpp"
@@ -27,57 +27,19 @@ struct BackwardScan {
       Lanes == 16 && vectors > 1 ? 2 : 1;  // as many as registers hold
   static constexpr int tile_columns = tile_vectors * Lanes;
 
-  // One vector of every token of a chunk. All vectors of a token lie side by side in a Table:
-  // arrays of chunk * N floats each would meet in the same few sets of L1.
-  static constexpr int token_vectors = 17;
-  static constexpr int token_stride = token_vectors * N;
-  struct Rows {
-    float* first;
-    float* operator[](int t) const { return first + t * token_stride; }
-
-    void copy(const float* from, std::int64_t stride, int count) const {
-      for (int t = 0; t < count; ++t)
-        for (int j = 0; j < N; j += Lanes)
-          store<Lanes>((*this)[t] + j, load<Lanes>(from + t * stride + j));
+  static void copy_row(float* to, const float* from) {
+    for (int j = 0; j < N; j += Lanes) store<Lanes>(to + j, load<Lanes>(from + j));
+  }
+  static void add_row(float* to, const float* from, bool fresh) {
+    for (int j = 0; j < N; j += Lanes) {
+      const V value = load<Lanes>(from + j);
+      store<Lanes>(to + j, fresh ? value : load<Lanes>(to + j) + value);
     }
-    void clear() const {
-      for (int t = 0; t < chunk; ++t)
-        for (int j = 0; j < N; j += Lanes) store<Lanes>((*this)[t] + j, V{});
-    }
-    void add_to(const WkvGradient<float>& to, std::int64_t stride, int count) const {
-      add_rows(to, stride, count, first, token_stride);
-    }
-  };
-
-  struct alignas(64) Table {
-    float values[chunk * token_stride];
-    Rows rows(int index) { return {values + index * N}; }
-  };
-
-  static void add_rows(const WkvGradient<float>& to, std::int64_t stride, int count,
-                       const float* rows, std::int64_t rows_stride) {
-    for (int t = 0; t < count; ++t)
-      for (int j = 0; j < N; j += Lanes) {
-        float* target = to.data + t * stride + j;
-        const V value = load<Lanes>(rows + t * rows_stride + j);
-        store<Lanes>(target, to.fresh ? value : load<Lanes>(target) + value);
-      }
   }
 
-  static void prefetch(const float* from, std::int64_t stride, int count) {
-    for (int t = 0; t < count; ++t)
-      for (int j = 0; j < N; j += 16) __builtin_prefetch(from + t * stride + j);
-  }
-
-  // What moves the state over the tokens of a chunk:  S = S diag(w) + u b^T + v k^T
-  struct Moves {
-    Rows w, b, k, u, v;
-    explicit Moves(Table& table)
-        : w(table.rows(0)),
-          b(table.rows(1)),
-          k(table.rows(2)),
-          u(table.rows(3)),
-          v(table.rows(4)) {}
+  // What moves the state over one token:  S = S diag(w) + u b^T + v k^T
+  struct Move {
+    const float *w, *b, *k, *u, *v;
   };
 
   // tile_rows rows of the state, tile_columns columns of each, in registers.
@@ -96,15 +58,15 @@ struct BackwardScan {
 #pragma GCC unroll 2
         for (int q = 0; q < tile_vectors; ++q) store<Lanes>(rows + row * N + q * Lanes, s[row][q]);
     }
-    // By token t; the tile begins at row i, column j.
-    void update(const Moves& moves, int t, int i, int j) {
-      const float *const u_row = moves.u[t] + i, *const v_row = moves.v[t] + i;
+    // The tile begins at row i, column j.
+    void update(const Move& move, int i, int j) {
+      const float *const u_row = move.u + i, *const v_row = move.v + i;
       V w[tile_vectors], b[tile_vectors], k[tile_vectors];
 #pragma GCC unroll 2
       for (int q = 0; q < tile_vectors; ++q) {
-        w[q] = load<Lanes>(moves.w[t] + j + q * Lanes);
-        b[q] = load<Lanes>(moves.b[t] + j + q * Lanes);
-        k[q] = load<Lanes>(moves.k[t] + j + q * Lanes);
+        w[q] = load<Lanes>(move.w + j + q * Lanes);
+        b[q] = load<Lanes>(move.b + j + q * Lanes);
+        k[q] = load<Lanes>(move.k + j + q * Lanes);
       }
 #pragma GCC unroll 8
       for (int row = 0; row < tile_rows; ++row) {
@@ -113,11 +75,11 @@ struct BackwardScan {
         for (int q = 0; q < tile_vectors; ++q) s[row][q] = s[row][q] * w[q] + b[q] * u + k[q] * v;
       }
     }
-    // sums_j += sum over rows of s x_row
-    void add_to(float* sums, const float* x) const {
+    // sums_j = sum over rows of s x_row, or += where not fresh
+    void add_to(float* sums, const float* x, bool fresh) const {
       V sum[tile_vectors];
 #pragma GCC unroll 2
-      for (int q = 0; q < tile_vectors; ++q) sum[q] = load<Lanes>(sums + q * Lanes);
+      for (int q = 0; q < tile_vectors; ++q) sum[q] = fresh ? V{} : load<Lanes>(sums + q * Lanes);
 #pragma GCC unroll 8
       for (int row = 0; row < tile_rows; ++row)
 #pragma GCC unroll 2
@@ -127,63 +89,75 @@ struct BackwardScan {
     }
   };
 
+  static void prefetch(const float* from, std::int64_t stride, int count) {
+    for (int t = 0; t < count; ++t)
+      for (int j = 0; j < N; j += 16) __builtin_prefetch(from + t * stride + j);
+  }
+
+  // The vectors of a token lie side by side: arrays of as many tokens would meet in the same few
+  // sets of L1.
+  struct alignas(64) QueryToken {
+    float w[N], b[N], k[N], u[N], v[N], de[N], dq[N];
+    Move move() const { return {w, b, k, u, v}; }
+  };
+
   static void query_backward(const WkvChunk<float>& part) {
-    Table table;
-    const Moves moves(table);
-    const Rows de = table.rows(5), dq = table.rows(6);
+    QueryToken tokens[chunk];
     const std::int64_t stride = part.extent.stride;
     const int count = int(part.extent.tokens);
     for (const float* rows : {part.b, part.k, part.u, part.v}) prefetch(rows, stride, count);
-    decays<Lanes, N>(part.d, stride, count, moves.w.first, token_stride, nullptr);
-    moves.b.copy(part.b, stride, count);
-    moves.k.copy(part.k, stride, count);
-    moves.u.copy(part.u, stride, count);
-    moves.v.copy(part.v, stride, count);
-    de.copy(part.query, part.query_stride, count);
-    dq.clear();
+    for (int t = 0; t < count; ++t) {
+      QueryToken& token = tokens[t];
+      const std::int64_t at = t * stride;
+      decays<Lanes, N>(part.d + at, token.w, nullptr);
+      copy_row(token.b, part.b + at);
+      copy_row(token.k, part.k + at);
+      copy_row(token.u, part.u + at);
+      copy_row(token.v, part.v + at);
+      copy_row(token.de, part.query + t * part.query_stride);
+    }
     for (int j = 0; j < N; j += tile_columns)
       for (int i = 0; i < N; i += tile_rows) {
         Tile tile;
         tile.load_from(part.checkpoint + i * N + j);
         for (int t = 0; t < count; ++t) {
-          if (!part.current) tile.add_to(dq[t] + j, de[t] + i);
-          tile.update(moves, t, i, j);
-          if (part.current) tile.add_to(dq[t] + j, de[t] + i);
+          QueryToken& token = tokens[t];
+          if (!part.current) tile.add_to(token.dq + j, token.de + i, i == 0);
+          tile.update(token.move(), i, j);
+          if (part.current) tile.add_to(token.dq + j, token.de + i, i == 0);
         }
       }
-    dq.add_to(part.result, part.query_stride, count);
+    for (int t = 0; t < count; ++t)
+      add_row(part.result.data + t * part.query_stride, tokens[t].dq, part.result.fresh);
   }
 
-  struct Chunk {
-    Table table;
-    const Moves moves{table};
-    const Rows r = table.rows(5), a = table.rows(6), dy = table.rows(7), q = table.rows(8),
-               de = table.rows(9);
-    const Rows dr = table.rows(10), dw = table.rows(11), dk = table.rows(12), da = table.rows(13),
-               db = table.rows(14);                          // sums over rows of the state
-    const Rows dv = table.rows(15), slope = table.rows(16);  // slope: dw/dd
+  static constexpr int segments = chunk / segment;
+
+  // A token of a segment. w and slope, dw/dd, are those of its place in each segment of the chunk.
+  struct alignas(64) Token {
+    float b[N], k[N], u[N], v[N], r[N], a[N], dy[N], q[N], de[N];
+    float dr[N], dw[N], dk[N], da[N], db[N];  // sums over rows of the state
+    float dv[N];
+    float w[segments][N], slope[segments][N];
+    Move move(int part) const { return {w[part], b, k, u, v}; }
   };
 
-  // state: tile_rows rows of the state before token t (after token t - 1), from row i; gradient:
-  // those of G. Ends token t (dw, da, and G moves before it; needs du of t) and begins token t - 1
-  // (dy's part of G; dr, dk, db, dv, and du for the next call). The second read-out comes between
-  // the two: that of t if previous, that of t - 1 if current.
+  // Of segment `part`. state: tile_rows rows of the state before token t (after token t - 1), from
+  // row i; gradient: those of G. Ends token t (dw, da, and G moves before it; needs du of t) and
+  // begins token t - 1 (dy's part of G; dr, dk, db, dv, and du for the next call). The second
+  // read-out comes between the two: that of t if previous, that of t - 1 if current.
   template <bool Ends, bool Begins, SecondRead Read>
-  static void step(const Chunk& c, int t, int i, const float* state, float* gradient, float* du) {
-    // NOLINTNEXTLINE(bugprone-branch-clone): the branches are equal where Ends and Begins are
-    constexpr bool query = Read == SecondRead::previous  ? Ends
-                           : Read == SecondRead::current ? Begins
-                                                         : false;
-    const int now = Ends ? t : t - 1, before = Begins ? t - 1 : t;
-    const int asked = Read == SecondRead::previous ? now : before;
-    // Locals, because a store through a vector might change what c says.
-    const float *const w = c.moves.w[now], *const a = c.a[now];
-    const float *const r = c.r[before], *const k = c.moves.k[before], *const b = c.moves.b[before];
-    const float *const dy = c.dy[before] + i, *const v = c.moves.v[before] + i,
-                       *const u = c.moves.u[before] + i;
-    const float *const q_row = c.q[asked], *const de = c.de[asked] + i;
-    float *const dw = c.dw[now], *const da = c.da[now];
-    float *const dr = c.dr[before], *const dk = c.dk[before], *const db = c.db[before];
+  static void step(Token* tokens, int part, int t, int i, const float* state, float* gradient,
+                   float* du) {
+    constexpr bool query =
+        (Read == SecondRead::previous && Ends) || (Read == SecondRead::current && Begins);
+    Token& now = tokens[Ends ? t : t - 1];
+    Token& before = tokens[Begins ? t - 1 : t];
+    const Token& asked = Read == SecondRead::previous ? now : before;
+    const float* const w = now.w[part];
+    const float *const dy = before.dy + i, *const v = before.v + i, *const u = before.u + i,
+                       *const de = asked.de + i;
+    const bool fresh = i == 0;
     V dots[2 * tile_rows];  // per row: of G k, then of G b
     for (int j = 0; j < N; j += tile_columns) {
       V sum_dw[tile_vectors], sum_da[tile_vectors], sum_dr[tile_vectors], sum_dk[tile_vectors],
@@ -193,16 +167,17 @@ struct BackwardScan {
 #pragma GCC unroll 2
       for (int q = 0; q < tile_vectors; ++q) {
         const int at = j + q * Lanes;
+        const auto sum = [&](const float* sums) { return fresh ? V{} : load<Lanes>(sums + at); };
         if constexpr (Ends) {
-          sum_dw[q] = load<Lanes>(dw + at), sum_da[q] = load<Lanes>(da + at);
-          w_j[q] = load<Lanes>(w + at), a_j[q] = load<Lanes>(a + at);
+          sum_dw[q] = sum(now.dw), sum_da[q] = sum(now.da);
+          w_j[q] = load<Lanes>(w + at), a_j[q] = load<Lanes>(now.a + at);
         }
         if constexpr (Begins) {
-          sum_dr[q] = load<Lanes>(dr + at), sum_dk[q] = load<Lanes>(dk + at);
-          sum_db[q] = load<Lanes>(db + at);
-          r_j[q] = load<Lanes>(r + at), k_j[q] = load<Lanes>(k + at), b_j[q] = load<Lanes>(b + at);
+          sum_dr[q] = sum(before.dr), sum_dk[q] = sum(before.dk), sum_db[q] = sum(before.db);
+          r_j[q] = load<Lanes>(before.r + at), k_j[q] = load<Lanes>(before.k + at);
+          b_j[q] = load<Lanes>(before.b + at);
         }
-        if constexpr (query) q_j[q] = load<Lanes>(q_row + at);
+        if constexpr (query) q_j[q] = load<Lanes>(asked.q + at);
       }
       for (int row = 0; row < tile_rows; ++row) {
         V dot_k = {}, dot_b = {};
@@ -240,13 +215,14 @@ struct BackwardScan {
 #pragma GCC unroll 2
       for (int q = 0; q < tile_vectors; ++q) {
         const int at = j + q * Lanes;
-        if constexpr (Ends) store<Lanes>(dw + at, sum_dw[q]), store<Lanes>(da + at, sum_da[q]);
+        if constexpr (Ends)
+          store<Lanes>(now.dw + at, sum_dw[q]), store<Lanes>(now.da + at, sum_da[q]);
         if constexpr (Begins)
-          store<Lanes>(dr + at, sum_dr[q]), store<Lanes>(dk + at, sum_dk[q]),
-              store<Lanes>(db + at, sum_db[q]);
+          store<Lanes>(before.dr + at, sum_dr[q]), store<Lanes>(before.dk + at, sum_dk[q]),
+              store<Lanes>(before.db + at, sum_db[q]);
       }
     }
-    if constexpr (Begins) sum_dots(dots, c.dv[before] + i, du);
+    if constexpr (Begins) sum_dots(dots, before.dv + i, du);
   }
 
   // dv: sums of the first tile_rows vectors, du: of the others.
@@ -266,105 +242,149 @@ struct BackwardScan {
     }
   }
 
-  // states[t - first]: tile_rows rows, from row i, of the state before token t; start: the whole
-  // state before token `first`.
-  static void rebuild(const Moves moves, int first, int last, int i, const float* start,
+  // states[t]: tile_rows rows, from row i, of the state before token t < count, and after the last;
+  // start: the whole state before the first.
+  static void rebuild(const Token* tokens, int part, int count, int i, const float* start,
                       float* states) {
     for (int j = 0; j < N; j += tile_columns) {
       Tile tile;
       tile.load_from(start + i * N + j);
       tile.store_to(states + j);
-      for (int t = first; t < last; ++t) {
-        tile.update(moves, t, i, j);
-        tile.store_to(states + (t + 1 - first) * tile_rows * N + j);
+      for (int t = 0; t < count; ++t) {
+        tile.update(tokens[t].move(part), i, j);
+        tile.store_to(states + (t + 1) * tile_rows * N + j);
       }
     }
   }
 
-  // end: the state before token `last`.
-  static void advance(const Moves moves, int first, int last, const float* start, float* end) {
+  // end: the state after the segment.
+  static void advance(const Token* tokens, int part, const float* start, float* end) {
     for (int i = 0; i < N; i += tile_rows)
       for (int j = 0; j < N; j += tile_columns) {
         Tile tile;
         tile.load_from(start + i * N + j);
-        for (int t = first; t < last; ++t) tile.update(moves, t, i, j);
+        for (int t = 0; t < segment; ++t) tile.update(tokens[t].move(part), i, j);
         tile.store_to(end + i * N + j);
       }
   }
 
-  // Tokens [first, last) of a chunk, from the last to the first.
+  // The rows that the chunk before will read and write, asked for a few at each step: more than
+  // some sixteen lines at once would hold the processor up. Into L2, since a segment fills L1.
+  class Ahead {
+   public:
+    Ahead(const WkvBackwardHead<float>& head, std::int64_t first) {
+      if (first < 0) return;
+      const auto [tokens, size, stride] = head.extent;
+      for (const float* rows : {head.d, head.b, head.k, head.u, head.v, head.r, head.a, head.dy})
+        add(rows + first * stride, stride);
+      for (const float* rows : {head.q, head.de})
+        if (rows) add(rows + first * head.query_stride, head.query_stride);
+      for (int i = 0; i < N; i += chunk) add(head.checkpoints + (first / chunk * N + i) * N, N);
+      for (const auto& to : {head.dr, head.dd, head.dk, head.dv, head.da, head.db})
+        add(to.data + first * stride, stride);
+    }
+    void go_on() {
+      for (int n = 0; n < rows_of_step && next_ < count_; ++n) {
+        const Block& block = blocks_[next_];
+        const float* const row = block.rows + t_ * block.stride;
+        for (int j = 0; j < N; j += 16) __builtin_prefetch(row + j, 0, 2);
+        if (++t_ == chunk) t_ = 0, ++next_;
+      }
+    }
+
+   private:
+    struct Block {  // chunk rows
+      const float* rows;
+      std::int64_t stride;
+    };
+    static constexpr int most = 16 + N / chunk;  // blocks
+    static constexpr int steps = N / tile_rows * chunk;
+    static constexpr int rows_of_step = (most * chunk + steps - 1) / steps;
+    void add(const float* rows, std::int64_t stride) { blocks_[count_++] = {rows, stride}; }
+
+    Block blocks_[most];
+    int count_ = 0, next_ = 0, t_ = 0;
+  };
+
+  // The first `count` tokens of segment `part`, from the last to the first.
   template <SecondRead Read>
-  static void walk_back(const Chunk& c, int first, int last, const float* start, float* gradient) {
+  static void walk_back(Token* tokens, int part, int count, const float* start, float* gradient,
+                        Ahead& ahead) {
     alignas(64) float states[(segment + 1) * tile_rows * N], du[tile_rows];
     for (int i = 0; i < N; i += tile_rows) {
-      rebuild(c.moves, first, last, i, start, states);
-      const auto state = [&](int t) { return states + (t - first) * tile_rows * N; };
+      rebuild(tokens, part, count, i, start, states);
+      const auto state = [&](int t) { return states + t * tile_rows * N; };
       float* rows = gradient + i * N;
-      step<false, true, Read>(c, last, i, state(last), rows, du);
-      for (int t = last - 1; t > first; --t) step<true, true, Read>(c, t, i, state(t), rows, du);
-      step<true, false, Read>(c, first, i, state(first), rows, du);
+      step<false, true, Read>(tokens, part, count, i, state(count), rows, du);
+      for (int t = count - 1; t > 0; --t) {
+        step<true, true, Read>(tokens, part, t, i, state(t), rows, du);
+        ahead.go_on();
+      }
+      step<true, false, Read>(tokens, part, 0, i, state(0), rows, du);
+      ahead.go_on();
     }
   }
 
-  static void load_chunk(const WkvBackwardHead<float>& head, std::int64_t first, int count,
-                         const Chunk& c) {
-    const std::int64_t stride = head.extent.stride, at = first * stride;
-    decays<Lanes, N>(head.d + at, stride, count, c.moves.w.first, token_stride, c.slope.first);
-    c.moves.b.copy(head.b + at, stride, count);
-    c.moves.k.copy(head.k + at, stride, count);
-    c.moves.u.copy(head.u + at, stride, count);
-    c.moves.v.copy(head.v + at, stride, count);
-    c.r.copy(head.r + at, stride, count);
-    c.a.copy(head.a + at, stride, count);
-    c.dy.copy(head.dy + at, stride, count);
-    for (const Rows& sums : {c.dr, c.dw, c.dk, c.da, c.db}) sums.clear();
+  static void load_moves(const WkvBackwardHead<float>& head, std::int64_t at, Token& token) {
+    copy_row(token.b, head.b + at);
+    copy_row(token.k, head.k + at);
+    copy_row(token.u, head.u + at);
+    copy_row(token.v, head.v + at);
+  }
+  static void load_token(const WkvBackwardHead<float>& head, std::int64_t t, Token& token) {
+    const std::int64_t at = t * head.extent.stride, query_at = t * head.query_stride;
+    load_moves(head, at, token);
+    copy_row(token.r, head.r + at);
+    copy_row(token.a, head.a + at);
+    copy_row(token.dy, head.dy + at);
     if (!head.q) return;
-    c.q.copy(head.q + first * head.query_stride, head.query_stride, count);
-    c.de.copy(head.de + first * head.query_stride, head.query_stride, count);
+    copy_row(token.q, head.q + query_at);
+    copy_row(token.de, head.de + query_at);
   }
-
-  static void prefetch_chunk(const WkvBackwardHead<float>& head, std::int64_t first) {
-    const std::int64_t stride = head.extent.stride, at = first * stride;
-    for (const float* rows : {head.d, head.b, head.k, head.u, head.v, head.r, head.a, head.dy})
-      prefetch(rows + at, stride, chunk);
-    prefetch(head.checkpoints + first / chunk * N * N, N, N);
-  }
-
-  static void store_chunk(const WkvBackwardHead<float>& head, std::int64_t first, int count,
-                          const Chunk& c) {
-    for (int t = 0; t < count; ++t)
-      for (int j = 0; j < N; ++j) c.dw[t][j] *= c.slope[t][j];
-    const std::int64_t stride = head.extent.stride;
-    const auto add = [&](const WkvGradient<float>& to, const Rows& rows) {
-      rows.add_to({to.data + first * stride, to.fresh}, stride, count);
+  static void store_token(const WkvBackwardHead<float>& head, std::int64_t t, int part,
+                          Token& token) {
+    const auto add = [at = t * head.extent.stride](const WkvGradient<float>& to, const float* row) {
+      add_row(to.data + at, row, to.fresh);
     };
-    add(head.dr, c.dr);
-    add(head.dd, c.dw);
-    add(head.dk, c.dk);
-    add(head.dv, c.dv);
-    add(head.da, c.da);
-    add(head.db, c.db);
+    for (int j = 0; j < N; ++j) token.dw[j] *= token.slope[part][j];
+    add(head.dr, token.dr);
+    add(head.dd, token.dw);
+    add(head.dk, token.dk);
+    add(head.dv, token.dv);
+    add(head.da, token.da);
+    add(head.db, token.db);
   }
 
   template <SecondRead Read>
   static void backward_of(const WkvBackwardHead<float>& head) {
     alignas(64) float gradient[N * N], middle[N * N];
-    Chunk c;
-    const std::int64_t tokens = head.extent.tokens;
+    Token tokens[segment];
+    const auto [all, size, stride] = head.extent;
     for (int e = 0; e < N * N; ++e) gradient[e] = head.dfinal_state ? head.dfinal_state[e] : 0;
-    for (std::int64_t first = (tokens - 1) / chunk * chunk; first >= 0; first -= chunk) {
-      const int count = int(tokens - first < chunk ? tokens - first : chunk);
+    for (std::int64_t first = (all - 1) / chunk * chunk; first >= 0; first -= chunk) {
+      const int count = int(all - first < chunk ? all - first : chunk);
       const float* checkpoint = head.checkpoints + first / chunk * N * N;
-      load_chunk(head, first, count, c);
-      if (first > 0) prefetch_chunk(head, first - chunk);
-      if (count > segment) {
-        advance(c.moves, 0, segment, checkpoint, middle);
-        walk_back<Read>(c, segment, count, middle, gradient);
+      for (int t = 0; t < count; ++t) {
+        Token& token = tokens[t % segment];
+        const int part = t / segment;
+        decays<Lanes, N>(head.d + (first + t) * stride, token.w[part], token.slope[part]);
       }
-      walk_back<Read>(c, 0, count < segment ? count : segment, checkpoint, gradient);
-      store_chunk(head, first, count, c);
+      Ahead ahead(head, first - chunk);
+      if (count > segment) {
+        for (int t = 0; t < segment; ++t) load_moves(head, (first + t) * stride, tokens[t]);
+        advance(tokens, 0, checkpoint, middle);
+      }
+      for (int part = (count - 1) / segment; part >= 0; --part) {
+        const std::int64_t begin = first + part * segment;
+        const int length = count - part * segment < segment ? count - part * segment : segment;
+        for (int t = 0; t < length; ++t) load_token(head, begin + t, tokens[t]);
+        walk_back<Read>(tokens, part, length, part ? middle : checkpoint, gradient, ahead);
+        for (int t = 0; t < length; ++t) store_token(head, begin + t, part, tokens[t]);
+      }
     }
-    if (head.dinitial_state.data) add_rows(head.dinitial_state, N, N, gradient, N);
+    if (head.dinitial_state.data)
+      for (int i = 0; i < N; ++i)
+        add_row(head.dinitial_state.data + i * N, gradient + i * N, head.dinitial_state.fresh);
   }
 
   static void backward(const WkvBackwardHead<float>& head) {

@@ -100,7 +100,8 @@ struct ForwardScan {
       const std::int64_t at = t * stride, left = tokens - t;
       const int local = int(t % chunk);
       if (local == 0) {
-        decays<Lanes, N>(head.d + at, stride, int(left < chunk ? left : chunk), w, N, nullptr);
+        for (int next = 0; next < chunk && next < left; ++next)
+          decays<Lanes, N>(head.d + at + next * stride, w + next * N, nullptr);
         if (head.checkpoints) transpose(head.checkpoints + t / chunk * N * N, state);
       }
       prefetch(head, t + prefetch_tokens);
@@ -118,7 +119,8 @@ struct ForwardScan {
     alignas(64) float state[N * N], w[chunk * N];
     const auto [tokens, size, stride] = part.extent;
     transpose(state, part.checkpoint);
-    decays<Lanes, N>(part.d, stride, int(tokens), w, N, nullptr);
+    for (std::int64_t t = 0; t < tokens; ++t)
+      decays<Lanes, N>(part.d + t * stride, w + t * N, nullptr);
     // previous: the read-out of token t comes with the update by token t - 1.
     const std::int64_t ahead = part.current ? 0 : 1;
     if (!part.current) read(state, part.query, part.result.data);

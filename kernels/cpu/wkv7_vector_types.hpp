@@ -119,24 +119,22 @@ template <int Lanes>
   return p * x + 1.0f;
 }
 
-// w of `count` tokens, and dw/dd where slope is not nullptr; their rows are `rows` floats apart.
+// w of one token, and dw/dd where slope is not nullptr.
 template <int Lanes, int N>
-void decays(const float* d, std::int64_t stride, int count, float* w, std::int64_t rows,
-            float* slope) {
+void decays(const float* d, float* w, float* slope) {
   constexpr float largest = 80;                 // beyond it, w is 1 or its least value to the bit
   constexpr float infinity = __builtin_inff();  // for which w is 0
-  for (int t = 0; t < count; ++t)
-    for (int j = 0; j < N; j += Lanes) {
-      const Vector<Lanes> logit = load<Lanes>(d + t * stride + j);
-      Vector<Lanes> x = -logit;
-      x = x > largest ? Vector<Lanes>{} + largest : x;
-      x = x < -largest ? Vector<Lanes>{} - largest : x;
-      const Vector<Lanes> e = exponential<Lanes>(x), sigma = 1.0f / (1.0f + e);
-      const Vector<Lanes> decay = logit == infinity ? Vector<Lanes>{} : decay_of<Lanes>(sigma);
-      store<Lanes>(w + t * rows + j, decay);
-      // 1 - sigma = e sigma, without cancellation
-      if (slope) store<Lanes>(slope + t * rows + j, sigma * sigma * e * decay * -decay_rate);
-    }
+  for (int j = 0; j < N; j += Lanes) {
+    const Vector<Lanes> logit = load<Lanes>(d + j);
+    Vector<Lanes> x = -logit;
+    x = x > largest ? Vector<Lanes>{} + largest : x;
+    x = x < -largest ? Vector<Lanes>{} - largest : x;
+    const Vector<Lanes> e = exponential<Lanes>(x), sigma = 1.0f / (1.0f + e);
+    const Vector<Lanes> decay = logit == infinity ? Vector<Lanes>{} : decay_of<Lanes>(sigma);
+    store<Lanes>(w + j, decay);
+    // 1 - sigma = e sigma, without cancellation
+    if (slope) store<Lanes>(slope + j, sigma * sigma * e * decay * -decay_rate);
+  }
 }
 
 }  // namespace
