@@ -1,5 +1,3 @@
-#include "cli/bench_context.hpp"
-
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -7,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "cli/bench_verbs.hpp"
 #include "experiments/context_cost.hpp"
 #include "experiments/matching.hpp"
 #include "experiments/plan.hpp"

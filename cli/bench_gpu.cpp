@@ -1,12 +1,13 @@
 // metascale bench gpu: every operator, and whole training steps, on this machine's GPU.
-#include "cli/bench_gpu.hpp"
-
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "cli/bench_verbs.hpp"
+#include "cli/choice.hpp"
+#include "cli/operator_table.hpp"
 #include "experiments/benchmark.hpp"
 #include "experiments/config_tables.hpp"
 #include "experiments/matching.hpp"
@@ -24,13 +25,9 @@ constexpr Architecture architectures[] = {Architecture::transformer, Architectur
 constexpr std::int64_t vocabulary = 50304;
 constexpr double gib = double(std::int64_t(1) << 30);
 
-enum class Table { both, operators, steps };
-constexpr Named<Table> table_names[] = {
-    {"both", Table::both}, {"operators", Table::operators}, {"steps", Table::steps}};
-
 struct GpuVerb {
   bool json = false, check = false, f32 = false, cuda_graph = false;
-  Table table = Table::both;
+  BenchTable table = BenchTable::both;
   std::string family;
   std::vector<std::string> sizes, architectures;  // empty: all
   std::int64_t batch = 16, context = 2048;
@@ -40,30 +37,11 @@ struct GpuVerb {
   LowRankForm low_rank = LowRankForm::separate;
   double peak_teraflops = 989;
 
-  bool wants(Table one) const { return table == Table::both || table == one; }
+  bool wants(BenchTable one) const { return table == BenchTable::both || table == one; }
 };
 
 bool wanted(const std::vector<std::string>& names, const std::string& name) {
   return names.empty() || std::find(names.begin(), names.end(), name) != names.end();
-}
-
-json json_of(const OperatorResult& row) {
-  json result{{"operator", row.name}, {"error", row.error}, {"close", row.close}};
-  if (row.seconds == 0) return result;
-  result["seconds"] = row.seconds;
-  result["bytes_per_second"] = row.bytes_per_second;
-  result["flops_per_second"] = row.flops_per_second;
-  result["share_of_bound"] = row.share_of_bound;
-  return result;
-}
-
-void print(const OperatorResult& row) {
-  fmt::print("{:<28} {:>10.1e} {:<4}", row.name, row.error, row.close ? "" : "FAR");
-  if (row.seconds > 0)
-    fmt::print(" {:>10.1f} {:>9.0f} {:>9.1f} {:>8.0f}%", 1e6 * row.seconds,
-               1e-9 * row.bytes_per_second, 1e-12 * row.flops_per_second, 100 * row.share_of_bound);
-  fmt::print("\n");
-  std::fflush(stdout);
 }
 
 // Returns how many operators are further from the CPU than rounding explains.
@@ -75,21 +53,15 @@ int bench_operators(const GpuVerb& verb, const Gpu& gpu, json& result) {
     result["copy_bytes_per_second"] = rates.copy_bytes_per_second;
     result["product_flops_per_second"] = rates.product_flops_per_second;
   }
-  if (!verb.json && !verb.check)
-    fmt::print("copy {:.0f} GB/s, product {:.1f} TFLOP/s\n", 1e-9 * rates.copy_bytes_per_second,
-               1e-12 * rates.product_flops_per_second);
-  if (!verb.json)
-    fmt::print("{:<28} {:>10} {:<4} {:>10} {:>9} {:>9} {:>9}\n", "operator", "error", "",
-               verb.check ? "" : "us", verb.check ? "" : "GB/s", verb.check ? "" : "TFLOP/s",
-               verb.check ? "" : "of bound");
+  OperatorTable table{.prints = !verb.json, .has_errors = true, .has_times = !verb.check};
+  table.begin(rates);
   int far = 0;
-  result["operators"] = json::array();
   measure_operators(gpu, {.only_distances = verb.check, .storage = storage, .part = verb.family},
                     rates, [&](const OperatorResult& row) {
                       far += row.close ? 0 : 1;
-                      result["operators"].push_back(json_of(row));
-                      if (!verb.json) print(row);
+                      table.add(row);
                     });
+  result["operators"] = std::move(table.rows);
   return far;
 }
 
@@ -173,10 +145,10 @@ ExitCode run_gpu(const GpuVerb& verb) {
               {"storage", storage}};
   if (!verb.json)
     fmt::print("{}, sm_{}{}, activations in {}\n", info.name, info.major, info.minor, storage);
-  const int far = verb.wants(Table::operators) ? bench_operators(verb, gpu, result) : 0;
-  if (verb.wants(Table::steps) && !verb.check) bench_steps(verb, gpu, result);
+  const int far = verb.wants(BenchTable::operators) ? bench_operators(verb, gpu, result) : 0;
+  if (verb.wants(BenchTable::steps) && !verb.check) bench_steps(verb, gpu, result);
   result["attention"] = gpu.attention();  // now known: cuDNN may have refused
-  if (verb.wants(Table::operators) && result["operators"].empty())
+  if (verb.wants(BenchTable::operators) && result["operators"].empty())
     throw Error(fmt::format("--family {}: no operator's name holds this", verb.family),
                 ExitCode::usage);
   if (verb.json)
@@ -189,22 +161,6 @@ ExitCode run_gpu(const GpuVerb& verb) {
   return ExitCode::good;
 }
 
-// An option that takes one of these names.
-template <typename Choice, std::size_t count>
-CLI::Option* add_choice(CLI::App& verb, const char* flag, Choice& choice,
-                        const Named<Choice> (&names)[count], const std::string& what) {
-  std::vector<std::string> words;
-  for (const Named<Choice>& name : names) words.push_back(name.name);
-  const auto take = [&choice, &names](const std::string& word) {
-    for (const Named<Choice>& name : names)
-      if (word == name.name) choice = name.value;
-  };
-  return verb
-      .add_option_function<std::string>(flag, take,
-                                        fmt::format("{} [{}]", what, name_in(names, choice)))
-      ->check(CLI::IsMember(words));
-}
-
 }  // namespace
 
 void add_bench_gpu(CLI::App& bench, Action& action) {
@@ -212,7 +168,7 @@ void add_bench_gpu(CLI::App& bench, Action& action) {
   CLI::App* verb =
       add_verb(bench, action, "gpu", "every operator and whole training steps on a GPU",
                "metascale bench gpu --size 150M", gpu, run_gpu);
-  add_choice(*verb, "--only", gpu->table, table_names, "table");
+  add_choice(*verb, "--only", gpu->table, bench_table_names, "table");
   verb->add_flag("--check", gpu->check, "distances from the CPU alone: nothing is timed");
   verb->add_flag("--f32", gpu->f32, "activations in f32 [bf16]");
   verb->add_option("--family", gpu->family, "operators of families whose name holds this [all]");

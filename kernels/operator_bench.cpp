@@ -15,7 +15,8 @@ namespace {
 using namespace cases;
 
 constexpr Sizes small{.B = 2, .T = 37, .H = 3, .N = 64, .V = 301};
-constexpr Sizes large{.B = 16, .T = 2048, .H = 12, .N = 64, .V = 50304};
+constexpr Sizes of_150m{.B = 16, .T = 2048, .H = 12, .N = 64, .V = 50304};
+constexpr Sizes of_10m{.B = 8, .T = 256, .H = 6, .N = 64, .V = 4096};
 
 // Of the outputs' largest element: sums in another order; in bf16 two neighbours, and the softmax
 // of logits that are stored in bf16.
@@ -74,13 +75,25 @@ std::vector<double> distances(const Family& family, Dtype storage, Queue& gpu) {
   return result;
 }
 
-// Seconds of one execution: the median over batches of about 20 ms, the GPU never idle within one.
-double seconds_of(const Gpu& gpu, const std::function<void()>& execute) {
+// Where operators are timed.
+struct Place {
+  Queue queue;
+  std::function<void()> wait;  // for all that the queue was given
+};
+Place place_of(const Gpu& gpu) {
+  return {{.device = Device::cuda, .cuda = gpu.queue()}, [&] { gpu.wait(); }};
+}
+Place place_of(const CpuQueue& cpu) {
+  return {{.cpu = cpu}, [] {}};
+}
+
+// Seconds of one execution: the median over batches of about 20 ms, a GPU never idle within one.
+double seconds_of(const Place& place, const std::function<void()>& execute) {
   using Clock = std::chrono::steady_clock;
   const auto batch = [&](int times) {
     const auto start = Clock::now();
     for (int i = 0; i < times; ++i) execute();
-    gpu.wait();
+    place.wait();
     return std::chrono::duration<double>(Clock::now() - start).count();
   };
   batch(1);
@@ -100,42 +113,75 @@ OperatorResult timed(const Step& step, double seconds, const DeviceRates& rates)
           .share_of_bound = bound / seconds};
 }
 
-Queue queue_on(const Gpu& gpu) { return {.device = Device::cuda, .cuda = gpu.queue()}; }
+// Of a copy of `count` numbers and a product of side^3.
+DeviceRates rates_of(Place& place, Case& room, std::int64_t count, std::int64_t side) {
+  const Cast copy{.y = room.statistic({count}), .x = room.statistic({count})};
+  Matmul product{.c = room.output({side, side}),
+                 .a = room.random({side, side}),
+                 .b = room.random({side, side}),
+                 .transpose_b = true,
+                 .bf16 = room.bf16()};
+  if (const std::int64_t elements = product.scratch_elements(); elements > 0)
+    product.scratch = room.output({elements}, Dtype::bf16);
+  const double copied = 2.0 * double(copy.x.bytes());
+  const double multiplied = 2.0 * double(side * side * side);
+  const auto seconds = [&](const auto& op) {
+    return seconds_of(place, [&] { run(place.queue, op); });
+  };
+  return {.copy_bytes_per_second = copied / seconds(copy),
+          .product_flops_per_second = multiplied / seconds(product)};
+}
+
+bool is_wanted(const Family& family, const OperatorBenchmark& benchmark) {
+  return std::string_view(family.name).find(benchmark.part) != std::string_view::npos;
+}
 
 }  // namespace
 
 DeviceRates measure_rates(const Gpu& gpu, Dtype storage) {
-  Queue queue = queue_on(gpu);
-  Case room(queue, storage);
-  const Shape numbers{std::int64_t(1) << 28};
-  const Cast copy{.y = room.statistic(numbers), .x = room.statistic(numbers)};
-  constexpr std::int64_t n = 8192;
-  const Matmul product{.c = room.output({n, n}),
-                       .a = room.random({n, n}),
-                       .b = room.random({n, n}),
-                       .transpose_b = true,
-                       .bf16 = room.bf16()};
-  const double copied = 2.0 * double(copy.x.bytes()), multiplied = 2.0 * double(n * n * n);
-  return {.copy_bytes_per_second = copied / seconds_of(gpu, [&] { run(queue, copy); }),
-          .product_flops_per_second = multiplied / seconds_of(gpu, [&] { run(queue, product); })};
+  Place place = place_of(gpu);
+  Case room(place.queue, storage);
+  return rates_of(place, room, std::int64_t(1) << 28, 8192);
+}
+DeviceRates measure_rates(const CpuQueue& cpu, bool bf16_products) {
+  Place place = place_of(cpu);
+  Case room(place.queue, Dtype::f32, bf16_products);
+  return rates_of(place, room, std::int64_t(1) << 22, 1024);
 }
 
 void measure_operators(const Gpu& gpu, const OperatorBenchmark& benchmark, const DeviceRates& rates,
                        const std::function<void(const OperatorResult&)>& on_row) {
-  Queue queue = queue_on(gpu);
+  Place place = place_of(gpu);
   for (const Family& family : families()) {
-    if (std::string_view(family.name).find(benchmark.part) == std::string_view::npos) continue;
-    const std::vector<double> errors = distances(family, benchmark.storage, queue);
-    Case at_size(queue, benchmark.storage);
-    family.fill(at_size, benchmark.only_distances ? small : large);
+    if (!is_wanted(family, benchmark)) continue;
+    const std::vector<double> errors = distances(family, benchmark.storage, place.queue);
+    Case at_size(place.queue, benchmark.storage);
+    family.fill(at_size, benchmark.only_distances ? small : of_150m);
     for (std::size_t i = 0; i < errors.size(); ++i) {
       const Step& step = at_size.steps()[i];
       OperatorResult row;
       if (!benchmark.only_distances)
-        row = timed(step, seconds_of(gpu, [&] { step.execute(queue); }), rates);
+        row = timed(step, seconds_of(place, [&] { step.execute(place.queue); }), rates);
       row.name = step.name;
       row.error = errors[i];
       row.close = errors[i] <= tolerance_of(benchmark.storage);
+      on_row(row);
+    }
+  }
+}
+
+void measure_operators(const CpuQueue& cpu, const OperatorBenchmark& benchmark,
+                       const DeviceRates& rates,
+                       const std::function<void(const OperatorResult&)>& on_row) {
+  Place place = place_of(cpu);
+  for (const Family& family : families()) {
+    if (!is_wanted(family, benchmark)) continue;
+    Case at_size(place.queue, benchmark.storage, benchmark.bf16_products);
+    family.fill(at_size, of_10m);
+    for (const Step& step : at_size.steps()) {
+      OperatorResult row =
+          timed(step, seconds_of(place, [&] { step.execute(place.queue); }), rates);
+      row.name = step.name;
       on_row(row);
     }
   }

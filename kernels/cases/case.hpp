@@ -34,7 +34,9 @@ struct Step {
 // Activations are stored in `storage`; parameters, their gradients and statistics in f32.
 class Case {
  public:
-  Case(Queue& queue, Dtype storage) : queue_(queue), storage_(storage) {}
+  // bf16_products: of operands that are stored in f32, too.
+  Case(Queue& queue, Dtype storage, bool bf16_products = false)
+      : queue_(queue), storage_(storage), bf16_(bf16_products || storage == Dtype::bf16) {}
 
   // The words of a memory [attention.hpp].
   Tensor random(Shape shape, double scale = 1, double shift = 0) {
@@ -53,7 +55,7 @@ class Case {
   Tensor parameter_gradient(Shape shape) { return fresh(statistic(shape)); }
 
   Device device() const { return queue_.device; }
-  bool bf16() const { return storage_ == Dtype::bf16; }
+  bool bf16() const { return bf16_; }
 
   template <typename Op>
   void add(const std::string& name, const Op& op) {
@@ -81,6 +83,7 @@ class Case {
 
   Queue& queue_;
   Dtype storage_;
+  bool bf16_;
   std::vector<Buffer> buffers_;
   std::vector<Step> steps_;
 };

@@ -17,6 +17,8 @@ void matmuls(Case& to, const Sizes& s) {
   const Tensor weight = to.random({F, D}, 0.1);
   const auto add = [&](const char* name, Matmul op) {
     op.bf16 = to.bf16();
+    if (const std::int64_t elements = op.scratch_elements(); elements > 0)
+      op.scratch = to.output({elements}, Dtype::bf16);
     to.add(name, op);
   };
   add("matmul y", {.c = to.output({R, F}), .a = x, .b = weight, .transpose_b = true});
@@ -37,7 +39,9 @@ void classifiers(Case& to, const Sizes& s) {
 }
 
 void attentions(Case& to, const Sizes& s) {
-  to.add_both("attention", Attention(to, {s.B, s.T, s.H, s.N}));
+  Attention both(to, {s.B, s.T, s.H, s.N});
+  both.forward.bf16 = both.backward.bf16 = to.bf16();
+  to.add_both("attention", both);
 }
 
 void wkv7s(Case& to, const Sizes& s) {

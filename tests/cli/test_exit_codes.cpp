@@ -111,32 +111,6 @@ TEST_CASE("an unknown verb, an unknown option and no verb at all are errors of u
   CHECK(call_program(runs.path(), words).code == 2);
 }
 
-TEST_CASE("bench refuses a size, an architecture and a precision that there is not") {
-  const RunsFolder runs;
-  const Words words = GENERATE(values<Words>({{"bench", "gpu", "--size", "151M"},
-                                              {"bench", "gpu", "--architecture", "rwkv8"},
-                                              {"bench", "cpu", "--size", "5M"},
-                                              {"bench", "cpu", "--json", "--architecture", "rwkv8"},
-                                              {"bench", "cpu", "--precision", "f16"}}));
-  const Ended ended = call_program(runs.path(), words);
-  INFO(ended.text);
-  CHECK(ended.code == 2);
-  CHECK_THAT(ended.text, Contains(words.back() + " not in {"));
-}
-
-TEST_CASE("bench gpu where there is no GPU ends with one sentence that says so") {
-  const RunsFolder runs;
-  const Ended ended =
-      call_program(runs.path(), {"bench", "gpu", "--check", "--family", "self-state"});
-  if (ended.code == 0) {  // there is one
-    CHECK_THAT(ended.text, Contains("self-state"));
-    return;
-  }
-  CHECK(ended.code == 69);
-  CHECK_THAT(ended.text, Contains("device 'cuda' was asked for, but"));
-  CHECK(std::count(ended.text.begin(), ended.text.end(), '\n') == 1);
-}
-
 TEST_CASE("an empty assertion is an error of usage, not one that holds") {
   const RunsFolder runs;
   const Ended ended = call_program(runs.path(), {"compare", ".", ".", "--assert", ""});
