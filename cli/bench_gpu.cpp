@@ -90,7 +90,11 @@ void bench_model(const GpuVerb& verb, const Gpu& gpu, const std::string& size,
                                 .cuda_graph = verb.cuda_graph};
   json row{{"size", size},
            {"architecture", name_of(model.architecture)},
-           {"parameters", count_model(model, verb.context).parameters}};
+           {"parameters", count_model(model, verb.context).parameters},
+           {"layers", model.layers},
+           {"width", model.width},
+           {"heads", model.heads},
+           {"feed_forward", model.feed_forward}};
   try {
     const StepTiming timing =
         measure_step({.model = model, .training = training, .gpu = &gpu, .counted = verb.steps});
@@ -123,6 +127,7 @@ void bench_steps(const GpuVerb& verb, const Gpu& gpu, json& result) {
   result["flop_rule"] = rule;
   result["batch"] = verb.batch;
   result["context"] = verb.context;
+  result["vocabulary"] = vocabulary;
   result["steps"] = json::array();
   if (!verb.json)
     fmt::print("\nsteps of {} x {} tokens; {}\n{:<6} {:<15} {:>14} {:>12} {:>9} {:>7} {:>9}\n",

@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
-"""Training steps of our Transformer beside PyTorch's, on this CPU: same shape, batch and threads.
+"""Training steps of our Transformer beside PyTorch's, on this CPU or GPU: same shape, batch and threads.
 
 usage: torch_gpt.py --program build/release/metascale [--threads 1] [--rounds 5] [--seconds 4]
+       torch_gpt.py --program metascale --cuda [--size 150M ...] [--rounds 3] [--seconds 10]
 
 Each round measures one after the other (A B C A B C ...), so that a drifting machine meets all; the table shows
 medians over the rounds with their spread. PyTorch runs eagerly and, from 2.0 on, by torch.compile; from 2.0 on its
 attention is the fused one. Debian 12 has 1.13; PyPI's wheel in a virtual environment is as good: call this script
-with its python. Without torch the script says so and ends with exit code 69.
+with its python. With --cuda: the sizes, the batch and the shapes of `metascale bench gpu`, in bf16 (autocast there).
+Without torch, or a GPU where one is asked for, the script says so and ends with exit code 69.
 """
 import argparse
 import json
@@ -24,10 +26,10 @@ except ImportError:
     print("not measured: torch is not installed (Debian: python3-torch)", file=sys.stderr)
     sys.exit(69)
 
-CONTEXT, ROWS, VOCABULARY = 256, 16, 260
 NEW = int(torch.__version__.split(".")[0]) >= 2
 SHAPES = {"1M": dict(layers=4, width=128, heads=4, feed_forward=512),
           "10M": dict(layers=6, width=384, heads=6, feed_forward=1536)}
+SIZES = ["150M", "450M", "900M", "1.5B"]  # on a GPU; metascale tells the shapes
 
 
 class Block(nn.Module):
@@ -63,36 +65,38 @@ def rotate(x, cos, sin):
 
 
 class Gpt(nn.Module):
-    def __init__(self, layers, width, heads, feed_forward):
+    def __init__(self, layers, width, heads, feed_forward, vocabulary, context):
         super().__init__()
-        self.embedding = nn.Embedding(VOCABULARY, width)
+        self.embedding = nn.Embedding(vocabulary, width)
         self.blocks = nn.ModuleList(Block(width, heads, feed_forward) for _ in range(layers))
-        self.norm, self.head = nn.LayerNorm(width), nn.Linear(width, VOCABULARY, bias=False)
+        self.norm, self.head = nn.LayerNorm(width), nn.Linear(width, vocabulary, bias=False)
         half = width // heads // 8
-        angle = torch.arange(CONTEXT)[:, None] * 10000.0 ** (-torch.arange(half)[None] / half)
+        angle = torch.arange(context)[:, None] * 10000.0 ** (-torch.arange(half)[None] / half)
         self.register_buffer("cos", angle.cos())
         self.register_buffer("sin", angle.sin())
-        self.register_buffer("mask", torch.ones(CONTEXT, CONTEXT, dtype=torch.bool).triu(1))
+        self.register_buffer("mask", torch.ones(context, context, dtype=torch.bool).triu(1))
 
     def forward(self, tokens, targets):
         x = self.embedding(tokens)
         for block in self.blocks:
             x = block(x, self.mask, self.cos, self.sin)
         logits = self.head(self.norm(x)).float()
-        return F.cross_entropy(logits.view(-1, VOCABULARY), targets.view(-1))
+        return F.cross_entropy(logits.flatten(0, 1), targets.flatten())
 
 
 class TorchTraining:
-    def __init__(self, shape, bf16, compiled):
+    def __init__(self, shape, rows, bf16, compiled, device="cpu"):
         torch.manual_seed(1)
-        model = Gpt(**shape)
-        self.optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, foreach=True)
-        self.model, self.bf16 = torch.compile(model) if compiled else model, bf16
-        self.tokens = torch.randint(0, VOCABULARY, (ROWS, CONTEXT))
-        self.targets = torch.randint(0, VOCABULARY, (ROWS, CONTEXT))
+        model = Gpt(**shape).to(device)
+        self.parameters = sum(p.numel() for p in model.parameters())
+        which = {"fused": True} if device == "cuda" else {"foreach": True}
+        self.optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, **which)
+        self.model, self.bf16, self.device = torch.compile(model) if compiled else model, bf16, device
+        self.tokens, self.targets = (torch.randint(0, shape["vocabulary"], (rows, shape["context"]), device=device)
+                                     for _ in range(2))
 
     def step(self):
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.bf16):
+        with torch.autocast(self.device, dtype=torch.bfloat16, enabled=self.bf16):
             loss = self.model(self.tokens, self.targets)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
@@ -107,14 +111,43 @@ class TorchTraining:
             start = time.perf_counter()
             self.step()
             times.append(time.perf_counter() - start)
-        return ROWS * CONTEXT / statistics.median(times)
+        return self.tokens.numel() / statistics.median(times)
 
 
-def ours(program, size, precision, threads, steps):
-    out = subprocess.run([program, "bench", "cpu", "--json", "--size", size, "--architecture", "transformer",
-                          "--precision", precision, "--threads", str(threads), "--steps", str(steps)],
-                         check=True, capture_output=True, text=True).stdout
-    return json.loads(out)["steps"][0]["tokens_per_second"]
+def ours(program, place, size, *more):
+    """What `bench` says of the Transformer of a size, and the batch and context that it had."""
+    out = subprocess.run([program, "bench", place, "--json", "--only", "steps", "--size", size,
+                          "--architecture", "transformer", *more], check=True, capture_output=True, text=True).stdout
+    result = json.loads(out)
+    return {**result, **result["steps"][0]}
+
+
+def measure_on_gpu(options):
+    if not torch.cuda.is_available():
+        print("not measured: PyTorch finds no GPU", file=sys.stderr)
+        sys.exit(69)
+    print(f"torch {torch.__version__}, {torch.cuda.get_device_name()}, bf16, tokens/s")
+    print("| size | parameters | batch | metascale | torch, compiled | ratio |\n|---|---|---|---|---|---|")
+    for size in options.size or SIZES:
+        mine, theirs = [], []
+        for _ in range(options.rounds):
+            row = ours(options.program, "gpu", size)
+            if "not_measured" in row:
+                print(f"| {size} | {row['parameters']} | {row['batch']} x {row['context']} | not measured: "
+                      f"{row['not_measured']} | - | - |", flush=True)
+                break
+            shape = {name: row[name] for name in ("layers", "width", "heads", "feed_forward", "vocabulary", "context")}
+            peer = TorchTraining(shape, row["batch"], True, True, "cuda")
+            if peer.parameters != row["parameters"]:
+                sys.exit(f"{size}: PyTorch's model has {peer.parameters} parameters, ours {row['parameters']}")
+            mine.append(row["tokens_per_second"])
+            theirs.append(peer.tokens_per_second(options.seconds))
+            del peer
+            torch.cuda.empty_cache()  # what is kept would be missing from our memory in the next round
+        else:
+            ratio = spread([a / b for a, b in zip(mine, theirs)], ".2f")
+            print(f"| {size} | {row['parameters']} | {row['batch']} x {row['context']} | {spread(mine)} | "
+                  f"{spread(theirs)} | {ratio} |", flush=True)
 
 
 def spread(values, form=".0f"):
@@ -127,16 +160,21 @@ def main():
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=4)
+    parser.add_argument("--cuda", action="store_true")
+    parser.add_argument("--size", action="append", choices=SIZES, help="on a GPU, of these only")
     options = parser.parse_args()
+    if options.cuda:
+        return measure_on_gpu(options)
     torch.set_num_threads(options.threads)
-    kinds = ["eager", "compiled"] if NEW else ["eager"]
-    print(f"torch {torch.__version__}, {options.threads} thread(s), {ROWS} x {CONTEXT} tokens a step, tokens/s")
+    kinds, rows, text = ["eager", "compiled"] if NEW else ["eager"], 16, dict(vocabulary=260, context=256)
+    print(f"torch {torch.__version__}, {options.threads} thread(s), {rows} x {text['context']} tokens a step, tokens/s")
     print("| size | type | metascale |" + "".join(f" torch, {kind} | ratio |" for kind in kinds))
     print("|---|---|---|" + "---|---|" * len(kinds))
     for size, shape in SHAPES.items():
         for precision in ("f32", "bf16"):
-            peers = [TorchTraining(shape, precision == "bf16", kind == "compiled") for kind in kinds]
-            rounds = [[ours(options.program, size, precision, options.threads, 5)] +
+            peers = [TorchTraining({**shape, **text}, rows, precision == "bf16", kind == "compiled") for kind in kinds]
+            mode = ["--precision", precision, "--threads", str(options.threads), "--steps", "5"]
+            rounds = [[ours(options.program, "cpu", size, *mode)["tokens_per_second"]] +
                       [peer.tokens_per_second(options.seconds) for peer in peers] for _ in range(options.rounds)]
             mine, *theirs = zip(*rounds)
             cells = [f"{spread(times)} | {spread([a / b for a, b in zip(mine, times)], '.2f')}" for times in theirs]
