@@ -10,7 +10,12 @@ namespace metascale {
 // Whether the processor has what the scans of this level need; true for best and scalar.
 bool processor_has(Simd level);
 
-// "avx512, oneDNN avx512_core_bf16": of the scans with Simd::best, and of the matrix products.
+// Whether products of bf16 operands gain from this processor's own instructions for them: with AMX,
+// and with AVX512_BF16 but on Intel's, where a vdpbf16ps takes as long as the two FMAs it replaces.
+bool multiplies_bf16();
+
+// "avx512, oneDNN avx512_core_bf16": of the scans with Simd::best, and of the matrix products;
+// "..., bf16 in f32" where those of bf16 operands are made by f32 ones.
 // Results of two such levels agree up to rounding only.
 std::string cpu_instructions();
 

@@ -8,9 +8,13 @@
 #include <Eigen/Core>
 #include <algorithm>
 #include <oneapi/dnnl/dnnl.hpp>
+#include <utility>
+#include <vector>
 
 #include "core/error.hpp"
 #include "core/parallel.hpp"
+#include "kernels/cpu/dispatch.hpp"
+#include "kernels/instructions.hpp"
 
 namespace metascale {
 namespace {
@@ -60,35 +64,36 @@ dnnl::memory::desc description(const Operand<bfloat16>& operand, std::int64_t ro
           operand.transpose ? Dims{1, operand.stride} : Dims{operand.stride, 1}};
 }
 
-constexpr std::int64_t tile = 64;
+// Of the widened product's steps: 1.5 MB of floats at a time.
+constexpr std::int64_t tile_rows = 256, tile_columns = 512, tile_depth = 512;
 
-struct Tile {
-  std::int64_t row, column, rows, columns;  // of op()'s result
-};
+METASCALE_MULTIVERSION void widen_row(float* __restrict to, const bfloat16* __restrict from,
+                                      std::int64_t count) {
+  for (std::int64_t i = 0; i < count; ++i) to[i] = float(from[i]);
+}
 
-// target (rows, columns) = the tile of op(operand), widened
-void widen(float* target, const Operand<bfloat16>& operand, Tile at) {
-  for (std::int64_t i = 0; i < at.rows; ++i)
-    for (std::int64_t j = 0; j < at.columns; ++j)
-      target[i * tile + j] = operand.transpose
-                                 ? operand.data[(at.column + j) * operand.stride + at.row + i]
-                                 : operand.data[(at.row + i) * operand.stride + at.column + j];
+// `rows` x `columns` of op(operand) from (row, column) on, widened into `to` as they are stored.
+Operand<float> widened(float* to, const Operand<bfloat16>& operand, std::int64_t row,
+                       std::int64_t column, std::int64_t rows, std::int64_t columns) {
+  if (operand.transpose) std::swap(row, column), std::swap(rows, columns);
+  for (std::int64_t i = 0; i < rows; ++i)
+    widen_row(to + i * columns, operand.data + (row + i) * operand.stride + column, columns);
+  return {to, columns, operand.transpose};
 }
 
 void multiply_tile(const Product<bfloat16, float>& product, std::int64_t row, std::int64_t column) {
-  float a[tile * tile], b[tile * tile];
-  const std::int64_t M = std::min(tile, product.M - row), N = std::min(tile, product.N - column);
-  for (std::int64_t k = 0; k < product.K; k += tile) {
-    const std::int64_t K = std::min(tile, product.K - k);
-    widen(a, product.a, {row, k, M, K});
-    widen(b, product.b, {k, column, K, N});
+  thread_local std::vector<float> a(tile_rows * tile_depth), b(tile_depth * tile_columns);
+  const std::int64_t M = std::min(tile_rows, product.M - row);
+  const std::int64_t N = std::min(tile_columns, product.N - column);
+  for (std::int64_t k = 0; k < product.K; k += tile_depth) {
+    const std::int64_t K = std::min(tile_depth, product.K - k);
     multiply(Product<float>{.c = product.c + row * product.stride + column,
                             .stride = product.stride,
                             .M = M,
                             .N = N,
                             .K = K,
-                            .a = {a, tile},
-                            .b = {b, tile},
+                            .a = widened(a.data(), product.a, row, k, M, K),
+                            .b = widened(b.data(), product.b, k, column, K, N),
                             .add = product.add || k > 0},
              1);
   }
@@ -120,6 +125,13 @@ void multiply(const Product<double>& product, int threads) {
 }
 
 void multiply(const Product<bfloat16, float>& product, int threads) {
+  if (multiplies_bf16())
+    multiply_bf16(product, threads);
+  else
+    multiply_widened(product, threads);
+}
+
+void multiply_bf16(const Product<bfloat16, float>& product, int threads) {
   const ThreadsOfScope scope(threads);
   // oneDNN keeps the compiled primitives itself, by shape, strides and threads, for all threads of
   // the program: finding one again takes 3 us, so no second cache is kept here.
@@ -136,7 +148,9 @@ void multiply(const Product<bfloat16, float>& product, int threads) {
   }
   const dnnl::matmul::primitive_desc description({a, b, c}, attributes, engine,
                                                  /*allow_empty=*/true);
-  if (!description) return multiply_widened(product, threads);
+  if (!description)
+    throw Error(concat("oneDNN refused a bf16 product with M = ", product.M, ", N = ", product.N,
+                       ", K = ", product.K));
   dnnl::stream stream(engine);
   const auto memory = [&](const dnnl::memory::desc& of, const void* data) {
     return dnnl::memory(of, engine, const_cast<void*>(data));
@@ -149,10 +163,11 @@ void multiply(const Product<bfloat16, float>& product, int threads) {
 }
 
 void multiply_widened(const Product<bfloat16, float>& product, int threads) {
-  const std::int64_t rows = (product.M + tile - 1) / tile, columns = (product.N + tile - 1) / tile;
+  const std::int64_t rows = (product.M + tile_rows - 1) / tile_rows;
+  const std::int64_t columns = (product.N + tile_columns - 1) / tile_columns;
   parallel_for(threads, rows * columns, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i)
-      multiply_tile(product, i / columns * tile, i % columns * tile);
+      multiply_tile(product, i / columns * tile_rows, i % columns * tile_columns);
   });
 }
 

@@ -32,10 +32,13 @@ struct Product {
 void multiply(const Product<float>& product, int threads);
 void multiply(const Product<double>& product, int threads);
 
-// alpha must be 1. Processors that oneDNN has no bf16 product for take multiply_widened.
+// alpha must be 1. By the faster of the next two [instructions.hpp: multiplies_bf16].
 void multiply(const Product<bfloat16, float>& product, int threads);
 
-// The same sums from sgemm upon the operands widened to f32, a tile at a time.
+// By the processor's own bf16 instructions. Throws where oneDNN knows none.
+void multiply_bf16(const Product<bfloat16, float>& product, int threads);
+
+// The same products, which f32 holds exactly, from sgemm upon widened operands, a tile at a time.
 void multiply_widened(const Product<bfloat16, float>& product, int threads);
 
 }  // namespace metascale

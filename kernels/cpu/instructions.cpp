@@ -40,8 +40,18 @@ bool processor_has(Simd level) {
   return false;
 }
 
+bool multiplies_bf16() {
+  static const bool does = [] {
+    const dnnl_cpu_isa_t isa = dnnl_get_effective_cpu_isa();
+    if (isa == dnnl_cpu_isa_avx512_core_bf16) return !__builtin_cpu_is("intel");
+    return isa == dnnl_cpu_isa_avx512_core_amx;
+  }();
+  return does;
+}
+
 std::string cpu_instructions() {
-  return concat(level_of_scans(), ", oneDNN ", level_of_products());
+  return concat(level_of_scans(), ", oneDNN ", level_of_products(),
+                multiplies_bf16() ? "" : ", bf16 in f32");
 }
 
 std::string onednn_version() {
