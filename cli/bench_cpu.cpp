@@ -17,8 +17,11 @@ namespace {
 
 using nlohmann::json;
 
+constexpr std::int64_t rows = 16, context = 256;  // of a step
+
 struct CpuVerb {
   int threads = 1, steps = 10;
+  std::int64_t micro_batch = rows;
   std::vector<std::string> sizes, architectures, precisions;  // empty: all
   BenchTable table = BenchTable::both;
   std::string family;
@@ -41,10 +44,10 @@ bool wanted(const std::vector<std::string>& names, const std::string& name) {
 // About 1M and 10M parameters with a byte vocabulary; head size 64 (32 at 1M).
 struct Rung {
   const char* name;
-  std::int64_t layers, width, head_size, feed_forward[4], rows;
+  std::int64_t layers, width, head_size, feed_forward[4];
 };
-constexpr Rung rungs[] = {{"1M", 4, 128, 32, {512, 344, 512, 512}, 16},
-                          {"10M", 6, 384, 64, {1536, 1024, 1344, 1344}, 16}};
+constexpr Rung rungs[] = {{"1M", 4, 128, 32, {512, 344, 512, 512}},
+                          {"10M", 6, 384, 64, {1536, 1024, 1344, 1344}}};
 constexpr Architecture architectures[] = {Architecture::transformer, Architecture::transformer_pp,
                                           Architecture::rwkv7, Architecture::meta_state};
 
@@ -58,7 +61,10 @@ StepBenchmark benchmark_of(const Rung& rung, std::size_t which, Precision precis
                      .head_size = rung.head_size,
                      .heads = rung.width / rung.head_size,
                      .feed_forward = rung.feed_forward[which]};
-  benchmark.training = {.batch_tokens = rung.rows * 256, .context = 256, .precision = precision};
+  benchmark.training = {.batch_tokens = rows * context,
+                        .micro_batch = verb.micro_batch,
+                        .context = context,
+                        .precision = precision};
   return benchmark;
 }
 
@@ -143,7 +149,7 @@ json bench_wkv7(const CpuVerb& verb) {
 }
 
 ExitCode run_cpu(const CpuVerb& verb) {
-  json result{{"threads", verb.threads}};
+  json result{{"threads", verb.threads}, {"micro_batch", verb.micro_batch}};
   if (verb.wants_steps()) result["steps"] = bench_steps(verb);
   if (verb.wants_operators()) {
     if (!verb.json && result.contains("steps")) fmt::print("\n");
@@ -167,6 +173,8 @@ void add_bench_cpu(CLI::App& bench, Action& action) {
   verb->add_option("--steps", cpu->steps, "counted steps")->check(CLI::PositiveNumber);
   add_choice(*verb, "--only", cpu->table, bench_table_names, "table");
   verb->add_option("--family", cpu->family, "operators of families whose name holds this [all]");
+  verb->add_option("--micro-batch", cpu->micro_batch, "windows of a forward, of a step's 16")
+      ->check(CLI::IsMember({1, 2, 4, 8, 16}));
   std::vector<std::string> sizes, names;
   for (const Rung& rung : rungs) sizes.emplace_back(rung.name);
   for (const Architecture architecture : architectures) names.push_back(name_of(architecture));

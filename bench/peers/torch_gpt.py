@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Training steps of our Transformer beside PyTorch's, on this CPU or GPU: same shape, batch and threads.
 
-usage: torch_gpt.py --program build/release/metascale [--threads 1] [--rounds 5] [--seconds 4]
+usage: torch_gpt.py --program build/release/metascale [--threads 1] [--micro-batch 16] [--rounds 5] [--seconds 4]
        torch_gpt.py --program metascale --cuda [--size 150M ...] [--rounds 3] [--seconds 10]
 
 Each round measures one after the other (A B C A B C ...), so that a drifting machine meets all; the table shows
@@ -155,25 +155,28 @@ def spread(values, form=".0f"):
 
 
 def main():
+    rows = 16
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--program", required=True)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=4)
+    parser.add_argument("--micro-batch", type=int, default=rows, help="ours: windows of a forward")
     parser.add_argument("--cuda", action="store_true")
     parser.add_argument("--size", action="append", choices=SIZES, help="on a GPU, of these only")
     options = parser.parse_args()
     if options.cuda:
         return measure_on_gpu(options)
     torch.set_num_threads(options.threads)
-    kinds, rows, text = ["eager", "compiled"] if NEW else ["eager"], 16, dict(vocabulary=260, context=256)
+    kinds, text = ["eager", "compiled"] if NEW else ["eager"], dict(vocabulary=260, context=256)
     print(f"torch {torch.__version__}, {options.threads} thread(s), {rows} x {text['context']} tokens a step, tokens/s")
     print("| size | type | metascale |" + "".join(f" torch, {kind} | ratio |" for kind in kinds))
     print("|---|---|---|" + "---|---|" * len(kinds))
     for size, shape in SHAPES.items():
         for precision in ("f32", "bf16"):
             peers = [TorchTraining({**shape, **text}, rows, precision == "bf16", kind == "compiled") for kind in kinds]
-            mode = ["--precision", precision, "--threads", str(options.threads), "--steps", "5"]
+            mode = ["--precision", precision, "--threads", str(options.threads), "--steps", "5",
+                    "--micro-batch", str(options.micro_batch)]
             rounds = [[ours(options.program, "cpu", size, *mode)["tokens_per_second"]] +
                       [peer.tokens_per_second(options.seconds) for peer in peers] for _ in range(options.rounds)]
             mine, *theirs = zip(*rounds)
