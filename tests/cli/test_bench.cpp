@@ -19,6 +19,7 @@ TEST_CASE("bench refuses a size, an architecture and a precision that there is n
                                               {"bench", "gpu", "--architecture", "rwkv8"},
                                               {"bench", "cpu", "--size", "5M"},
                                               {"bench", "cpu", "--json", "--architecture", "rwkv8"},
+                                              {"bench", "cpu", "--micro-batch", "3"},
                                               {"bench", "cpu", "--precision", "f16"}}));
   const Ended ended = call_program(runs.path(), words);
   INFO(ended.text);
