@@ -7,9 +7,9 @@
 
 #include <Eigen/Core>
 #include <algorithm>
+#include <memory>
 #include <oneapi/dnnl/dnnl.hpp>
 #include <utility>
-#include <vector>
 
 #include "core/error.hpp"
 #include "core/parallel.hpp"
@@ -64,8 +64,9 @@ dnnl::memory::desc description(const Operand<bfloat16>& operand, std::int64_t ro
           operand.transpose ? Dims{1, operand.stride} : Dims{operand.stride, 1}};
 }
 
-// Of the widened product's steps: 1.5 MB of floats at a time.
+// Of the widened product's steps.
 constexpr std::int64_t tile_rows = 256, tile_columns = 512, tile_depth = 512;
+constexpr std::int64_t tile_floats = (tile_rows + tile_columns) * tile_depth;  // 1.5 MiB
 
 METASCALE_MULTIVERSION void widen_row(float* __restrict to, const bfloat16* __restrict from,
                                       std::int64_t count) {
@@ -81,8 +82,10 @@ Operand<float> widened(float* to, const Operand<bfloat16>& operand, std::int64_t
   return {to, columns, operand.transpose};
 }
 
-void multiply_tile(const Product<bfloat16, float>& product, std::int64_t row, std::int64_t column) {
-  thread_local std::vector<float> a(tile_rows * tile_depth), b(tile_depth * tile_columns);
+// room: tile_floats
+void multiply_tile(const Product<bfloat16, float>& product, std::int64_t row, std::int64_t column,
+                   float* room) {
+  float *const a = room, *const b = room + tile_rows * tile_depth;
   const std::int64_t M = std::min(tile_rows, product.M - row);
   const std::int64_t N = std::min(tile_columns, product.N - column);
   for (std::int64_t k = 0; k < product.K; k += tile_depth) {
@@ -92,8 +95,8 @@ void multiply_tile(const Product<bfloat16, float>& product, std::int64_t row, st
                             .M = M,
                             .N = N,
                             .K = K,
-                            .a = widened(a.data(), product.a, row, k, M, K),
-                            .b = widened(b.data(), product.b, k, column, K, N),
+                            .a = widened(a, product.a, row, k, M, K),
+                            .b = widened(b, product.b, k, column, K, N),
                             .add = product.add || k > 0},
              1);
   }
@@ -166,8 +169,9 @@ void multiply_widened(const Product<bfloat16, float>& product, int threads) {
   const std::int64_t rows = (product.M + tile_rows - 1) / tile_rows;
   const std::int64_t columns = (product.N + tile_columns - 1) / tile_columns;
   parallel_for(threads, rows * columns, [&](std::int64_t begin, std::int64_t end) {
+    const auto room = std::make_unique_for_overwrite<float[]>(tile_floats);
     for (std::int64_t i = begin; i < end; ++i)
-      multiply_tile(product, i / columns * tile_rows, i % columns * tile_columns);
+      multiply_tile(product, i / columns * tile_rows, i % columns * tile_columns, room.get());
   });
 }
 
