@@ -69,7 +69,6 @@ void add_bench_verbs(CLI::App& app, Action& action) {
       ->check(CLI::Range(least_steps, 1'000'000));
   verb->add_option("--threads", sweep->threads, "of each step")->check(CLI::PositiveNumber);
   verb->add_flag("--json", sweep->json, "for machines");
-
   add_bench_context(*bench, action);
 }
 

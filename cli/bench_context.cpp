@@ -1,3 +1,4 @@
+// metascale bench context: what a token costs against the length of its context.
 #include <fmt/format.h>
 
 #include <algorithm>

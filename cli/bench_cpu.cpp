@@ -1,7 +1,6 @@
 // metascale bench cpu: whole training steps, every operator and the WKV7 scan on this processor.
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
@@ -17,11 +16,11 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::int64_t rows = 16, context = 256;  // of a step
+constexpr std::int64_t windows = 16, context = 256;  // of a step
 
 struct CpuVerb {
   int threads = 1, steps = 10;
-  std::int64_t micro_batch = rows;
+  std::int64_t micro_batch = windows;
   std::vector<std::string> sizes, architectures, precisions;  // empty: all
   BenchTable table = BenchTable::both;
   std::string family;
@@ -38,9 +37,6 @@ struct CpuVerb {
   }
 };
 
-bool wanted(const std::vector<std::string>& names, const std::string& name) {
-  return names.empty() || std::find(names.begin(), names.end(), name) != names.end();
-}
 // About 1M and 10M parameters with a byte vocabulary; head size 64 (32 at 1M).
 struct Rung {
   const char* name;
@@ -61,7 +57,7 @@ StepBenchmark benchmark_of(const Rung& rung, std::size_t which, Precision precis
                      .head_size = rung.head_size,
                      .heads = rung.width / rung.head_size,
                      .feed_forward = rung.feed_forward[which]};
-  benchmark.training = {.batch_tokens = rows * context,
+  benchmark.training = {.batch_tokens = windows * context,
                         .micro_batch = verb.micro_batch,
                         .context = context,
                         .precision = precision};
@@ -76,8 +72,8 @@ json bench_steps(const CpuVerb& verb) {
   for (const Rung& rung : rungs)
     for (const Precision precision : {Precision::f32, Precision::bf16}) {
       for (std::size_t which = 0; which < std::size(architectures); ++which) {
-        if (!wanted(verb.sizes, rung.name) || !wanted(verb.precisions, name_of(precision)) ||
-            !wanted(verb.architectures, name_of(architectures[which])))
+        if (!is_wanted(verb.sizes, rung.name) || !is_wanted(verb.precisions, name_of(precision)) ||
+            !is_wanted(verb.architectures, name_of(architectures[which])))
           continue;
         const auto benchmark = benchmark_of(rung, which, precision, verb);
         const Dtype operands = precision == Precision::bf16 ? Dtype::bf16 : Dtype::f32;
@@ -110,7 +106,7 @@ json bench_steps(const CpuVerb& verb) {
 json bench_operators(const CpuVerb& verb) {
   json tables = json::array();
   for (const Precision precision : {Precision::f32, Precision::bf16}) {
-    if (!wanted(verb.precisions, name_of(precision))) continue;
+    if (!is_wanted(verb.precisions, name_of(precision))) continue;
     const bool bf16 = precision == Precision::bf16;
     const CpuQueue cpu{.threads = verb.threads};
     const DeviceRates rates = measure_rates(cpu, bf16);

@@ -1,7 +1,6 @@
 // metascale bench gpu: every operator, and whole training steps, on this machine's GPU.
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
@@ -40,10 +39,6 @@ struct GpuVerb {
   bool wants(BenchTable one) const { return table == BenchTable::both || table == one; }
 };
 
-bool wanted(const std::vector<std::string>& names, const std::string& name) {
-  return names.empty() || std::find(names.begin(), names.end(), name) != names.end();
-}
-
 // Returns how many operators are further from the CPU than rounding explains.
 int bench_operators(const GpuVerb& verb, const Gpu& gpu, json& result) {
   const Dtype storage = verb.f32 ? Dtype::f32 : Dtype::bf16;
@@ -53,7 +48,7 @@ int bench_operators(const GpuVerb& verb, const Gpu& gpu, json& result) {
     result["copy_bytes_per_second"] = rates.copy_bytes_per_second;
     result["product_flops_per_second"] = rates.product_flops_per_second;
   }
-  OperatorTable table{.prints = !verb.json, .has_errors = true, .has_times = !verb.check};
+  OperatorTable table{.prints = !verb.json, .of_gpu = true, .has_times = !verb.check};
   table.begin(rates);
   int far = 0;
   measure_operators(gpu, {.only_distances = verb.check, .storage = storage, .part = verb.family},
@@ -134,9 +129,9 @@ void bench_steps(const GpuVerb& verb, const Gpu& gpu, json& result) {
                verb.batch, verb.context, rule, "size", "architecture", "parameters", "tokens/s",
                "TFLOP/s", "MFU", "GiB");
   for (const SizeDefinition& size : size_presets()) {
-    if (!wanted(verb.sizes, size.name)) continue;
+    if (!is_wanted(verb.sizes, size.name)) continue;
     for (const ModelConfig& model : models_of(size, verb.context))
-      if (wanted(verb.architectures, name_of(model.architecture)))
+      if (is_wanted(verb.architectures, name_of(model.architecture)))
         bench_model(verb, gpu, size.name, model, result["steps"]);
   }
 }

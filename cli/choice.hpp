@@ -1,9 +1,10 @@
-// An option that takes one word of a table.
+// Options that take words of a table.
 #pragma once
 
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,11 @@ CLI::Option* add_choice(CLI::App& verb, const char* flag, Choice& choice,
       .add_option_function<std::string>(flag, take,
                                         fmt::format("{} [{}]", what, name_in(names, choice)))
       ->check(CLI::IsMember(words));
+}
+
+// Whether an option that takes several names, none for all, takes this one.
+inline bool is_wanted(const std::vector<std::string>& names, const std::string& name) {
+  return names.empty() || std::find(names.begin(), names.end(), name) != names.end();
 }
 
 }  // namespace metascale

@@ -11,7 +11,7 @@ namespace metascale {
 bool processor_has(Simd level);
 
 // Whether products of bf16 operands gain from this processor's own instructions for them: with AMX,
-// and with AVX512_BF16 but on Intel's, where a vdpbf16ps takes as long as the two FMAs it replaces.
+// and with AVX512_BF16 except Intel's, where a vdpbf16ps takes as long as the two FMAs it replaces.
 bool multiplies_bf16();
 
 // "avx512, oneDNN avx512_core_bf16": of the scans with Simd::best, and of the matrix products;

@@ -55,6 +55,15 @@ void add_product(Rows c, const ConstRows& a, const ConstRows& b, const Product<d
     c.noalias() += alpha * a * b;
 }
 
+// Where there is no inner extent, c is what it is defined to be: oneDNN's products leave it alone.
+template <typename T>
+bool is_empty(const Product<T, float>& product) {
+  if (product.K > 0) return false;
+  for (std::int64_t m = 0; m < product.M && !product.add; ++m)
+    std::fill_n(product.c + m * product.stride, product.N, 0.0f);
+  return true;
+}
+
 using Dims = dnnl::memory::dims;
 
 dnnl::memory::desc description(const Operand<bfloat16>& operand, std::int64_t rows,
@@ -105,6 +114,7 @@ void multiply_tile(const Product<bfloat16, float>& product, std::int64_t row, st
 }  // namespace
 
 void multiply(const Product<float>& product, int threads) {
+  if (is_empty(product)) return;
   const ThreadsOfScope scope(threads);
   const dnnl_status_t status = dnnl_sgemm(
       product.a.transpose ? 'T' : 'N', product.b.transpose ? 'T' : 'N', product.M, product.N,
@@ -128,6 +138,7 @@ void multiply(const Product<double>& product, int threads) {
 }
 
 void multiply(const Product<bfloat16, float>& product, int threads) {
+  if (is_empty(product)) return;
   if (multiplies_bf16())
     multiply_bf16(product, threads);
   else

@@ -42,9 +42,10 @@ bool processor_has(Simd level) {
 
 bool multiplies_bf16() {
   static const bool does = [] {
-    const dnnl_cpu_isa_t isa = dnnl_get_effective_cpu_isa();
-    if (isa == dnnl_cpu_isa_avx512_core_bf16) return !__builtin_cpu_is("intel");
-    return isa == dnnl_cpu_isa_avx512_core_amx;
+    const int isa = dnnl_get_effective_cpu_isa();  // a level has the bits of those that it includes
+    const auto has = [&](int level) { return (isa & level) == level; };
+    return has(dnnl_cpu_isa_avx512_core_amx) ||
+           (has(dnnl_cpu_isa_avx512_core_bf16) && !__builtin_cpu_is("intel"));
   }();
   return does;
 }

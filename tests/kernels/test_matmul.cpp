@@ -167,6 +167,21 @@ TEST_CASE("products of bf16 operands are the same sums by either way of making t
   CHECK(relative_distance(widened, direct) <= 1e-6);
 }
 
+TEST_CASE("a product of no inner extent is 0, or what was there") {
+  const bool add = GENERATE(false, true);
+  const auto expect_c = [&](const auto& multiply_into) {
+    float c[6] = {1, 2, 3, 4, 5, 6};
+    multiply_into(c);
+    for (int i = 0; i < 6; ++i) CHECK(c[i] == (add ? float(i + 1) : 0.0f));
+  };
+  expect_c([&](float* c) {
+    multiply(Product<float>{.c = c, .stride = 3, .M = 2, .N = 3, .add = add}, 1);
+  });
+  expect_c([&](float* c) {
+    multiply(Product<bfloat16, float>{.c = c, .stride = 3, .M = 2, .N = 3, .add = add}, 1);
+  });
+}
+
 TEST_CASE("a product merges leading axes") {
   MatmulCase item(Dtype::f64, {6, 4, 5}, false, true), same(Dtype::f64, {6, 4, 5}, false, true);
   item.forward.a = item.forward.a.reshaped({2, 3, 5});
