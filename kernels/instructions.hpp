@@ -10,6 +10,9 @@ namespace metascale {
 // Whether the processor has what the scans of this level need; true for best and scalar.
 bool processor_has(Simd level);
 
+// The level that is meant by `wanted`. Throws (unavailable) where this processor does not have it.
+Simd chosen_simd(Simd wanted);
+
 // Whether products of bf16 operands gain from this processor's own instructions for them: with AMX,
 // and with AVX512_BF16 except Intel's, where a vdpbf16ps takes as long as the two FMAs it replaces.
 bool multiplies_bf16();

@@ -20,13 +20,13 @@ struct CUstream_st;
 
 namespace metascale {
 
-// Which vector instructions the hand-written scans use. Results agree between levels up to
+// Which vector instructions the scans and attention use. Results agree between levels up to
 // rounding.
 enum class Simd {
   best,  // that the processor has
   avx512,
   avx2,   // with FMA
-  scalar  // the readable truth
+  scalar  // the readable truth of the scans; what every processor of its kind has
 };
 
 struct CpuQueue {

@@ -40,6 +40,23 @@ bool processor_has(Simd level) {
   return false;
 }
 
+Simd chosen_simd(Simd wanted) {
+  const bool avx512 = processor_has(Simd::avx512), avx2 = processor_has(Simd::avx2);
+  switch (wanted) {
+    case Simd::best: return avx512 ? Simd::avx512 : avx2 ? Simd::avx2 : Simd::scalar;
+    case Simd::avx512:
+      if (avx512) return wanted;
+      break;
+    case Simd::avx2:
+      if (avx2) return wanted;
+      break;
+    case Simd::scalar: return wanted;
+  }
+  throw Error(concat("CpuQueue.simd asks for ", wanted == Simd::avx512 ? "AVX-512" : "AVX2 and FMA",
+                     ", which this processor does not have: take Simd::best"),
+              ExitCode::unavailable);
+}
+
 bool multiplies_bf16() {
   static const bool does = [] {
     const int isa = dnnl_get_effective_cpu_isa();  // a level has the bits of those that it includes

@@ -202,27 +202,10 @@ template <typename T>
 constexpr WkvScan<T> truth = {forward_truth<T>, read_out_truth<T>, query_backward_truth<T>,
                               backward_truth<T>};
 
-Simd chosen(Simd wanted) {
-  const bool avx512 = processor_has(Simd::avx512), avx2 = processor_has(Simd::avx2);
-  switch (wanted) {
-    case Simd::best: return avx512 ? Simd::avx512 : avx2 ? Simd::avx2 : Simd::scalar;
-    case Simd::avx512:
-      if (avx512) return wanted;
-      break;
-    case Simd::avx2:
-      if (avx2) return wanted;
-      break;
-    case Simd::scalar: return wanted;
-  }
-  throw Error(concat("CpuQueue.simd asks for ", wanted == Simd::avx512 ? "AVX-512" : "AVX2 and FMA",
-                     ", which this processor does not have: take Simd::best"),
-              ExitCode::unavailable);
-}
-
 template <typename T>
 const WkvScan<T>& scan_for(const CpuQueue& queue, std::int64_t size) {
   if constexpr (std::is_same_v<T, float>) {
-    const Simd level = chosen(queue.simd);
+    const Simd level = chosen_simd(queue.simd);
     const WkvScan<float>* scan = nullptr;
     if (level == Simd::avx512) scan = wkv7_avx512(size);
     if (level == Simd::avx2) scan = wkv7_avx2(size);

@@ -8,8 +8,8 @@
 // summed across lanes together.
 #pragma once
 
+#include "kernels/cpu/wkv7_decays.hpp"
 #include "kernels/cpu/wkv7_scan.hpp"
-#include "kernels/cpu/wkv7_vector_types.hpp"
 
 namespace metascale {
 namespace {

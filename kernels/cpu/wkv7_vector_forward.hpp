@@ -3,8 +3,8 @@
 // reads y_t = S_t r_t and already u_{t+1} = S_t a_{t+1}.
 #pragma once
 
+#include "kernels/cpu/wkv7_decays.hpp"
 #include "kernels/cpu/wkv7_scan.hpp"
-#include "kernels/cpu/wkv7_vector_types.hpp"
 
 namespace metascale {
 namespace {

@@ -1,3 +1,4 @@
+#include "kernels/instructions.hpp"
 #include "tests/kernels/attention_cases.hpp"
 
 namespace metascale {
@@ -57,10 +58,28 @@ TEST_CASE("attention has the values of its definition, within and across tiles")
   expect_definition(AttentionCase(dtype, {1, 331, 1, 16}).forward);
 }
 
+TEST_CASE("attention has the same values with every level of instructions, at any head size") {
+  const Simd simd =
+      GENERATE(filter(processor_has, values({Simd::scalar, Simd::avx2, Simd::avx512})));
+  const std::int64_t N = GENERATE(1, 5, 16, 33, 48, 64, 100, 128);
+  CAPTURE(int(simd), N);
+  Queue queue{.cpu = {.simd = simd}};
+  AttentionCase item(Dtype::f32, {2, 291, 2, N}), truth(Dtype::f64, {2, 291, 2, N});
+  run_case(queue, item);
+  run_case(queue, truth);
+  const auto outputs = outputs_of_case(item), exact = outputs_of_case(truth);
+  for (std::size_t i = 0; i < outputs.size(); ++i) {
+    const Values values = values_of(outputs[i].tensor), expected = values_of(exact[i].tensor);
+    for (std::size_t e = 0; e < values.size(); ++e)
+      REQUIRE(std::abs(values[e] - expected[e]) <= 2e-5 * (1 + std::abs(expected[e])));
+  }
+}
+
 TEST_CASE("queries are the last tokens of a longer cache") {
   const Dtype dtype = GENERATE(Dtype::f32, Dtype::f64);
   expect_definition(CachedAttentionCase(dtype, {2, 1, 2, 8}, 9).forward);
   expect_definition(CachedAttentionCase(dtype, {1, 70, 2, 8}, 333).forward);
+  expect_definition(CachedAttentionCase(dtype, {1, 300, 1, 8}, 601).forward);
 }
 
 TEST_CASE("a token does not see what comes after it") {
