@@ -18,56 +18,66 @@ struct Turn {
   double direction;  // +1 forward, -1 back
 };
 
-// Cosines and sines of `pairs_block` angles that advance a token at a time. Sines are exact at the
-// first token of a block and follow by rotation (error below 64 roundings of f64): a sine per
+// Cosines and sines of up to pairs_block angles that advance a token at a time. Sines are exact at
+// the first token of a block and follow by rotation (error below 64 roundings of f64): a sine per
 // element would cost more than everything else here.
-class Angles {
- public:
-  Angles(const Turn& turn, std::int64_t first_pair, std::int64_t pairs, std::int64_t token)
-      : pairs_(pairs) {
+struct Angles {
+  double cos[pairs_block], sin[pairs_block], step_cos[pairs_block], step_sin[pairs_block];
+
+  Angles(const Turn& turn, std::int64_t first_pair, std::int64_t pairs, std::int64_t token) {
     for (std::int64_t j = 0; j < pairs; ++j) {
       const double frequency = turn.direction * std::pow(turn.base, -2.0 * double(first_pair + j) /
                                                                         double(turn.rotated));
       const double angle = double(turn.first_position + token) * frequency;
-      cos_[j] = std::cos(angle), sin_[j] = std::sin(angle);
-      step_cos_[j] = std::cos(frequency), step_sin_[j] = std::sin(frequency);
+      cos[j] = std::cos(angle), sin[j] = std::sin(angle);
+      step_cos[j] = std::cos(frequency), step_sin[j] = std::sin(frequency);
     }
   }
-  void advance() {
-    for (std::int64_t j = 0; j < pairs_; ++j) {
-      const double c = cos_[j] * step_cos_[j] - sin_[j] * step_sin_[j];
-      sin_[j] = sin_[j] * step_cos_[j] + cos_[j] * step_sin_[j];
-      cos_[j] = c;
-    }
-  }
-  template <typename T>
-  void store(T* cosines, T* sines) const {
-    for (std::int64_t j = 0; j < pairs_; ++j) cosines[j] = T(cos_[j]), sines[j] = T(sin_[j]);
-  }
-
- private:
-  std::int64_t pairs_;
-  double cos_[pairs_block], sin_[pairs_block], step_cos_[pairs_block], step_sin_[pairs_block];
 };
 
+// What the angles are now, and on by one token.
 template <typename T>
-struct Head {  // one head of one token: both halves of the pairs
+METASCALE_MULTIVERSION void take_and_advance(Angles& angles, T* __restrict cosines,
+                                             T* __restrict sines, std::int64_t pairs) {
+  for (std::int64_t j = 0; j < pairs; ++j) {
+    const double c = angles.cos[j], s = angles.sin[j];
+    cosines[j] = T(c), sines[j] = T(s);
+    angles.cos[j] = c * angles.step_cos[j] - s * angles.step_sin[j];
+    angles.sin[j] = s * angles.step_cos[j] + c * angles.step_sin[j];
+  }
+}
+
+template <typename T>
+struct Heads {  // of one token, N channels each
   T* to;
   const T* from;
+  std::int64_t count, N;
   std::int64_t half;  // channels between the partners of a pair
 };
 
-template <typename T>
-METASCALE_MULTIVERSION void turn_pairs(Head<T> head, const T* __restrict cosines,
-                                       const T* __restrict sines, std::int64_t pairs, bool fresh) {
-  T* __restrict low = head.to, * __restrict high = head.to + head.half;
-  const T *x = head.from, *partner = head.from + head.half;
-  for (std::int64_t j = 0; j < pairs; ++j) {
-    const T a = x[j] * cosines[j] - partner[j] * sines[j];
-    const T b = partner[j] * cosines[j] + x[j] * sines[j];
-    low[j] = fresh ? a : low[j] + a;
-    high[j] = fresh ? b : high[j] + b;
+template <bool fresh, typename T>
+[[gnu::always_inline]] inline void turn_pairs(const Heads<T>& heads, const T* __restrict cosines,
+                                              const T* __restrict sines, std::int64_t pairs) {
+  for (std::int64_t h = 0; h < heads.count; ++h) {
+    const T *x = heads.from + h * heads.N, *partner = x + heads.half;
+    T* __restrict low = heads.to + h * heads.N;
+    T* __restrict high = low + heads.half;
+    for (std::int64_t j = 0; j < pairs; ++j) {
+      const T a = x[j] * cosines[j] - partner[j] * sines[j];
+      const T b = partner[j] * cosines[j] + x[j] * sines[j];
+      low[j] = fresh ? a : low[j] + a;
+      high[j] = fresh ? b : high[j] + b;
+    }
   }
+}
+
+template <typename T>
+METASCALE_MULTIVERSION void turn_token(const Heads<T>& heads, const T* cosines, const T* sines,
+                                       std::int64_t pairs, bool fresh) {
+  if (fresh)
+    turn_pairs<true>(heads, cosines, sines, pairs);
+  else
+    turn_pairs<false>(heads, cosines, sines, pairs);
 }
 
 // Turns tokens [begin, end) of all sequences and heads.
@@ -80,14 +90,13 @@ void turn_tokens(const Tensor& to, const Tensor& from, const Turn& turn, std::in
   for (std::int64_t pair = 0; pair < half; pair += pairs_block) {
     const std::int64_t pairs = std::min(pairs_block, half - pair);
     Angles angles(turn, pair, pairs, begin);
-    for (std::int64_t t = begin; t < end; ++t, angles.advance()) {
-      angles.store(cosines, sines);
-      for (std::int64_t b = 0; b < B; ++b)
-        for (std::int64_t h = 0; h < H; ++h) {
-          const std::int64_t offset = ((b * length + t) * H + h) * N + pair;
-          turn_pairs<T>({to.pointer<T>() + offset, from.pointer<T>() + offset, half}, cosines,
-                        sines, pairs, to.fresh);
-        }
+    for (std::int64_t t = begin; t < end; ++t) {
+      take_and_advance(angles, cosines, sines, pairs);
+      for (std::int64_t b = 0; b < B; ++b) {
+        const std::int64_t offset = (b * length + t) * H * N + pair;
+        turn_token<T>({to.pointer<T>() + offset, from.pointer<T>() + offset, H, N, half}, cosines,
+                      sines, pairs, to.fresh);
+      }
     }
   }
 }
