@@ -62,21 +62,22 @@ struct AttentionTiles {
 
   // --- products -------------------------------------------------------------------------------
 
-  // Of a vector the first `count` lanes.
-  [[gnu::always_inline]] static inline void put(T* to, Numbers value, std::int64_t count,
-                                                bool add) {
-    if (count < Lanes) return put_part(to, value, count, add);
-    store<Lanes>(to, add ? load<Lanes>(to) + value : value);
-  }
-  [[gnu::noinline]] static void put_part(T* to, Numbers value, std::int64_t count, bool add) {
-    for (std::int64_t i = 0; i < count; ++i) to[i] = add ? to[i] + value[i] : value[i];
+  template <int R, int Width, bool add>
+  [[gnu::always_inline]] static inline void put(const Target& c, const Numbers (&sums)[R][Width]) {
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 2
+      for (int w = 0; w < Width; ++w) {
+        T* to = c.data + r * c.stride + w * Lanes;
+        store<Lanes>(to, add ? load<Lanes>(to) + sums[r][w] : sums[r][w]);
+      }
   }
 
-  // c (+)= alpha a b for R rows and one panel of Width vectors. A function of its own, so that the
+  // c (+)= a b for R rows and one panel of Width vectors. A function of its own, so that the
   // compiler keeps its pointers in registers.
   template <int R, int Width>
   [[gnu::noinline]] static void multiply_tile(const Target& c, const Scalars& a, const Right& b,
-                                              std::int64_t depth, T alpha) {
+                                              std::int64_t depth) {
     Numbers sums[R][Width];
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r)
@@ -92,35 +93,55 @@ struct AttentionTiles {
 #pragma GCC unroll 2
         for (int w = 0; w < Width; ++w) sums[r][w] += left[r * a.row] * right[w];
     }
-#pragma GCC unroll 8
+    if (c.add)
+      put<R, Width, true>(c, sums);
+    else
+      put<R, Width, false>(c, sums);
+  }
+
+  // The last columns, of which there are fewer than a panel has.
+  template <int R, int Width>
+  [[gnu::noinline]] static void multiply_part(const Target& c, const Scalars& a, const Right& b,
+                                              std::int64_t depth) {
+    T whole[R * Width * Lanes];
+    multiply_tile<R, Width>({whole, Width * Lanes, Width * Lanes, false}, a, b, depth);
     for (int r = 0; r < R; ++r)
-#pragma GCC unroll 2
-      for (int w = 0; w < Width; ++w)
-        put(c.data + r * c.stride + w * Lanes, alpha * sums[r][w], c.columns - w * Lanes, c.add);
+      for (std::int64_t n = 0; n < c.columns; ++n) {
+        T& to = c.data[r * c.stride + n];
+        to = whole[r * Width * Lanes + n] + (c.add ? to : T(0));
+      }
+  }
+
+  template <int R, int Width>
+  [[gnu::always_inline]] static inline void multiply_rows(const Target& c, const Scalars& a,
+                                                          const Right& b, std::int64_t depth) {
+    if (c.columns == Width * Lanes)
+      multiply_tile<R, Width>(c, a, b, depth);
+    else
+      multiply_part<R, Width>(c, a, b, depth);
   }
 
   template <int Width>
-  static void multiply(std::int64_t rows, Target c, Scalars a, const Right& b, std::int64_t depth,
-                       T alpha) {
-    if (rows == tile_rows) return multiply_tile<tile_rows, Width>(c, a, b, depth, alpha);
+  static void multiply(std::int64_t rows, Target c, Scalars a, const Right& b, std::int64_t depth) {
+    if (rows == tile_rows) return multiply_rows<tile_rows, Width>(c, a, b, depth);
     for (; rows > 0; --rows, c.data += c.stride, a.data += a.row)
-      multiply_tile<1, Width>(c, a, b, depth, alpha);
+      multiply_rows<1, Width>(c, a, b, depth);
   }
 
-  // `size` columns of `to` (+)= alpha a b
+  // `size` columns of `to` (+)= a b
   template <int Width>
   static void multiply_panels(std::int64_t rows, T* to, std::int64_t stride, std::int64_t size,
-                              const Scalars& a, Right b, std::int64_t depth, T alpha, bool add) {
+                              const Scalars& a, Right b, std::int64_t depth, bool add) {
     constexpr int columns = Width * Lanes;
     for (std::int64_t n = 0; n < size; n += columns, b.data += b.panel)
-      multiply<Width>(rows, {to + n, stride, least(columns, size - n), add}, a, b, depth, alpha);
+      multiply<Width>(rows, {to + n, stride, least(columns, size - n), add}, a, b, depth);
   }
 
   // --- packing --------------------------------------------------------------------------------
 
-  // Panels of Width vectors of the rows' columns; 0 behind the last.
+  // Panels of Width vectors of the rows' columns, times factor; 0 behind the last.
   template <int Width>
-  static Right pack(T* to, const Rows& from, std::int64_t count, std::int64_t size) {
+  static Right pack(T* to, const Rows& from, std::int64_t count, std::int64_t size, T factor) {
     constexpr int columns = Width * Lanes;
     const Right packed{to, columns, count * columns};
     for (std::int64_t n = 0; n < size; n += columns)
@@ -129,17 +150,18 @@ struct AttentionTiles {
         if (size - n >= columns) {
 #pragma GCC unroll 2
           for (int w = 0; w < Width; ++w)
-            store<Lanes>(to + w * Lanes, load<Lanes>(row + w * Lanes));
+            store<Lanes>(to + w * Lanes, factor * load<Lanes>(row + w * Lanes));
         } else {
-          for (int i = 0; i < columns; ++i) to[i] = i < size - n ? row[i] : T(0);
+          for (int i = 0; i < columns; ++i) to[i] = i < size - n ? factor * row[i] : T(0);
         }
       }
     return packed;
   }
 
-  // Panels of the transposed rows: [token / panel][channel][token % panel]; 0 behind the last
-  // token.
-  static void pack_transposed(T* to, const Rows& from, std::int64_t count, std::int64_t size) {
+  // Panels of the transposed rows, times factor: [token / panel][channel][token % panel]; 0 behind
+  // the last token.
+  static void pack_transposed(T* to, const Rows& from, std::int64_t count, std::int64_t size,
+                              T factor) {
     for (std::int64_t first = 0; first < count; first += Lanes) {
       T* column = to + first / panel * panel * size + first % panel;
       const std::int64_t tokens = least(Lanes, count - first);
@@ -150,11 +172,11 @@ struct AttentionTiles {
         for (int t = 0; t < Lanes; ++t) block[t] = load<Lanes>(from.row(first + t) + n);
         transpose_rows<Lanes>(block);
 #pragma GCC unroll 16
-        for (int i = 0; i < Lanes; ++i) store<Lanes>(column + (n + i) * panel, block[i]);
+        for (int i = 0; i < Lanes; ++i) store<Lanes>(column + (n + i) * panel, factor * block[i]);
       }
       for (std::int64_t n = whole; n < size; ++n)
         for (int t = 0; t < Lanes; ++t)
-          column[n * panel + t] = t < tokens ? from.row(first + t)[n] : T(0);
+          column[n * panel + t] = t < tokens ? factor * from.row(first + t)[n] : T(0);
     }
     // The other half of the last panel.
     if (const std::int64_t left = round_up(count, Lanes) % panel)
@@ -243,17 +265,17 @@ struct AttentionTiles {
     return sum;
   }
 
-  // rows x keys [0, end) of alpha a b^T, b transposed in panels
+  // rows x keys [0, end) of a b^T, b transposed in panels
   static void scores(T* to, std::int64_t rows, const Rows& a, const T* transposed,
-                     std::int64_t size, std::int64_t end, T alpha) {
+                     std::int64_t size, std::int64_t end) {
     for (std::int64_t j = 0; j < end; j += panel)
       multiply<2>(rows, {to + j, score_stride, panel, false}, {a.data, a.stride, 1},
-                  {transposed + j * size, panel, 0}, size, alpha);
+                  {transposed + j * size, panel, 0}, size);
   }
 
-  // One row of them, b as it lies: less work than to transpose b for a few rows.
+  // One row of them, times factor, b as it lies: less work than to transpose b for a few rows.
   static void scores_of_row(T* to, const T* a, const Rows& b, std::int64_t size, std::int64_t end,
-                            T alpha) {
+                            T factor) {
     for (std::int64_t j = 0; j < end; j += Lanes) {
       Numbers products[Lanes];
 #pragma GCC unroll 16
@@ -265,7 +287,7 @@ struct AttentionTiles {
         for (std::int64_t n = size / Lanes * Lanes; n < size; ++n) products[i][0] += a[n] * row[n];
       }
       sum_lanes<Lanes>(products);
-      store<Lanes>(to + j, alpha * products[0]);
+      store<Lanes>(to + j, factor * products[0]);
     }
   }
 
@@ -282,17 +304,17 @@ struct AttentionTiles {
     const std::int64_t width = least(attention_keys, last + older - block);
     const Rows k{head.k.row(block), head.k.stride}, v{head.v.row(block), head.v.stride};
     const bool few = last - first < tile_rows;
-    if (!few) pack_transposed(room, k, width, size);
+    if (!few) pack_transposed(room, k, width, size, head.scale);
     const Right values = few && size % (Width * Lanes) == 0
                              ? Right{v.data, v.stride, Width * Lanes}
-                             : pack<Width>(room + attention_keys * size, v, width, size);
+                             : pack<Width>(room + attention_keys * size, v, width, size, 1);
     alignas(64) T s[tile_rows * score_stride];
     for (std::int64_t t = first; t < last; t += tile_rows) {
       const std::int64_t rows = least(tile_rows, last - t);
       const std::int64_t end = least(width, t + rows + older - block);
       const std::int64_t begun = first_block(head.first, t);
       if (end <= 0 || begun > block) continue;
-      if (!few) scores(s, rows, {head.q.row(t), head.q.stride}, room, size, end, head.scale);
+      if (!few) scores(s, rows, {head.q.row(t), head.q.stride}, room, size, end);
       for (std::int64_t i = 0; i < rows; ++i) {
         T* row = s + i * score_stride;
         if (few) scores_of_row(row, head.q.row(t + i), k, size, end, head.scale);
@@ -303,7 +325,7 @@ struct AttentionTiles {
         if (block > begun) scale_row(head.y.row(t + i), size, correction);
       }
       multiply_panels<Width>(rows, head.y.row(t), head.y.stride, size, {s, score_stride, 1}, values,
-                             end, 1, block > begun);
+                             end, block > begun);
     }
   }
 
@@ -327,7 +349,8 @@ struct AttentionTiles {
 
   // --- backward -------------------------------------------------------------------------------
 
-  // The panels of a block of keys: transposed k and v for the scores and dp, k itself for dq.
+  // The panels of a block of keys: transposed k and v for the scores and dp, k itself for dq; k
+  // times scale, which its two products have.
   struct Keys {
     std::int64_t first, count;
     const T *transposed_k, *transposed_v;
@@ -339,23 +362,23 @@ struct AttentionTiles {
                              std::int64_t first, bool assigns, T* room) {
     const std::int64_t size = head.size, count = least(attention_queries, head.length - first);
     const Rows queries{head.q.row(first), head.q.stride}, above{head.dy.row(first), head.dy.stride};
-    const Right q = pack<Width>(room, queries, count, size);
-    const Right dy =
-        pack<Width>(room + attention_queries * round_up(size, Width * Lanes), above, count, size);
+    const Right q = pack<Width>(room, queries, count, size, head.scale);
+    const Right dy = pack<Width>(room + attention_queries * round_up(size, Width * Lanes), above,
+                                 count, size, 1);
     alignas(64) T p[attention_queries * score_stride], ds[attention_queries * score_stride];
     const bool add_q = !(head.dq.fresh && block.first == first_block(head.first, first));
     for (std::int64_t i = 0; i < count; i += tile_rows) {
       const std::int64_t t = first + i, rows = least(tile_rows, count - i);
       const std::int64_t end = least(block.count, t + rows - block.first);
       T *s = p + i * score_stride, *dp = ds + i * score_stride;
-      scores(s, rows, {head.q.row(t), head.q.stride}, block.transposed_k, size, end, head.scale);
-      scores(dp, rows, {head.dy.row(t), head.dy.stride}, block.transposed_v, size, end, 1);
+      scores(s, rows, {head.q.row(t), head.q.stride}, block.transposed_k, size, end);
+      scores(dp, rows, {head.dy.row(t), head.dy.stride}, block.transposed_v, size, end);
       for (std::int64_t r = 0; r < rows; ++r)
         row_backward(s + r * score_stride, dp + r * score_stride,
                      visible(head.first, t + r, t + r + 1, block.first, round_up(end, panel)),
                      head.lse[t + r], dot(head.dy.row(t + r), head.y.row(t + r), size));
       multiply_panels<Width>(rows, head.dq.rows.row(t), head.dq.rows.stride, size,
-                             {dp, score_stride, 1}, block.k, end, head.scale, add_q);
+                             {dp, score_stride, 1}, block.k, end, add_q);
     }
     const std::int64_t seen = least(block.count, first + count - block.first);
     for (std::int64_t j = 0; j < seen; j += tile_rows) {
@@ -363,10 +386,10 @@ struct AttentionTiles {
       const std::int64_t from = most(0, key - first), depth = count - from;
       const std::int64_t at = from * score_stride + j;
       multiply_panels<Width>(rows, head.dv.rows.row(key), head.dv.rows.stride, size,
-                             {p + at, 1, score_stride}, dy.from_row(from), depth, 1,
+                             {p + at, 1, score_stride}, dy.from_row(from), depth,
                              !(head.dv.fresh && assigns));
       multiply_panels<Width>(rows, head.dk.rows.row(key), head.dk.rows.stride, size,
-                             {ds + at, 1, score_stride}, q.from_row(from), depth, head.scale,
+                             {ds + at, 1, score_stride}, q.from_row(from), depth,
                              !(head.dk.fresh && assigns));
     }
   }
@@ -382,10 +405,10 @@ struct AttentionTiles {
     for (std::int64_t key = 0; key < head.length; key += attention_keys) {
       const std::int64_t count = least(attention_keys, head.length - key);
       const Rows k{head.k.row(key), head.k.stride}, v{head.v.row(key), head.v.stride};
-      pack_transposed(transposed_k, k, count, size);
-      pack_transposed(transposed_v, v, count, size);
+      pack_transposed(transposed_k, k, count, size, head.scale);
+      pack_transposed(transposed_v, v, count, size, 1);
       const Keys block{key, count, transposed_k, transposed_v,
-                       pack<Width>(packed_k, k, count, size)};
+                       pack<Width>(packed_k, k, count, size, head.scale)};
       std::int64_t first = (head.length - 1) / attention_queries * attention_queries;
       while (first_block(head.first, first) > key) first -= attention_queries;
       for (const std::int64_t last = first; first >= key; first -= attention_queries)
