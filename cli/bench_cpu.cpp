@@ -9,6 +9,7 @@
 #include "cli/operator_table.hpp"
 #include "experiments/benchmark.hpp"
 #include "experiments/plan.hpp"
+#include "experiments/run_programs.hpp"
 #include "kernels/cpu_bench.hpp"
 
 namespace metascale {
@@ -20,7 +21,7 @@ constexpr std::int64_t windows = 16, context = 256;  // of a step
 
 struct CpuVerb {
   int threads = 1, steps = 10;
-  std::int64_t micro_batch = windows;
+  std::int64_t micro_batch = automatic_micro_batch(Device::cpu, windows, context);
   std::vector<std::string> sizes, architectures, precisions;  // empty: all
   BenchTable table = BenchTable::both;
   std::string family;

@@ -19,9 +19,6 @@
 namespace metascale {
 namespace {
 
-// Activations of one forward on a CPU when the configuration leaves its windows to us.
-constexpr std::size_t comfortable_bytes = std::size_t(1) << 30;
-
 void refuse_what_is_not_built(const RunConfig& config) {
   if (config.training.wkv == WkvForm::chunked && config.device == Device::cpu)
     throw Error("training.wkv: chunked is a form of the GPU kernels; on the CPU use scan or auto",
@@ -171,14 +168,11 @@ std::size_t RunContext::free_bytes() const {
   return std::size_t(-greatest(ranks_, -std::int64_t(gpu_->memory().free_bytes)));
 }
 
-// Windows of one forward when the configuration leaves it to us: as many as fit the GPU, or keep
-// activations comfortable.
+// Windows of one forward when the configuration leaves it to us: on a GPU as many as fit.
 std::int64_t RunContext::micro_batch_for(std::int64_t rows) const {
-  const std::size_t room = gpu_ ? usable(free_bytes()) : comfortable_bytes;
-  const auto fits = [&](std::int64_t micro_batch) {
-    if (gpu_) return planned_step(config_, micro_batch, ranks_.size()).bytes() <= room;
-    ParameterList list;
-    return RunPrograms(config_, micro_batch, list).training().bytes() <= room;
+  if (!gpu_) return automatic_micro_batch(Device::cpu, rows, config_.training.context);
+  const auto fits = [&, room = usable(free_bytes())](std::int64_t micro_batch) {
+    return planned_step(config_, micro_batch, ranks_.size()).bytes() <= room;
   };
   return std::max<std::int64_t>(1, largest_micro_batch(rows, ranks_.size(), rows, fits));
 }

@@ -11,6 +11,10 @@
 namespace metascale {
 namespace {
 
+// Tokens of one forward that is sized here. On a CPU few, so that the activations of a small model
+// stay in its caches [docs/performance.md]; on a GPU enough rows for its products.
+constexpr std::int64_t cpu_tokens = 1024, gpu_tokens = 8192;
+
 ProgramOptions options_of(const RunConfig& config, std::int64_t rows, std::int64_t context,
                           bool training) {
   return {.rows = rows,
@@ -92,6 +96,14 @@ PlannedStep planned_step(const RunConfig& config, std::int64_t micro_batch, int 
   return {.parameter_bytes = (2 * elements + moments) * size_of(tape.dtype) + copies,
           .program_bytes = programs.bytes(),
           .executed_flops_per_token = programs.executed_flops_per_token()};
+}
+
+std::int64_t automatic_micro_batch(Device device, std::int64_t windows, std::int64_t context) {
+  const std::int64_t tokens = device == Device::cuda ? gpu_tokens : cpu_tokens;
+  std::int64_t best = 1;
+  for (std::int64_t divisor = 1; divisor <= windows && divisor * context <= tokens; ++divisor)
+    if (windows % divisor == 0) best = divisor;
+  return best;
 }
 
 std::int64_t largest_micro_batch(std::int64_t rows, int ranks, std::int64_t most,

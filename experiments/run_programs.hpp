@@ -47,6 +47,10 @@ struct PlannedStep {
 };
 PlannedStep planned_step(const RunConfig& config, std::int64_t micro_batch, int ranks = 1);
 
+// Windows of one forward where a sweep leaves them to us: the largest divisor of a batch's `windows`
+// that makes few enough tokens. By tokens alone: a run's bits must not depend on who runs it.
+std::int64_t automatic_micro_batch(Device device, std::int64_t windows, std::int64_t context);
+
 // The largest micro-batch up to `most` that divides a batch of `rows` windows evenly among the
 // ranks and fits; 0: none.
 std::int64_t largest_micro_batch(std::int64_t rows, int ranks, std::int64_t most,

@@ -32,7 +32,12 @@ enum class Simd {
 struct CpuQueue {
   int threads = 1;
   Simd simd = Simd::best;
-  std::shared_ptr<WideMemory> wide = {};  // made when an operand is stored in bf16
+  std::shared_ptr<KeptMemory> kept = {};  // made when first needed
+
+  KeptMemory& memory() {
+    if (!kept) kept = std::make_shared<KeptMemory>();
+    return *kept;
+  }
 };
 
 namespace cuda {
@@ -80,8 +85,7 @@ void run_widened(CpuQueue& queue, const Op& op) {
   });
   if (!any) return op.on(queue);
   Op wide = op;
-  if (!queue.wide) queue.wide = std::make_shared<WideMemory>();
-  WideOperands copies(*queue.wide, queue.threads);
+  WideOperands copies(queue.memory(), queue.threads);
   Op::operands(wide, [&](const char* field, Tensor& operand, Use use) {
     if (widened<Op>(field, operand)) copies.widen(operand, use);
   });

@@ -7,12 +7,6 @@
 
 namespace metascale {
 
-std::byte* WideMemory::take(std::size_t slot, std::size_t bytes) {
-  if (slots_.size() <= slot) slots_.resize(slot + 1);
-  if (slots_[slot].bytes() < bytes) slots_[slot] = Buffer(Device::cpu, bytes);
-  return slots_[slot].data();
-}
-
 // One tensor in two places has one copy: an operator may write where it reads.
 void WideOperands::widen(Tensor& operand, Use use) {
   const auto has_copy = [&](const Pair& pair) { return pair.stored.data == operand.data; };

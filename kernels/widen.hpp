@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "kernels/memory.hpp"
+#include "kernels/kept_memory.hpp"
 
 namespace metascale {
 
@@ -22,22 +22,10 @@ bool widened(const char* field, const Tensor& operand) {
   return true;
 }
 
-// Memory for the copies, a queue's own. It only grows, so that a step repeated allocates nothing.
-class WideMemory {
- public:
-  // Behind the slots of an operator's copies: its body's own, where it takes bf16 by itself.
-  static constexpr std::size_t body_slot = 32;
-
-  std::byte* take(std::size_t slot, std::size_t bytes);
-
- private:
-  std::vector<Buffer> slots_;
-};
-
 // f32 copies of one operator's bf16 operands.
 class WideOperands {
  public:
-  WideOperands(WideMemory& memory, int threads) : memory_(memory), threads_(threads) {}
+  WideOperands(KeptMemory& memory, int threads) : memory_(memory), threads_(threads) {}
   void widen(Tensor& operand, Use use);  // operand becomes its copy
   void store() const;                    // rounds what was written
 
@@ -46,7 +34,7 @@ class WideOperands {
     Tensor stored, wide;
     bool loaded, written;
   };
-  WideMemory& memory_;
+  KeptMemory& memory_;
   std::vector<Pair> pairs_;
   int threads_;
 };

@@ -2,8 +2,6 @@
 // f32 products of such small tiles are as fast, and more exact.
 #include "kernels/attention.hpp"
 
-#include <memory>
-
 #include "core/parallel.hpp"
 #include "kernels/cpu/attention_tiles.hpp"
 #include "kernels/instructions.hpp"
@@ -23,34 +21,19 @@ const AttentionLoops<T>& loops_for(const CpuQueue& queue) {
   }
 }
 
-// attention_room(N) elements that begin a cache line.
-template <typename T>
-class Room {
- public:
-  explicit Room(std::int64_t size)
-      : memory_(std::make_unique_for_overwrite<T[]>(attention_room(size) + line)) {}
-
-  T* get() const {
-    const auto address = reinterpret_cast<std::uintptr_t>(memory_.get());
-    return memory_.get() + (bytes - address % bytes) / sizeof(T);
-  }
-
- private:
-  static constexpr std::size_t bytes = 64, line = bytes / sizeof(T);
-  std::unique_ptr<T[]> memory_;
-};
-
 struct HeadAt {
   std::int64_t batch, head;
 };
 
 // Calls body(at, room) for every head of every sequence of a (B, T, H, N) tensor.
 template <typename T, typename Body>
-void for_heads(const CpuQueue& queue, const Shape& BTHN, Body&& body) {
-  parallel_for(queue.threads, BTHN[0] * BTHN[2], [&](std::int64_t begin, std::int64_t end) {
-    const Room<T> room(BTHN[3]);
+void for_heads(CpuQueue& queue, const Shape& BTHN, Body&& body) {
+  const std::int64_t elements = attention_room(BTHN[3]), H = BTHN[2];
+  const std::size_t bytes = std::size_t(queue.threads * elements) * sizeof(T);
+  T* rooms = reinterpret_cast<T*>(queue.memory().take(KeptMemory::body_slot, bytes));
+  parallel_parts(queue.threads, BTHN[0] * H, [&](int part, std::int64_t begin, std::int64_t end) {
     for (std::int64_t item = begin; item < end; ++item)
-      body(HeadAt{item / BTHN[2], item % BTHN[2]}, room.get());
+      body(HeadAt{item / H, item % H}, rooms + part * elements);
   });
 }
 

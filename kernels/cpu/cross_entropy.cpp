@@ -69,9 +69,8 @@ T loss_and_gradient_of_row(T* z, std::int64_t V, std::int32_t target, T scale) {
 template <typename T>
 T* wide_logits(const Tensor& logits, CpuQueue& queue) {
   if (logits.dtype != Dtype::bf16) return logits.pointer<T>();
-  if (!queue.wide) queue.wide = std::make_shared<WideMemory>();
   const std::size_t bytes = std::size_t(logits.size()) * sizeof(T);
-  return reinterpret_cast<T*>(queue.wide->take(WideMemory::body_slot, bytes));
+  return reinterpret_cast<T*>(queue.memory().take(KeptMemory::body_slot, bytes));
 }
 
 // The products of one operator, a chunk of rows at a time, in the dtype that was asked for.
@@ -85,7 +84,7 @@ class Chunks {
         D_(op.weight.shape[1]),
         V_(op.weight.shape[0]),
         size_(op.logits.shape[0]),
-        threads_(queue.threads),
+        queue_(queue),
         bf16_(op.bf16) {
     if (bf16_) {
       take_rounded(op.x, op.weight, op.logits, op.scratch);
@@ -116,7 +115,7 @@ class Chunks {
   // dx (+)= dlogits W;   dW (+)= dlogits^T x, where the logits now hold their gradient
   void backward(std::int64_t first, std::int64_t count, const Tensor& dx,
                 const Tensor& dweight) const {
-    if (bf16_) convert(gradients16_, logits_, count * V_, threads_);
+    if (bf16_) convert(gradients16_, logits_, count * V_, queue_.threads);
     Product<T> product{
         .c = dx.pointer<T>() + first * D_, .stride = D_, .M = count, .N = D_, .K = V_};
     product.add = !dx.fresh;
@@ -132,7 +131,7 @@ class Chunks {
   void take_rounded(const Tensor& x, const Tensor& weight, const Tensor& logits,
                     const Tensor& scratch) {
     bfloat16* free = scratch.pointer<bfloat16>();
-    weight16_ = rounded(weight, free, threads_);
+    weight16_ = rounded(weight, free, queue_.threads);
     if (x.dtype == Dtype::bf16) {
       x16_ = x.pointer<bfloat16>();
     } else {
@@ -146,7 +145,7 @@ class Chunks {
   void take_rows(std::int64_t first, std::int64_t count) {
     if (x_) x_of_chunk_ = x_ + first * D_;
     x16_of_chunk_ = x16_ ? x16_ + first * D_ : rounded_x_;
-    if (rounded_x_) convert(rounded_x_, x_of_chunk_, count * D_, threads_);
+    if (rounded_x_) convert(rounded_x_, x_of_chunk_, count * D_, queue_.threads);
   }
 
   void run(Product<T> product, Operand<T> a, Operand<T> b, Operand<bfloat16> a16,
@@ -155,10 +154,10 @@ class Chunks {
       if (bf16_)
         return multiply(Product<bfloat16, float>{product.c, product.stride, product.M, product.N,
                                                  product.K, a16, b16, 1, product.add},
-                        threads_);
+                        queue_);
     product.a = a;
     product.b = b;
-    multiply(product, threads_);
+    multiply(product, queue_.threads);
   }
 
   const T *x_ = nullptr, *weight_ = nullptr;
@@ -169,7 +168,7 @@ class Chunks {
   T* logits_;
   bfloat16* gradients16_ = nullptr;  // of the logits
   std::int64_t rows_, D_, V_, size_;
-  int threads_;
+  CpuQueue& queue_;
   bool bf16_;
 };
 

@@ -7,7 +7,6 @@
 
 #include <Eigen/Core>
 #include <algorithm>
-#include <memory>
 #include <oneapi/dnnl/dnnl.hpp>
 #include <utility>
 
@@ -137,12 +136,12 @@ void multiply(const Product<double>& product, int threads) {
   });
 }
 
-void multiply(const Product<bfloat16, float>& product, int threads) {
+void multiply(const Product<bfloat16, float>& product, CpuQueue& queue) {
   if (is_empty(product)) return;
   if (multiplies_bf16())
-    multiply_bf16(product, threads);
+    multiply_bf16(product, queue.threads);
   else
-    multiply_widened(product, threads);
+    multiply_widened(product, queue);
 }
 
 void multiply_bf16(const Product<bfloat16, float>& product, int threads) {
@@ -176,14 +175,17 @@ void multiply_bf16(const Product<bfloat16, float>& product, int threads) {
   stream.wait();
 }
 
-void multiply_widened(const Product<bfloat16, float>& product, int threads) {
+void multiply_widened(const Product<bfloat16, float>& product, CpuQueue& queue) {
   const std::int64_t rows = (product.M + tile_rows - 1) / tile_rows;
   const std::int64_t columns = (product.N + tile_columns - 1) / tile_columns;
-  parallel_for(threads, rows * columns, [&](std::int64_t begin, std::int64_t end) {
-    const auto room = std::make_unique_for_overwrite<float[]>(tile_floats);
-    for (std::int64_t i = begin; i < end; ++i)
-      multiply_tile(product, i / columns * tile_rows, i % columns * tile_columns, room.get());
-  });
+  const std::size_t bytes = std::size_t(queue.threads) * tile_floats * sizeof(float);
+  auto* rooms = reinterpret_cast<float*>(queue.memory().take(KeptMemory::product_slot, bytes));
+  parallel_parts(queue.threads, rows * columns,
+                 [&](int part, std::int64_t begin, std::int64_t end) {
+                   for (std::int64_t i = begin; i < end; ++i)
+                     multiply_tile(product, i / columns * tile_rows, i % columns * tile_columns,
+                                   rooms + part * tile_floats);
+                 });
 }
 
 }  // namespace metascale

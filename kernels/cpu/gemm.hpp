@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "core/bfloat16.hpp"
+#include "kernels/queue.hpp"
 
 namespace metascale {
 
@@ -33,12 +34,12 @@ void multiply(const Product<float>& product, int threads);
 void multiply(const Product<double>& product, int threads);
 
 // alpha must be 1. By the faster of the next two [instructions.hpp: multiplies_bf16].
-void multiply(const Product<bfloat16, float>& product, int threads);
+void multiply(const Product<bfloat16, float>& product, CpuQueue& queue);
 
 // By the processor's own bf16 instructions. Throws where oneDNN knows none.
 void multiply_bf16(const Product<bfloat16, float>& product, int threads);
 
 // The same products, which f32 holds exactly, from sgemm upon widened operands, a tile at a time.
-void multiply_widened(const Product<bfloat16, float>& product, int threads);
+void multiply_widened(const Product<bfloat16, float>& product, CpuQueue& queue);
 
 }  // namespace metascale

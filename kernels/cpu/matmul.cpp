@@ -36,12 +36,12 @@ Product<T, Sum> product_of(const Matmul& op) {
   return product;
 }
 
-void multiply_rounded(const Matmul& op, int threads) {
+void multiply_rounded(const Matmul& op, CpuQueue& queue) {
   Product<bfloat16, float> product = product_of<bfloat16, float>(op);
   bfloat16* free = op.scratch.pointer<bfloat16>();
-  product.a.data = rounded(op.a, free, threads);
-  product.b.data = rounded(op.b, free, threads);
-  multiply(product, threads);
+  product.a.data = rounded(op.a, free, queue.threads);
+  product.b.data = rounded(op.b, free, queue.threads);
+  multiply(product, queue);
 }
 
 template <typename T>
@@ -57,7 +57,7 @@ METASCALE_MULTIVERSION void sum_rows(T (*__restrict partial)[column_block], Rang
 void Matmul::on(CpuQueue& queue) const {
   with_float_type(c.dtype, [&]<typename T>() {
     if (bias.exists()) repeat_row<T>(c, bias, queue.threads);
-    if (bf16) return multiply_rounded(*this, queue.threads);
+    if (bf16) return multiply_rounded(*this, queue);
     Product<T> product = product_of<T, T>(*this);
     product.a.data = a.pointer<T>();
     product.b.data = b.pointer<T>();

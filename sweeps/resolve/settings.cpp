@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "experiments/run_programs.hpp"
 #include "sweeps/presets.hpp"
 
 namespace metascale::resolving {
@@ -13,9 +14,6 @@ namespace {
 constexpr double tokens_per_parameter = 20;    // 1xC
 constexpr double most_rounding = 0.01;         // of a batch, to whole windows
 constexpr double most_length_rounding = 0.02;  // of a run, to whole batches
-// Tokens of one forward, where micro_batch is auto: enough rows for the matrix products, and memory
-// that every machine has.
-constexpr std::int64_t micro_batch_tokens = 8192;
 
 // How an arm may differ from the others.
 enum class Freedom {
@@ -114,12 +112,7 @@ std::int64_t micro_batch_of(const Definition& definition, const TrainingSettings
     throw error_at(place_of_key(definition, settings, "micro_batch"),
                    fmt::format("{} does not divide the {} windows of a batch", given, windows),
                    "write auto, or a divisor");
-  if (given) return given;
-  std::int64_t best = 1;
-  for (std::int64_t divisor = 1; divisor <= windows && divisor * context <= micro_batch_tokens;
-       ++divisor)
-    if (windows % divisor == 0) best = divisor;
-  return best;
+  return given ? given : automatic_micro_batch(definition.device, windows, context);
 }
 
 }  // namespace

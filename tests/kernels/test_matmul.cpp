@@ -149,7 +149,10 @@ TEST_CASE("products of bf16 operands are the same sums by either way of making t
     return c;
   };
   using Bf16 = const Product<bfloat16, float>&;
-  const auto widen = [](Bf16 p, int threads) { multiply_widened(p, threads); };
+  const auto widen = [](Bf16 p, int threads) {
+    CpuQueue queue{.threads = threads};
+    multiply_widened(p, queue);
+  };
   const Tensor widened = multiplied(widen, 1);
   CHECK(same_bits(widened, multiplied(widen, 2)));
   const Values left = values_of(a), right = values_of(b), sums = values_of(widened);
@@ -178,7 +181,8 @@ TEST_CASE("a product of no inner extent is 0, or what was there") {
     multiply(Product<float>{.c = c, .stride = 3, .M = 2, .N = 3, .add = add}, 1);
   });
   expect_c([&](float* c) {
-    multiply(Product<bfloat16, float>{.c = c, .stride = 3, .M = 2, .N = 3, .add = add}, 1);
+    CpuQueue queue;
+    multiply(Product<bfloat16, float>{.c = c, .stride = 3, .M = 2, .N = 3, .add = add}, queue);
   });
 }
 
