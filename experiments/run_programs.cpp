@@ -13,7 +13,7 @@ namespace {
 
 // Tokens of one forward that is sized here. On a CPU few, so that the activations of a small model
 // stay in its caches [docs/performance.md]; on a GPU enough rows for its products.
-constexpr std::int64_t cpu_tokens = 1024, gpu_tokens = 8192;
+constexpr std::int64_t cpu_tokens = 512, gpu_tokens = 8192;
 
 ProgramOptions options_of(const RunConfig& config, std::int64_t rows, std::int64_t context,
                           bool training) {

@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
 """Training steps of our Transformer beside PyTorch's, on this CPU or GPU: same shape, batch and threads.
 
-usage: torch_gpt.py --program build/release/metascale [--threads 1] [--micro-batch 16] [--rounds 5] [--seconds 4]
+usage: torch_gpt.py --program build/release/metascale [--threads 1] [--rounds 5] [--seconds 4]
+                    [--micro-batch N] [--torch-micro-batch 16]
        torch_gpt.py --program metascale --cuda [--size 150M ...] [--rounds 3] [--seconds 10]
 
 Each round measures one after the other (A B C A B C ...), so that a drifting machine meets all; the table shows
 medians over the rounds with their spread. PyTorch runs eagerly and, from 2.0 on, by torch.compile; from 2.0 on its
 attention is the fused one. Debian 12 has 1.13; PyPI's wheel in a virtual environment is as good: call this script
-with its python. With --cuda: the sizes, the batch and the shapes of `metascale bench gpu`, in bf16 (autocast there).
+with its python. Each is run as its users would: ours in forwards of what `micro_batch: auto` takes, PyTorch's in one of
+the whole batch; the options change either. With --cuda: the sizes, the batch and the shapes of `metascale bench gpu`, in bf16 (autocast there).
 Without torch, or a GPU where one is asked for, the script says so and ends with exit code 69.
 """
 import argparse
@@ -85,20 +87,22 @@ class Gpt(nn.Module):
 
 
 class TorchTraining:
-    def __init__(self, shape, rows, bf16, compiled, device="cpu"):
+    def __init__(self, shape, rows, bf16, compiled, device="cpu", parts=1):
         torch.manual_seed(1)
         model = Gpt(**shape).to(device)
         self.parameters = sum(p.numel() for p in model.parameters())
         which = {"fused": True} if device == "cuda" else {"foreach": True}
         self.optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, **which)
         self.model, self.bf16, self.device = torch.compile(model) if compiled else model, bf16, device
-        self.tokens, self.targets = (torch.randint(0, shape["vocabulary"], (rows, shape["context"]), device=device)
-                                     for _ in range(2))
+        self.parts = [[torch.randint(0, shape["vocabulary"], (rows // parts, shape["context"]), device=device)
+                       for _ in range(2)] for _ in range(parts)]
+        self.step_tokens = rows * shape["context"]
 
     def step(self):
-        with torch.autocast(self.device, dtype=torch.bfloat16, enabled=self.bf16):
-            loss = self.model(self.tokens, self.targets)
-        loss.backward()
+        for tokens, targets in self.parts:
+            with torch.autocast(self.device, dtype=torch.bfloat16, enabled=self.bf16):
+                loss = self.model(tokens, targets) / len(self.parts)
+            loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
@@ -111,7 +115,7 @@ class TorchTraining:
             start = time.perf_counter()
             self.step()
             times.append(time.perf_counter() - start)
-        return self.tokens.numel() / statistics.median(times)
+        return self.step_tokens / statistics.median(times)
 
 
 def ours(program, place, size, *more):
@@ -161,7 +165,8 @@ def main():
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=4)
-    parser.add_argument("--micro-batch", type=int, default=rows, help="ours: windows of a forward")
+    parser.add_argument("--micro-batch", type=int, help="ours: windows of a forward")
+    parser.add_argument("--torch-micro-batch", type=int, default=rows, help="PyTorch's")
     parser.add_argument("--cuda", action="store_true")
     parser.add_argument("--size", action="append", choices=SIZES, help="on a GPU, of these only")
     options = parser.parse_args()
@@ -174,9 +179,10 @@ def main():
     print("|---|---|---|" + "---|---|" * len(kinds))
     for size, shape in SHAPES.items():
         for precision in ("f32", "bf16"):
-            peers = [TorchTraining({**shape, **text}, rows, precision == "bf16", kind == "compiled") for kind in kinds]
-            mode = ["--precision", precision, "--threads", str(options.threads), "--steps", "5",
-                    "--micro-batch", str(options.micro_batch)]
+            peers = [TorchTraining({**shape, **text}, rows, precision == "bf16", kind == "compiled",
+                                   parts=rows // options.torch_micro_batch) for kind in kinds]
+            mode = ["--precision", precision, "--threads", str(options.threads), "--steps", "5"]
+            mode += ["--micro-batch", str(options.micro_batch)] if options.micro_batch else []
             rounds = [[ours(options.program, "cpu", size, *mode)["tokens_per_second"]] +
                       [peer.tokens_per_second(options.seconds) for peer in peers] for _ in range(options.rounds)]
             mine, *theirs = zip(*rounds)
