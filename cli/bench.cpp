@@ -70,6 +70,7 @@ void add_bench_verbs(CLI::App& app, Action& action) {
   verb->add_option("--threads", sweep->threads, "of each step")->check(CLI::PositiveNumber);
   verb->add_flag("--json", sweep->json, "for machines");
   add_bench_context(*bench, action);
+  add_bench_step(*bench, action);
 }
 
 }  // namespace metascale

@@ -1,23 +1,20 @@
 // metascale bench context: what a token costs against the length of its context.
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 #include <optional>
 
 #include "cli/bench_verbs.hpp"
+#include "cli/choice.hpp"
+#include "cli/matched_models.hpp"
 #include "experiments/context_cost.hpp"
-#include "experiments/matching.hpp"
 #include "experiments/plan.hpp"
 
 namespace metascale {
 namespace {
 
 using nlohmann::json;
-
-constexpr Architecture architectures[] = {Architecture::transformer, Architecture::transformer_pp,
-                                          Architecture::rwkv7, Architecture::meta_state};
 
 struct ContextVerb {
   ContextCostOptions options;
@@ -54,33 +51,10 @@ constexpr Quantity quantities[] = {
     {"generation_resident_bytes", "generation, bytes held, as measured", &Measurement::generation,
      &CostPoint::resident_bytes, false}};
 
-// All models have the Transformer's number of parameters, as nearly as their widths allow.
-std::vector<ModelConfig> models_of(const ContextVerb& verb) {
-  std::vector<MatchArm> arms;
-  for (const Architecture architecture : architectures) {
-    ModelConfig model{.architecture = architecture,
-                      .layers = verb.layers,
-                      .width = verb.width,
-                      .vocabulary = verb.vocabulary,
-                      .head_size = verb.head_size};
-    arms.push_back({.name = name_of(architecture), .model = model});
-  }
-  arms[0].model.feed_forward = verb.feed_forward;
-  MatchRequest request{.on = MatchOn::parameters, .tolerance = 0.02, .context = verb.options.least};
-  request.target = matched_value(arms[0].model, request.on, request.context);
-  return match_arms(arms, request).models;
-}
-
-bool is_wanted(const ContextVerb& verb, Architecture architecture) {
-  const auto& names = verb.architectures;
-  return names.empty() ||
-         std::find(names.begin(), names.end(), name_of(architecture)) != names.end();
-}
-
 void print_curve(const char* name, const char* words, const CostCurve& curve) {
   for (const CostPoint& point : curve.points)
     fmt::print("{:<15} {:<10} {:>7} {:>12.3f} {:>26} {:>14.0f} {:>14.0f}\n", name, words,
-               point.tokens, 1e6 * point.seconds,
+               point.size, 1e6 * point.seconds,
                fmt::format("[{:.3f}, {:.3f}]", 1e6 * point.seconds_low, 1e6 * point.seconds_high),
                point.planned_bytes, point.resident_bytes);
   if (curve.left_out > 0)
@@ -92,7 +66,7 @@ void print_curve(const char* name, const char* words, const CostCurve& curve) {
 json to_json(const CostCurve& curve) {
   json points = json::array();
   for (const CostPoint& point : curve.points)
-    points.push_back({{"tokens", point.tokens},
+    points.push_back({{"tokens", point.size},
                       {"seconds_per_token", point.seconds},
                       {"seconds_spread", {point.seconds_low, point.seconds_high}},
                       {"planned_bytes", point.planned_bytes},
@@ -166,8 +140,13 @@ ExitCode run_bench_context(const ContextVerb& verb) {
   if (prints)
     fmt::print("{:<15} {:<10} {:>7} {:>12} {:>26} {:>14} {:>14}\n", "architecture", "", "tokens",
                "us/token", "its spread", "planned bytes", "resident bytes");
-  for (const ModelConfig& model : models_of(verb)) {
-    if (!is_wanted(verb, model.architecture)) continue;
+  const ModelConfig transformer{.layers = verb.layers,
+                                .width = verb.width,
+                                .vocabulary = verb.vocabulary,
+                                .head_size = verb.head_size,
+                                .feed_forward = verb.feed_forward};
+  for (const ModelConfig& model : matched_models(transformer, verb.options.least)) {
+    if (!is_wanted(verb.architectures, name_of(model.architecture))) continue;
     Measurement row{.architecture = model.architecture,
                     .parameters = count_model(model, verb.options.least).parameters};
     if (verb.only != "generation") row.training = training_cost(model, verb.options);

@@ -8,5 +8,6 @@ namespace metascale {
 void add_bench_cpu(CLI::App& bench, Action& action);
 void add_bench_gpu(CLI::App& bench, Action& action);
 void add_bench_context(CLI::App& bench, Action& action);
+void add_bench_step(CLI::App& bench, Action& action);
 
 }  // namespace metascale

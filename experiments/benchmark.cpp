@@ -10,6 +10,7 @@
 #include "experiments/plan.hpp"
 #include "experiments/precision.hpp"
 #include "experiments/program.hpp"
+#include "experiments/training/usage.hpp"
 
 namespace metascale {
 namespace {
@@ -93,7 +94,7 @@ StepTiming measure_step(const StepBenchmark& benchmark) {
   Queue queue{.device = device};
   if (gpu) queue.cuda = gpu->queue();
   queue.cpu.threads = benchmark.threads;
-  const std::size_t free_before = gpu ? gpu->memory().free_bytes : 0;
+  const double before = gpu ? -double(gpu->memory().free_bytes) : resident_bytes();
   ParameterList list;
   Program program(benchmark.model,
                   {.rows = B,
@@ -118,7 +119,8 @@ StepTiming measure_step(const StepBenchmark& benchmark) {
     if (gpu) gpu->wait();
   });
   StepTiming timing = timing_of(benchmark, seconds);
-  if (gpu) timing.memory_bytes = free_before - std::min(free_before, gpu->memory().free_bytes);
+  const double after = gpu ? -double(gpu->memory().free_bytes) : resident_bytes();
+  timing.memory_bytes = std::size_t(std::max(0.0, after - before));
   return timing;
 }
 

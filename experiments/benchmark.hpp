@@ -24,7 +24,8 @@ struct StepTiming {
   int steps = 0;
   double tokens_per_second = 0;  // by the median
   double model_flops_per_second = 0;
-  std::size_t memory_bytes = 0;  // that it takes of the GPU, as the GPU counts
+  // That it takes: of the GPU, as the GPU counts; on a CPU that by which the process grew.
+  std::size_t memory_bytes = 0;
 };
 
 // Forward, backward, clip and AdamW, as the trainer runs them.

@@ -1,12 +1,8 @@
 #include "experiments/context_cost.hpp"
 
-#include <malloc.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <fstream>
 #include <functional>
 #include <limits>
 #include <map>
@@ -17,6 +13,7 @@
 #include "experiments/generation.hpp"
 #include "experiments/precision.hpp"
 #include "experiments/program.hpp"
+#include "experiments/training/usage.hpp"
 
 namespace metascale {
 namespace {
@@ -77,7 +74,7 @@ CostCurve measured(const ContextCostOptions& options, const BeginRound& begin_ro
   }
   for (const auto& [tokens, sample] : samples) {
     const Spread spread = spread_of_median(sample.seconds);
-    curve.points.push_back({.tokens = tokens,
+    curve.points.push_back({.size = tokens,
                             .seconds = median(sample.seconds),
                             .seconds_low = spread.low,
                             .seconds_high = spread.high,
@@ -178,14 +175,6 @@ Spread spread_of_median(std::vector<double> values) {
   return {values[k], values[n - 1 - k]};
 }
 
-double resident_bytes() {
-  malloc_trim(0);  // what was freed is not held
-  std::ifstream file("/proc/self/statm");
-  double whole = 0, resident = 0, of_files = 0;  // pages; the last: code, which comes in at its use
-  file >> whole >> resident >> of_files;
-  return (resident - of_files) * double(::sysconf(_SC_PAGESIZE));
-}
-
 CostCurve training_cost(const ModelConfig& model, const ContextCostOptions& options) {
   return measured(options, [&] {
     return [&](std::int64_t tokens) { return training_sample(model, tokens, options.threads); };
@@ -210,7 +199,7 @@ std::optional<Exponent> fit_exponent(const CostCurve& curve, double CostPoint::*
   std::vector<double> x, y;
   for (const CostPoint& point : curve.points)
     if (point.*cost > 0)
-      x.push_back(std::log(double(point.tokens))), y.push_back(std::log(point.*cost));
+      x.push_back(std::log(double(point.size))), y.push_back(std::log(point.*cost));
   const std::optional<LineFit> line = fit_line(x, y);
   if (!line) return std::nullopt;
   return Exponent{.value = line->slope,
@@ -227,7 +216,7 @@ std::optional<Crossover> crossover(const CostCurve& first, const CostCurve& seco
                          spread_in(first.points[from - 1], cost).low)
     --from;
   if (from == both) return std::nullopt;
-  const auto tokens = [&](std::size_t i) { return double(first.points[i].tokens); };
+  const auto tokens = [&](std::size_t i) { return double(first.points[i].size); };
   if (from == 0)
     return Crossover{
         .tokens = tokens(0), .low = tokens(0), .high = tokens(0), .from_the_start = true};

@@ -20,8 +20,8 @@ struct ContextCostOptions {
 };
 
 struct CostPoint {
-  std::int64_t tokens = 0;                   // length of the window, or position
-  double seconds = 0;                        // per token; the median of the repeats
+  std::int64_t size = 0;  // tokens of the window, or position; of a step: parameters, or tokens
+  double seconds = 0;     // per token; the median of the repeats
   double seconds_low = 0, seconds_high = 0;  // between which that median lies
   // Training: activations, per token. generation: carried at this position.
   double planned_bytes = 0;
@@ -71,7 +71,5 @@ struct Spread {
   double low = 0, high = 0;
 };
 Spread spread_of_median(std::vector<double> values);  // one value or more
-
-double resident_bytes();  // of this process, its files not counted
 
 }  // namespace metascale

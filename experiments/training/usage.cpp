@@ -1,9 +1,12 @@
 #include "experiments/training/usage.hpp"
 
 #include <fmt/format.h>
+#include <malloc.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <fstream>
 
 #include "core/yaml.hpp"
 
@@ -18,6 +21,14 @@ std::size_t peak_resident_bytes() {
   rusage usage{};
   ::getrusage(RUSAGE_SELF, &usage);
   return std::size_t(usage.ru_maxrss) * 1024;  // Linux counts KiB
+}
+
+double resident_bytes() {
+  malloc_trim(0);  // what was freed is not held
+  std::ifstream file("/proc/self/statm");
+  double whole = 0, resident = 0, of_files = 0;  // pages; the last: code, which comes in at its use
+  file >> whole >> resident >> of_files;
+  return (resident - of_files) * double(::sysconf(_SC_PAGESIZE));
 }
 
 std::map<std::string, std::string> usage_facts(const std::map<std::string, std::string>& before,

@@ -22,6 +22,9 @@ std::optional<double> joules_between(const Usage& begin, const Usage& now);
 // The largest resident memory of this process so far, in bytes.
 std::size_t peak_resident_bytes();
 
+// Its resident memory now, its files not counted, in bytes.
+double resident_bytes();
+
 // The facts peak_memory_bytes, the largest of all attempts, and energy_joules, the sum over them;
 // no energy where nothing counts it, "nan" where that is so of one attempt only. before: the facts
 // when the attempt began, first: that there was none before it; begin: what was used then.

@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "tests/cli/program.hpp"
 
@@ -53,6 +54,31 @@ TEST_CASE("bench cpu tells each operator's share of the bound that a copy and a 
   const Ended none = call_program(runs.path(), {"bench", "cpu", "--family", "norme"});
   CHECK(none.code == 2);
   CHECK_THAT(none.text, Contains("--family norme: no operator's name holds this"));
+}
+
+TEST_CASE("bench step tells time and memory by the model's size and by the batch") {
+  const RunsFolder runs;
+  const Words words{"bench", "step", "--architecture", "rwkv7", "--seconds", "0", "--widths", "32",
+                    "64",    "96",   "--batches",      "1",     "2",         "4", "--json"};
+  const Ended ended = call_program(runs.path(), words);
+  INFO(ended.text);
+  REQUIRE(ended.code == 0);
+  const json curves = json::parse(ended.text).at("curves");
+  REQUIRE(curves.size() == 2);
+  const std::vector<std::int64_t> batches{256, 512, 1024};
+  for (std::size_t i = 0; i < 3; ++i) {
+    CHECK(curves[1].at("points")[i].at("size") == batches[i]);
+    for (const json& curve : curves) {
+      const json& point = curve.at("points")[i];
+      CHECK(point.at("seconds_per_token").get<double>() > 0);
+      CHECK((i > 0) == (point.at("size") > curve["points"][0].at("size")));
+    }
+  }
+  CHECK(curves[0].at("grows") == "parameters");
+  CHECK(curves[0].at("seconds").at("exponent").get<double>() > 0);
+  const Ended odd = call_program(runs.path(), {"bench", "step", "--widths", "33"});
+  CHECK(odd.code == 2);
+  CHECK_THAT(odd.text, Contains("--widths: must be a multiple of 32"));
 }
 
 TEST_CASE("bench gpu where there is no GPU ends with one sentence that says so") {

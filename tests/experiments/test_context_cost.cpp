@@ -15,7 +15,7 @@ CostCurve curve_of(double c, double exponent, const std::vector<double>& factors
   std::int64_t tokens = 256;
   for (const double factor : factors) {
     const double seconds = factor * c * std::pow(double(tokens), exponent);
-    curve.points.push_back({.tokens = tokens,
+    curve.points.push_back({.size = tokens,
                             .seconds = seconds,
                             .seconds_low = (1 - spread) * seconds,
                             .seconds_high = (1 + spread) * seconds});
@@ -110,7 +110,7 @@ TEST_CASE(
 
 TEST_CASE("bytes that were computed need no spread to cross") {
   CostCurve rising = curve_of(1, 1, {1, 1, 1}), flat = rising;
-  for (CostPoint& point : rising.points) point.planned_bytes = double(point.tokens);
+  for (CostPoint& point : rising.points) point.planned_bytes = double(point.size);
   for (CostPoint& point : flat.points) point.planned_bytes = 600;
   const auto found = crossover(rising, flat, &CostPoint::planned_bytes);
   REQUIRE(found);
@@ -139,7 +139,7 @@ TEST_CASE(
   for (std::size_t i = 0; i < 3; ++i) {
     // Per layer: the states of 2 heads of 8 x 8, and two last tokens of 16 channels.
     CHECK(recurrent.points[i].planned_bytes == 2 * (2 * 8 * 8 + 2 * 16) * 4);
-    CHECK(attending.points[i].planned_bytes == double(2 * 2 * 16 * 4 * attending.points[i].tokens));
+    CHECK(attending.points[i].planned_bytes == double(2 * 2 * 16 * 4 * attending.points[i].size));
     CHECK(recurrent.points[i].seconds > 0);
     CHECK(recurrent.points[i].seconds_low <= recurrent.points[i].seconds);
     CHECK(recurrent.points[i].seconds_high >= recurrent.points[i].seconds);
