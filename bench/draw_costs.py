@@ -37,9 +37,9 @@ def panels(step, context):
                 for model in context["models"]}
 
     time, spread = "seconds_per_token", "seconds_spread"
-    return [("Time by the model", "parameters", "µs per token", of_step("parameters", time, spread, MICRO), 1),
-            ("Time by the batch", "tokens of a batch", "µs per token", of_step("batch", time, spread, MICRO), 0),
-            ("Time by the context", "tokens of a window", "µs per token", of_context(time, spread, MICRO), 0),
+    return [("Time by the model", "parameters", "\u00b5s per token", of_step("parameters", time, spread, MICRO), 1),
+            ("Time by the batch", "tokens of a batch", "\u00b5s per token", of_step("batch", time, spread, MICRO), 0),
+            ("Time by the context", "tokens of a window", "\u00b5s per token", of_context(time, spread, MICRO), 0),
             ("Memory by the model", "parameters", "MiB", of_step("parameters", "resident_bytes", None, MIB), 1),
             ("Memory by the batch", "tokens of a batch", "MiB", of_step("batch", "resident_bytes", None, MIB), 0),
             ("Memory by the context", "tokens of a window", "KiB per token",

@@ -169,7 +169,8 @@ TEST_CASE("a path on the command line that is not there is named, and ends with 
 
 TEST_CASE("all verbs that take a path are asked for one that is not there") {
   const RunsFolder runs;
-  const Words without_path{"doctor", "bench cpu", "bench gpu", "bench context", "data corpus"};
+  const Words without_path{"doctor",     "bench cpu",     "bench gpu",
+                           "bench step", "bench context", "data corpus"};
   Words missed;
   const auto is_asked = [&](const std::string& verb) {
     return std::any_of(
