@@ -153,7 +153,7 @@ class Chunks {
     if constexpr (std::is_same_v<T, float>)
       if (bf16_)
         return multiply(Product<bfloat16, float>{product.c, product.stride, product.M, product.N,
-                                                 product.K, a16, b16, 1, product.add},
+                                                 product.K, a16, b16, product.add},
                         queue_);
     product.a = a;
     product.b = b;

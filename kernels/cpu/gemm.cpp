@@ -43,15 +43,14 @@ ConstRows stored(const Operand<double>& operand, std::int64_t rows, std::int64_t
 }
 
 void add_product(Rows c, const ConstRows& a, const ConstRows& b, const Product<double>& product) {
-  const double alpha = product.alpha;
   if (product.a.transpose && product.b.transpose)
-    c.noalias() += alpha * a.transpose() * b.transpose();
+    c.noalias() += a.transpose() * b.transpose();
   else if (product.a.transpose)
-    c.noalias() += alpha * a.transpose() * b;
+    c.noalias() += a.transpose() * b;
   else if (product.b.transpose)
-    c.noalias() += alpha * a * b.transpose();
+    c.noalias() += a * b.transpose();
   else
-    c.noalias() += alpha * a * b;
+    c.noalias() += a * b;
 }
 
 // Where there is no inner extent, c is what it is defined to be: oneDNN's products leave it alone.
@@ -115,10 +114,10 @@ void multiply_tile(const Product<bfloat16, float>& product, std::int64_t row, st
 void multiply(const Product<float>& product, int threads) {
   if (is_empty(product)) return;
   const ThreadsOfScope scope(threads);
-  const dnnl_status_t status = dnnl_sgemm(
-      product.a.transpose ? 'T' : 'N', product.b.transpose ? 'T' : 'N', product.M, product.N,
-      product.K, product.alpha, product.a.data, product.a.stride, product.b.data, product.b.stride,
-      product.add ? 1.0f : 0.0f, product.c, product.stride);
+  const dnnl_status_t status =
+      dnnl_sgemm(product.a.transpose ? 'T' : 'N', product.b.transpose ? 'T' : 'N', product.M,
+                 product.N, product.K, 1.0f, product.a.data, product.a.stride, product.b.data,
+                 product.b.stride, product.add ? 1.0f : 0.0f, product.c, product.stride);
   if (status != dnnl_success)
     throw Error(concat("oneDNN refused an f32 product with M = ", product.M, ", N = ", product.N,
                        ", K = ", product.K, " (status ", int(status), ")"));

@@ -1,8 +1,8 @@
-// Matrix products on the CPU, row-major:   c (M, N) = alpha op(a) op(b)  (+ c where add)
+// Matrix products on the CPU, row-major:   c (M, N) = op(a) op(b)  (+ c where add)
 //   f32   oneDNN's sgemm        f64   Eigen        bf16 operands, f32 sums   oneDNN's matmul
 //   primitive
-// Rows may lie further apart than they are long (the heads of an activation). What c held is not
-// read unless add is set. Inside a parallel region they run on the calling thread.
+// Rows may lie further apart than they are long. What c held is not read unless add is set. Inside
+// a parallel region they run on the calling thread.
 #pragma once
 
 #include <cstdint>
@@ -26,14 +26,13 @@ struct Product {
   std::int64_t M = 0, N = 0, K = 0;
   Operand<T> a;  // (M, K), stored (K, M) where transpose
   Operand<T> b;  // (K, N), stored (N, K) where transpose
-  Sum alpha = 1;
   bool add = false;
 };
 
 void multiply(const Product<float>& product, int threads);
 void multiply(const Product<double>& product, int threads);
 
-// alpha must be 1. By the faster of the next two [instructions.hpp: multiplies_bf16].
+// By the faster of the next two [instructions.hpp: multiplies_bf16].
 void multiply(const Product<bfloat16, float>& product, CpuQueue& queue);
 
 // By the processor's own bf16 instructions. Throws where oneDNN knows none.
