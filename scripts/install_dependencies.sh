@@ -23,6 +23,7 @@ for_tests=(
 for_analysis=(
   clang-format clang-tidy libomp-dev cppcheck                                 # clang asks for its own omp.h
   valgrind libc6-dbg                                                          # without libc's names it cannot start
+  qemu-user                                                                   # an older processor
 )
 
 check=no

@@ -17,6 +17,8 @@ if [ ! -d bin ] && ! tar -xJf program.tar.xz; then
   exit 74
 fi
 bin=$PWD/bin
+# Some libraries look for theirs at a place of their own (OpenMPI's): here they lie all together.
+export LD_LIBRARY_PATH="$PWD/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
 for folder in /usr/local/cuda/lib64 /usr/local/cuda/targets/x86_64-linux/lib; do
   [ ! -d "$folder" ] || export LD_LIBRARY_PATH="${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}$folder"
 done
