@@ -1,5 +1,5 @@
 // Attention in AVX2: 8 lanes.
-#if defined(__GNUC__) && !defined(__clang__)
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
 #pragma GCC target("avx2,fma")
 #endif
 

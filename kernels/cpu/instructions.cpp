@@ -29,6 +29,7 @@ const char* level_of_products() {
 }  // namespace
 
 bool processor_has(Simd level) {
+#if defined(__x86_64__)
   switch (level) {
     case Simd::avx512:
       return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
@@ -37,7 +38,8 @@ bool processor_has(Simd level) {
     case Simd::best:
     case Simd::scalar: return true;
   }
-  return false;
+#endif
+  return level == Simd::best || level == Simd::scalar;
 }
 
 Simd chosen_simd(Simd wanted) {
@@ -58,6 +60,7 @@ Simd chosen_simd(Simd wanted) {
 }
 
 bool multiplies_bf16() {
+#if defined(__x86_64__)
   static const bool does = [] {
     const int isa = dnnl_get_effective_cpu_isa();  // a level has the bits of those that it includes
     const auto has = [&](int level) { return (isa & level) == level; };
@@ -65,6 +68,9 @@ bool multiplies_bf16() {
            (has(dnnl_cpu_isa_avx512_core_bf16) && !__builtin_cpu_is("intel"));
   }();
   return does;
+#else
+  return false;
+#endif
 }
 
 std::string cpu_instructions() {
