@@ -1,6 +1,7 @@
 // metascale bench step: what a training step costs as the model and its batch grow.
 #include <fmt/format.h>
 
+#include <charconv>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
@@ -133,7 +134,9 @@ void add_bench_step(CLI::App& bench, Action& action) {
                             "metascale bench step --architecture rwkv7", step, run_bench_step);
   const CLI::Validator multiple(
       [](std::string& word) {
-        return std::stoll(word) % head_size ? "must be a multiple of 32" : "";
+        std::int64_t value = 0;  // of what is no number at all the range's check tells
+        std::from_chars(word.data(), word.data() + word.size(), value);
+        return value % head_size ? "must be a multiple of 32" : "";
       },
       "", "");
   verb->add_option("--widths", step->widths, "of the models: multiples of 32")

@@ -7,7 +7,8 @@
 
 namespace metascale {
 
-// Whether the processor has what the scans of this level need; true for best and scalar.
+// Whether the processor has what the scans and attention of this level need; true for best and
+// scalar.
 bool processor_has(Simd level);
 
 // The level that is meant by `wanted`. Throws (unavailable) where this processor does not have it.

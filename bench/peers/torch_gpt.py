@@ -166,7 +166,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=4)
     parser.add_argument("--micro-batch", type=int, help="ours: windows of a forward")
-    parser.add_argument("--torch-micro-batch", type=int, default=rows, help="PyTorch's")
+    parser.add_argument("--torch-micro-batch", type=int, default=rows, choices=[1, 2, 4, 8, 16], help="PyTorch's")
     parser.add_argument("--cuda", action="store_true")
     parser.add_argument("--size", action="append", choices=SIZES, help="on a GPU, of these only")
     options = parser.parse_args()

@@ -1,7 +1,7 @@
 // What the loops of attention work on: one head of one sequence, as plain pointers.
 //
-// No code here: the files that are compiled for one instruction set include this header (as in
-// wkv7_scan.hpp).
+// No code here but what is always inlined: the files that are compiled for one instruction set
+// include this header (as wkv7_scan.hpp).
 #pragma once
 
 #include <cstdint>
@@ -17,7 +17,7 @@ struct AttentionRows {
   T* data;
   std::int64_t stride;
 
-  T* row(std::int64_t t) const { return data + t * stride; }
+  [[gnu::always_inline]] T* row(std::int64_t t) const { return data + t * stride; }
 };
 
 template <typename T>

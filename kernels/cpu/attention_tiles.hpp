@@ -210,7 +210,7 @@ struct AttentionTiles {
       hide_lanes(row, keys, j, value);
   }
 
-  // e^x for x <= 0, within 2^-126
+  // e^x for x <= 0, within 2^-124
   [[gnu::always_inline]] static inline Numbers falling(Numbers x) {
     return x < Numbers{} - 86 ? Numbers{} : exponential<Lanes>(x);
   }

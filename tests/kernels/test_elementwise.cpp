@@ -62,6 +62,17 @@ TEST_CASE("activations of huge and infinite arguments are finite where their lim
   CHECK(values_of(item.forward.y) == Values{low, low, 1, 1});
 }
 
+TEST_CASE("GELU of huge arguments, and its slope, are their limits") {
+  ActivationCase item(Dtype::f32, {4}, ActivationKind::gelu_tanh);
+  assign(item.forward.x, {-1e15, -200, 200, 1e15});
+  assign(item.backward.dy, {1, 1, 1, 1});
+  item.backward.dx.fresh = true;
+  Queue queue;
+  run_case(queue, item);
+  CHECK(values_of(item.forward.y) == Values{0, 0, 200, double(1e15f)});
+  CHECK(values_of(item.backward.dx) == Values{0, 0, 1, 1});
+}
+
 TEST_CASE("swiglu is the gate's silu times up") {
   SwigluCase item(Dtype::f64, {2});
   assign(item.forward.gate, {0, 2});
