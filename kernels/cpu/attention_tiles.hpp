@@ -63,7 +63,8 @@ struct AttentionTiles {
   // --- products -------------------------------------------------------------------------------
 
   template <int R, int Width, bool add>
-  [[gnu::always_inline]] static inline void put(const Target& c, const Numbers (&sums)[R][Width]) {
+  [[gnu::always_inline]] static inline void store_tile(const Target& c,
+                                                       const Numbers (&sums)[R][Width]) {
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r)
 #pragma GCC unroll 2
@@ -94,9 +95,9 @@ struct AttentionTiles {
         for (int w = 0; w < Width; ++w) sums[r][w] += left[r * a.row] * right[w];
     }
     if (c.add)
-      put<R, Width, true>(c, sums);
+      store_tile<R, Width, true>(c, sums);
     else
-      put<R, Width, false>(c, sums);
+      store_tile<R, Width, false>(c, sums);
   }
 
   // The last columns, of which there are fewer than a panel has.
@@ -211,7 +212,7 @@ struct AttentionTiles {
   }
 
   // e^x for x <= 0, within 2^-124
-  [[gnu::always_inline]] static inline Numbers falling(Numbers x) {
+  [[gnu::always_inline]] static inline Numbers exponential_below_0(Numbers x) {
     return x < Numbers{} - 86 ? Numbers{} : exponential<Lanes>(x);
   }
 
@@ -230,11 +231,11 @@ struct AttentionTiles {
     }
     const T largest = largest_lane<Lanes, T>(top);
     for (std::int64_t j = 0; j < keys.extent; j += Lanes) {
-      const Numbers e = falling(load<Lanes>(s + j) - largest);
+      const Numbers e = exponential_below_0(load<Lanes>(s + j) - largest);
       store<Lanes>(s + j, e);
       sum += e;
     }
-    const T correction = falling(Numbers{} + (m - largest))[0];
+    const T correction = exponential_below_0(Numbers{} + (m - largest))[0];
     m = largest;
     l = l * correction + sum_of_lanes<Lanes, T>(sum);
     return correction;
@@ -244,7 +245,7 @@ struct AttentionTiles {
   // see
   static void row_backward(T* s, T* dp, const Visible& keys, T lse, T delta) {
     for (std::int64_t j = 0; j < keys.extent; j += Lanes) {
-      const Numbers p = falling(load<Lanes>(s + j) - lse);
+      const Numbers p = exponential_below_0(load<Lanes>(s + j) - lse);
       store<Lanes>(s + j, p);
       store<Lanes>(dp + j, p * (load<Lanes>(dp + j) - delta));
     }
@@ -299,7 +300,7 @@ struct AttentionTiles {
 
   template <int Width>
   static void forward_block(const AttentionForwardHead<T>& head, std::int64_t first,
-                            std::int64_t last, std::int64_t block, T* room, Statistics& rows_of) {
+                            std::int64_t last, std::int64_t block, T* room, Statistics& of_rows) {
     const std::int64_t older = head.keys - head.length, size = head.size;
     const std::int64_t width = least(attention_keys, last + older - block);
     const Rows k{head.k.row(block), head.k.stride}, v{head.v.row(block), head.v.stride};
@@ -321,7 +322,7 @@ struct AttentionTiles {
         const Visible keys =
             visible(head.first, t + i, t + i + older + 1, block, round_up(end, Lanes));
         const T correction =
-            exponentials(row, keys, rows_of.m[t + i - first], rows_of.l[t + i - first]);
+            exponentials(row, keys, of_rows.m[t + i - first], of_rows.l[t + i - first]);
         if (block > begun) scale_row(head.y.row(t + i), size, correction);
       }
       multiply_panels<Width>(rows, head.y.row(t), head.y.stride, size, {s, score_stride, 1}, values,

@@ -100,9 +100,11 @@ template <int Lanes, int Step = Lanes / 2, typename V>
   if constexpr (Step > 1) transpose_rows<Lanes, Step / 2>(rows);
 }
 
+// Taylor's series of e^x from its 7th term down, by Horner; p: the 7th coefficient and what is
+// above.
 template <int Lanes>
-[[gnu::always_inline]] inline Vector<Lanes> taylor(Vector<Lanes> x) {  // of e^x, to x^7
-  Vector<Lanes> p = x * (1.0f / 5040) + 1.0f / 720;
+[[gnu::always_inline]] inline Vector<Lanes> taylor(Vector<Lanes> p, Vector<Lanes> x) {
+  p = p * x + 1.0f / 720;
   p = p * x + 1.0f / 120;
   p = p * x + 1.0f / 24;
   p = p * x + 1.0f / 6;
@@ -119,7 +121,8 @@ template <int Lanes>
   const Vector<Lanes> shifted = x * 1.44269504f + rounder, n = shifted - rounder;
   const Vector<Lanes> r = (x - n * 0.693145752f) - n * 1.42860677e-6f;  // ln 2 in two parts
   const Bits exponent = (reinterpret_cast<Bits>(shifted) << 23) + 0x3f800000;
-  return taylor<Lanes>(r) * reinterpret_cast<Vector<Lanes>>(exponent);
+  return taylor<Lanes>(Vector<Lanes>{} + 1.0f / 5040, r) *
+         reinterpret_cast<Vector<Lanes>>(exponent);
 }
 template <int Lanes>
 [[gnu::always_inline]] inline Vector<Lanes, double> exponential(Vector<Lanes, double> x) {

@@ -16,15 +16,7 @@ constexpr float decay_rate = 0.6065306597126334f;  // e^{-1/2}
 template <int Lanes>
 [[gnu::always_inline]] inline Vector<Lanes> decay_of(Vector<Lanes> sigma) {
   const Vector<Lanes> x = sigma * -decay_rate;
-  Vector<Lanes> p = x * (1.0f / 362880) + 1.0f / 40320;
-  p = p * x + 1.0f / 5040;
-  p = p * x + 1.0f / 720;
-  p = p * x + 1.0f / 120;
-  p = p * x + 1.0f / 24;
-  p = p * x + 1.0f / 6;
-  p = p * x + 0.5f;
-  p = p * x + 1.0f;
-  return p * x + 1.0f;
+  return taylor<Lanes>((x * (1.0f / 362880) + 1.0f / 40320) * x + 1.0f / 5040, x);
 }
 
 // w of one token, and dw/dd where slope is not nullptr.
