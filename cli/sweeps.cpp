@@ -98,10 +98,10 @@ ReportResult write_report_of(const fs::path& folder, const AnalysisDefinition& a
 void print_remarks(const Resolution& resolution, const Ledger& ledger) {
   for (const std::string& id : ledger.compare(resolution).evaluated_otherwise)
     fmt::print(stderr, "{}: done with other evaluation settings; left alone\n", id);
-  const auto asks_for_gpus = [](const PlannedRun& run) {
-    return run.resources.gpus.value_or(0) > 0;
+  const auto leaves_gpus_idle = [](const PlannedRun& run) {
+    return run.resources.gpus.value_or(0) > 0 && run.config.device == Device::cpu;
   };
-  if (std::any_of(resolution.runs.begin(), resolution.runs.end(), asks_for_gpus))
+  if (std::any_of(resolution.runs.begin(), resolution.runs.end(), leaves_gpus_idle))
     fmt::print(stderr, "resources.gpus: for schedulers; runs on this machine use its cores\n");
 }
 

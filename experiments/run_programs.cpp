@@ -12,8 +12,9 @@ namespace metascale {
 namespace {
 
 // Tokens of one forward that is sized here. On a CPU few, so that the activations of a small model
-// stay in its caches [docs/performance.md]; on a GPU enough rows for its products.
-constexpr std::int64_t cpu_tokens = 512, gpu_tokens = 8192;
+// stay in its caches [docs/performance.md]; on a GPU enough sequences for the scans of WKV7, of
+// which a multiprocessor holds several heads at once [docs/kernels.md].
+constexpr std::int64_t cpu_tokens = 512, gpu_tokens = 32768;
 
 ProgramOptions options_of(const RunConfig& config, std::int64_t rows, std::int64_t context,
                           bool training) {

@@ -47,8 +47,9 @@ struct PlannedStep {
 };
 PlannedStep planned_step(const RunConfig& config, std::int64_t micro_batch, int ranks = 1);
 
-// Windows of one forward where a sweep leaves them to us: the largest divisor of a batch's `windows`
-// that makes few enough tokens. By tokens alone: a run's bits must not depend on who runs it.
+// Windows of one forward where a sweep leaves them to us: the largest divisor of a batch's
+// `windows` that makes few enough tokens. By tokens alone: a run's bits must not depend on who runs
+// it. On a GPU a sweep asks for no more than its memory holds, too [sweeps/gpu_memory.hpp].
 std::int64_t automatic_micro_batch(Device device, std::int64_t windows, std::int64_t context);
 
 // The largest micro-batch up to `most` that divides a batch of `rows` windows evenly among the

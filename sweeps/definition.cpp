@@ -11,9 +11,11 @@ namespace {
 
 constexpr Named<Device> device_names[] = {{"cpu", Device::cpu}, {"cuda", Device::cuda}};
 
-// auto is the CPU on every machine: a sweep planned on one without a GPU must give the same runs.
-Device read_device(const YamlNode& node) {
-  return read_string(node) == "auto" ? Device::cpu : read_choice(node, device_names);
+// Nothing for auto, which the sweep's resources decide and no machine: a sweep planned on one
+// without a GPU must give the same runs.
+std::optional<Device> read_device(const YamlNode& node) {
+  if (read_string(node) == "auto") return std::nullopt;
+  return read_choice(node, device_names);
 }
 
 void read_arms(Definition& definition, const YamlNode& node) {
@@ -46,7 +48,8 @@ void read_runs(Definition& definition, YamlMap& map) {
 void read_all(Definition& definition, YamlMap& map) {
   read_integer(map.at("schema"), 1, 1);
   definition.name = definition::read_name(map.at("name"));
-  map.read("device", definition.device, read_device);
+  std::optional<Device> device;
+  map.read("device", device, read_device);
   read_arms(definition, map.at("arms"));
   definition.match.identical.assign(identical_names().begin(), identical_names().end());
   definition.match.place = place_of(map.node());
@@ -60,6 +63,7 @@ void read_all(Definition& definition, YamlMap& map) {
   map.read("log", definition.log, definition::read_log);
   if (const YamlNode* node = map.find("resources"))
     definition.resources = definition::read_resources(definition, *node);
+  definition.device = device.value_or(asks_for_gpus(definition) ? Device::cuda : Device::cpu);
   if (const YamlNode* node = map.find("launch"))
     definition.launch = definition::read_launch(*node, definition.resources);
   map.read("policy", definition.policy, definition::read_policy);
@@ -98,6 +102,13 @@ bool Selector::matches(const GridCell& cell) const {
   };
   return allows(arms, cell.arm) && allows(sizes, cell.size) && allows(lengths, cell.length) &&
          allows(seeds, cell.seed);
+}
+
+bool asks_for_gpus(const Definition& definition) {
+  const auto asks = [](const ResourceSettings& settings) { return settings.gpus.value_or(0) > 0; };
+  const auto& when = definition.resources.when;
+  return asks(definition.resources.standard) ||
+         std::any_of(when.begin(), when.end(), [&](const auto& item) { return asks(item.second); });
 }
 
 Definition read_definition(const std::filesystem::path& file,

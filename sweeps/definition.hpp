@@ -271,6 +271,10 @@ struct Definition {
   Place place;
 };
 
+// Whether the resources of any run ask for GPUs: then its hours are hours of GPUs, and `device:
+// auto` is one.
+bool asks_for_gpus(const Definition& definition);
+
 // overrides: "training.context=512" ... as of --set. Throws Error{usage} with file:line: key.
 Definition read_definition(const std::filesystem::path& file,
                            const std::vector<std::string>& overrides = {});

@@ -12,15 +12,17 @@
 namespace metascale {
 namespace {
 
+constexpr std::size_t common_gpu_bytes = 80'000'000'000;
+
 std::int64_t planned_micro_batch(const PlannedRun& run) {
   const TrainingConfig& training = run.config.training;
   return shared_micro_batch(training.batch_tokens / training.context, planned_ranks(run),
                             training.micro_batch);
 }
 
-std::size_t room_of(const PlannedRun& run, std::size_t here_bytes) {
+std::size_t room_of(const PlannedRun& run, std::size_t otherwise_bytes) {
   const ResourceSettings& resources = run.resources;
-  const std::size_t whole = resources.gpu_memory.value_or(here_bytes);
+  const std::size_t whole = resources.gpu_memory.value_or(otherwise_bytes);
   return whole / std::size_t(resources.runs_per_gpu.value_or(1));
 }
 
@@ -29,6 +31,21 @@ std::size_t room_of(const PlannedRun& run, std::size_t here_bytes) {
 int planned_ranks(const PlannedRun& run) {
   const ResourceSettings& resources = run.resources;
   return int(resources.ranks.value_or(std::max<std::int64_t>(1, resources.gpus.value_or(1))));
+}
+
+std::int64_t AutomaticMicroBatches::operator()(const PlannedRun& run) {
+  const TrainingConfig& training = run.config.training;
+  const std::int64_t windows = training.batch_tokens / training.context;
+  const int ranks = planned_ranks(run);
+  const std::size_t room = usable(room_of(run, common_gpu_bytes));
+  const auto [place, is_new] =
+      known_.try_emplace(fmt::format("{} ranks={} room={}", shape_of(run.config), ranks, room));
+  if (!is_new) return place->second;
+  std::int64_t each = automatic_micro_batch(Device::cuda, windows, training.context);
+  if (ranks <= windows) each = shared_micro_batch(windows, ranks, each);
+  const auto fits = [&] { return planned_step(run.config, each, ranks).bytes() <= room; };
+  while (each > 1 && (windows % each != 0 || !fits())) --each;
+  return place->second = each;
 }
 
 PlannedStep planned_step(const PlannedRun& run) {

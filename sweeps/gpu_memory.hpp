@@ -3,6 +3,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
+#include <string>
 
 #include "experiments/run_programs.hpp"
 #include "sweeps/ledger.hpp"
@@ -11,6 +13,18 @@ namespace metascale {
 
 // The ranks that a run is planned with: resources.ranks, else one for each of its GPUs.
 int planned_ranks(const PlannedRun& run);
+
+// The micro-batches of runs on GPUs whose file leaves them to us, each shape of run looked at once.
+class AutomaticMicroBatches {
+ public:
+  // The largest divisor of the batch's windows that makes at most 32,768 tokens and whose step fits
+  // the GPU that resources says (gpu_memory), else one of 80 GB; 1 where none does: a run that does
+  // not fit is refused for itself, below.
+  std::int64_t operator()(const PlannedRun& run);
+
+ private:
+  std::map<std::string, std::int64_t> known_;
+};
 
 // What its steps take of each of its devices. Throws Error{usage} where its batch cannot be shared
 // by its ranks.

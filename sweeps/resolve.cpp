@@ -7,6 +7,7 @@
 #include <cmath>
 #include <set>
 
+#include "sweeps/gpu_memory.hpp"
 #include "sweeps/resolve/cells.hpp"
 #include "sweeps/resolve/grown.hpp"
 #include "sweeps/scheduler.hpp"
@@ -49,7 +50,8 @@ void check_job(const Definition& definition, const ResourceSettings& settings) {
   throw error_at(place, found->wrong, found->right);
 }
 
-PlannedRun planned(const Definition& definition, const CellRun& run) {
+PlannedRun planned(const Definition& definition, const CellRun& run,
+                   AutomaticMicroBatches& micro_batch_of) {
   PlannedRun planned{.config = run.config, .counts = run.counts};
   planned.tokens = own_steps(run.config) * double(run.config.training.batch_tokens);
   planned.flops = planned.tokens * run.counts.flops_per_token;
@@ -58,6 +60,8 @@ PlannedRun planned(const Definition& definition, const CellRun& run) {
     if (selector.matches(run.cell)) planned.resources = merged(planned.resources, settings);
   }
   check_job(definition, planned.resources);
+  if (planned.config.training.micro_batch == 0)
+    planned.config.training.micro_batch = micro_batch_of(planned);
   return planned;
 }
 
@@ -199,11 +203,12 @@ Resolution resolve(const Definition& definition, const TuningChoices& choices) {
   Sizes sizes = resolving::match_sizes(definition, cells);
 
   Resolution resolution;
+  AutomaticMicroBatches micro_batch_of;
   std::vector<CellRun> runs;
   const bool waits = definition.match.tuning && choices.empty();
   if (definition.match.tuning)
     for (const CellRun& trial : resolving::trials(definition, cells, sizes))
-      resolution.runs.push_back(planned(definition, trial));
+      resolution.runs.push_back(planned(definition, trial, micro_batch_of));
   for (const GridCell& cell : cells)
     runs.push_back(resolving::run_of_cell(definition, sizes, cell, {}, choices));
   for (const IncludeDefinition& include : definition.include)
@@ -217,7 +222,7 @@ Resolution resolve(const Definition& definition, const TuningChoices& choices) {
         runs.push_back(std::move(run));
   refuse_equal_lengths(runs);
   for (const CellRun& run : runs) {
-    resolution.runs.push_back(planned(definition, run));
+    resolution.runs.push_back(planned(definition, run, micro_batch_of));
     resolution.runs.back().waits_for_tuning = waits;
   }
   refuse_doubles(resolution.runs, definition);

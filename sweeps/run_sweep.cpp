@@ -166,13 +166,6 @@ void check_budget(const Definition& definition, double gpu_hours, double hours) 
   check("hours", hours, budget.hours);
 }
 
-bool asks_for_gpus(const Definition& definition) {
-  const auto asks = [](const ResourceSettings& settings) { return settings.gpus.value_or(0) > 0; };
-  const auto& when = definition.resources.when;
-  return asks(definition.resources.standard) ||
-         std::any_of(when.begin(), when.end(), [&](const auto& item) { return asks(item.second); });
-}
-
 std::optional<PlannedHours> planned_hours(const Definition& definition,
                                           const Resolution& resolution, const Ledger& ledger) {
   const StepSeconds seconds(ledger.folder());

@@ -31,8 +31,6 @@ Execution run_sweep(const Definition& definition, Ledger& ledger, const RunSweep
 // Throws Error{usage} where the definition's budget refuses so many hours. gpu_hours: of single
 // GPUs; hours: of slots.
 void check_budget(const Definition& definition, double gpu_hours, double hours);
-// Whether hours of this sweep are hours of GPUs.
-bool asks_for_gpus(const Definition& definition);
 
 // Hours that runs take, added up over them.
 struct PlannedHours {

@@ -1,49 +1,57 @@
-// Sums over the rows of a matrix, one per column, in an order that does not change between runs:
-// the gradients of weights and biases.
+// Sums over the rows of a matrix, one per column: the gradients of weights and biases.
 #pragma once
 
-#include "kernels/cuda/launch.cuh"
-#include "kernels/queue.hpp"
+#include "kernels/cuda/packs.cuh"
+#include "kernels/cuda/partial_sums.cuh"
 
 namespace metascale::cuda {
 
-inline constexpr int sum_columns = 8;  // 32 bytes of f32: what memory delivers at a time
-inline constexpr int sum_lanes = 64;   // threads that share a column
+inline constexpr int sum_lanes = 8;  // warps of a block, which share its columns
 
-// Sums gradients are added to, with what tells whether they hold anything yet.
-template <typename T, int Count>
-struct ColumnSums {
-  T* sums[Count];  // (D) each
-  bool fresh[Count];
-};
-
-// One block per 8 columns; lane l of a column adds rows l, l + 64, ..., then the first lane adds
-// the lanes in order. term(row, column) gives the summands of all Count sums.
-template <typename T, int Count, typename Term>
-__global__ void add_column_sums(ColumnSums<T, Count> to, std::int64_t rows, std::int64_t columns,
-                                Term term) {
-  __shared__ T partial[Count][sum_lanes][sum_columns];
-  const int c = int(threadIdx.x), lane = int(threadIdx.y);
-  const std::int64_t column = std::int64_t(blockIdx.x) * sum_columns + c;
-  T sum[Count] = {};
-  if (column < columns)
-    for (std::int64_t row = lane; row < rows; row += sum_lanes) {
-      const std::array<T, Count> summands = term(row, column);
-      for (int i = 0; i < Count; ++i) sum[i] += summands[std::size_t(i)];
+// A block adds a group of rows of 32 packs of columns: lane l of a column the rows l, l + 8, ... of
+// its group, then the first lane adds the lanes in order. term.at<Width>(row, column) gives the
+// summands of all Count sums for the columns [column, column + Width).
+template <int Width, typename T, int Count, typename Term>
+__global__ void add_column_sums(GroupSums<T, Count> to, std::int64_t rows, Term term) {
+  __shared__ T lanes[sum_lanes][warp_size * Width];
+  const int thread = int(threadIdx.x), lane = int(threadIdx.y);
+  const std::int64_t first = std::int64_t(blockIdx.x) * warp_size * Width, group = blockIdx.y;
+  const std::int64_t column = first + thread * Width;
+  Numbers<T, Width> sum[Count] = {};
+  if (column < to.columns)
+    for (std::int64_t row = group * sum_lanes + lane; row < rows; row += to.groups * sum_lanes) {
+      const std::array<Numbers<T, Width>, Count> summands = term.template at<Width>(row, column);
+      for (int i = 0; i < Count; ++i)
+        for (int w = 0; w < Width; ++w) sum[i][w] += summands[std::size_t(i)][w];
     }
-  for (int i = 0; i < Count; ++i) partial[i][lane][c] = sum[i];
-  __syncthreads();
-  if (lane >= Count || column >= columns || !to.sums[lane]) return;  // lane i finishes sum i
-  T total = 0;
-  for (int l = 0; l < sum_lanes; ++l) total += partial[lane][l][c];
-  accumulate(to.sums[lane][column], total, to.fresh[lane]);
+  for (int i = 0; i < Count; ++i) {
+    for (int w = 0; w < Width; ++w) lanes[lane][w * warp_size + thread] = sum[i][w];
+    __syncthreads();
+    // Every thread finishes a column: `own` of the block's, which lies at column % Width of a pack.
+    for (int own = lane * warp_size + thread; own < warp_size * Width;
+         own += sum_lanes * warp_size) {
+      if (first + own >= to.columns) break;
+      const int place = own % Width * warp_size + own / Width;
+      T total = 0;
+      for (int l = 0; l < sum_lanes; ++l) total += lanes[l][place];
+      to.keep(i, group, first + own, total);
+    }
+    __syncthreads();  // the next sum writes lanes again
+  }
 }
 
+// packed: rows are whole packs, and aligned.
 template <typename T, int Count, typename Term>
-void launch_column_sums(const char* name, CUstream_st* stream, ColumnSums<T, Count> to,
-                        std::int64_t rows, std::int64_t columns, Term term) {
-  const Grid grid{.blocks = groups(columns, sum_columns), .threads = dim3(sum_columns, sum_lanes)};
-  launch(name, add_column_sums<T, Count, Term>, grid, stream, to, rows, columns, term);
+void launch_column_sums(const char* name, const CudaQueue& queue, ColumnSums<T, Count> to,
+                        std::int64_t rows, std::int64_t columns, bool packed, Term term) {
+  constexpr int wide = Count > 2 ? pack_width / 2 : pack_width;  // what registers hold
+  const unsigned blocks = groups(columns, std::int64_t(warp_size) * (packed ? wide : 1));
+  const GroupSums<T, Count> sums = group_sums(queue, to, rows, columns, sum_lanes, blocks);
+  const Grid grid{.blocks = dim3(blocks, unsigned(sums.groups)),
+                  .threads = dim3(warp_size, sum_lanes)};
+  launch(name, packed ? add_column_sums<wide, T, Count, Term> : add_column_sums<1, T, Count, Term>,
+         grid, queue.stream, sums, rows, term);
+  finish_groups(name, queue.stream, sums);
 }
 
 }  // namespace metascale::cuda

@@ -87,6 +87,7 @@ Context::Context(const GpuOptions& options)
       stream_(opened_stream()),
       gemms_(options.workspace_bytes, options.algorithm_file, info_.name),
       rounded_bias_(allocate(std::size_t(most_rounded_bias) * size_of(Dtype::bf16))),
+      partial_sums_(allocate(std::size_t(partial_sum_bytes))),
       cudnn_attention_(make_cudnn_attention()),
       energy_(info_.pci_bus_id) {}
 

@@ -26,6 +26,10 @@ class Context {
   std::byte* rounded_bias(std::int64_t elements);
   static constexpr std::int64_t most_rounded_bias = std::int64_t(1) << 20;
 
+  // Of groups of rows, until the stream's next ones [partial_sums.cuh].
+  std::byte* partial_sums() const { return partial_sums_.get(); }
+  static constexpr std::int64_t partial_sum_bytes = std::int64_t(8) << 20;
+
  private:
   struct CloseStream {
     void operator()(CUstream_st* stream) const noexcept;
@@ -34,7 +38,7 @@ class Context {
   GpuInfo info_;
   std::unique_ptr<CUstream_st, CloseStream> stream_;
   Gemms gemms_;
-  DeviceMemory rounded_bias_;
+  DeviceMemory rounded_bias_, partial_sums_;
   CudnnAttentionPointer cudnn_attention_;
   EnergyCounter energy_;
 };

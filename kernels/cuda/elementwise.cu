@@ -1,4 +1,4 @@
-// One thread per element.
+// One thread per eight elements; per element where one has no say in a step's time.
 #include "kernels/elementwise.hpp"
 
 #include <cmath>
@@ -10,6 +10,9 @@ namespace metascale {
 namespace {
 
 using cuda::add_to;
+using cuda::numbers;
+using cuda::read;
+using cuda::store;
 using cuda::stored;
 
 template <typename T>
@@ -26,41 +29,59 @@ __device__ T sigmoid(T x) {
   return 1 / (1 + std::exp(-x));
 }
 
+// (1 + tanh(u)) / 2 = sigmoid(2 u),  u = sqrt(2 / pi) (x + 0.044715 x^3)  [Hendrycks and Gimpel
+// 2016]: one e^x, where tanh would take its two ranges.
 template <typename T>
-__device__ T value(ActivationKind kind, T x) {
-  switch (kind) {
-    case ActivationKind::relu_squared: return x > 0 ? x * x : T(0);
-    case ActivationKind::gelu_tanh:
-      return T(0.5) * x * (1 + std::tanh(gelu_slope<T> * (x + gelu_cubic<T> * x * x * x)));
-    case ActivationKind::gelu_erf: return T(0.5) * x * (1 + std::erf(x * root_half<T>));
-    case ActivationKind::tanh: return std::tanh(x);
-    case ActivationKind::sigmoid: return sigmoid(x);
-  }
-  return x;
+__device__ T normal_share(T x) {
+  return sigmoid(2 * gelu_slope<T> * (x + gelu_cubic<T> * x * x * x));
 }
 
-template <typename T>
-__device__ T slope(ActivationKind kind, T x) {
-  switch (kind) {
-    case ActivationKind::relu_squared: return x > 0 ? 2 * x : T(0);
-    case ActivationKind::gelu_tanh: {
-      const T t = std::tanh(gelu_slope<T> * (x + gelu_cubic<T> * x * x * x));
-      const T inner = gelu_slope<T> * (1 + 3 * gelu_cubic<T> * x * x);
-      return T(0.5) * (1 + t) + T(0.5) * x * (1 - t * t) * inner;
-    }
-    case ActivationKind::gelu_erf:
-      return T(0.5) * (1 + std::erf(x * root_half<T>)) +
-             x * normal_density<T> * std::exp(T(-0.5) * x * x);
-    case ActivationKind::tanh: {
-      const T t = std::tanh(x);
-      return 1 - t * t;
-    }
-    case ActivationKind::sigmoid: {
-      const T s = sigmoid(x);
-      return s * (1 - s);
-    }
+template <ActivationKind kind, typename T>
+__device__ T value(T x) {
+  if constexpr (kind == ActivationKind::relu_squared) {
+    return x > 0 ? x * x : T(0);
+  } else if constexpr (kind == ActivationKind::gelu_tanh) {
+    return x * normal_share(x);
+  } else if constexpr (kind == ActivationKind::gelu_erf) {
+    return T(0.5) * x * (1 + std::erf(x * root_half<T>));
+  } else if constexpr (kind == ActivationKind::tanh) {
+    return std::tanh(x);
+  } else {
+    return sigmoid(x);
   }
-  return x;
+}
+
+template <ActivationKind kind, typename T>
+__device__ T slope(T x) {
+  if constexpr (kind == ActivationKind::relu_squared) {
+    return x > 0 ? 2 * x : T(0);
+  } else if constexpr (kind == ActivationKind::gelu_tanh) {
+    const T s = normal_share(x);
+    const T inner = 2 * gelu_slope<T> * (1 + 3 * gelu_cubic<T> * x * x);
+    return s + x * (s * (1 - s)) * inner;  // 0 first where inner is beyond f32
+  } else if constexpr (kind == ActivationKind::gelu_erf) {
+    return T(0.5) * (1 + std::erf(x * root_half<T>)) +
+           x * normal_density<T> * std::exp(T(-0.5) * x * x);
+  } else if constexpr (kind == ActivationKind::tanh) {
+    const T t = std::tanh(x);
+    return 1 - t * t;
+  } else {
+    const T s = sigmoid(x);
+    return s * (1 - s);
+  }
+}
+
+// Calls body.operator()<kind>(): the choice is made once per pack.
+template <typename Body>
+__device__ void with_kind(ActivationKind kind, Body&& body) {
+  switch (kind) {
+    case ActivationKind::relu_squared:
+      return body.template operator()<ActivationKind::relu_squared>();
+    case ActivationKind::gelu_tanh: return body.template operator()<ActivationKind::gelu_tanh>();
+    case ActivationKind::gelu_erf: return body.template operator()<ActivationKind::gelu_erf>();
+    case ActivationKind::tanh: return body.template operator()<ActivationKind::tanh>();
+    case ActivationKind::sigmoid: return body.template operator()<ActivationKind::sigmoid>();
+  }
 }
 
 template <typename S, typename T>
@@ -68,7 +89,13 @@ struct Activate {
   S* y;
   const S* x;
   ActivationKind kind;
-  __device__ void operator()(std::int64_t i) const { y[i] = stored<S>(value(kind, T(x[i]))); }
+  template <int Width>
+  __device__ void at(std::int64_t i) const {
+    const auto from = read<T, Width>(x + i);
+    with_kind(kind, [&]<ActivationKind of>() {
+      store(y + i, numbers<Width>([&](int w) { return value<of>(from[w]); }));
+    });
+  }
 };
 
 template <typename S, typename T>
@@ -77,8 +104,12 @@ struct ActivateBackward {
   const S *dy, *x;
   ActivationKind kind;
   bool fresh;
-  __device__ void operator()(std::int64_t i) const {
-    add_to(dx[i], T(dy[i]) * slope(kind, T(x[i])), fresh);
+  template <int Width>
+  __device__ void at(std::int64_t i) const {
+    const auto above = read<T, Width>(dy + i), from = read<T, Width>(x + i);
+    with_kind(kind, [&]<ActivationKind of>() {
+      add_to(dx + i, numbers<Width>([&](int w) { return above[w] * slope<of>(from[w]); }), fresh);
+    });
   }
 };
 
@@ -86,9 +117,10 @@ template <typename S, typename T>
 struct Swiglu {
   S* y;
   const S *gate, *up;
-  __device__ void operator()(std::int64_t i) const {
-    const T g = gate[i];
-    y[i] = stored<S>(g * sigmoid(g) * T(up[i]));
+  template <int Width>
+  __device__ void at(std::int64_t i) const {
+    const auto g = read<T, Width>(gate + i), u = read<T, Width>(up + i);
+    store(y + i, numbers<Width>([&](int w) { return g[w] * sigmoid(g[w]) * u[w]; }));
   }
 };
 
@@ -97,10 +129,15 @@ struct SwigluGradients {
   S *dgate, *dup;
   const S *dy, *gate, *up;
   bool fresh_gate, fresh_up;
-  __device__ void operator()(std::int64_t i) const {
-    const T above = dy[i], g = gate[i], s = sigmoid(g);
-    add_to(dgate[i], above * T(up[i]) * s * (1 + g * (1 - s)), fresh_gate);
-    add_to(dup[i], above * g * s, fresh_up);
+  template <int Width>
+  __device__ void at(std::int64_t i) const {
+    const auto above = read<T, Width>(dy + i), g = read<T, Width>(gate + i);
+    const auto u = read<T, Width>(up + i);
+    const auto s = numbers<Width>([&](int w) { return sigmoid(g[w]); });
+    add_to(dgate + i,
+           numbers<Width>([&](int w) { return above[w] * u[w] * s[w] * (1 + g[w] * (1 - s[w])); }),
+           fresh_gate);
+    add_to(dup + i, numbers<Width>([&](int w) { return above[w] * g[w] * s[w]; }), fresh_up);
   }
 };
 
@@ -108,9 +145,15 @@ template <typename S, typename T>
 struct Sum {
   S* y;
   const S *a, *b, *c;  // c: may be nullptr
-  __device__ void operator()(std::int64_t i) const {
-    const T two = T(a[i]) + T(b[i]);
-    y[i] = stored<S>(c ? two + T(c[i]) : two);
+  template <int Width>
+  __device__ void at(std::int64_t i) const {
+    const auto first = read<T, Width>(a + i), second = read<T, Width>(b + i);
+    auto sum = numbers<Width>([&](int w) { return first[w] + second[w]; });
+    if (c) {
+      const auto third = read<T, Width>(c + i);
+      sum = numbers<Width>([&](int w) { return sum[w] + third[w]; });
+    }
+    store(y + i, sum);
   }
 };
 
@@ -119,7 +162,10 @@ struct AddTo {
   S* dx;
   const S* dy;
   bool fresh;
-  __device__ void operator()(std::int64_t i) const { add_to(dx[i], T(dy[i]), fresh); }
+  template <int Width>
+  __device__ void at(std::int64_t i) const {
+    add_to(dx + i, read<T, Width>(dy + i), fresh);
+  }
 };
 
 template <typename S>
@@ -150,30 +196,30 @@ struct Convert {
 
 void ActivationForward::on(CudaQueue& queue) const {
   cuda::with_storage(x.dtype, [&]<typename S, typename T>() {
-    cuda::launch_elements("activation_forward", queue.stream, x.size(),
-                          Activate<S, T>{y.pointer<S>(), x.pointer<S>(), kind});
+    cuda::launch_packs("activation_forward", queue.stream, x.size(), cuda::are_aligned(x, y),
+                       Activate<S, T>{y.pointer<S>(), x.pointer<S>(), kind});
   });
 }
 
 void ActivationBackward::on(CudaQueue& queue) const {
   cuda::with_storage(x.dtype, [&]<typename S, typename T>() {
-    cuda::launch_elements(
-        "activation_backward", queue.stream, x.size(),
+    cuda::launch_packs(
+        "activation_backward", queue.stream, x.size(), cuda::are_aligned(x, dx, dy),
         ActivateBackward<S, T>{dx.pointer<S>(), dy.pointer<S>(), x.pointer<S>(), kind, dx.fresh});
   });
 }
 
 void SwigluForward::on(CudaQueue& queue) const {
   cuda::with_storage(y.dtype, [&]<typename S, typename T>() {
-    cuda::launch_elements("swiglu_forward", queue.stream, y.size(),
-                          Swiglu<S, T>{y.pointer<S>(), gate.pointer<S>(), up.pointer<S>()});
+    cuda::launch_packs("swiglu_forward", queue.stream, y.size(), cuda::are_aligned(y, gate, up),
+                       Swiglu<S, T>{y.pointer<S>(), gate.pointer<S>(), up.pointer<S>()});
   });
 }
 
 void SwigluBackward::on(CudaQueue& queue) const {
   cuda::with_storage(dy.dtype, [&]<typename S, typename T>() {
-    cuda::launch_elements(
-        "swiglu_backward", queue.stream, dy.size(),
+    cuda::launch_packs(
+        "swiglu_backward", queue.stream, dy.size(), cuda::are_aligned(dy, gate, up, dgate, dup),
         SwigluGradients<S, T>{dgate.pointer<S>(), dup.pointer<S>(), dy.pointer<S>(),
                               gate.pointer<S>(), up.pointer<S>(), dgate.fresh, dup.fresh});
   });
@@ -181,16 +227,15 @@ void SwigluBackward::on(CudaQueue& queue) const {
 
 void AddForward::on(CudaQueue& queue) const {
   cuda::with_storage(y.dtype, [&]<typename S, typename T>() {
-    cuda::launch_elements(
-        "add_forward", queue.stream, y.size(),
-        Sum<S, T>{y.pointer<S>(), a.pointer<S>(), b.pointer<S>(), c.pointer<S>()});
+    cuda::launch_packs("add_forward", queue.stream, y.size(), cuda::are_aligned(y, a, b, c),
+                       Sum<S, T>{y.pointer<S>(), a.pointer<S>(), b.pointer<S>(), c.pointer<S>()});
   });
 }
 
 void Accumulate::on(CudaQueue& queue) const {
   cuda::with_storage(dx.dtype, [&]<typename S, typename T>() {
-    cuda::launch_elements("accumulate", queue.stream, dx.size(),
-                          AddTo<S, T>{dx.pointer<S>(), dy.pointer<S>(), dx.fresh});
+    cuda::launch_packs("accumulate", queue.stream, dx.size(), cuda::are_aligned(dx, dy),
+                       AddTo<S, T>{dx.pointer<S>(), dy.pointer<S>(), dx.fresh});
   });
 }
 

@@ -1,48 +1,53 @@
-// Gradients of per-channel parameters of heads, whose summands need a sum over the head: whole
-// warps work on a head of a row. In an order that does not change between runs.
+// Whole warps that work on a head of a row, and what they add up over rows: gradients of
+// per-channel parameters.
 #pragma once
 
-#include "kernels/cuda/block.cuh"
-#include "kernels/cuda/column_sum.cuh"
+#include "kernels/cuda/partial_sums.cuh"
 
 namespace metascale::cuda {
 
 inline constexpr int largest_head = 128;                        // channels
 inline constexpr int lane_channels = largest_head / warp_size;  // lane l has l, l + 32, ...
-inline constexpr int head_sum_warps = 16;
+inline constexpr int head_sum_warps = 8;
 
 // What a warp adds up: sums[s][c] is of channel lane + 32 c.
 template <typename T, int Count>
 using LaneSums = T[Count][lane_channels];
 
-// One block per head: warp w adds rows w, w + 16, ..., then the warps are added in order.
-// add_row(sums, row, head) adds the summands of one row, and is called by whole warps.
-template <typename T, int Count, typename AddRow>
-__global__ void add_head_sums(ColumnSums<T, Count> to, std::int64_t rows, std::int64_t N,
-                              AddRow add_row) {
+// A block has a head in a group of rows: warp w the rows w, w + 8, ... of it, then the warps are
+// added in order. of_row(sums, row, head) does what is to be done for a head of a row and adds its
+// summands; it is called by whole warps.
+template <typename T, int Count, typename OfRow>
+__global__ void add_head_sums(GroupSums<T, Count> to, std::int64_t rows, std::int64_t N,
+                              OfRow of_row) {
   __shared__ T partial[head_sum_warps][largest_head];
   const int lane = int(threadIdx.x) % warp_size, warp = int(threadIdx.x) / warp_size;
-  const std::int64_t head = blockIdx.x;
+  const std::int64_t head = blockIdx.x, group = blockIdx.y;
   LaneSums<T, Count> sums = {};
-  for (std::int64_t row = warp; row < rows; row += head_sum_warps) add_row(sums, row, head);
+  for (std::int64_t row = group * head_sum_warps + warp; row < rows;
+       row += to.groups * head_sum_warps)
+    of_row(sums, row, head);
   for (int s = 0; s < Count; ++s) {
     for (int c = 0; c < lane_channels; ++c) partial[warp][lane + warp_size * c] = sums[s][c];
     __syncthreads();
     const int n = int(threadIdx.x);
-    if (n < N && to.sums[s]) {
+    if (n < N) {
       T total = 0;
       for (int w = 0; w < head_sum_warps; ++w) total += partial[w][n];
-      accumulate(to.sums[s][head * N + n], total, to.fresh[s]);
+      to.keep(s, group, head * N + n, total);
     }
     __syncthreads();  // the next sum writes partial again
   }
 }
 
-template <typename T, int Count, typename AddRow>
-void launch_head_sums(const char* name, CUstream_st* stream, ColumnSums<T, Count> to,
-                      std::int64_t rows, std::int64_t heads, std::int64_t N, AddRow add_row) {
-  const Grid grid{.blocks = groups(heads, 1), .threads = head_sum_warps * warp_size};
-  launch(name, add_head_sums<T, Count, AddRow>, grid, stream, to, rows, N, add_row);
+template <typename T, int Count, typename OfRow>
+void launch_head_sums(const char* name, const CudaQueue& queue, ColumnSums<T, Count> to,
+                      std::int64_t rows, std::int64_t heads, std::int64_t N, OfRow of_row) {
+  const GroupSums<T, Count> sums = group_sums(queue, to, rows, heads * N, head_sum_warps, heads);
+  const Grid grid{.blocks = dim3(groups(heads, 1), unsigned(sums.groups)),
+                  .threads = head_sum_warps * warp_size};
+  launch(name, add_head_sums<T, Count, OfRow>, grid, queue.stream, sums, rows, N, of_row);
+  finish_groups(name, queue.stream, sums);
 }
 
 // One warp per head of a row, four to a block: body(row, head) is called by whole warps.

@@ -121,7 +121,7 @@ struct Split {
   __device__ void operator()(std::int64_t i) const {
     const std::int64_t r = i / half, column = i % half;
     const Place at = hidden.place(column);
-    const T sum = T(of.x[2 * r * half + column]) + of.before(r, half + column);
+    const T sum = T(of.x[2 * r * half + column]) + of.template before<1>(r, half + column)[0];
     hidden.of[at.map][r * at.width + at.column] = stored<S>(value(kind[at.map], sum));
   }
 };

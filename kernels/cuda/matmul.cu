@@ -23,8 +23,9 @@ template <typename S, typename T>
 struct Columns {
   const S* dy;
   std::int64_t N;
-  __device__ std::array<T, 1> operator()(std::int64_t m, std::int64_t n) const {
-    return {T(dy[m * N + n])};
+  template <int Width>
+  __device__ std::array<cuda::Numbers<T, Width>, 1> at(std::int64_t m, std::int64_t n) const {
+    return {cuda::read<T, Width>(dy + m * N + n)};
   }
 };
 
@@ -90,9 +91,8 @@ void Matmul::on(CudaQueue& queue) const {
 void ColumnSum::on(CudaQueue& queue) const {
   cuda::with_storage(dy.dtype, [&]<typename S, typename T>() {
     const auto [M, N] = dy.as<S, 2>().extents;
-    cuda::launch_column_sums<T, 1>("column_sum", queue.stream,
-                                   {{dbias.pointer<T>()}, {dbias.fresh}}, M, N,
-                                   Columns<S, T>{dy.pointer<S>(), N});
+    cuda::launch_column_sums<T, 1>("column_sum", queue, {{dbias.pointer<T>()}, {dbias.fresh}}, M, N,
+                                   cuda::has_packed_rows(N, dy), Columns<S, T>{dy.pointer<S>(), N});
   });
 }
 

@@ -1,6 +1,7 @@
 // Sums within a row are in f32 (f64 for f64 operands), as on the CPU.
 #include "kernels/norm.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 #include "kernels/cuda/block.cuh"
@@ -12,21 +13,42 @@ namespace metascale {
 namespace {
 
 using cuda::add_to;
+using cuda::numbers;
+using cuda::pack_width;
+using cuda::read;
+using cuda::store;
 using cuda::stored;
 
-constexpr int row_threads = 256;
+constexpr int most_row_warps = 4;  // rows of a block of LayerNorm and RMSNorm
+constexpr std::int64_t shared_rows_bytes = 48 * 1024;
 constexpr int head_warps = 4;  // heads of a block of HeadNorm
 
-template <typename S>
-cuda::Grid one_block_per_row(View<S, 2> x) {
-  return {.blocks = cuda::groups(x.extents[0], 1), .threads = row_threads};
+// One warp per row, as many to a block as have their rows in 48 KiB of shared memory.
+template <typename T>
+cuda::Grid one_warp_per_row(std::int64_t rows, std::int64_t D, bool is_kept) {
+  const std::int64_t bytes = D * std::int64_t(sizeof(T));
+  const std::int64_t warps = std::clamp<std::int64_t>(
+      shared_rows_bytes / std::max<std::int64_t>(bytes, 1), 1, most_row_warps);
+  return {.blocks = cuda::groups(rows, warps),
+          .threads = unsigned(warps * cuda::warp_size),
+          .shared_bytes = is_kept ? std::size_t(warps * bytes) : 0};
 }
-template <typename T, typename S>
-cuda::Grid one_block_per_row_kept(View<S, 2> x) {  // in shared memory, as T
-  cuda::Grid grid = one_block_per_row(x);
-  grid.shared_bytes = std::size_t(x.extents[1]) * sizeof(T);
-  return grid;
+
+__device__ int warp_of_block() { return int(threadIdx.x) / cuda::warp_size; }
+
+// The row that a warp works on; there may be none left.
+__device__ std::int64_t row_of_warp() {
+  return std::int64_t(blockIdx.x) * (blockDim.x / cuda::warp_size) + warp_of_block();
 }
+
+// body(d) for the packs of a row of D elements that the calling lane has: every time the same ones.
+template <int Width, typename Body>
+__device__ void each_of_row(std::int64_t D, Body&& body) {
+  for (std::int64_t d = std::int64_t(threadIdx.x % cuda::warp_size) * Width; d < D;
+       d += cuda::warp_size * Width)
+    body(d);
+}
+
 template <typename S>
 cuda::Grid one_warp_per_head(View<S, 2> x) {
   return {.blocks = cuda::groups(x.extents[0], head_warps),
@@ -46,55 +68,83 @@ struct Summands {
         second_branch(op.second_branch.template pointer<S>()),
         sum(op.sum.template pointer<S>()) {}
 
-  __device__ T operator()(std::int64_t i) const {
-    if (!branch) return T(x[i]);
-    const T two = T(x[i]) + T(branch[i]);
-    const S rounded = stored<S>(second_branch ? two + T(second_branch[i]) : two);
-    sum[i] = rounded;
-    return T(rounded);
+  template <int Width>
+  __device__ cuda::Numbers<T, Width> at(std::int64_t i) const {
+    auto numbers = read<T, Width>(x + i);
+    if (!branch) return numbers;
+    const auto first = read<T, Width>(branch + i);
+    for (int w = 0; w < Width; ++w) numbers[w] += first[w];
+    if (second_branch) {
+      const auto second = read<T, Width>(second_branch + i);
+      for (int w = 0; w < Width; ++w) numbers[w] += second[w];
+    }
+    for (int w = 0; w < Width; ++w) numbers[w] = T(stored<S>(numbers[w]));
+    store(sum + i, numbers);
+    return numbers;
   }
 };
 
-// One block per row; the row stays in shared memory, so x is read once and the variance is that of
-// centred values (E[x^2] - E[x]^2 would cancel).
-template <typename S, typename T>
+// The row stays in shared memory, so x is read once and the variance is that of centred values
+// (E[x^2] - E[x]^2 would cancel).
+template <int Width, typename S, typename T>
 __global__ void layer_norm_forward(View<S, 2> y, View<T, 1> mean, View<T, 1> scale,
-                                   Summands<S, T> x, View<const T, 1> w, View<const T, 1> b,
+                                   Summands<S, T> x, View<const T, 1> weight, View<const T, 1> bias,
                                    T epsilon) {
-  T* row = cuda::dynamic_shared<T>();  // (D)
-  const std::int64_t r = blockIdx.x, D = y.extents[1];
+  const std::int64_t r = row_of_warp(), D = y.extents[1];
+  if (r >= y.extents[0]) return;
+  T* row = cuda::dynamic_shared<T>() + warp_of_block() * D;
   T sum = 0;
-  for (std::int64_t d = threadIdx.x; d < D; d += blockDim.x) sum += row[d] = x(r * D + d);
-  const T m = cuda::block_sum(sum) / T(D);
+  each_of_row<Width>(D, [&](std::int64_t d) {
+    const auto numbers = x.template at<Width>(r * D + d);
+    store(row + d, numbers);
+    for (int w = 0; w < Width; ++w) sum += numbers[w];
+  });
+  const T m = cuda::warp_sum(sum) / T(D);
   T squares = 0;
-  for (std::int64_t d = threadIdx.x; d < D; d += blockDim.x) squares += (row[d] - m) * (row[d] - m);
-  const T s = 1 / std::sqrt(cuda::block_sum(squares) / T(D) + epsilon);
-  for (std::int64_t d = threadIdx.x; d < D; d += blockDim.x)
-    y(r, d) = stored<S>((row[d] - m) * s * w(d) + b(d));
-  if (threadIdx.x == 0) {
+  each_of_row<Width>(D, [&](std::int64_t d) {
+    const auto numbers = read<T, Width>(row + d);
+    for (int w = 0; w < Width; ++w) squares += (numbers[w] - m) * (numbers[w] - m);
+  });
+  const T s = 1 / std::sqrt(cuda::warp_sum(squares) / T(D) + epsilon);
+  each_of_row<Width>(D, [&](std::int64_t d) {
+    const auto from = read<T, Width>(row + d);
+    const auto by = read<T, Width>(&weight(d)), shift = read<T, Width>(&bias(d));
+    store(&y(r, d), numbers<Width>([&](int w) { return (from[w] - m) * s * by[w] + shift[w]; }));
+  });
+  if (threadIdx.x % cuda::warp_size == 0) {
     mean(r) = m;
     scale(r) = s;
   }
 }
 
-// One block per row.
-template <typename S, typename T>
+template <int Width, typename S, typename T>
 __global__ void layer_norm_backward(View<S, 2> dx, View<const S, 2> dy, View<const S, 2> x,
-                                    View<const T, 1> w, View<const T, 1> mean,
+                                    View<const T, 1> weight, View<const T, 1> mean,
                                     View<const T, 1> scale, bool fresh) {
-  const std::int64_t r = blockIdx.x, D = x.extents[1];
+  const std::int64_t r = row_of_warp(), D = x.extents[1];
+  if (r >= x.extents[0]) return;
   const T m = mean(r), s = scale(r);
+  // body(d, g, h): g = dL/dh of the normed number h.
+  const auto each_pack = [&](auto&& body) {
+    each_of_row<Width>(D, [&](std::int64_t d) {
+      const auto above = read<T, Width>(&dy(r, d)), from = read<T, Width>(&x(r, d));
+      const auto by = read<T, Width>(&weight(d));
+      body(d, numbers<Width>([&](int w) { return by[w] * above[w]; }),
+           numbers<Width>([&](int w) { return (from[w] - m) * s; }));
+    });
+  };
   T sum_g = 0, sum_gh = 0;
-  for (std::int64_t d = threadIdx.x; d < D; d += blockDim.x) {
-    const T g = w(d) * T(dy(r, d));
-    sum_g += g;
-    sum_gh += g * ((T(x(r, d)) - m) * s);
-  }
-  const T mean_g = cuda::block_sum(sum_g) / T(D), mean_gh = cuda::block_sum(sum_gh) / T(D);
-  for (std::int64_t d = threadIdx.x; d < D; d += blockDim.x) {
-    const T h = (T(x(r, d)) - m) * s;
-    add_to(dx(r, d), s * (w(d) * T(dy(r, d)) - mean_g - h * mean_gh), fresh);
-  }
+  each_pack([&](std::int64_t, const auto& g, const auto& h) {
+    for (int w = 0; w < Width; ++w) {
+      sum_g += g[w];
+      sum_gh += g[w] * h[w];
+    }
+  });
+  const T mean_g = cuda::warp_sum(sum_g) / T(D), mean_gh = cuda::warp_sum(sum_gh) / T(D);
+  each_pack([&](std::int64_t d, const auto& g, const auto& h) {
+    add_to(&dx(r, d), numbers<Width>([&](int w) { return s * (g[w] - mean_g - h[w] * mean_gh); }),
+           fresh);
+  });
 }
 
 // dweight and dbias of a LayerNorm.
@@ -102,39 +152,56 @@ template <typename S, typename T>
 struct LayerNormColumns {
   View<const S, 2> dy, x;
   View<const T, 1> mean, scale;
-  __device__ std::array<T, 2> operator()(std::int64_t r, std::int64_t d) const {
-    const T above = dy(r, d);
-    return {above * ((T(x(r, d)) - mean(r)) * scale(r)), above};
+  template <int Width>
+  __device__ std::array<cuda::Numbers<T, Width>, 2> at(std::int64_t r, std::int64_t d) const {
+    const auto above = read<T, Width>(&dy(r, d)), from = read<T, Width>(&x(r, d));
+    const T m = mean(r), s = scale(r);
+    return {numbers<Width>([&](int w) { return above[w] * ((from[w] - m) * s); }), above};
   }
 };
 
-// One block per row; the row stays in shared memory, so x is read once.
-template <typename S, typename T>
+// The row stays in shared memory, so x is read once.
+template <int Width, typename S, typename T>
 __global__ void rms_norm_forward(View<S, 2> y, View<T, 1> scale, Summands<S, T> x,
-                                 View<const T, 1> w, T epsilon) {
-  T* row = cuda::dynamic_shared<T>();  // (D)
-  const std::int64_t r = blockIdx.x, D = y.extents[1];
+                                 View<const T, 1> weight, T epsilon) {
+  const std::int64_t r = row_of_warp(), D = y.extents[1];
+  if (r >= y.extents[0]) return;
+  T* row = cuda::dynamic_shared<T>() + warp_of_block() * D;
   T squares = 0;
-  for (std::int64_t d = threadIdx.x; d < D; d += blockDim.x) {
-    row[d] = x(r * D + d);
-    squares += row[d] * row[d];
-  }
-  const T s = 1 / std::sqrt(cuda::block_sum(squares) / T(D) + epsilon);
-  for (std::int64_t d = threadIdx.x; d < D; d += blockDim.x) y(r, d) = stored<S>(row[d] * s * w(d));
-  if (threadIdx.x == 0) scale(r) = s;
+  each_of_row<Width>(D, [&](std::int64_t d) {
+    const auto numbers = x.template at<Width>(r * D + d);
+    store(row + d, numbers);
+    for (int w = 0; w < Width; ++w) squares += numbers[w] * numbers[w];
+  });
+  const T s = 1 / std::sqrt(cuda::warp_sum(squares) / T(D) + epsilon);
+  each_of_row<Width>(D, [&](std::int64_t d) {
+    const auto from = read<T, Width>(row + d), by = read<T, Width>(&weight(d));
+    store(&y(r, d), numbers<Width>([&](int w) { return from[w] * s * by[w]; }));
+  });
+  if (threadIdx.x % cuda::warp_size == 0) scale(r) = s;
 }
 
-// One block per row.
-template <typename S, typename T>
+template <int Width, typename S, typename T>
 __global__ void rms_norm_backward(View<S, 2> dx, View<const S, 2> dy, View<const S, 2> x,
-                                  View<const T, 1> w, View<const T, 1> scale, bool fresh) {
-  const std::int64_t r = blockIdx.x, D = x.extents[1];
+                                  View<const T, 1> weight, View<const T, 1> scale, bool fresh) {
+  const std::int64_t r = row_of_warp(), D = x.extents[1];
+  if (r >= x.extents[0]) return;
   const T s = scale(r);
+  // body(d, g, x): g = weight dy
+  const auto each_pack = [&](auto&& body) {
+    each_of_row<Width>(D, [&](std::int64_t d) {
+      const auto above = read<T, Width>(&dy(r, d)), by = read<T, Width>(&weight(d));
+      body(d, numbers<Width>([&](int w) { return by[w] * above[w]; }), read<T, Width>(&x(r, d)));
+    });
+  };
   T sum = 0;
-  for (std::int64_t d = threadIdx.x; d < D; d += blockDim.x) sum += w(d) * T(dy(r, d)) * T(x(r, d));
-  const T factor = s * s * s * (cuda::block_sum(sum) / T(D));
-  for (std::int64_t d = threadIdx.x; d < D; d += blockDim.x)
-    add_to(dx(r, d), s * w(d) * T(dy(r, d)) - T(x(r, d)) * factor, fresh);
+  each_pack([&](std::int64_t, const auto& g, const auto& from) {
+    for (int w = 0; w < Width; ++w) sum += g[w] * from[w];
+  });
+  const T factor = s * s * s * (cuda::warp_sum(sum) / T(D));
+  each_pack([&](std::int64_t d, const auto& g, const auto& from) {
+    add_to(&dx(r, d), numbers<Width>([&](int w) { return s * g[w] - from[w] * factor; }), fresh);
+  });
 }
 
 // dweight of an RMSNorm.
@@ -142,8 +209,11 @@ template <typename S, typename T>
 struct RmsNormColumns {
   View<const S, 2> dy, x;
   View<const T, 1> scale;
-  __device__ std::array<T, 1> operator()(std::int64_t r, std::int64_t d) const {
-    return {T(dy(r, d)) * T(x(r, d)) * scale(r)};
+  template <int Width>
+  __device__ std::array<cuda::Numbers<T, Width>, 1> at(std::int64_t r, std::int64_t d) const {
+    const auto above = read<T, Width>(&dy(r, d)), from = read<T, Width>(&x(r, d));
+    const T s = scale(r);
+    return {numbers<Width>([&](int w) { return above[w] * from[w] * s; })};
   }
 };
 
@@ -192,9 +262,13 @@ __global__ void head_norm_backward(View<S, 2> dx, View<const S, 2> dy, View<cons
 void LayerNormForward::on(CudaQueue& queue) const {
   cuda::with_storage(x.dtype, [&]<typename S, typename T>() {
     const View rows = y.as<S, 2>();
-    cuda::launch("layer_norm_forward", layer_norm_forward<S, T>, one_block_per_row_kept<T>(rows),
-                 queue.stream, rows, mean.as<T, 1>(), scale.as<T, 1>(), Summands<S, T>(*this),
-                 weight.as<const T, 1>(), bias.as<const T, 1>(), T(epsilon));
+    const bool packed =
+        cuda::has_packed_rows(rows.extents[1], x, y, branch, second_branch, sum, weight, bias);
+    cuda::launch("layer_norm_forward",
+                 packed ? layer_norm_forward<pack_width, S, T> : layer_norm_forward<1, S, T>,
+                 one_warp_per_row<T>(rows.extents[0], rows.extents[1], true), queue.stream, rows,
+                 mean.as<T, 1>(), scale.as<T, 1>(), Summands<S, T>(*this), weight.as<const T, 1>(),
+                 bias.as<const T, 1>(), T(epsilon));
   });
 }
 
@@ -202,21 +276,28 @@ void LayerNormBackward::on(CudaQueue& queue) const {
   cuda::with_storage(x.dtype, [&]<typename S, typename T>() {
     const View rows = x.as<const S, 2>(), above = dy.as<const S, 2>();
     const View m = mean.as<const T, 1>(), s = scale.as<const T, 1>();
-    cuda::launch("layer_norm_backward", layer_norm_backward<S, T>, one_block_per_row(rows),
-                 queue.stream, dx.as<S, 2>(), above, rows, weight.as<const T, 1>(), m, s, dx.fresh);
+    const auto [R, D] = rows.extents;
+    const bool packed = cuda::has_packed_rows(D, x, dy, dx, weight);
+    cuda::launch("layer_norm_backward",
+                 packed ? layer_norm_backward<pack_width, S, T> : layer_norm_backward<1, S, T>,
+                 one_warp_per_row<T>(R, D, false), queue.stream, dx.as<S, 2>(), above, rows,
+                 weight.as<const T, 1>(), m, s, dx.fresh);
     cuda::launch_column_sums<T, 2>(
-        "layer_norm_backward_columns", queue.stream,
-        {{dweight.pointer<T>(), dbias.pointer<T>()}, {dweight.fresh, dbias.fresh}}, rows.extents[0],
-        rows.extents[1], LayerNormColumns<S, T>{above, rows, m, s});
+        "layer_norm_backward_columns", queue,
+        {{dweight.pointer<T>(), dbias.pointer<T>()}, {dweight.fresh, dbias.fresh}}, R, D, packed,
+        LayerNormColumns<S, T>{above, rows, m, s});
   });
 }
 
 void RmsNormForward::on(CudaQueue& queue) const {
   cuda::with_storage(x.dtype, [&]<typename S, typename T>() {
     const View rows = y.as<S, 2>();
-    cuda::launch("rms_norm_forward", rms_norm_forward<S, T>, one_block_per_row_kept<T>(rows),
-                 queue.stream, rows, scale.as<T, 1>(), Summands<S, T>(*this),
-                 weight.as<const T, 1>(), T(epsilon));
+    const bool packed =
+        cuda::has_packed_rows(rows.extents[1], x, y, branch, second_branch, sum, weight);
+    cuda::launch("rms_norm_forward",
+                 packed ? rms_norm_forward<pack_width, S, T> : rms_norm_forward<1, S, T>,
+                 one_warp_per_row<T>(rows.extents[0], rows.extents[1], true), queue.stream, rows,
+                 scale.as<T, 1>(), Summands<S, T>(*this), weight.as<const T, 1>(), T(epsilon));
   });
 }
 
@@ -224,11 +305,15 @@ void RmsNormBackward::on(CudaQueue& queue) const {
   cuda::with_storage(x.dtype, [&]<typename S, typename T>() {
     const View rows = x.as<const S, 2>(), above = dy.as<const S, 2>();
     const View s = scale.as<const T, 1>();
-    cuda::launch("rms_norm_backward", rms_norm_backward<S, T>, one_block_per_row(rows),
-                 queue.stream, dx.as<S, 2>(), above, rows, weight.as<const T, 1>(), s, dx.fresh);
-    cuda::launch_column_sums<T, 1>("rms_norm_backward_columns", queue.stream,
-                                   {{dweight.pointer<T>()}, {dweight.fresh}}, rows.extents[0],
-                                   rows.extents[1], RmsNormColumns<S, T>{above, rows, s});
+    const auto [R, D] = rows.extents;
+    const bool packed = cuda::has_packed_rows(D, x, dy, dx, weight);
+    cuda::launch("rms_norm_backward",
+                 packed ? rms_norm_backward<pack_width, S, T> : rms_norm_backward<1, S, T>,
+                 one_warp_per_row<T>(R, D, false), queue.stream, dx.as<S, 2>(), above, rows,
+                 weight.as<const T, 1>(), s, dx.fresh);
+    cuda::launch_column_sums<T, 1>("rms_norm_backward_columns", queue,
+                                   {{dweight.pointer<T>()}, {dweight.fresh}}, R, D, packed,
+                                   RmsNormColumns<S, T>{above, rows, s});
   });
 }
 

@@ -1,7 +1,6 @@
 #include "kernels/reset.hpp"
 
 #include "kernels/cuda/elements.cuh"
-#include "kernels/cuda/storage.cuh"
 
 namespace metascale {
 namespace {
@@ -14,7 +13,7 @@ struct Starts {
       : first(positions.pointer<std::int32_t>()),
         length(positions.shape[1]),
         D(elements / positions.size()) {}
-  // Whether element i is of a document's first token.
+  // Whether element i, and so its pack, is of a document's first token.
   __device__ bool at(std::int64_t i) const { return first[i / D] == i / D % length; }
 };
 
@@ -24,8 +23,10 @@ struct Reset {
   const S* x;
   Starts starts;
   T value;
-  __device__ void operator()(std::int64_t i) const {
-    y[i] = starts.at(i) ? cuda::stored<S>(value) : x[i];
+  template <int Width>
+  __device__ void at(std::int64_t i) const {
+    const auto filled = cuda::numbers<Width>([&](int) { return value; });
+    cuda::store(y + i, starts.at(i) ? filled : cuda::read<T, Width>(x + i));
   }
 };
 
@@ -35,8 +36,10 @@ struct PassBack {
   const S* dy;
   Starts starts;
   bool fresh;
-  __device__ void operator()(std::int64_t i) const {
-    cuda::add_to(dx[i], starts.at(i) ? T(0) : T(dy[i]), fresh);
+  template <int Width>
+  __device__ void at(std::int64_t i) const {
+    const cuda::Numbers<T, Width> zeros{};
+    cuda::add_to(dx + i, starts.at(i) ? zeros : cuda::read<T, Width>(dy + i), fresh);
   }
 };
 
@@ -44,17 +47,19 @@ struct PassBack {
 
 void ResetForward::on(CudaQueue& queue) const {
   cuda::with_storage(x.dtype, [&]<typename S, typename T>() {
-    cuda::launch_elements(
-        "reset_forward", queue.stream, x.size(),
-        Reset<S, T>{y.pointer<S>(), x.pointer<S>(), Starts(first, x.size()), T(value)});
+    const Starts starts(first, x.size());
+    cuda::launch_packs("reset_forward", queue.stream, x.size(),
+                       cuda::has_packed_rows(starts.D, x, y),
+                       Reset<S, T>{y.pointer<S>(), x.pointer<S>(), starts, T(value)});
   });
 }
 
 void ResetBackward::on(CudaQueue& queue) const {
   cuda::with_storage(dy.dtype, [&]<typename S, typename T>() {
-    cuda::launch_elements(
-        "reset_backward", queue.stream, dy.size(),
-        PassBack<S, T>{dx.pointer<S>(), dy.pointer<S>(), Starts(first, dy.size()), dx.fresh});
+    const Starts starts(first, dy.size());
+    cuda::launch_packs("reset_backward", queue.stream, dy.size(),
+                       cuda::has_packed_rows(starts.D, dy, dx),
+                       PassBack<S, T>{dx.pointer<S>(), dy.pointer<S>(), starts, dx.fresh});
   });
 }
 

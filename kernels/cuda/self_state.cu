@@ -3,12 +3,18 @@
 
 #include <cmath>
 
+#include "kernels/cuda/column_sum.cuh"
 #include "kernels/cuda/elements.cuh"
 #include "kernels/cuda/head_sum.cuh"
 #include "kernels/cuda/storage.cuh"
 
 namespace metascale {
 namespace {
+
+using cuda::add_to;
+using cuda::numbers;
+using cuda::read;
+using cuda::store;
 
 constexpr double query_epsilon = 1e-6;
 
@@ -77,6 +83,7 @@ struct QueryBackward {
   }
 };
 
+// Packs lie within a block of N channels, so they are of one head.
 template <typename S, typename T>
 struct Mix {
   S* z;
@@ -84,13 +91,17 @@ struct Mix {
   const T* gamma;
   std::int64_t D, N, heads, used;
 
-  // Element i of (R, D).
-  __device__ void operator()(std::int64_t i) const {
+  // Elements from i on of (R, D).
+  template <int Width>
+  __device__ void at(std::int64_t i) const {
     const std::int64_t r = i / D, d = i % D, n = d % N;
-    T sum = c[i];
-    for (std::int64_t h = d / N; h < used; h += D / N)
-      sum += gamma[h * N + n] * T(e[(r * heads + h) * N + n]);
-    z[i] = cuda::stored<S>(sum);
+    auto sum = read<T, Width>(c + i);
+    for (std::int64_t h = d / N; h < used; h += D / N) {
+      const auto weight = read<T, Width>(gamma + h * N + n);
+      const auto read_out = read<T, Width>(e + (r * heads + h) * N + n);
+      for (int w = 0; w < Width; ++w) sum[w] += weight[w] * read_out[w];
+    }
+    store(z + i, sum);
   }
 };
 
@@ -99,7 +110,10 @@ struct PassOn {
   S* dc;
   const S* dz;
   bool fresh;
-  __device__ void operator()(std::int64_t i) const { cuda::add_to(dc[i], T(dz[i]), fresh); }
+  template <int Width>
+  __device__ void at(std::int64_t i) const {
+    add_to(dc + i, read<T, Width>(dz + i), fresh);
+  }
 };
 
 template <typename S, typename T>
@@ -110,13 +124,17 @@ struct MixBackward {
   std::int64_t D, N, heads, used;
   bool fresh;
 
-  // Element i of (R, H, N).
-  __device__ void operator()(std::int64_t i) const {
+  // Elements from i on of (R, H, N).
+  template <int Width>
+  __device__ void at(std::int64_t i) const {
     const std::int64_t n = i % N, h = i / N % heads, r = i / (N * heads);
-    if (h < used)
-      cuda::add_to(de[i], gamma[h * N + n] * T(dz[r * D + h % (D / N) * N + n]), fresh);
-    else if (fresh)
-      de[i] = cuda::stored<S>(T(0));
+    if (h < used) {
+      const auto weight = read<T, Width>(gamma + h * N + n);
+      const auto above = read<T, Width>(dz + r * D + h % (D / N) * N + n);
+      add_to(de + i, numbers<Width>([&](int w) { return weight[w] * above[w]; }), fresh);
+    } else if (fresh) {
+      store(de + i, cuda::Numbers<T, Width>{});
+    }
   }
 };
 
@@ -125,9 +143,12 @@ template <typename S, typename T>
 struct GammaColumns {
   const S *dz, *e;
   std::int64_t D, N, heads;
-  __device__ std::array<T, 1> operator()(std::int64_t r, std::int64_t column) const {
+  template <int Width>
+  __device__ std::array<cuda::Numbers<T, Width>, 1> at(std::int64_t r, std::int64_t column) const {
     const std::int64_t h = column / N, n = column % N;
-    return {T(dz[r * D + h % (D / N) * N + n]) * T(e[(r * heads + h) * N + n])};
+    const auto above = read<T, Width>(dz + r * D + h % (D / N) * N + n);
+    const auto read_out = read<T, Width>(e + (r * heads + h) * N + n);
+    return {numbers<Width>([&](int w) { return above[w] * read_out[w]; })};
   }
 };
 
@@ -156,10 +177,10 @@ void SelfStateQueryBackward::on(CudaQueue& queue) const {
 void SelfStateMixForward::on(CudaQueue& queue) const {
   cuda::with_storage(c.dtype, [&]<typename S, typename T>() {
     const auto [R, heads, N] = e.as<S, 3>().extents;
-    cuda::launch_elements(
-        "self_state_mix_forward", queue.stream, z.size(),
-        Mix<S, T>{z.pointer<S>(), c.pointer<S>(), e.pointer<S>(), gamma.pointer<T>(),
-                  z.as<S, 2>().extents[1], N, heads, gamma.shape[0]});
+    cuda::launch_packs("self_state_mix_forward", queue.stream, z.size(),
+                       cuda::has_packed_rows(N, z, c, e, gamma),
+                       Mix<S, T>{z.pointer<S>(), c.pointer<S>(), e.pointer<S>(), gamma.pointer<T>(),
+                                 z.as<S, 2>().extents[1], N, heads, gamma.shape[0]});
   });
 }
 
@@ -167,14 +188,17 @@ void SelfStateMixBackward::on(CudaQueue& queue) const {
   cuda::with_storage(dz.dtype, [&]<typename S, typename T>() {
     const auto [R, heads, N] = e.as<S, 3>().extents;
     const std::int64_t D = dz.as<S, 2>().extents[1], used = gamma.shape[0];
-    cuda::launch_elements("self_state_mix_backward_c", queue.stream, dz.size(),
-                          PassOn<S, T>{dc.pointer<S>(), dz.pointer<S>(), dc.fresh});
-    cuda::launch_elements("self_state_mix_backward_e", queue.stream, de.size(),
-                          MixBackward<S, T>{de.pointer<S>(), dz.pointer<S>(), gamma.pointer<T>(), D,
-                                            N, heads, used, de.fresh});
+    const bool packed = cuda::has_packed_rows(N, dz, e, gamma);
+    cuda::launch_packs("self_state_mix_backward_c", queue.stream, dz.size(),
+                       cuda::are_aligned(dc, dz),
+                       PassOn<S, T>{dc.pointer<S>(), dz.pointer<S>(), dc.fresh});
+    cuda::launch_packs("self_state_mix_backward_e", queue.stream, de.size(),
+                       packed && cuda::are_aligned(de),
+                       MixBackward<S, T>{de.pointer<S>(), dz.pointer<S>(), gamma.pointer<T>(), D, N,
+                                         heads, used, de.fresh});
     cuda::launch_column_sums<T, 1>(
-        "self_state_mix_backward_gamma", queue.stream, {{dgamma.pointer<T>()}, {dgamma.fresh}}, R,
-        used * N, GammaColumns<S, T>{dz.pointer<S>(), e.pointer<S>(), D, N, heads});
+        "self_state_mix_backward_gamma", queue, {{dgamma.pointer<T>()}, {dgamma.fresh}}, R,
+        used * N, packed, GammaColumns<S, T>{dz.pointer<S>(), e.pointer<S>(), D, N, heads});
   });
 }
 

@@ -1,7 +1,7 @@
 // Tokens of sequences and what stands before each.
 #pragma once
 
-#include "kernels/cuda/storage.cuh"
+#include "kernels/cuda/packs.cuh"
 #include "kernels/documents.hpp"
 
 namespace metascale::cuda {
@@ -13,11 +13,14 @@ struct Sequences {
   Documents documents;
   std::int64_t D;
 
-  // Channel d of the token before row r of (B*T).
-  __device__ T before(std::int64_t r, std::int64_t d) const {
-    if (documents.starts(r)) return 0;
-    if (r % documents.length != 0) return x[(r - 1) * D + d];
-    return previous.exists() ? previous[r / documents.length * D + d] : T(0);
+  // Channels from d on of the token before row r of (B*T).
+  template <int Width>
+  __device__ Numbers<T, Width> before(std::int64_t r, std::int64_t d) const {
+    if (!documents.starts(r)) {
+      if (r % documents.length != 0) return read<T, Width>(x + (r - 1) * D + d);
+      if (previous.exists()) return read<Width>(previous, r / documents.length * D + d);
+    }
+    return Numbers<T, Width>{};
   }
 };
 

@@ -1,5 +1,5 @@
 // One warp per head of a row, each lane up to four channels; sums in f32 (f64 for f64 operands).
-// Gradients of per-channel parameters: one block per head goes through all rows.
+// Gradients of per-channel parameters are added up on the way [head_sum.cuh].
 #include "kernels/time_mix.hpp"
 
 #include <cmath>
@@ -13,6 +13,9 @@ namespace {
 
 using cuda::add_to;
 using cuda::lane_channels;
+using cuda::numbers;
+using cuda::read;
+using cuda::store;
 using cuda::stored;
 
 constexpr double least_norm = 1e-12;          // of u; shorter ones are not scaled to length 1
@@ -66,9 +69,12 @@ template <typename S, typename T>
 struct MixValues {
   S* v;
   const S *v_raw, *v_first, *value_logit;
-  __device__ void operator()(std::int64_t i) const {
-    const T raw = v_raw[i];
-    v[i] = stored<S>(raw + (T(v_first[i]) - raw) * sigmoid(T(value_logit[i])));
+  template <int Width>
+  __device__ void at(std::int64_t i) const {
+    const auto raw = read<T, Width>(v_raw + i), of_first = read<T, Width>(v_first + i);
+    const auto logit = read<T, Width>(value_logit + i);
+    store(v + i, numbers<Width>(
+                     [&](int w) { return raw[w] + (of_first[w] - raw[w]) * sigmoid(logit[w]); }));
   }
 };
 
@@ -77,33 +83,53 @@ struct MixValuesBackward {
   S *dv_raw, *dv_first, *dvalue_logit;
   bool fresh_raw, fresh_first, fresh_logit;
   const S *dv, *v_raw, *v_first, *value_logit;
-  __device__ void operator()(std::int64_t i) const {
-    const T nu = sigmoid(T(value_logit[i])), above = dv[i];
-    const T difference = T(v_first[i]) - T(v_raw[i]);
-    add_to(dv_raw[i], above * (1 - nu), fresh_raw);
-    add_to(dv_first[i], above * nu, fresh_first);
-    add_to(dvalue_logit[i], above * difference * nu * (1 - nu), fresh_logit);
+  template <int Width>
+  __device__ void at(std::int64_t i) const {
+    const auto above = read<T, Width>(dv + i), raw = read<T, Width>(v_raw + i);
+    const auto of_first = read<T, Width>(v_first + i), logit = read<T, Width>(value_logit + i);
+    const auto nu = numbers<Width>([&](int w) { return sigmoid(logit[w]); });
+    add_to(dv_raw + i, numbers<Width>([&](int w) { return above[w] * (1 - nu[w]); }), fresh_raw);
+    add_to(dv_first + i, numbers<Width>([&](int w) { return above[w] * nu[w]; }), fresh_first);
+    add_to(dvalue_logit + i, numbers<Width>([&](int w) {
+             return above[w] * (of_first[w] - raw[w]) * nu[w] * (1 - nu[w]);
+           }),
+           fresh_logit);
   }
 };
 
-// What both passes of the backward need of one head of a row.
+template <typename S>
+struct Gradient {
+  S* data;
+  bool fresh;
+  template <typename T>
+  __device__ void add(std::int64_t i, T value) const {
+    add_to(data[i], value, fresh);
+  }
+};
+
+template <typename S>
+Gradient<S> gradient(const Tensor& tensor) {
+  return {tensor.pointer<S>(), tensor.fresh};
+}
+
+// Sums: dk_k and dk_a.
 template <typename S, typename T>
-struct KeyGradients {
+struct KeyOperandsBackward {
+  Gradient<S> dk_raw, drate_logit;
   const S *dk, *da, *db, *k_raw, *rate_logit;
   const T *inverse_norm, *k_k, *k_a;
   std::int64_t H, N;
 
   struct Channel {
-    T raw, rate, kap, dkap, above;  // above: dk
+    T raw, rate, kap, dkap, above, through_b;  // above: dk; through_b: the rate's gradient
   };
   __device__ Channel channel(std::int64_t at, std::int64_t parameter, T inverse) const {
     const T raw = k_raw[at], rate = sigmoid(T(rate_logit[at]));
-    return {raw, rate, raw * k_k[parameter] * inverse, T(db[at]) * rate - T(da[at]), T(dk[at])};
+    const T kap = raw * k_k[parameter] * inverse, above_b = db[at];
+    return {raw, rate, kap, above_b * rate - T(da[at]), T(dk[at]), above_b * kap};
   }
 
-  // body(c, n, channel, du) for the lane's channels of head h of row r.
-  template <typename Body>
-  __device__ void each(std::int64_t r, std::int64_t h, Body&& body) const {
+  __device__ void operator()(cuda::LaneSums<T, 2>& sums, std::int64_t r, std::int64_t h) const {
     const std::int64_t at = (r * H + h) * N;
     const T inverse = inverse_norm[r * H + h];
     Channel mine[lane_channels] = {};
@@ -116,37 +142,13 @@ struct KeyGradients {
     // Where |u| was below the least norm, kap = u / 1e-12 is linear in u.
     if (inverse >= T(1 / least_norm)) along = 0;
     each_channel(N, [&](int c, std::int64_t n) {
-      body(c, n, mine[c], (mine[c].dkap - mine[c].kap * along) * inverse);
-    });
-  }
-};
-
-template <typename S, typename T>
-struct KeyOperandsBackward {
-  S *dk_raw, *drate_logit;
-  bool fresh_raw, fresh_logit;
-  KeyGradients<S, T> of;
-
-  __device__ void operator()(std::int64_t r, std::int64_t h) const {
-    of.each(r, h, [&](int, std::int64_t n, const auto& channel, T du) {
-      const std::int64_t at = (r * of.H + h) * of.N + n, parameter = h * of.N + n;
-      const auto [raw, rate, kap, dkap, above] = channel;
-      const T k_a = of.k_a[parameter];
-      add_to(dk_raw[at], above * (1 + (rate - 1) * k_a) + du * of.k_k[parameter], fresh_raw);
-      const T drate = T(of.db[at]) * kap + above * raw * k_a;
-      add_to(drate_logit[at], drate * rate * (1 - rate), fresh_logit);
-    });
-  }
-};
-
-// dk_k and dk_a.
-template <typename S, typename T>
-struct KeyParameters {
-  KeyGradients<S, T> of;
-  __device__ void operator()(cuda::LaneSums<T, 2>& sums, std::int64_t r, std::int64_t h) const {
-    of.each(r, h, [&](int c, std::int64_t, const auto& channel, T du) {
-      sums[0][c] += du * channel.raw;
-      sums[1][c] += channel.above * channel.raw * (channel.rate - 1);
+      const std::int64_t parameter = h * N + n;
+      const auto [raw, rate, kap, dkap, above, through_b] = mine[c];
+      const T du = (dkap - kap * along) * inverse, share = k_a[parameter];
+      dk_raw.add(at + n, above * (1 + (rate - 1) * share) + du * k_k[parameter]);
+      drate_logit.add(at + n, (through_b + above * raw * share) * rate * (1 - rate));
+      sums[0][c] += du * raw;
+      sums[1][c] += above * raw * (rate - 1);
     });
   }
 };
@@ -183,89 +185,55 @@ struct Output {
   }
 };
 
-template <typename S>
-struct Gradient {
-  S* data;
-  bool fresh;
-  template <typename T>
-  __device__ void add(std::int64_t i, T value) const {
-    add_to(data[i], value, fresh);
-  }
-};
-
-template <typename S>
-Gradient<S> gradient(const Tensor& tensor) {
-  return {tensor.pointer<S>(), tensor.fresh};
-}
-
+// Sums: dbonus, dweight and dbias.
 template <typename S, typename T>
-struct OutputInputs {
+struct OutputBackward {
+  Gradient<S> dy, dr, dk, dv, dgate;
   const S* dout;
   const S* dyhat;  // nullptr: nothing else reads yhat
   const S *yhat, *r, *k, *v, *gate;
   const T *scale, *weight, *bias, *bonus;
   std::int64_t H, N;
 
-  __device__ T dnormed(std::int64_t at) const { return T(dout[at]) * T(gate[at]); }
-};
-
-template <typename S, typename T>
-struct OutputBackward {
-  Gradient<S> dy, dr, dk, dv, dgate;
-  OutputInputs<S, T> of;
-
-  __device__ void operator()(std::int64_t row, std::int64_t h) const {
-    const std::int64_t at = (row * of.H + h) * of.N, channel = h * of.N;
-    const auto [s, ds] = bonus_sums(at, channel);
-    T g[lane_channels], sum = 0, product = 0;  // g: dL/dyhat
-    each_channel(of.N, [&, s = s, ds = ds](int c, std::int64_t n) {
-      const std::int64_t i = at + n, p = channel + n;
-      const T above = of.dout[i], dnormed = of.dnormed(i), normed = of.yhat[i];
-      const T r = of.r[i], k = of.k[i], v = of.v[i], bonus = of.bonus[p];
-      dgate.add(i, above * (normed * of.weight[p] + of.bias[p] + s * v));
-      dv.add(i, s * dnormed);
-      dr.add(i, ds * k * bonus);
-      dk.add(i, ds * r * bonus);
-      g[c] = (of.dyhat ? T(of.dyhat[i]) : T(0)) + dnormed * of.weight[p];
-      sum += g[c];
-      product += g[c] * normed;
-    });
-    const T mean = cuda::warp_sum(sum) / T(of.N), mean_product = cuda::warp_sum(product) / T(of.N);
-    const T scale = of.scale[row * of.H + h];
-    each_channel(of.N, [&](int c, std::int64_t n) {
-      dy.add(at + n, scale * (g[c] - mean - T(of.yhat[at + n]) * mean_product));
-    });
-  }
-
-  struct BonusSums {
-    T s, ds;
+  struct Channel {
+    T above, dnormed, normed, r, k, v;
   };
-  __device__ BonusSums bonus_sums(std::int64_t at, std::int64_t channel) const {
-    T s = 0, ds = 0;
-    each_channel(of.N, [&](int, std::int64_t n) {
-      s += T(of.r[at + n]) * T(of.k[at + n]) * of.bonus[channel + n];
-      ds += of.dnormed(at + n) * T(of.v[at + n]);
-    });
-    return {cuda::warp_sum(s), cuda::warp_sum(ds)};
+  __device__ Channel channel(std::int64_t at) const {
+    const T above = dout[at];
+    return {above, above * T(gate[at]), T(yhat[at]), T(r[at]), T(k[at]), T(v[at])};
   }
-};
 
-// dbonus, dweight and dbias.
-template <typename S, typename T>
-struct OutputParameters {
-  OutputInputs<S, T> of;
   __device__ void operator()(cuda::LaneSums<T, 3>& sums, std::int64_t row, std::int64_t h) const {
-    const std::int64_t at = (row * of.H + h) * of.N;
-    T ds = 0;
-    each_channel(of.N, [&](int c, std::int64_t n) {
-      const T dnormed = of.dnormed(at + n);
-      ds += dnormed * T(of.v[at + n]);
-      sums[1][c] += dnormed * T(of.yhat[at + n]);
-      sums[2][c] += dnormed;
+    const std::int64_t at = (row * H + h) * N, first = h * N;
+    Channel mine[lane_channels] = {};
+    T s = 0, ds = 0;  // the bonus of this row and its gradient
+    each_channel(N, [&](int c, std::int64_t n) {
+      mine[c] = channel(at + n);
+      s += mine[c].r * mine[c].k * bonus[first + n];
+      ds += mine[c].dnormed * mine[c].v;
     });
+    s = cuda::warp_sum(s);
     ds = cuda::warp_sum(ds);
-    each_channel(
-        of.N, [&](int c, std::int64_t n) { sums[0][c] += ds * T(of.r[at + n]) * T(of.k[at + n]); });
+    T g[lane_channels], sum = 0, product = 0;  // g: dL/dyhat
+    each_channel(N, [&](int c, std::int64_t n) {
+      const auto& of = mine[c];
+      const std::int64_t i = at + n, p = first + n;
+      dgate.add(i, of.above * (of.normed * weight[p] + bias[p] + s * of.v));
+      dv.add(i, s * of.dnormed);
+      dr.add(i, ds * of.k * bonus[p]);
+      dk.add(i, ds * of.r * bonus[p]);
+      sums[0][c] += ds * of.r * of.k;
+      sums[1][c] += of.dnormed * of.normed;
+      sums[2][c] += of.dnormed;
+      g[c] = (dyhat ? T(dyhat[i]) : T(0)) + of.dnormed * weight[p];
+      sum += g[c];
+      product += g[c] * of.normed;
+    });
+    const T mean = cuda::warp_sum(sum) / T(N), mean_product = cuda::warp_sum(product) / T(N);
+    const T by = scale[row * H + h];
+    each_channel(N, [&](int c, std::int64_t n) {
+      dy.add(at + n, by * (g[c] - mean - mine[c].normed * mean_product));
+    });
   }
 };
 
@@ -281,35 +249,28 @@ void TimeMixOperandsForward::on(CudaQueue& queue) const {
                           k_raw.pointer<S>(), rate_logit.pointer<S>(), k_k.pointer<T>(),
                           k_a.pointer<T>(), H, A / H});
     if (v.exists())
-      cuda::launch_elements("time_mix_values_forward", queue.stream, v.size(),
-                            MixValues<S, T>{v.pointer<S>(), v_raw.pointer<S>(),
-                                            v_first.pointer<S>(), value_logit.pointer<S>()});
+      cuda::launch_packs("time_mix_values_forward", queue.stream, v.size(),
+                         cuda::are_aligned(v, v_raw, v_first, value_logit),
+                         MixValues<S, T>{v.pointer<S>(), v_raw.pointer<S>(), v_first.pointer<S>(),
+                                         value_logit.pointer<S>()});
   });
 }
 
 void TimeMixOperandsBackward::on(CudaQueue& queue) const {
   cuda::with_storage(k_raw.dtype, [&]<typename S, typename T>() {
     const auto [R, A] = k_raw.as<S, 2>().extents;
-    const std::int64_t H = inverse_norm.as<T, 2>().extents[1], N = A / H;
-    const KeyGradients<S, T> of{dk.pointer<S>(),
-                                da.pointer<S>(),
-                                db.pointer<S>(),
-                                k_raw.pointer<S>(),
-                                rate_logit.pointer<S>(),
-                                inverse_norm.pointer<T>(),
-                                k_k.pointer<T>(),
-                                k_a.pointer<T>(),
-                                H,
-                                N};
-    cuda::launch_heads("time_mix_operands_backward", queue.stream, R, H,
-                       KeyOperandsBackward<S, T>{dk_raw.pointer<S>(), drate_logit.pointer<S>(),
-                                                 dk_raw.fresh, drate_logit.fresh, of});
-    cuda::launch_head_sums<T, 2>("time_mix_operands_backward_parameters", queue.stream,
-                                 {{dk_k.pointer<T>(), dk_a.pointer<T>()}, {dk_k.fresh, dk_a.fresh}},
-                                 R, H, N, KeyParameters<S, T>{of});
+    const std::int64_t H = inverse_norm.as<T, 2>().extents[1];
+    cuda::launch_head_sums<T, 2>(
+        "time_mix_operands_backward", queue,
+        {{dk_k.pointer<T>(), dk_a.pointer<T>()}, {dk_k.fresh, dk_a.fresh}}, R, H, A / H,
+        KeyOperandsBackward<S, T>{gradient<S>(dk_raw), gradient<S>(drate_logit), dk.pointer<S>(),
+                                  da.pointer<S>(), db.pointer<S>(), k_raw.pointer<S>(),
+                                  rate_logit.pointer<S>(), inverse_norm.pointer<T>(),
+                                  k_k.pointer<T>(), k_a.pointer<T>(), H, A / H});
     if (dv.exists())
-      cuda::launch_elements(
+      cuda::launch_packs(
           "time_mix_values_backward", queue.stream, dv.size(),
+          cuda::are_aligned(dv, v_raw, v_first, value_logit, dv_raw, dv_first, dvalue_logit),
           MixValuesBackward<S, T>{dv_raw.pointer<S>(), dv_first.pointer<S>(),
                                   dvalue_logit.pointer<S>(), dv_raw.fresh, dv_first.fresh,
                                   dvalue_logit.fresh, dv.pointer<S>(), v_raw.pointer<S>(),
@@ -331,26 +292,16 @@ void TimeMixOutputForward::on(CudaQueue& queue) const {
 void TimeMixOutputBackward::on(CudaQueue& queue) const {
   cuda::with_storage(yhat.dtype, [&]<typename S, typename T>() {
     const auto [R, H, N] = yhat.as<S, 3>().extents;
-    const OutputInputs<S, T> of{dout.pointer<S>(),
-                                dyhat.pointer<S>(),
-                                yhat.pointer<S>(),
-                                r.pointer<S>(),
-                                k.pointer<S>(),
-                                v.pointer<S>(),
-                                gate.pointer<S>(),
-                                scale.pointer<T>(),
-                                weight.pointer<T>(),
-                                bias.pointer<T>(),
-                                bonus.pointer<T>(),
-                                H,
-                                N};
-    cuda::launch_heads("time_mix_output_backward", queue.stream, R, H,
-                       OutputBackward<S, T>{gradient<S>(dy), gradient<S>(dr), gradient<S>(dk),
-                                            gradient<S>(dv), gradient<S>(dgate), of});
-    cuda::launch_head_sums<T, 3>("time_mix_output_backward_parameters", queue.stream,
-                                 {{dbonus.pointer<T>(), dweight.pointer<T>(), dbias.pointer<T>()},
-                                  {dbonus.fresh, dweight.fresh, dbias.fresh}},
-                                 R, H, N, OutputParameters<S, T>{of});
+    cuda::launch_head_sums<T, 3>(
+        "time_mix_output_backward", queue,
+        {{dbonus.pointer<T>(), dweight.pointer<T>(), dbias.pointer<T>()},
+         {dbonus.fresh, dweight.fresh, dbias.fresh}},
+        R, H, N,
+        OutputBackward<S, T>{gradient<S>(dy), gradient<S>(dr), gradient<S>(dk), gradient<S>(dv),
+                             gradient<S>(dgate), dout.pointer<S>(), dyhat.pointer<S>(),
+                             yhat.pointer<S>(), r.pointer<S>(), k.pointer<S>(), v.pointer<S>(),
+                             gate.pointer<S>(), scale.pointer<T>(), weight.pointer<T>(),
+                             bias.pointer<T>(), bonus.pointer<T>(), H, N});
   });
 }
 

@@ -1,11 +1,22 @@
 #include "kernels/token_shift.hpp"
 
+#include <tuple>
+
 #include "kernels/cuda/column_sum.cuh"
 #include "kernels/cuda/elements.cuh"
 #include "kernels/cuda/sequences.cuh"
 
 namespace metascale {
 namespace {
+
+using cuda::add_to;
+using cuda::numbers;
+using cuda::read;
+using cuda::store;
+
+bool are_aligned(const Mixes& tensors) {
+  return std::apply([](const auto&... each) { return cuda::are_aligned(each...); }, tensors);
+}
 
 template <typename T>
 struct Pointers {  // of all mixes; nullptr behind the last
@@ -25,10 +36,15 @@ struct Shift {
   cuda::Sequences<S, T> of;
   Pointers<const T> mix;
   int mixes;
-  __device__ void operator()(std::int64_t i) const {
-    const std::int64_t d = i % of.D;
-    const T x = of.x[i], difference = of.before(i / of.D, d) - x;
-    for (int m = 0; m < mixes; ++m) y.of[m][i] = cuda::stored<S>(x + difference * mix.of[m][d]);
+  template <int Width>
+  __device__ void at(std::int64_t i) const {
+    const std::int64_t r = i / of.D, d = i % of.D;
+    const auto x = read<T, Width>(of.x + i), before = of.template before<Width>(r, d);
+    for (int m = 0; m < mixes; ++m) {
+      const auto share = read<T, Width>(mix.of[m] + d);
+      store(y.of[m] + i,
+            numbers<Width>([&](int w) { return x[w] + (before[w] - x[w]) * share[w]; }));
+    }
   }
 };
 
@@ -40,16 +56,17 @@ struct ShiftBackward {
   cuda::Sequences<S, T> of;
   int mixes;
   bool fresh;
-  __device__ void operator()(std::int64_t i) const {
+  template <int Width>
+  __device__ void at(std::int64_t i) const {
     const std::int64_t D = of.D, d = i % D;
     const bool is_last = of.documents.ends(i / D);
-    T sum = 0;
+    cuda::Numbers<T, Width> sum{};
     for (int m = 0; m < mixes; ++m) {
-      const S* above = dy.of[m] + i;
-      const T share = mix.of[m][d];
-      sum += T(above[0]) * (1 - share) + (is_last ? T(0) : T(above[D]) * share);
+      const auto share = read<T, Width>(mix.of[m] + d), above = read<T, Width>(dy.of[m] + i);
+      const auto next = is_last ? cuda::Numbers<T, Width>{} : read<T, Width>(dy.of[m] + i + D);
+      for (int w = 0; w < Width; ++w) sum[w] += above[w] * (1 - share[w]) + next[w] * share[w];
     }
-    cuda::add_to(dx[i], sum, fresh);
+    add_to(dx + i, sum, fresh);
   }
 };
 
@@ -58,12 +75,16 @@ template <typename S, typename T>
 struct MixColumns {
   cuda::Sequences<S, T> of;
   Pointers<const S> dy;
-  __device__ std::array<T, max_mixes> operator()(std::int64_t r, std::int64_t d) const {
+  template <int Width>
+  __device__ auto at(std::int64_t r, std::int64_t d) const {
     const std::int64_t i = r * of.D + d;
-    const T difference = of.before(r, d) - T(of.x[i]);
-    std::array<T, max_mixes> terms{};
-    for (int m = 0; m < max_mixes; ++m)
-      if (dy.of[m]) terms[std::size_t(m)] = T(dy.of[m][i]) * difference;
+    const auto x = read<T, Width>(of.x + i), before = of.template before<Width>(r, d);
+    std::array<cuda::Numbers<T, Width>, max_mixes> terms{};
+    for (int m = 0; m < max_mixes; ++m) {
+      if (!dy.of[m]) continue;
+      const auto above = read<T, Width>(dy.of[m] + i);
+      terms[std::size_t(m)] = numbers<Width>([&](int w) { return above[w] * (before[w] - x[w]); });
+    }
     return terms;
   }
 };
@@ -82,8 +103,9 @@ struct CopyLast {
 
 void TokenShiftForward::on(CudaQueue& queue) const {
   cuda::with_storage(x.dtype, [&]<typename S, typename T>() {
-    cuda::launch_elements(
+    cuda::launch_packs(
         "token_shift_forward", queue.stream, x.size(),
+        cuda::has_packed_rows(x.shape[2], x, previous) && are_aligned(y) && are_aligned(mix),
         Shift<S, T>{pointers<S>(y, mixes), cuda::sequences<S, T>(x, previous, first),
                     pointers<const T>(mix, mixes), mixes});
   });
@@ -93,16 +115,18 @@ void TokenShiftBackward::on(CudaQueue& queue) const {
   cuda::with_storage(x.dtype, [&]<typename S, typename T>() {
     const cuda::Sequences<S, T> of = cuda::sequences<S, T>(x, previous, first);
     const Pointers<const S> above = pointers<const S>(dy, mixes);
-    cuda::launch_elements("token_shift_backward", queue.stream, x.size(),
-                          ShiftBackward<S, T>{dx.pointer<S>(), above, pointers<const T>(mix, mixes),
-                                              of, mixes, dx.fresh});
+    const bool packed = cuda::has_packed_rows(of.D, x, previous) && are_aligned(dy);
+    cuda::launch_packs("token_shift_backward", queue.stream, x.size(),
+                       packed && cuda::are_aligned(dx) && are_aligned(mix),
+                       ShiftBackward<S, T>{dx.pointer<S>(), above, pointers<const T>(mix, mixes),
+                                           of, mixes, dx.fresh});
     cuda::ColumnSums<T, max_mixes> sums{};
     for (int m = 0; m < mixes; ++m) {
       sums.sums[m] = dmix[std::size_t(m)].pointer<T>();
       sums.fresh[m] = dmix[std::size_t(m)].fresh;
     }
-    cuda::launch_column_sums<T, max_mixes>("token_shift_backward_mix", queue.stream, sums,
-                                           x.shape[0] * x.shape[1], of.D,
+    cuda::launch_column_sums<T, max_mixes>("token_shift_backward_mix", queue, sums,
+                                           x.shape[0] * x.shape[1], of.D, packed,
                                            MixColumns<S, T>{of, above});
   });
 }

@@ -105,6 +105,7 @@ ScheduleConfig schedule_of(const Definition& definition, const TrainingSettings&
   return schedule;
 }
 
+// 0: of a run on a GPU, whose memory has a say in it [gpu_memory.hpp].
 std::int64_t micro_batch_of(const Definition& definition, const TrainingSettings& settings,
                             std::int64_t windows, std::int64_t context) {
   const std::int64_t given = settings.micro_batch.value_or(0);
@@ -112,7 +113,8 @@ std::int64_t micro_batch_of(const Definition& definition, const TrainingSettings
     throw error_at(place_of_key(definition, settings, "micro_batch"),
                    fmt::format("{} does not divide the {} windows of a batch", given, windows),
                    "write auto, or a divisor");
-  return given ? given : automatic_micro_batch(definition.device, windows, context);
+  if (given || definition.device == Device::cuda) return given;
+  return automatic_micro_batch(definition.device, windows, context);
 }
 
 }  // namespace

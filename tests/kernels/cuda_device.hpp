@@ -19,10 +19,14 @@ inline Gpu& gpu_of_tests() {
   return gpu;
 }
 
+// Where operands lie on the device: at what cudaMalloc gives, or one element behind it.
+enum class Place { aligned, unaligned };
+
 // The operands of one operator, moved to the device and back.
 class OnCuda {
  public:
-  OnCuda() : stream_(gpu_of_tests().queue().stream) {}
+  explicit OnCuda(Place where = Place::aligned)
+      : stream_(gpu_of_tests().queue().stream), where_(where) {}
   OnCuda(const OnCuda&) = delete;
   OnCuda& operator=(const OnCuda&) = delete;
   ~OnCuda() {
@@ -34,31 +38,37 @@ class OnCuda {
     if (tensor.size() == 0) return result;
     const auto [place, is_new] = moved_.try_emplace(tensor.data, nullptr);
     if (is_new) {
-      place->second = cuda::allocate(tensor.bytes());
-      cuda::copy_to_device(place->second, tensor.data, tensor.bytes(), stream_);
+      place->second = cuda::allocate(tensor.bytes() + shift(tensor));
+      cuda::copy_to_device(place->second + shift(tensor), tensor.data, tensor.bytes(), stream_);
     }
-    result.data = place->second;
+    result.data = place->second + shift(tensor);
     return result;
   }
 
   void copy_back(const Tensor& tensor) const {
     if (tensor.size() == 0) return;
-    cuda::copy_to_host(tensor.data, moved_.at(tensor.data), tensor.bytes(), stream_);
+    cuda::copy_to_host(tensor.data, moved_.at(tensor.data) + shift(tensor), tensor.bytes(),
+                       stream_);
   }
 
  private:
+  std::size_t shift(const Tensor& tensor) const {
+    return where_ == Place::unaligned ? size_of(tensor.dtype) : 0;
+  }
+
   CUstream_st* stream_;
+  Place where_;
   std::map<void*, std::byte*> moved_;
 };
 
 // Runs op on the CPU, or on the GPU with copies of its operands.
 template <typename Op>
-void run_on(Device device, const Op& op) {
+void run_on(Device device, const Op& op, Place where = Place::aligned) {
   Queue queue;
   queue.device = device;
   if (device != Device::cuda) return run(queue, op);
   queue.cuda = gpu_of_tests().queue();
-  OnCuda memory;
+  OnCuda memory(where);
   Op moved = op;
   Op::operands(moved, [&](const char*, Tensor& tensor, Use) { tensor = memory.move(tensor); });
   run(queue, moved);
@@ -66,9 +76,9 @@ void run_on(Device device, const Op& op) {
 }
 
 template <typename Case>
-void run_case_on(Device device, const Case& item) {
-  run_on(device, item.forward);
-  if constexpr (requires { item.backward; }) run_on(device, item.backward);
+void run_case_on(Device device, const Case& item, Place where = Place::aligned) {
+  run_on(device, item.forward, where);
+  if constexpr (requires { item.backward; }) run_on(device, item.backward, where);
 }
 
 template <typename Case, typename... Sizes>

@@ -1,6 +1,6 @@
 // Operators with one thread per element on the GPU against the CPU, whose own tests are in
 // test_elementwise.cpp, test_low_rank.cpp, test_rotary.cpp and test_token_shift.cpp. Sizes: more
-// than a block, no multiple.
+// than a block, no multiple; rows of whole packs [packs.cuh] and not.
 #include "tests/kernels/cuda_device.hpp"
 #include "tests/kernels/elementwise_cases.hpp"
 #include "tests/kernels/low_rank_cases.hpp"
@@ -52,31 +52,38 @@ TEST_CASE("rotary embeddings on the GPU are close to the CPU") {
   const std::int64_t rotated = GENERATE(0, 4, 14);
   expect_cuda_close_to_cpu<RotaryCase>(Shape{2, 5, 3, 14}, rotated);
   expect_cuda_adds_to_gradients<RotaryCase>(Shape{2, 5, 3, 14}, rotated);
+  const std::int64_t packs = GENERATE(0, 16, 32);
+  expect_cuda_close_to_cpu<RotaryCase>(Shape{2, 5, 3, 32}, packs);
+  expect_cuda_adds_to_gradients<RotaryCase>(Shape{2, 5, 3, 32}, packs);
 }
 
 TEST_CASE("split heads on the GPU are close to the CPU") {
-  expect_cuda_close_to_cpu<SplitHeadsCase>(Shape{2, 5, 3, 14});
-  expect_cuda_adds_to_gradients<SplitHeadsCase>(Shape{2, 5, 3, 14});
+  const Shape shape = GENERATE(Shape{2, 5, 3, 14}, Shape{2, 5, 3, 24});
+  expect_cuda_close_to_cpu<SplitHeadsCase>(shape);
+  expect_cuda_adds_to_gradients<SplitHeadsCase>(shape);
 }
 
 TEST_CASE("token shifts on the GPU are close to the CPU") {
   const int mixes = GENERATE(1, 6);
   const bool with_previous = GENERATE(false, true);
-  expect_cuda_close_to_cpu<TokenShiftCase>(Shape{3, 37, 11}, mixes, with_previous);
-  expect_cuda_adds_to_gradients<TokenShiftCase>(Shape{3, 37, 11}, mixes, with_previous);
+  const Shape shape = GENERATE(Shape{3, 37, 11}, Shape{3, 67, 24});
+  expect_cuda_close_to_cpu<TokenShiftCase>(shape, mixes, with_previous);
+  expect_cuda_adds_to_gradients<TokenShiftCase>(shape, mixes, with_previous);
 }
 
 TEST_CASE("resets, and token shifts that stop at documents, on the GPU are close to the CPU") {
   const Starts starts{1, 20, 36};
   const double value = GENERATE(0.0, 2.5);
-  expect_cuda_close_to_cpu<ResetCase>(Shape{3, 37, 11}, starts, value);
-  expect_cuda_adds_to_gradients<ResetCase>(Shape{3, 37, 11}, starts, value);
-  expect_cuda_close_to_cpu<PackedTokenShiftCase>(Shape{3, 37, 11}, 2, starts);
-  expect_cuda_adds_to_gradients<PackedTokenShiftCase>(Shape{3, 37, 11}, 2, starts);
+  const Shape shape = GENERATE(Shape{3, 37, 11}, Shape{3, 37, 16});
+  expect_cuda_close_to_cpu<ResetCase>(shape, starts, value);
+  expect_cuda_adds_to_gradients<ResetCase>(shape, starts, value);
+  expect_cuda_close_to_cpu<PackedTokenShiftCase>(shape, 2, starts);
+  expect_cuda_adds_to_gradients<PackedTokenShiftCase>(shape, 2, starts);
 }
 
 TEST_CASE("token shifts on the GPU have the same bits on every run") {
   expect_same_bits_on_every_run<TokenShiftCase>(Shape{3, 37, 11}, 6, true);
+  expect_same_bits_on_every_run<TokenShiftCase>(Shape{3, 67, 24}, 6, true);
 }
 
 TEST_CASE("low-rank maps with joined factors on the GPU are close to the CPU") {

@@ -13,11 +13,14 @@ TEST_CASE("time mix operands on the GPU are close to the CPU") {
   expect_cuda_close_to_cpu<TimeMixOperandsCase>(37, 3, 64);
   expect_cuda_close_to_cpu<TimeMixOperandsCase>(5, 2, 7, Layer::first);
   expect_cuda_close_to_cpu<TimeMixOperandsCase>(3, 1, 128);
+  expect_cuda_close_to_cpu<TimeMixOperandsCase>(200, 2, 48);  // several groups of rows
   expect_cuda_adds_to_gradients<TimeMixOperandsCase>(5, 3, 33);
+  expect_cuda_adds_to_gradients<TimeMixOperandsCase>(200, 2, 48);
 }
 
 TEST_CASE("time mix operands on the GPU have the same bits on every run") {
   expect_same_bits_on_every_run<TimeMixOperandsCase>(37, 3, 33);
+  expect_same_bits_on_every_run<TimeMixOperandsCase>(200, 2, 48);
 }
 
 TEST_CASE("a key of zeros on the GPU gives what it gives on the CPU") {
@@ -33,7 +36,9 @@ TEST_CASE("the time mix output on the GPU is close to the CPU") {
   expect_cuda_close_to_cpu<TimeMixOutputCase>(37, 3, 64);
   expect_cuda_close_to_cpu<TimeMixOutputCase>(5, 2, 7);
   expect_cuda_close_to_cpu<TimeMixOutputCase>(3, 1, 128);
+  expect_cuda_close_to_cpu<TimeMixOutputCase>(200, 2, 48);
   expect_cuda_adds_to_gradients<TimeMixOutputCase>(5, 3, 33);
+  expect_cuda_adds_to_gradients<TimeMixOutputCase>(200, 2, 48);
 }
 
 TEST_CASE("the time mix output on the GPU may be without another reader of yhat") {
@@ -46,6 +51,7 @@ TEST_CASE("the time mix output on the GPU may be without another reader of yhat"
 
 TEST_CASE("the time mix output on the GPU has the same bits on every run") {
   expect_same_bits_on_every_run<TimeMixOutputCase>(37, 3, 33);
+  expect_same_bits_on_every_run<TimeMixOutputCase>(200, 2, 48);
 }
 
 TEST_CASE("self-state queries on the GPU are close to the CPU") {
@@ -60,12 +66,15 @@ TEST_CASE("self-state mixes on the GPU are close to the CPU") {
   expect_cuda_close_to_cpu<SelfStateMixCase>(7, 3, 3, 3, 64);
   expect_cuda_close_to_cpu<SelfStateMixCase>(70, 3, 5, 2, 9);  // blocks and heads without a part
   expect_cuda_close_to_cpu<SelfStateMixCase>(7, 2, 7, 5, 33);  // blocks with several heads
+  expect_cuda_close_to_cpu<SelfStateMixCase>(200, 3, 5, 4, 16);
   expect_cuda_adds_to_gradients<SelfStateMixCase>(7, 3, 5, 2, 9);
+  expect_cuda_adds_to_gradients<SelfStateMixCase>(200, 3, 5, 4, 16);
 }
 
 TEST_CASE("the Self-State Encoder on the GPU has the same bits on every run") {
   expect_same_bits_on_every_run<SelfStateQueryCase>(7, 3, 4, 33);
   expect_same_bits_on_every_run<SelfStateMixCase>(70, 3, 5, 4, 9);
+  expect_same_bits_on_every_run<SelfStateMixCase>(200, 3, 5, 4, 16);
 }
 
 }  // namespace metascale

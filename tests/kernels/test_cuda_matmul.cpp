@@ -133,6 +133,8 @@ TEST_CASE(
     "column sums on the GPU are close to the CPU, add to what they find, and have the same bits") {
   expect_cuda_close_to_cpu<ColumnSumCase>(131, 19);
   expect_same_bits_on_every_run<ColumnSumCase>(131, 19);
+  expect_cuda_close_to_cpu<ColumnSumCase>(700, 264);  // packs, groups of rows
+  expect_same_bits_on_every_run<ColumnSumCase>(700, 264);
   ColumnSumCase on_cpu(Dtype::f64, 70, 9), on_cuda(Dtype::f64, 70, 9);
   for (ColumnSumCase* item : {&on_cpu, &on_cuda}) {
     assign(item->forward.dbias, random_values(9, 4));

@@ -1,5 +1,6 @@
 // Norms on the GPU against the CPU, whose own tests are in test_norm.cpp. Sizes: less and more than
-// a warp, a block's threads and the lanes of a column sum; none a multiple of them.
+// a warp, a block's threads and the lanes of a column sum, none a multiple of them; rows of whole
+// packs [packs.cuh] and not; enough of them for several groups [partial_sums.cuh].
 #include "tests/kernels/cuda_device.hpp"
 #include "tests/kernels/norm_cases.hpp"
 
@@ -10,8 +11,11 @@ using namespace testing;
 TEST_CASE("norms on the GPU are close to the CPU") {
   expect_cuda_close_to_cpu<LayerNormCase>(70, 33);
   expect_cuda_close_to_cpu<LayerNormCase>(3, 301);
+  expect_cuda_close_to_cpu<LayerNormCase>(200, 40);
+  expect_cuda_close_to_cpu<LayerNormCase>(3, 304);
   expect_cuda_close_to_cpu<RmsNormCase>(70, 33);
   expect_cuda_close_to_cpu<RmsNormCase>(3, 301);
+  expect_cuda_close_to_cpu<RmsNormCase>(200, 40);
   expect_cuda_close_to_cpu<HeadNormCase>(7, 3, 9);
   expect_cuda_close_to_cpu<HeadNormCase>(3, 2, 64);
 }
@@ -20,6 +24,8 @@ TEST_CASE("norms that add are on the GPU close to the CPU, and the same on every
   const int summands = GENERATE(2, 3);
   expect_cuda_close_to_cpu<LayerNormCase>(70, 33, summands);
   expect_cuda_close_to_cpu<RmsNormCase>(3, 301, summands);
+  expect_cuda_close_to_cpu<LayerNormCase>(5, 304, summands);
+  expect_cuda_close_to_cpu<RmsNormCase>(5, 304, summands);
   expect_same_bits_on_every_run<LayerNormCase>(70, 33, summands);
   expect_same_bits_on_every_run<RmsNormCase>(70, 33, summands);
 }
@@ -34,12 +40,16 @@ TEST_CASE("a norm that adds leaves on the GPU the bits of a sum and a norm behin
 TEST_CASE("norms on the GPU add to the gradients they find") {
   expect_cuda_adds_to_gradients<LayerNormCase>(7, 33);
   expect_cuda_adds_to_gradients<RmsNormCase>(7, 33);
+  expect_cuda_adds_to_gradients<LayerNormCase>(200, 40);
+  expect_cuda_adds_to_gradients<RmsNormCase>(200, 40);
   expect_cuda_adds_to_gradients<HeadNormCase>(5, 3, 9);
 }
 
 TEST_CASE("norms on the GPU have the same bits on every run") {
   expect_same_bits_on_every_run<LayerNormCase>(70, 33);
   expect_same_bits_on_every_run<RmsNormCase>(70, 33);
+  expect_same_bits_on_every_run<LayerNormCase>(200, 40);
+  expect_same_bits_on_every_run<RmsNormCase>(200, 40);
   expect_same_bits_on_every_run<HeadNormCase>(7, 3, 9);
 }
 

@@ -159,18 +159,23 @@ TEST_CASE("elementwise operators on the GPU store bf16") {
 TEST_CASE("norms on the GPU store bf16") {
   expect_bf16_storage<LayerNormCase>(70, 33);
   expect_bf16_storage<RmsNormCase>(70, 33);
+  expect_bf16_storage<LayerNormCase>(200, 40);
+  expect_bf16_storage<RmsNormCase>(200, 40);
   expect_bf16_storage<HeadNormCase>(7, 3, 9);
 }
 
 TEST_CASE("rotary embeddings and split heads on the GPU store bf16") {
   expect_bf16_storage<RotaryCase>(Shape{2, 5, 3, 14}, std::int64_t(4));
+  expect_bf16_storage<RotaryCase>(Shape{2, 5, 3, 32}, std::int64_t(16));
   expect_bf16_storage<SplitHeadsCase>(Shape{2, 5, 3, 14});
+  expect_bf16_storage<SplitHeadsCase>(Shape{2, 5, 3, 24});
 }
 
 TEST_CASE("token shifts on the GPU store bf16") {
   const int mixes = GENERATE(1, 6);
   const bool with_previous = GENERATE(false, true);
-  expect_bf16_storage<TokenShiftCase>(Shape{3, 37, 11}, mixes, with_previous);
+  const Shape shape = GENERATE(Shape{3, 37, 11}, Shape{3, 67, 24});
+  expect_bf16_storage<TokenShiftCase>(shape, mixes, with_previous);
 }
 
 TEST_CASE("low-rank maps with joined factors on the GPU store bf16") {
@@ -181,6 +186,7 @@ TEST_CASE("low-rank maps with joined factors on the GPU store bf16") {
 
 TEST_CASE("embeddings on the GPU store bf16 rows of f32 weights, and of their bf16 copy") {
   expect_bf16_storage<EmbeddingCase>(101, 7, 43);
+  expect_bf16_storage<EmbeddingCase>(301, 60, 264);
   const EmbeddingCase item(Dtype::f32, 11, 7, 5);
   Memory memory(Dtype::bf16);
   EmbeddingForward wide = item.forward, narrow = item.forward;
@@ -196,12 +202,15 @@ TEST_CASE("the time mix on the GPU stores bf16") {
   expect_bf16_storage<TimeMixOperandsCase>(37, 3, 33);
   expect_bf16_storage<TimeMixOperandsCase>(5, 2, 64, Layer::first);
   expect_bf16_storage<TimeMixOutputCase>(37, 3, 33);
+  expect_bf16_storage<TimeMixOperandsCase>(200, 2, 48);
+  expect_bf16_storage<TimeMixOutputCase>(200, 2, 48);
   expect_bf16_storage<TimeMixOutputCase>(5, 2, 64);
 }
 
 TEST_CASE("the Self-State Encoder on the GPU stores bf16") {
   expect_bf16_storage<SelfStateQueryCase>(7, 3, 4, 33);
   expect_bf16_storage<SelfStateMixCase>(70, 3, 5, 4, 9);
+  expect_bf16_storage<SelfStateMixCase>(200, 3, 5, 4, 16);
 }
 
 TEST_CASE("WKV7 on the GPU stores bf16 vectors and f32 states") {

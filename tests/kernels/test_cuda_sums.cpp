@@ -1,5 +1,6 @@
 // Embeddings and the optimizer on the GPU against the CPU, whose own tests are in
-// test_embedding.cpp and test_optimizer.cpp. Sizes: more than a warp or a block, no multiple.
+// test_embedding.cpp and test_optimizer.cpp. Sizes: more than a warp or a block, no multiple; rows
+// of whole packs [packs.cuh] and not.
 #include "tests/kernels/cuda_device.hpp"
 #include "tests/kernels/embedding_cases.hpp"
 #include "tests/kernels/optimizer_cases.hpp"
@@ -11,11 +12,14 @@ using namespace testing;
 TEST_CASE("embeddings on the GPU are close to the CPU") {
   expect_cuda_close_to_cpu<EmbeddingCase>(101, 7, 43);   // every token many times
   expect_cuda_close_to_cpu<EmbeddingCase>(5, 1000, 43);  // most tokens never
+  expect_cuda_close_to_cpu<EmbeddingCase>(301, 60, 264);
   expect_cuda_adds_to_gradients<EmbeddingCase>(101, 7, 43);
+  expect_cuda_adds_to_gradients<EmbeddingCase>(301, 60, 264);
 }
 
 TEST_CASE("embeddings on the GPU have the same bits on every run") {
   expect_same_bits_on_every_run<EmbeddingCase>(101, 7, 43);
+  expect_same_bits_on_every_run<EmbeddingCase>(301, 60, 264);
 }
 
 TEST_CASE("AdamW on the GPU is close to the CPU") {

@@ -203,6 +203,17 @@ TEST_CASE("sweep file: --set changes a key and is named in its errors") {
         "--set training.contxt=256:1: training.contxt: unknown key; did you mean 'context'?");
 }
 
+TEST_CASE("sweep file: device auto is a GPU where the resources ask for one") {
+  const auto device_of = [](const char* resources, const char* device) {
+    return small_definition({resources, device}).device;
+  };
+  CHECK(device_of("resources={default: {cpus: 2}}", "device=auto") == Device::cpu);
+  CHECK(device_of("resources={default: {gpus: 1}}", "device=auto") == Device::cuda);
+  CHECK(device_of("resources={when: [{arm: rwkv7, gpus: 8}]}", "device=auto") == Device::cuda);
+  CHECK(device_of("resources={default: {gpus: 1}}", "device=cpu") == Device::cpu);
+  CHECK(device_of("resources={default: {cpus: 2}}", "device=cuda") == Device::cuda);
+}
+
 TEST_CASE("sweep file: numbers with suffixes are numbers, and 1B is no boolean") {
   const Definition definition = small_definition({"training.batch_tokens=0.5M", "name=1B"});
   CHECK(definition.training.batch_tokens == 500000);

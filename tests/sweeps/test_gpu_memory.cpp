@@ -62,6 +62,23 @@ TEST_CASE("gpu memory: a run with joined first factors is of another shape, and 
   CHECK(planned_step(joined).bytes() < planned_step(separate).bytes());
 }
 
+TEST_CASE("gpu memory: a micro-batch left to us makes at most 32,768 tokens, and fits") {
+  const auto micro_batch = [](const std::string& resources) {
+    return small_resolution({"device=cuda", "training.batch_tokens=262144", "training.context=512",
+                             "axes.length=[10M tokens]", "resources={default: " + resources + "}"})
+        .runs.back()
+        .config.training.micro_batch;
+  };
+  CHECK(micro_batch("{gpus: 1}") == 64);
+  CHECK(micro_batch("{gpus: 1, gpu_memory: 80 GiB}") == 64);
+  CHECK(micro_batch("{gpus: 16}") == 32);  // each its share
+  const std::int64_t fitting = micro_batch("{gpus: 1, gpu_memory: 1 GiB}");
+  CHECK(fitting > 1);
+  CHECK(fitting < 64);
+  CHECK(micro_batch("{gpus: 1, gpu_memory: 1 GiB, runs_per_gpu: 4}") < fitting);
+  CHECK(micro_batch("{gpus: 1, gpu_memory: 1 MiB}") == 1);
+}
+
 TEST_CASE("gpu memory: what is not known, and runs on CPUs, are not refused") {
   CHECK(refusal(on_gpus("{gpus: 1}"), 0) == "accepted");
   CHECK(refusal(small_resolution(), 1) == "accepted");

@@ -192,7 +192,7 @@ TEST_CASE("resolve: micro_batch auto divides the batch, a given one must") {
   CHECK(automatic({"device=cuda"}) == 16);
   const std::string batch = "training.batch_tokens=0.5M", length = "axes.length=[1M tokens]";
   CHECK(automatic({batch, length}) == 3);  // of 3906
-  CHECK(automatic({batch, length, "device=cuda"}) == 63);
+  CHECK(automatic({batch, length, "device=cuda"}) == 217);
   CHECK_THAT(refusal_of([] { small_resolution({"training.micro_batch=5"}); }),
              Catch::Contains("training.micro_batch: 5 does not divide the 16 windows of a batch"));
 }
