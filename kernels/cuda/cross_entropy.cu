@@ -10,6 +10,7 @@
 #include "kernels/checks.hpp"
 #include "kernels/cuda/block.cuh"
 #include "kernels/cuda/context.hpp"
+#include "kernels/cuda/exponential.cuh"
 #include "kernels/cuda/rounded.cuh"
 
 namespace metascale {
@@ -94,7 +95,7 @@ template <typename S, typename D, typename T>
 __device__ void store_gradients(D* to, const S* row, std::int64_t V, bool aligned, T largest,
                                 T factor, std::int32_t target, T scale) {
   const auto gradient = [&](std::int64_t v, T z) {
-    const T g = factor * std::exp(z - largest);
+    const T g = factor * cuda::exponential<D>(z - largest);
     return cuda::stored<D>(v == target ? g - scale : g);
   };
   if constexpr (sizeof(S) == sizeof(D)) {

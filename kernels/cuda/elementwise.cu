@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "kernels/cuda/elements.cuh"
+#include "kernels/cuda/exponential.cuh"
 #include "kernels/cuda/storage.cuh"
 
 namespace metascale {
@@ -24,39 +25,34 @@ inline constexpr T root_half = T(0.70710678118654752440);  // 1 / sqrt(2)
 template <typename T>
 inline constexpr T normal_density = T(0.39894228040143267794);  // 1 / sqrt(2 pi)
 
-template <typename T>
-__device__ T sigmoid(T x) {
-  return 1 / (1 + std::exp(-x));
-}
-
 // (1 + tanh(u)) / 2 = sigmoid(2 u),  u = sqrt(2 / pi) (x + 0.044715 x^3)  [Hendrycks and Gimpel
 // 2016]: one e^x, where tanh would take its two ranges.
-template <typename T>
+template <typename S, typename T>
 __device__ T normal_share(T x) {
-  return sigmoid(2 * gelu_slope<T> * (x + gelu_cubic<T> * x * x * x));
+  return cuda::sigmoid<S>(2 * gelu_slope<T> * (x + gelu_cubic<T> * x * x * x));
 }
 
-template <ActivationKind kind, typename T>
+template <ActivationKind kind, typename S, typename T>
 __device__ T value(T x) {
   if constexpr (kind == ActivationKind::relu_squared) {
     return x > 0 ? x * x : T(0);
   } else if constexpr (kind == ActivationKind::gelu_tanh) {
-    return x * normal_share(x);
+    return x * normal_share<S>(x);
   } else if constexpr (kind == ActivationKind::gelu_erf) {
     return T(0.5) * x * (1 + std::erf(x * root_half<T>));
   } else if constexpr (kind == ActivationKind::tanh) {
     return std::tanh(x);
   } else {
-    return sigmoid(x);
+    return cuda::sigmoid<S>(x);
   }
 }
 
-template <ActivationKind kind, typename T>
+template <ActivationKind kind, typename S, typename T>
 __device__ T slope(T x) {
   if constexpr (kind == ActivationKind::relu_squared) {
     return x > 0 ? 2 * x : T(0);
   } else if constexpr (kind == ActivationKind::gelu_tanh) {
-    const T s = normal_share(x);
+    const T s = normal_share<S>(x);
     const T inner = 2 * gelu_slope<T> * (1 + 3 * gelu_cubic<T> * x * x);
     return s + x * (s * (1 - s)) * inner;  // 0 first where inner is beyond f32
   } else if constexpr (kind == ActivationKind::gelu_erf) {
@@ -66,7 +62,7 @@ __device__ T slope(T x) {
     const T t = std::tanh(x);
     return 1 - t * t;
   } else {
-    const T s = sigmoid(x);
+    const T s = cuda::sigmoid<S>(x);
     return s * (1 - s);
   }
 }
@@ -93,7 +89,7 @@ struct Activate {
   __device__ void at(std::int64_t i) const {
     const auto from = read<T, Width>(x + i);
     with_kind(kind, [&]<ActivationKind of>() {
-      store(y + i, numbers<Width>([&](int w) { return value<of>(from[w]); }));
+      store(y + i, numbers<Width>([&](int w) { return value<of, S>(from[w]); }));
     });
   }
 };
@@ -108,7 +104,8 @@ struct ActivateBackward {
   __device__ void at(std::int64_t i) const {
     const auto above = read<T, Width>(dy + i), from = read<T, Width>(x + i);
     with_kind(kind, [&]<ActivationKind of>() {
-      add_to(dx + i, numbers<Width>([&](int w) { return above[w] * slope<of>(from[w]); }), fresh);
+      add_to(dx + i, numbers<Width>([&](int w) { return above[w] * slope<of, S>(from[w]); }),
+             fresh);
     });
   }
 };
@@ -120,7 +117,7 @@ struct Swiglu {
   template <int Width>
   __device__ void at(std::int64_t i) const {
     const auto g = read<T, Width>(gate + i), u = read<T, Width>(up + i);
-    store(y + i, numbers<Width>([&](int w) { return g[w] * sigmoid(g[w]) * u[w]; }));
+    store(y + i, numbers<Width>([&](int w) { return g[w] * cuda::sigmoid<S>(g[w]) * u[w]; }));
   }
 };
 
@@ -133,7 +130,7 @@ struct SwigluGradients {
   __device__ void at(std::int64_t i) const {
     const auto above = read<T, Width>(dy + i), g = read<T, Width>(gate + i);
     const auto u = read<T, Width>(up + i);
-    const auto s = numbers<Width>([&](int w) { return sigmoid(g[w]); });
+    const auto s = numbers<Width>([&](int w) { return cuda::sigmoid<S>(g[w]); });
     add_to(dgate + i,
            numbers<Width>([&](int w) { return above[w] * u[w] * s[w] * (1 + g[w] * (1 - s[w])); }),
            fresh_gate);

@@ -1,5 +1,6 @@
 // The words of PTX that CUDA C++ has no name for (sm_80 and later): products on tensor cores, loads
-// of their operands, and copies that run beside the program. The emulator has a file of this name.
+// of their operands, copies that run beside the program, special functions, hints. The emulator has
+// a file of this name.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -51,6 +52,23 @@ __device__ inline void commit_copies() { asm volatile("cp.async.commit_group;" :
 template <int pending>
 __device__ void wait_for_copies() {
   asm volatile("cp.async.wait_group %0;" : : "n"(pending) : "memory");
+}
+
+// 2^x and 1 / x by the units for special functions: relative errors of at most 2^-22 and 2^-23.
+__device__ inline float power_of_two(float x) {
+  float y;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+}
+__device__ inline float reciprocal(float x) {
+  float y;
+  asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+}
+
+// Asks for the line of global memory that holds this place to be in L2 when it is read later.
+__device__ inline void prefetch(const void* global) {
+  asm volatile("prefetch.global.L2 [%0];" : : "l"(global));
 }
 
 }  // namespace metascale::cuda

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "kernels/cuda/elements.cuh"
+#include "kernels/cuda/exponential.cuh"
 #include "kernels/cuda/head_sum.cuh"
 #include "kernels/cuda/storage.cuh"
 
@@ -20,11 +21,6 @@ using cuda::stored;
 
 constexpr double least_norm = 1e-12;          // of u; shorter ones are not scaled to length 1
 constexpr double epsilon_per_channel = 1e-5;  // of the norm of y: N times this
-
-template <typename T>
-__device__ T sigmoid(T x) {
-  return 1 / (1 + std::exp(-x));
-}
 
 // The channels of a head that the calling lane has: body(c, n) for its c-th, channel n.
 template <typename Body>
@@ -54,7 +50,7 @@ struct KeyOperands {
     const T length = std::sqrt(cuda::warp_sum(squares));
     const T inverse = 1 / (length > T(least_norm) ? length : T(least_norm));
     each_channel(N, [&](int, std::int64_t n) {
-      const T raw = k_raw[at + n], rate = sigmoid(T(rate_logit[at + n]));
+      const T raw = k_raw[at + n], rate = cuda::sigmoid<S>(T(rate_logit[at + n]));
       const T kap = raw * k_k[channel + n] * inverse;
       k[at + n] = stored<S>(raw * (1 + (rate - 1) * k_a[channel + n]));
       a[at + n] = stored<S>(-kap);
@@ -73,8 +69,9 @@ struct MixValues {
   __device__ void at(std::int64_t i) const {
     const auto raw = read<T, Width>(v_raw + i), of_first = read<T, Width>(v_first + i);
     const auto logit = read<T, Width>(value_logit + i);
-    store(v + i, numbers<Width>(
-                     [&](int w) { return raw[w] + (of_first[w] - raw[w]) * sigmoid(logit[w]); }));
+    store(v + i, numbers<Width>([&](int w) {
+            return raw[w] + (of_first[w] - raw[w]) * cuda::sigmoid<S>(logit[w]);
+          }));
   }
 };
 
@@ -87,7 +84,7 @@ struct MixValuesBackward {
   __device__ void at(std::int64_t i) const {
     const auto above = read<T, Width>(dv + i), raw = read<T, Width>(v_raw + i);
     const auto of_first = read<T, Width>(v_first + i), logit = read<T, Width>(value_logit + i);
-    const auto nu = numbers<Width>([&](int w) { return sigmoid(logit[w]); });
+    const auto nu = numbers<Width>([&](int w) { return cuda::sigmoid<S>(logit[w]); });
     add_to(dv_raw + i, numbers<Width>([&](int w) { return above[w] * (1 - nu[w]); }), fresh_raw);
     add_to(dv_first + i, numbers<Width>([&](int w) { return above[w] * nu[w]; }), fresh_first);
     add_to(dvalue_logit + i, numbers<Width>([&](int w) {
@@ -124,7 +121,7 @@ struct KeyOperandsBackward {
     T raw, rate, kap, dkap, above, through_b;  // above: dk; through_b: the rate's gradient
   };
   __device__ Channel channel(std::int64_t at, std::int64_t parameter, T inverse) const {
-    const T raw = k_raw[at], rate = sigmoid(T(rate_logit[at]));
+    const T raw = k_raw[at], rate = cuda::sigmoid<S>(T(rate_logit[at]));
     const T kap = raw * k_k[parameter] * inverse, above_b = db[at];
     return {raw, rate, kap, above_b * rate - T(da[at]), T(dk[at]), above_b * kap};
   }

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 
+#include "kernels/cuda/exponential.cuh"
 #include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/storage.cuh"
 #include "kernels/cuda/wkv7_tile.cuh"
@@ -36,23 +37,18 @@ inline std::int64_t chunks_of(const Tensor& vectors) {
 }
 
 template <typename T>
-__device__ T wkv_sigmoid(T x) {
-  return 1 / (1 + std::exp(-x));
-}
-
-template <typename T>
 inline constexpr T wkv_decay_rate = T(0.6065306597126334);  // e^{-1/2}
 
 // w of a decay logit, 0 for infinity, and dw/dd.
 template <typename T>
 __device__ T wkv_decay(T logit) {
   if (logit == std::numeric_limits<T>::infinity()) return 0;
-  return std::exp(-wkv_decay_rate<T> * wkv_sigmoid(logit));
+  return std::exp(-wkv_decay_rate<T> * sigmoid<T>(logit));
 }
 template <typename T>
 __device__ T wkv_decay_slope(T logit) {
-  const T sigma = wkv_sigmoid(logit);
-  return -wkv_decay_rate<T> * sigma * wkv_sigmoid(-logit) * std::exp(-wkv_decay_rate<T> * sigma);
+  const T sigma = sigmoid<T>(logit);
+  return -wkv_decay_rate<T> * sigma * sigmoid<T>(-logit) * std::exp(-wkv_decay_rate<T> * sigma);
 }
 
 // to (16, P) = the vectors of `count` tokens from `from` on, changed by `change`, and zeros.

@@ -20,8 +20,8 @@ struct ForwardShared {
   bfloat16 R[vectors], K[vectors], A[vectors], B[vectors];
   bfloat16 read_key[pairs], read_insert[pairs], remove_key[pairs];
   bfloat16 tile[warps][pairs];
-  float inverse[chunk * wide_pitch];
-  float decay[2 * N];
+  alignas(16) float inverse[chunk * wide_pitch];
+  alignas(8) float decay[2 * N];
 };
 
 struct ForwardScan {
@@ -41,11 +41,11 @@ struct ForwardScan {
   }
   __device__ void scale_vectors(const bfloat16 (&now)[vectors_of_chunk][vectors], int count) {
     for_decays(now[of_d], count, shared.decay, nullptr,
-               [&](int, int e, float grown, float grown_before, float shrunk) {
-                 shared.R[e] = stored<bfloat16>(float(now[of_r][e]) * grown);
-                 shared.A[e] = stored<bfloat16>(float(now[of_a][e]) * grown_before);
-                 shared.K[e] = stored<bfloat16>(float(now[of_k][e]) * shrunk);
-                 shared.B[e] = stored<bfloat16>(float(now[of_b][e]) * shrunk);
+               [&](int e, float2 grown, float2 grown_before, float2 shrunk) {
+                 store_scaled(shared.R + e, now[of_r] + e, grown);
+                 store_scaled(shared.A + e, now[of_a] + e, grown_before);
+                 store_scaled(shared.K + e, now[of_k] + e, shrunk);
+                 store_scaled(shared.B + e, now[of_b] + e, shrunk);
                });
   }
   // Products of all pairs of tokens, one kind per warp.

@@ -26,9 +26,9 @@ struct BackwardShared {
   bfloat16 state[N * pitch], gradient[N * pitch];
   bfloat16 M[ab][pairs], dM[kinds_of_pairs][pairs];
   bfloat16 tile[warps][pairs];
-  float inverse[chunk * wide_pitch];
-  float decay[2 * N], x[(chunk + 1) * N];
-  float of_read[chunk * N], of_removal[chunk * N];   // d/dg_t and d/dg_{t-1}
+  alignas(16) float inverse[chunk * wide_pitch];
+  alignas(8) float decay[2 * N], x[(chunk + 1) * N];
+  alignas(8) float of_read[chunk * N], of_removal[chunk * N];  // d/dg_t and d/dg_{t-1}
   float before[warps * N];                           // sums of state times gradient over rows
   FragmentC kept[saved_chunks - 2][N / 8][threads];  // rebuilt states
 };
@@ -43,6 +43,22 @@ struct ReverseScan {
   Resets resets;
 
   __device__ int shift() const { return op.current ? 0 : 1; }
+  // The chunk that is fetched next is on its way to L2 while this one is worked on: shared memory
+  // has no room for a second one. Eight threads per token, each with its kind of vector.
+  __device__ void prefetch_chunk(std::int64_t index, int kinds) const {
+    const bfloat16* sources[] = {op.d, op.k, op.v, op.b, op.u, op.r, op.a, op.dy};
+    const int t = int(threadIdx.x) / 8, kind = int(threadIdx.x) % 8;
+#pragma unroll
+    for (int i = 0; i < of_q; ++i)
+      if (kind == i && i < kinds) walk.prefetch_vector(sources[i], index, t);
+    if (kinds <= of_q || !reads_twice || kind > 1) return;
+    query_walk.prefetch_vector(kind == 0 ? op.q : op.de, index, t);
+  }
+  __device__ void prefetch_group(std::int64_t group) const {
+    prefetch_chunk(group * saved_chunks, of_r);
+    prefetch(walk.saved_state(op.checkpoints, group) + threadIdx.x * (N * N / threads));
+  }
+
   __device__ void fetch_vectors(std::int64_t index, int kinds) {
     const bfloat16* sources[] = {op.d, op.k, op.v, op.b, op.u, op.r, op.a, op.dy};
     __syncthreads();  // the chunk before has been read
@@ -72,11 +88,10 @@ struct ReverseScan {
   __device__ void pass(std::int64_t index) {
     fetch_vectors(index, of_r);
     auto& now = shared.fetched;
-    for_decays(now[of_d], count, shared.decay, nullptr,
-               [&](int, int e, float, float, float shrunk) {
-                 shared.K[e] = stored<bfloat16>(float(now[of_k][e]) * shrunk);
-                 shared.B[e] = stored<bfloat16>(float(now[of_b][e]) * shrunk);
-               });
+    for_decays(now[of_d], count, shared.decay, nullptr, [&](int e, float2, float2, float2 shrunk) {
+      store_scaled(shared.K + e, now[of_k] + e, shrunk);
+      store_scaled(shared.B + e, now[of_b] + e, shrunk);
+    });
     __syncthreads();
     state.scale(shared.decay);
     if (resets.at) state.clear();
@@ -93,14 +108,13 @@ struct ReverseScan {
     auto& now = shared.fetched;
     const bool current = op.current, twice = reads_twice;
     for_decays(now[of_d], count, shared.decay, shared.x,
-               [&](int, int e, float grown, float grown_before, float shrunk) {
-                 shared.R[e] = stored<bfloat16>(float(now[of_r][e]) * grown);
-                 shared.A[e] = stored<bfloat16>(float(now[of_a][e]) * grown_before);
-                 shared.K[e] = stored<bfloat16>(float(now[of_k][e]) * shrunk);
-                 shared.B[e] = stored<bfloat16>(float(now[of_b][e]) * shrunk);
+               [&](int e, float2 grown, float2 grown_before, float2 shrunk) {
+                 store_scaled(shared.R + e, now[of_r] + e, grown);
+                 store_scaled(shared.A + e, now[of_a] + e, grown_before);
+                 store_scaled(shared.K + e, now[of_k] + e, shrunk);
+                 store_scaled(shared.B + e, now[of_b] + e, shrunk);
                  if (twice)
-                   shared.Q[e] =
-                       stored<bfloat16>(float(now[of_q][e]) * (current ? grown : grown_before));
+                   store_scaled(shared.Q + e, now[of_q] + e, current ? grown : grown_before);
                });
   }
 
@@ -153,25 +167,17 @@ struct ReverseScan {
     transpose(shared.dx + warp() * own, pitch, dx);
     const FragmentA through = as_left(dx);
     multiply_add(dv, through, right(shared.M[ak], pair_pitch));
-    add_own(op.dv + walk.place(index), dv, op.fresh_v);
+    bfloat16* to = op.dv + walk.place(index);
+    if (op.fresh_v)
+      store_own(to, op.extent.stride(), count, dv, shared.tile[warp()]);
+    else
+      add_own(to, op.extent.stride(), count, dv);
     if (resets.at) G.clear();
     G.add(with_columns(dy, resets.seeing(0)), shared.R);
     G.add(with_columns(through, resets.seeing(1)), shared.A);
     if (reads_twice) G.add(with_columns(de, resets.seeing(shift())), shared.Q);
     G.scale(shared.decay);
   }
-  __device__ void add_own(bfloat16* to, const Square& c, bool fresh) {
-    bfloat16* tile = shared.tile[warp()];
-    if (fresh) return store_own(to, op.extent.stride(), count, c, tile);
-#pragma unroll
-    for (int n = 0; n < 2; ++n)
-#pragma unroll
-      for (int i = 0; i < 4; ++i)
-        if (column_of(n, i) < count)
-          add_to(to[column_of(n, i) * op.extent.stride() + warp() * own + row_of(i)], c.n[n].x[i],
-                 false);
-  }
-
   __device__ void share_scaled_state() {
     State scaled = state;  // which itself stays as it is, for sum_products
     scaled.scale(shared.decay);
@@ -217,24 +223,34 @@ struct ReverseScan {
     if (reads_twice) differentiate_reads(dq, shared.fetched[of_de], resets.seeing(shift()), qk, qb);
     differentiate_adds(dk, shared.fetched[of_v], rk, ak, qk);
     differentiate_adds(db, shared.fetched[of_u], rb, ab, qb);
-#pragma unroll
-    for (int n = 0; n < 2; ++n)
-#pragma unroll
-      for (int i = 0; i < 4; ++i) {
-        const int t = row_of(i), j = warp() * own + column_of(n, i), e = t * pitch + j;
-        const float query = reads_twice ? float(shared.Q[e]) * dq.n[n].x[i] : 0;
-        shared.of_read[t * N + j] = float(shared.R[e]) * dr.n[n].x[i] -
-                                    float(shared.K[e]) * dk.n[n].x[i] -
-                                    float(shared.B[e]) * db.n[n].x[i] + (op.current ? query : 0);
-        shared.of_removal[t * N + j] = float(shared.A[e]) * da.n[n].x[i] + (op.current ? 0 : query);
-        if (t >= count) continue;
-        const std::int64_t at = walk.place(index) + t * op.extent.stride() + j;
-        const float x = shared.x[(t + 1) * N + j], x_before = shared.x[t * N + j];
-        add_to(op.dr[at], dr.n[n].x[i] * std::exp(x), op.fresh_r);
-        add_to(op.da[at], da.n[n].x[i] * std::exp(x_before), op.fresh_a);
-        add_to(op.dk[at], dk.n[n].x[i] * std::exp(-x), op.fresh_k);
-        add_to(op.db[at], db.n[n].x[i] * std::exp(-x), op.fresh_b);
-      }
+    each_pair_of_own([&](int t, int j, int n, int i) {
+      // Of the two channels: what the reads and adds of the token say of its decays, and the
+      // gradients of its vectors.
+      const int e = t * pitch + j;
+      const float2 R = load_pair(shared.R + e), K = load_pair(shared.K + e);
+      const float2 A = load_pair(shared.A + e), B = load_pair(shared.B + e);
+      const float2 Q = reads_twice ? load_pair(shared.Q + e) : make_float2(0, 0);
+      const float *r = dr.n[n].x + i, *a = da.n[n].x + i, *k = dk.n[n].x + i, *b = db.n[n].x + i,
+                  *q = dq.n[n].x + i;
+      const float2 query = make_float2(Q.x * q[0], Q.y * q[1]);
+      const float2 with_read = op.current ? query : make_float2(0, 0),
+                   with_removal = op.current ? make_float2(0, 0) : query;
+      *reinterpret_cast<float2*>(shared.of_read + t * N + j) =
+          make_float2(R.x * r[0] - K.x * k[0] - B.x * b[0] + with_read.x,
+                      R.y * r[1] - K.y * k[1] - B.y * b[1] + with_read.y);
+      *reinterpret_cast<float2*>(shared.of_removal + t * N + j) =
+          make_float2(A.x * a[0] + with_removal.x, A.y * a[1] + with_removal.y);
+      if (t >= count) return;
+      const std::int64_t at = walk.place(index) + t * op.extent.stride() + j;
+      const float2 x = *reinterpret_cast<const float2*>(shared.x + (t + 1) * N + j);
+      const float2 x_before = *reinterpret_cast<const float2*>(shared.x + t * N + j);
+      const float2 shrunk = make_float2(power_of_two(-x.x), power_of_two(-x.y));
+      add_pair_to(op.dr + at, r[0] * power_of_two(x.x), r[1] * power_of_two(x.y), op.fresh_r);
+      add_pair_to(op.da + at, a[0] * power_of_two(x_before.x), a[1] * power_of_two(x_before.y),
+                  op.fresh_a);
+      add_pair_to(op.dk + at, k[0] * shrunk.x, k[1] * shrunk.y, op.fresh_k);
+      add_pair_to(op.db + at, b[0] * shrunk.x, b[1] * shrunk.y, op.fresh_b);
+    });
   }
   // Two threads per key channel, each half of the tokens.
   __device__ void differentiate_decays(std::int64_t index) {
@@ -245,7 +261,8 @@ struct ReverseScan {
       sum -= shared.of_removal[t * N + j];
       if (t / (chunk / 2) == half && t < count) {
         const float logit = float(shared.fetched[of_d][t * pitch + j]);
-        const float slope = -wkv_decay_rate<float> * wkv_sigmoid(logit) * wkv_sigmoid(-logit);
+        const float slope =
+            -wkv_decay_rate<float> * sigmoid<bfloat16>(logit) * sigmoid<bfloat16>(-logit);
         add_to(op.dd[walk.place(index) + t * op.extent.stride() + j], sum * slope, op.fresh_d);
       }
       sum -= shared.of_read[t * N + j];
@@ -278,6 +295,7 @@ struct ReverseScan {
 #pragma unroll 1
     for (std::int64_t index = first; index + 1 < end; ++index) {
       if (index > first) keep(index - first - 1);
+      prefetch_chunk(index + 1, index + 2 < end ? int(of_r) : int(vectors_of_chunk));
       pass(index);
     }
 #pragma unroll 1
@@ -286,6 +304,10 @@ struct ReverseScan {
         state.load(saved);
       else if (index + 1 < end)
         recall(index - first - 1);
+      if (index > first)
+        prefetch_chunk(index - 1, vectors_of_chunk);
+      else if (group > 0)
+        prefetch_group(group - 1);
       run_chunk(index);
     }
   }

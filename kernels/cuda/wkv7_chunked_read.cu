@@ -18,7 +18,7 @@ struct ReadShared {
   bfloat16 with_value[pairs], with_removed[pairs];
   bfloat16 tile[warps][pairs];
   bfloat16 state[N * pitch];
-  float decay[2 * N], x[(chunk + 1) * N];
+  alignas(8) float decay[2 * N], x[(chunk + 1) * N];
 };
 
 struct ReadScan {
@@ -42,11 +42,10 @@ struct ReadScan {
   __device__ void scale_vectors(const bfloat16 (&now)[vectors_of_chunk][vectors], int count) {
     const bool current = op.current;
     for_decays(now[of_d], count, shared.decay, shared.x,
-               [&](int, int e, float grown, float grown_before, float shrunk) {
-                 shared.Q[e] =
-                     stored<bfloat16>(float(now[of_query][e]) * (current ? grown : grown_before));
-                 shared.K[e] = stored<bfloat16>(float(now[of_k][e]) * shrunk);
-                 shared.B[e] = stored<bfloat16>(float(now[of_b][e]) * shrunk);
+               [&](int e, float2 grown, float2 grown_before, float2 shrunk) {
+                 store_scaled(shared.Q + e, now[of_query] + e, current ? grown : grown_before);
+                 store_scaled(shared.K + e, now[of_k] + e, shrunk);
+                 store_scaled(shared.B + e, now[of_b] + e, shrunk);
                });
   }
   // left (16, 64) with K or v, and with B or u, by two warps.
@@ -80,11 +79,12 @@ struct ReadScan {
     add_pairs(dq, shared.with_value, shared.K);
     add_pairs(dq, shared.with_removed, shared.B);
     const int count = walk.tokens_of(index);
-    each_of_own(dq, [&](int t, int j, float sum) {
+    each_pair_of_own([&](int t, int j, int n, int i) {
       if (t >= count) return;
-      const float grown = std::exp(shared.x[(t + 1 - shift()) * N + j]);
-      add_to(op.result[query_walk.place(index) + t * op.query_extent.stride() + j], sum * grown,
-             op.fresh);
+      const float* x = shared.x + (t + 1 - shift()) * N + j;
+      add_pair_to(op.result + query_walk.place(index) + t * op.query_extent.stride() + j,
+                  dq.n[n].x[i] * power_of_two(x[0]), dq.n[n].x[i + 1] * power_of_two(x[1]),
+                  op.fresh);
     });
   }
   template <bool gradient>

@@ -11,6 +11,7 @@
 #include <cstring>
 
 #include "kernels/cuda/mma.cuh"
+#include "kernels/cuda/packs.cuh"
 #include "kernels/cuda/wkv7_chunked.hpp"
 #include "kernels/cuda/wkv7_operands.cuh"
 
@@ -19,7 +20,7 @@ namespace metascale::cuda::chunked {
 inline constexpr int N = 64, warps = 4, threads = warps * warp_size;
 inline constexpr int pitch = N + 8;           // of (16, 64) bf16: rows of a fragment in other banks
 inline constexpr int pair_pitch = chunk + 8;  // of (16, 16) bf16
-inline constexpr int wide_pitch = chunk + 1;  // of (16, 16) f32
+inline constexpr int wide_pitch = chunk + 4;  // of (16, 16) f32
 inline constexpr int vectors = chunk * pitch, pairs = chunk * pair_pitch;  // elements
 inline constexpr int own = N / warps;                                      // channels of a warp: 16
 inline constexpr int saved_chunks =
@@ -78,9 +79,21 @@ __device__ inline unsigned packed(float first, float second) {
   std::memcpy(&bits, &pair, sizeof bits);
   return bits;
 }
+// Two neighbours, on 4 bytes.
 __device__ inline void store_pair(bfloat16* to, float first, float second) {
-  const unsigned pair = packed(first, second);
-  std::memcpy(static_cast<void*>(to), &pair, sizeof pair);
+  const unsigned bits = packed(first, second);
+  Stored<bfloat16, 2> pair;
+  std::memcpy(static_cast<void*>(&pair), &bits, sizeof bits);
+  *reinterpret_cast<Stored<bfloat16, 2>*>(to) = pair;
+}
+__device__ inline float2 load_pair(const bfloat16* from) {
+  const auto pair = read<float, 2>(from);
+  return make_float2(pair[0], pair[1]);
+}
+// As add_to [storage.cuh], of two neighbours.
+__device__ inline void add_pair_to(bfloat16* to, float first, float second, bool fresh) {
+  const float2 before = fresh ? make_float2(0, 0) : load_pair(to);
+  store_pair(to, before.x + first, before.y + second);
 }
 __device__ inline float rounded(float x) { return float(stored<bfloat16>(x)); }
 
@@ -93,6 +106,7 @@ __device__ inline FragmentA as_left(const Square& c) { return as_left(c.n[0], c.
 
 // The columns of a whose bits are set; zeros elsewhere.
 __device__ inline FragmentA with_columns(FragmentA a, unsigned columns) {
+  if (columns == 0xffffu) return a;
   for (int i = 0; i < 4; ++i) {
     const unsigned pair = columns >> (2 * quarter() + i / 2 * 8);
     a.x[i] &= (pair & 1 ? 0x0000ffffu : 0) | (pair & 2 ? 0xffff0000u : 0);
@@ -144,8 +158,6 @@ struct Resets {
   unsigned at;
 
   static __device__ unsigned below(int t) { return (1u << t) - 1; }
-  // No reset in (s, t].
-  __device__ bool reaches(int s, int t) const { return !(at & below(t + 1) & ~below(s + 1)); }
   // Tokens t that see the state before the chunk in S_{t - shift}; and those seen behind the chunk.
   __device__ unsigned seeing(int shift) const {
     return at ? below(__ffs(int(at)) - 1 + shift) : 0xffffu;
@@ -153,9 +165,10 @@ struct Resets {
   __device__ unsigned seen() const {
     return at ? ~below(32 - __clz(int(at)) - 1) & 0xffffu : 0xffffu;
   }
-  // Of token t reading S_{t - shift}: whether s is in it.
-  __device__ bool keeps(int t, int s, int shift) const {
-    return s <= t - shift && reaches(s, t - shift);
+  // Of token t reading S_{t - shift}: the tokens that are in it.
+  __device__ unsigned kept(int t, int shift) const {
+    const unsigned past = below(t - shift + 1), before = at & past;
+    return before ? past & ~below(31 - __clz(int(before))) : past;
   }
 };
 
@@ -169,34 +182,48 @@ __device__ inline Resets resets_of(const bfloat16* d, int count) {
 // (16, 16) in bf16 of the kept elements of c; rows t read S_{t - shift}.
 __device__ inline void store_kept(bfloat16* to, const Square& c, const Resets& resets, int shift) {
 #pragma unroll
-  for (int n = 0; n < 2; ++n)
+  for (int i = 0; i < 4; i += 2) {
+    const int t = row_of(i);
+    const unsigned kept = resets.kept(t, shift);
 #pragma unroll
-    for (int i = 0; i < 4; i += 2) {
-      const int t = row_of(i), s = column_of(n, 0);
-      store_pair(to + t * pair_pitch + s, resets.keeps(t, s, shift) ? c.n[n].x[i] : 0,
-                 resets.keeps(t, s + 1, shift) ? c.n[n].x[i + 1] : 0);
+    for (int n = 0; n < 2; ++n) {
+      const int s = column_of(n, 0);
+      store_pair(to + t * pair_pitch + s, kept >> s & 1 ? c.n[n].x[i] : 0,
+                 kept >> s & 2 ? c.n[n].x[i + 1] : 0);
     }
+  }
 }
 
-// removal (16, 16) f32 in shared memory becomes (I - M)^{-1} for the strictly lower part M of c. By
-// one warp, forward substitution of a column in each lane.
+// removal (16, 16) f32 in shared memory, on 16 bytes, becomes (I - M)^{-1} for the strictly lower
+// part M of c. By one warp, forward substitution of a column in each lane, four columns of M at a
+// time.
 __device__ inline void invert(float* removal, const Square& c, const Resets& resets) {
 #pragma unroll
-  for (int n = 0; n < 2; ++n)
+  for (int i = 0; i < 4; i += 2) {
+    const int t = row_of(i);
+    const unsigned kept = resets.kept(t, 1);
 #pragma unroll
-    for (int i = 0; i < 4; ++i) {
-      const int t = row_of(i), s = column_of(n, i);
-      removal[t * wide_pitch + s] = resets.keeps(t, s, 1) ? c.n[n].x[i] : 0;
+    for (int n = 0; n < 2; ++n) {
+      const int s = column_of(n, 0);
+      *reinterpret_cast<float2*>(removal + t * wide_pitch + s) =
+          make_float2(kept >> s & 1 ? c.n[n].x[i] : 0, kept >> s & 2 ? c.n[n].x[i + 1] : 0);
     }
+  }
   __syncwarp();
   const int column = lane() % chunk;
   float x[chunk];
 #pragma unroll
-  for (int t = 0; t < chunk; ++t) {
-    x[t] = t == column ? 1.0f : 0.0f;
+  for (int t = 0; t < chunk; ++t) x[t] = t == column ? 1.0f : 0.0f;
 #pragma unroll
-    for (int s = 0; s < t; ++s) x[t] += removal[t * wide_pitch + s] * x[s];
-  }
+  for (int first = 0; first < chunk; first += 4)
+#pragma unroll
+    for (int t = first + 1; t < chunk; ++t) {
+      const float4 m = *reinterpret_cast<const float4*>(removal + t * wide_pitch + first);
+      x[t] += m.x * x[first];
+      if (first + 1 < t) x[t] += m.y * x[first + 1];
+      if (first + 2 < t) x[t] += m.z * x[first + 2];
+      if (first + 3 < t) x[t] += m.w * x[first + 3];
+    }
   __syncwarp();
   if (lane() < chunk)
 #pragma unroll
@@ -211,31 +238,62 @@ __device__ inline void fetch(bfloat16* to, const bfloat16* from, std::int64_t st
 }
 static_assert(threads == chunk * N / 8);
 
-// One half of a channel's tokens per thread, from the middle of the chunk outwards. Calls body(t,
-// place, exp(x_t), exp(x_{t-1}), exp(-x_t)), writes x where wanted: x_t at (t + 1, channel), and
-// totals: exp(g_7), and exp(g_15 - g_7) behind it.
+// to = from times factors, two neighbours.
+__device__ inline void store_scaled(bfloat16* to, const bfloat16* from, float2 factors) {
+  const float2 pair = load_pair(from);
+  store_pair(to, pair.x * factors.x, pair.y * factors.y);
+}
+
+// log2 w of two neighbours of a token; 0 for one that forgets, and behind the last.
+__device__ inline float2 log2_decays(const bfloat16* logits, bool exists) {
+  constexpr float rate = -wkv_decay_rate<float> * log2_e;
+  const auto of = [&](float logit) {
+    const bool decays = exists && logit != std::numeric_limits<float>::infinity();
+    return decays ? rate * sigmoid<bfloat16>(logit) : 0;
+  };
+  const float2 pair = load_pair(logits);
+  return make_float2(of(pair.x), of(pair.y));
+}
+
+// Two channels of four tokens per thread, from the middle of the chunk outwards: a warp has 32
+// channels of the first or the second eight tokens, and its lanes from 16 on the outer four. Calls
+// body(place, 2^{x_t}, 2^{x_{t-1}}, 2^{-x_t}), where x counts in powers of two; writes x where
+// wanted: x_t at (t + 1, channel); and totals: e^{g_7}, and e^{g_15 - g_7} behind it.
 template <typename Body>
 __device__ void for_decays(const bfloat16* d, int count, float* totals, float* x_of, Body&& body) {
-  const int j = int(threadIdx.x) % N;
-  const bool first_half = int(threadIdx.x) < N;
-  float x = 0, grown = 1, shrunk = 1;  // exp(x), exp(-x)
-  if (x_of && first_half) x_of[8 * N + j] = 0;
+  constexpr int tokens = chunk / 4;
+  const bool first_half = warp() < 2, outer = lane() >= 16;
+  const int j = warp() % 2 * 32 + lane() % 16 * 2;
+  const int first = (first_half ? 7 : 8) + (outer ? (first_half ? -tokens : tokens) : 0);
+  const auto token = [&](int i) { return first_half ? first - i : first + i; };
+  float2 steps[tokens], x = make_float2(0, 0);  // steps: from an x to the next
 #pragma unroll
-  for (int i = 0; i < chunk / 2; ++i) {
-    const int t = first_half ? 7 - i : 8 + i;
-    const float logit = float(d[t * pitch + j]);
-    const bool decays = t < count && logit != std::numeric_limits<float>::infinity();
-    const float log_w = decays ? -wkv_decay_rate<float> * wkv_sigmoid(logit) : 0;
-    x += first_half ? -log_w : log_w;
-    const float next = std::exp(x), inverse = std::exp(-x);
-    if (first_half)
-      body(t, t * pitch + j, grown, next, shrunk);
-    else
-      body(t, t * pitch + j, next, grown, inverse);
-    grown = next, shrunk = inverse;
-    if (x_of) x_of[(first_half ? t : t + 1) * N + j] = x;
+  for (int i = 0; i < tokens; ++i) {
+    const float2 log2_w = log2_decays(d + token(i) * pitch + j, token(i) < count);
+    steps[i] = first_half ? make_float2(-log2_w.x, -log2_w.y) : log2_w;
+    x.x += steps[i].x, x.y += steps[i].y;
   }
-  totals[first_half ? j : N + j] = first_half ? shrunk : grown;
+  x.x = __shfl_xor_sync(0xffffffffu, x.x, 16);
+  x.y = __shfl_xor_sync(0xffffffffu, x.y, 16);
+  if (!outer) x = make_float2(0, 0);
+  float2 grown = make_float2(power_of_two(x.x), power_of_two(x.y));
+  float2 shrunk = make_float2(power_of_two(-x.x), power_of_two(-x.y));
+  if (x_of && first_half && !outer) *reinterpret_cast<float2*>(x_of + 8 * N + j) = x;
+#pragma unroll
+  for (int i = 0; i < tokens; ++i) {
+    const int t = token(i);
+    x.x += steps[i].x, x.y += steps[i].y;
+    const float2 next = make_float2(power_of_two(x.x), power_of_two(x.y));
+    const float2 inverse = make_float2(power_of_two(-x.x), power_of_two(-x.y));
+    if (first_half)
+      body(t * pitch + j, grown, next, shrunk);
+    else
+      body(t * pitch + j, next, grown, inverse);
+    grown = next, shrunk = inverse;
+    if (x_of) *reinterpret_cast<float2*>(x_of + (first_half ? t : t + 1) * N + j) = x;
+  }
+  if (outer)
+    *reinterpret_cast<float2*>(totals + (first_half ? j : N + j)) = first_half ? shrunk : grown;
 }
 
 // The state of a head in f32: a warp holds 16 rows (value channels) of all 64 columns.
@@ -330,13 +388,29 @@ __device__ inline void store_own(bfloat16* to, std::int64_t stride, int count, c
         *reinterpret_cast<const float4*>(tile + t * pair_pitch + j);
 }
 
-// body(t, channel, element) for each of c (tokens, own channels).
-template <typename Body>
-__device__ void each_of_own(const Square& c, Body&& body) {
+// c (own channels, tokens) added to the vectors at `to` in global memory.
+__device__ inline void add_own(bfloat16* to, std::int64_t stride, int count, const Square& c) {
+  const bool odd = group() % 2 == 1;  // neighbouring channels are rows of neighbouring groups
 #pragma unroll
   for (int n = 0; n < 2; ++n)
 #pragma unroll
-    for (int i = 0; i < 4; ++i) body(row_of(i), warp() * own + column_of(n, i), c.n[n].x[i]);
+    for (int i = 0; i < 4; i += 2) {
+      const float* x = c.n[n].x + i;
+      const float other = __shfl_xor_sync(0xffffffffu, odd ? x[0] : x[1], 4);
+      const int t = column_of(n, odd), j = warp() * own + row_of(i) - odd;
+      if (t < count)
+        add_pair_to(to + t * stride + j, odd ? other : x[0], odd ? x[1] : other, false);
+    }
+}
+
+// body(t, channel, n, i) for each pair of neighbours of a product (tokens, own channels): the
+// elements i and i + 1 of its part n.
+template <typename Body>
+__device__ void each_pair_of_own(Body&& body) {
+#pragma unroll
+  for (int n = 0; n < 2; ++n)
+#pragma unroll
+    for (int i = 0; i < 4; i += 2) body(row_of(i), warp() * own + column_of(n, 0), n, i);
 }
 
 // A head of a sequence, in chunks.
@@ -356,6 +430,10 @@ struct Walk {
   }
   __device__ void fetch_vectors(bfloat16* to, const bfloat16* from, std::int64_t index) const {
     fetch(to, from + place(index), extent.stride(), tokens_of(index));
+  }
+  // The vector of a chunk's token t, a line of memory, will be fetched soon.
+  __device__ void prefetch_vector(const bfloat16* from, std::int64_t index, int t) const {
+    if (t < tokens_of(index)) prefetch(from + place(index) + t * extent.stride());
   }
 };
 

@@ -5,6 +5,7 @@
 // tests/kernels/test_emulator.cpp.
 #pragma once
 
+#include <bit>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -164,6 +165,8 @@ inline unsigned __ballot_sync(unsigned mask, int predicate, const char* file = _
                               int line = __builtin_LINE()) {
   return cuda_emulator::warp_ballot(mask, predicate != 0, {file, line});
 }
+
+inline float __uint_as_float(unsigned bits) { return std::bit_cast<float>(bits); }
 
 inline int __ffs(int bits) { return __builtin_ffs(bits); }
 inline int __clz(int bits) { return bits == 0 ? 32 : __builtin_clz(unsigned(bits)); }
