@@ -33,6 +33,11 @@ struct BackwardShared {
   FragmentC kept[saved_chunks - 2][N / 8][threads];  // rebuilt states
 };
 
+// A chunk and which of its vectors: the first `kinds`.
+struct Fetch {
+  int index = 0, kinds = 0;
+};
+
 struct ReverseScan {
   const Operands& op;
   BackwardShared& shared;
@@ -45,58 +50,76 @@ struct ReverseScan {
   __device__ int shift() const { return op.current ? 0 : 1; }
   // The chunk that is fetched next is on its way to L2 while this one is worked on: shared memory
   // has no room for a second one. Eight threads per token, each with its kind of vector.
-  __device__ void prefetch_chunk(std::int64_t index, int kinds) const {
+  __device__ void prefetch_chunk(Fetch next) const {
     const bfloat16* sources[] = {op.d, op.k, op.v, op.b, op.u, op.r, op.a, op.dy};
     const int t = int(threadIdx.x) / 8, kind = int(threadIdx.x) % 8;
 #pragma unroll
     for (int i = 0; i < of_q; ++i)
-      if (kind == i && i < kinds) walk.prefetch_vector(sources[i], index, t);
-    if (kinds <= of_q || !reads_twice || kind > 1) return;
-    query_walk.prefetch_vector(kind == 0 ? op.q : op.de, index, t);
+      if (kind == i && i < next.kinds) walk.prefetch_vector(sources[i], next.index, t);
+    if (next.kinds <= of_q || !reads_twice || kind > 1) return;
+    query_walk.prefetch_vector(kind == 0 ? op.q : op.de, next.index, t);
   }
-  __device__ void prefetch_group(std::int64_t group) const {
-    prefetch_chunk(group * saved_chunks, of_r);
+  __device__ void prefetch_state(int group) const {
     prefetch(walk.saved_state(op.checkpoints, group) + threadIdx.x * (N * N / threads));
   }
 
-  __device__ void fetch_vectors(std::int64_t index, int kinds) {
+  // What a group's first step reads.
+  __device__ Fetch first_of(int group) const {
+    const int first = group * saved_chunks;
+    return {first, first + 1 < end_of(group) ? int(of_r) : int(vectors_of_chunk)};
+  }
+  __device__ int end_of(int group) const {
+    const int end = (group + 1) * saved_chunks, chunks = int(op.extent.chunks());
+    return end < chunks ? end : chunks;
+  }
+  // What is read behind a chunk's gradients; nothing behind the first chunk's.
+  __device__ Fetch behind(int index) const {
+    if (index % saved_chunks != 0) return {index - 1, vectors_of_chunk};
+    return index > 0 ? first_of(index / saved_chunks - 1) : Fetch{};
+  }
+  // Once the chunk before has been read by all; the vectors are there when take() is through.
+  __device__ void fetch(Fetch next) {
     const bfloat16* sources[] = {op.d, op.k, op.v, op.b, op.u, op.r, op.a, op.dy};
-    __syncthreads();  // the chunk before has been read
-    for (int i = 0; i < kinds && i < of_q; ++i)
-      walk.fetch_vectors(shared.fetched[i], sources[i], index);
-    if (kinds > of_q && reads_twice) {
-      query_walk.fetch_vectors(shared.fetched[of_q], op.q, index);
-      query_walk.fetch_vectors(shared.fetched[of_de], op.de, index);
+    for (int i = 0; i < next.kinds && i < of_q; ++i)
+      walk.fetch_vectors(shared.fetched[i], sources[i], next.index);
+    if (next.kinds > of_q && reads_twice) {
+      query_walk.fetch_vectors(shared.fetched[of_q], op.q, next.index);
+      query_walk.fetch_vectors(shared.fetched[of_de], op.de, next.index);
     }
     commit_copies();
+  }
+  __device__ void take(int index) {
     wait_for_copies<0>();
     __syncthreads();
     count = walk.tokens_of(index);
     resets = resets_of(shared.fetched[of_d], count);
   }
 
-  __device__ void keep(std::int64_t place) {
+  __device__ void keep(int place) {
 #pragma unroll
     for (int n = 0; n < N / 8; ++n) shared.kept[place][n][threadIdx.x] = state.columns[n];
   }
-  __device__ void recall(std::int64_t place) {
+  __device__ void recall(int place) {
 #pragma unroll
     for (int n = 0; n < N / 8; ++n) state.columns[n] = shared.kept[place][n][threadIdx.x];
   }
 
   // The state before a chunk becomes that behind it.
-  __device__ void pass(std::int64_t index) {
-    fetch_vectors(index, of_r);
+  __device__ void pass(int index, Fetch next) {
+    take(index);
     auto& now = shared.fetched;
     for_decays(now[of_d], count, shared.decay, nullptr, [&](int e, float2, float2, float2 shrunk) {
       store_scaled(shared.K + e, now[of_k] + e, shrunk);
       store_scaled(shared.B + e, now[of_b] + e, shrunk);
     });
+    const FragmentA value = own_columns(of_v, resets.seen());
+    const FragmentA removed = own_columns(of_u, resets.seen());
     __syncthreads();
+    fetch(next);
     state.scale(shared.decay);
     if (resets.at) state.clear();
-    state.add(own_columns(of_v, resets.seen()), shared.K);
-    state.add(own_columns(of_u, resets.seen()), shared.B);
+    state.add(value, shared.K);
+    state.add(removed, shared.B);
     state.scale(shared.decay + N);
   }
   // Vectors of the chunk as (own value channels, tokens), without the tokens left out.
@@ -148,7 +171,7 @@ struct ReverseScan {
   }
 
   // du, dx, dv of the own value channels, and the gradient of the state before the chunk.
-  __device__ void differentiate_values(std::int64_t index) {
+  __device__ void differentiate_values(int index) {
     Square du, dv;  // (own value channels, tokens)
     G.add_read_to(du, shared.B);
     G.add_read_to(dv, shared.K);
@@ -216,7 +239,7 @@ struct ReverseScan {
   }
 
   // Gradients of r, a, k, b, and what they mean for the decays, of the own key channels.
-  __device__ void differentiate_keys(std::int64_t index) {
+  __device__ void differentiate_keys(int index) {
     Square dr, da, dk, db, dq;  // (tokens, own key channels)
     differentiate_reads(dr, shared.fetched[of_dy], resets.seeing(0), rk, rb);
     differentiate_reads(da, shared.dx, resets.seeing(1), ak, ab);
@@ -252,25 +275,34 @@ struct ReverseScan {
       add_pair_to(op.db + at, b[0] * shrunk.x, b[1] * shrunk.y, op.fresh_b);
     });
   }
-  // Two threads per key channel, each half of the tokens.
-  __device__ void differentiate_decays(std::int64_t index) {
-    const int j = int(threadIdx.x) % N, half = int(threadIdx.x) / N;
-    float sum = 0;
+  // Two threads per key channel, each half of the tokens; the next chunk comes in meanwhile.
+  __device__ void differentiate_decays(int index) {
+    constexpr int tokens = chunk / 2;
+    const int j = int(threadIdx.x) % N, first = int(threadIdx.x) / N * tokens;
+    float logits[tokens], sum = 0;
+#pragma unroll
+    for (int i = 0; i < tokens; ++i) logits[i] = shared.fetched[of_d][(first + i) * pitch + j];
+    __syncthreads();  // sums are there, and the chunk has been read
+    if (index > 0) fetch(behind(index));
     for (int w = 0; w < warps; ++w) sum += shared.before[w * N + j];
-    for (int t = 0; t < (half + 1) * chunk / 2; ++t) {
+    for (int t = 0; t < first; ++t) {
       sum -= shared.of_removal[t * N + j];
-      if (t / (chunk / 2) == half && t < count) {
-        const float logit = float(shared.fetched[of_d][t * pitch + j]);
-        const float slope =
-            -wkv_decay_rate<float> * sigmoid<bfloat16>(logit) * sigmoid<bfloat16>(-logit);
+      sum -= shared.of_read[t * N + j];
+    }
+#pragma unroll
+    for (int i = 0; i < tokens; ++i) {
+      const int t = first + i;
+      sum -= shared.of_removal[t * N + j];
+      const float slope =
+          -wkv_decay_rate<float> * sigmoid<bfloat16>(logits[i]) * sigmoid<bfloat16>(-logits[i]);
+      if (t < count)
         add_to(op.dd[walk.place(index) + t * op.extent.stride() + j], sum * slope, op.fresh_d);
-      }
       sum -= shared.of_read[t * N + j];
     }
   }
 
-  __device__ void run_chunk(std::int64_t index) {
-    fetch_vectors(index, vectors_of_chunk);
+  __device__ void run_chunk(int index) {
+    take(index);
     scale_vectors();
     __syncthreads();
     share_scaled_state();
@@ -284,30 +316,28 @@ struct ReverseScan {
     pair_values();
     __syncthreads();
     differentiate_keys(index);
-    __syncthreads();
     differentiate_decays(index);
   }
   // The chunks behind a saved state, from the last to the first.
-  __device__ void run_group(std::int64_t group, std::int64_t end) {
-    const std::int64_t first = group * saved_chunks;
+  __device__ void run_group(int group) {
+    const int first = group * saved_chunks, end = end_of(group);
     const float* saved = walk.saved_state(op.checkpoints, group);
     state.load(saved);
 #pragma unroll 1
-    for (std::int64_t index = first; index + 1 < end; ++index) {
+    for (int index = first; index + 1 < end; ++index) {
       if (index > first) keep(index - first - 1);
-      prefetch_chunk(index + 1, index + 2 < end ? int(of_r) : int(vectors_of_chunk));
-      pass(index);
+      const Fetch next{index + 1, index + 2 < end ? int(of_r) : int(vectors_of_chunk)};
+      prefetch_chunk(next);
+      pass(index, next);
     }
 #pragma unroll 1
-    for (std::int64_t index = end - 1; index >= first; --index) {
+    for (int index = end - 1; index >= first; --index) {
       if (index == first)
         state.load(saved);
       else if (index + 1 < end)
         recall(index - first - 1);
-      if (index > first)
-        prefetch_chunk(index - 1, vectors_of_chunk);
-      else if (group > 0)
-        prefetch_group(group - 1);
+      prefetch_chunk(behind(index));
+      if (index == first && group > 0) prefetch_state(group - 1);
       run_chunk(index);
     }
   }
@@ -321,13 +351,12 @@ __global__ void __launch_bounds__(threads) wkv7_backward_chunked(Operands op) {
                    {op.extent, sequence, head},
                    {op.query_extent, sequence, head},
                    op.q && head < op.query_extent.heads};
-  const std::int64_t at = std::int64_t(blockIdx.x) * N * N, chunks = op.extent.chunks();
+  const std::int64_t at = std::int64_t(blockIdx.x) * N * N;
+  const int last = int(saved_states(op.extent)) - 1;
   scan.G.load(op.dfinal_state ? op.dfinal_state + at : nullptr);
+  scan.fetch(scan.first_of(last));
 #pragma unroll 1
-  for (std::int64_t group = saved_states(op.extent) - 1; group >= 0; --group) {
-    const std::int64_t end = (group + 1) * saved_chunks;
-    scan.run_group(group, end < chunks ? end : chunks);
-  }
+  for (int group = last; group >= 0; --group) scan.run_group(group);
   if (op.dinitial_state)
     scan.G.each_pair([&](const float* x, int offset) {
       add_to(op.dinitial_state[at + offset], x[0], op.fresh_initial);
