@@ -63,6 +63,7 @@ void read_all(Definition& definition, YamlMap& map) {
   map.read("log", definition.log, definition::read_log);
   if (const YamlNode* node = map.find("resources"))
     definition.resources = definition::read_resources(definition, *node);
+  definition.device_is_auto = !device;
   definition.device = device.value_or(asks_for_gpus(definition) ? Device::cuda : Device::cpu);
   if (const YamlNode* node = map.find("launch"))
     definition.launch = definition::read_launch(*node, definition.resources);

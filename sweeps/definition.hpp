@@ -252,6 +252,7 @@ struct Definition {
   std::string text;  // with bases and overrides merged in: results/<sweep>/sweep.yaml
   std::string name;
   Device device = Device::cpu;
+  bool device_is_auto = true;
   std::vector<ArmDefinition> arms;  // the first is the baseline
   MatchDefinition match;
   AxesDefinition axes;

@@ -13,6 +13,7 @@ namespace metascale {
 namespace {
 
 constexpr std::size_t common_gpu_bytes = 80'000'000'000;
+constexpr double most_of_share = 1.1;  // windows of the busiest rank, over those of an even share
 
 std::int64_t planned_micro_batch(const PlannedRun& run) {
   const TrainingConfig& training = run.config.training;
@@ -41,10 +42,18 @@ std::int64_t AutomaticMicroBatches::operator()(const PlannedRun& run) {
   const auto [place, is_new] =
       known_.try_emplace(fmt::format("{} ranks={} room={}", shape_of(run.config), ranks, room));
   if (!is_new) return place->second;
-  std::int64_t each = automatic_micro_batch(Device::cuda, windows, training.context);
-  if (ranks <= windows) each = shared_micro_batch(windows, ranks, each);
-  const auto fits = [&] { return planned_step(run.config, each, ranks).bytes() <= room; };
-  while (each > 1 && (windows % each != 0 || !fits())) --each;
+  const std::int64_t most = automatic_micro_batch(Device::cuda, windows, training.context);
+  // Windows of the rank that has most of them; ranks that have none are refused later.
+  const auto busiest = [&](std::int64_t each) {
+    const std::int64_t parts = windows / each;
+    return (parts + ranks - 1) / ranks * each;
+  };
+  const auto is_even = [&](std::int64_t each) {
+    return windows % each == 0 && double(busiest(each)) <= most_of_share * double(busiest(1));
+  };
+  std::int64_t each = most;
+  while (each > 1 && (!is_even(each) || planned_step(run.config, each, ranks).bytes() > room))
+    --each;
   return place->second = each;
 }
 
@@ -63,7 +72,9 @@ void refuse_above_memory(const Resolution& resolution, const Ledger& ledger,
     try {
       expect_to_fit(run.config,
                     {.micro_batch = planned_micro_batch(run), .ranks = planned_ranks(run)}, room,
-                    run.resources.gpu_memory ? "its GPU (resources.gpu_memory)" : "this GPU");
+                    run.resources.gpu_memory
+                        ? "its GPU (resources.gpu_memory)"
+                        : "this GPU (say it in resources.gpu_memory for micro_batch: auto)");
     } catch (const Error& error) {
       throw Error(fmt::format("{}: {}", run.config.id, error.what()), error.code);
     }

@@ -38,6 +38,18 @@ double own_steps(const RunConfig& config) {
   return double(config.training.steps - config.parent.step);
 }
 
+// Which device is theirs would be anybody's guess.
+void check_device(const Definition& definition, const PlannedRun& run) {
+  if (!definition.device_is_auto || definition.device == Device::cpu) return;
+  if (run.resources.gpus.value_or(0) > 0) return;
+  throw error_at(
+      definition.place,
+      fmt::format("device is auto, the resources of some runs ask for GPUs, and those of "
+                  "{} for none",
+                  run.config.id),
+      "write device: cuda or device: cpu, or gpus for all of them");
+}
+
 // A batch system would be asked for what it cannot give.
 void check_job(const Definition& definition, const ResourceSettings& settings) {
   if (std::holds_alternative<LocalLaunch>(definition.launch.how)) return;
@@ -59,6 +71,7 @@ PlannedRun planned(const Definition& definition, const CellRun& run,
   for (const auto& [selector, settings] : definition.resources.when) {
     if (selector.matches(run.cell)) planned.resources = merged(planned.resources, settings);
   }
+  check_device(definition, planned);
   check_job(definition, planned.resources);
   if (planned.config.training.micro_batch == 0)
     planned.config.training.micro_batch = micro_batch_of(planned);

@@ -60,7 +60,7 @@ ExecutorOptions executor_options(const Definition& definition, const RunSweepOpt
                    "start it with metascale submit, or write launch: {local: {slots: auto}}");
   if (!can_train_on(definition.device))
     throw error_at(definition.place, "device: cuda: this program was built without CUDA",
-                   "write device: auto, or build with: cmake --preset cuda");
+                   "write device: cpu, or build with: cmake --preset cuda");
   ExecutorOptions executor = options.executor;
   if (!executor.slots) executor.slots = local->slots;
   if (!executor.slots && definition.device == Device::cuda) executor.slots = 1;  // one run a GPU

@@ -51,7 +51,8 @@ template <ActivationKind kind, typename T>
   } else if constexpr (kind == ActivationKind::gelu_tanh) {
     const T s = normal_share(x);
     const T inner = 2 * gelu_slope<T> * (1 + 3 * gelu_cubic<T> * x * x);
-    return s + x * (s * (1 - s)) * inner;  // 0 first where inner is beyond f32
+    const T rest = s * (1 - s);
+    return rest == 0 ? s : s + x * rest * inner;  // far out inner is beyond f32
   } else if constexpr (kind == ActivationKind::gelu_erf) {
     return T(0.5) * (1 + vector_erf(x * root_half<T>)) +
            x * normal_density<T> * vector_exp(T(-0.5) * x * x);

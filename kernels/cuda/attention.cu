@@ -17,21 +17,6 @@ namespace {
 
 using namespace cuda::attention;
 
-template <typename S, typename T>
-struct ForwardOperands {
-  Heads<S> y;
-  T* lse;  // (B, H, T)
-  Heads<const S> q, k, v;
-  T scale;
-  const std::int32_t* first;  // (B, T); nullptr: 0
-};
-
-// The first key that query t of a sequence of `rows` sees.
-__device__ std::int64_t first_key(const std::int32_t* first, std::int64_t b, std::int64_t rows,
-                                  std::int64_t t) {
-  return first && t < rows ? first[b * rows + t] : 0;
-}
-
 // The softmax of a thread's queries so far.
 template <typename T, int R>
 struct Running {
@@ -116,16 +101,6 @@ __global__ void attention_forward(ForwardOperands<S, T> op, std::int64_t tiles) 
           running.largest[i] + std::log(running.sum[i]);
   }
 }
-
-template <typename S, typename T>
-struct BackwardOperands {
-  Heads<S> dq, dk, dv;
-  bool fresh_q, fresh_k, fresh_v;
-  Heads<const S> dy, y, q, k, v;
-  const T* lse;  // (B, H, T)
-  T scale;
-  const std::int32_t* first;  // (B, T); nullptr: 0
-};
 
 // delta_i = dy_i y_i, lse_i and the first key of a tile's queries, for every thread of the query's
 // row of the square.
@@ -283,18 +258,6 @@ __global__ void attention_backward_keys(BackwardOperands<S, T> op, std::int64_t 
   add_rows(op.dv.of(place.b, place.h), dv, first, place, T(1), op.fresh_v);
 }
 
-// Calls body.operator()<N>() with the narrowest template that holds heads of this width.
-template <typename Body>
-void with_head_size(std::int64_t width, Body&& body) {
-  if (width <= 16) return body.template operator()<16>();
-  if (width <= 32) return body.template operator()<32>();
-  if (width <= 64) return body.template operator()<64>();
-  if (width <= 128) return body.template operator()<128>();
-  throw Error(concat("attention on a GPU was given heads of ", width,
-                     " channels, but it takes at most 128: use more, narrower heads"),
-              ExitCode::run_failed);
-}
-
 template <typename T, int N>
 cuda::Grid grid_of(std::int64_t tiles, const Tensor& q, int wide_tiles) {
   constexpr int Size = tile_of<T, N>;
@@ -307,36 +270,22 @@ cuda::Grid grid_of(std::int64_t tiles, const Tensor& q, int wide_tiles) {
 }  // namespace
 
 void AttentionForward::on(CudaQueue& queue) const {
-  if (cuda::run_by_cudnn(*this, queue)) return;
+  if (cuda::run_by_cudnn(*this, queue) || cuda::run_on_tensor_cores(*this, queue)) return;
   cuda::with_storage(q.dtype, [&]<typename S, typename T>() {
     with_head_size(q.shape[3], [&]<int N>() {
       const std::int64_t tiles = (q.shape[1] + tile_of<T, N> - 1) / tile_of<T, N>;
-      const ForwardOperands<S, T> operands{Heads<S>(y),
-                                           lse.pointer<T>(),
-                                           Heads<const S>(q),
-                                           Heads<const S>(k),
-                                           Heads<const S>(v),
-                                           T(scale),
-                                           this->first.pointer<std::int32_t>()};
       cuda::launch("attention_forward", attention_forward<S, T, N>, grid_of<T, N>(tiles, q, 2),
-                   queue.stream, operands, tiles);
+                   queue.stream, operands_of<S, T>(*this), tiles);
     });
   });
 }
 
 void AttentionBackward::on(CudaQueue& queue) const {
-  if (cuda::run_by_cudnn(*this, queue)) return;
+  if (cuda::run_by_cudnn(*this, queue) || cuda::run_on_tensor_cores(*this, queue)) return;
   cuda::with_storage(q.dtype, [&]<typename S, typename T>() {
     with_head_size(q.shape[3], [&]<int N>() {
       const std::int64_t tiles = (q.shape[1] + tile_of<T, N> - 1) / tile_of<T, N>;
-      const BackwardOperands<S, T> operands{
-          Heads<S>(dq),       Heads<S>(dk),
-          Heads<S>(dv),       dq.fresh,
-          dk.fresh,           dv.fresh,
-          Heads<const S>(dy), Heads<const S>(y),
-          Heads<const S>(q),  Heads<const S>(k),
-          Heads<const S>(v),  lse.pointer<T>(),
-          T(scale),           this->first.pointer<std::int32_t>()};
+      const auto operands = operands_of<S, T>(*this);
       const cuda::Grid grid = grid_of<T, N>(tiles, q, 4);
       cuda::launch("attention_backward_queries", attention_backward_queries<S, T, N>, grid,
                    queue.stream, operands, tiles);

@@ -110,13 +110,16 @@ void expect(cudnnStatus_t status, const char* what, ExitCode code) {
     throw Error(concat(what, ": ", cudnnGetErrorString(status)), code);
 }
 
-// Activations all in bf16, heads of a width that cuDNN takes, no documents within a window.
+// Activations all in bf16 and on 16 bytes, heads of a width that cuDNN takes, no documents within a
+// window.
 template <typename Op>
 bool is_takable(const Op& op) {
   bool takable = op.q.shape[3] % 8 == 0 && op.q.shape[3] <= 128 && op.q.size() > 0;
   Op::operands(op, [&](const char* field, const Tensor& tensor, Use) {
     if (field == std::string_view("lse")) return;
-    if (tensor.exists() && tensor.dtype != Dtype::bf16) takable = false;  // `first` too: it is i32
+    if (!tensor.exists()) return;
+    if (tensor.dtype != Dtype::bf16) takable = false;  // `first` too: it is i32
+    if (reinterpret_cast<std::uintptr_t>(tensor.data) % 16 != 0) takable = false;
   });
   return takable;
 }
@@ -131,20 +134,43 @@ struct CudnnAttention {
   std::int64_t workspace_bytes = 0;
   std::string body = "cudnn";
 
-  CudnnAttention() { expect(cudnnCreate(&handle), "cuDNN did not start", ExitCode::unavailable); }
-  ~CudnnAttention() { cudnnDestroy(handle); }
+  CudnnAttention() {
+    const cudnnStatus_t status = cudnnCreate(&handle);
+    if (status == CUDNN_STATUS_SUCCESS) return;
+    handle = nullptr;
+    body = concat("own: cuDNN did not start (", cudnnGetErrorString(status), ")");
+  }
+  ~CudnnAttention() {
+    if (handle) cudnnDestroy(handle);
+  }
   CudnnAttention(const CudnnAttention&) = delete;
   CudnnAttention& operator=(const CudnnAttention&) = delete;
 
   // Made when a shape is first seen, and the workspace with it: never in the steady state.
   const Plan& plan_of(const Shapes& shapes) {
     const auto [place, is_new] = plans.try_emplace(key_of(shapes));
-    if (is_new) place->second = planned(shapes);
-    if (place->second.workspace_bytes > workspace_bytes) {
-      workspaces.emplace_back(allocate(std::size_t(place->second.workspace_bytes)));
-      workspace_bytes = place->second.workspace_bytes;
+    if (is_new) {
+      place->second = planned(shapes);
+      reserve_workspace(place->second, shapes);
     }
     return place->second;
+  }
+
+  // A plan that has no room is none: the backward's workspace grows with the square of T.
+  void reserve_workspace(Plan& plan, const Shapes& shapes) {
+    if (plan.workspace_bytes <= workspace_bytes) return;
+    try {
+      workspaces.emplace_back(allocate(std::size_t(plan.workspace_bytes)));
+      workspace_bytes = plan.workspace_bytes;
+    } catch (const Error& error) {
+      refuse(shapes, error.what());
+      plan = {};
+    }
+  }
+
+  void refuse(const Shapes& shapes, const std::string& why) {
+    body = concat("cudnn, but own at B ", shapes.B, ", T ", shapes.T, ", S ", shapes.S, ", H ",
+                  shapes.H, ", N ", shapes.N, shapes.backward ? " backward (" : " (", why, ")");
   }
 
   Plan planned(const Shapes& shapes) {
@@ -159,8 +185,7 @@ struct CudnnAttention {
     Plan plan;
     auto status = made->build(handle, {cudnn_frontend::HeurMode_t::A});
     if (!status.is_good() || !made->get_workspace_size(plan.workspace_bytes).is_good()) {
-      body = concat("own: cuDNN has no plan for B ", shapes.B, ", T ", shapes.T, ", S ", shapes.S,
-                    ", H ", shapes.H, ", N ", shapes.N, " (", status.get_message(), ")");
+      refuse(shapes, status.get_message());
       return {};
     }
     plan.graph = std::move(made);
@@ -168,6 +193,7 @@ struct CudnnAttention {
   }
 
   bool run(const Shapes& shapes, Pointers pointers, CUstream_st* stream) {
+    if (!handle) return false;
     const Plan& plan = plan_of(shapes);
     if (!plan.graph) return false;
     expect(cudnnSetStream(handle, stream), "cuDNN did not take the stream", ExitCode::run_failed);

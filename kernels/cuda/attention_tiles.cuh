@@ -1,9 +1,10 @@
-// What attention's kernels are made of: tiles of queries, keys and weights in shared memory, and
-// the square of 16 x 16 threads over them. A thread owns the rows row + 16 i and the columns column
+// What attention's kernels on ordinary cores are made of: tiles of queries, keys and weights in
+// shared memory, and the square of 16 x 16 threads over them. A thread owns the rows row + 16 i and
+// the columns column
 // + 16 j of a tile, so that no sum meets in memory.
 #pragma once
 
-#include "core/tensor.hpp"
+#include "kernels/cuda/attention_operands.cuh"
 #include "kernels/cuda/block.cuh"
 
 namespace metascale::cuda::attention {
@@ -16,32 +17,6 @@ inline constexpr int threads = side * side;
 template <typename T, int N>
 inline constexpr int tile_of = N * sizeof(T) > 256 ? 32 : 64;
 
-// Rows of `width` values of one head of one sequence of a (B, T, H, N) tensor.
-template <typename S>
-struct Head {
-  S* data;
-  std::int64_t stride, rows;
-  int width;
-
-  __device__ S& at(std::int64_t row, int column) const { return data[row * stride + column]; }
-};
-
-template <typename S>
-struct Heads {
-  S* data;
-  std::int64_t rows, H;
-  int width;
-
-  explicit Heads(const Tensor& tensor)
-      : data(tensor.pointer<S>()),
-        rows(tensor.shape[1]),
-        H(tensor.shape[2]),
-        width(int(tensor.shape[3])) {}
-  __device__ Head<S> of(std::int64_t b, std::int64_t h) const {
-    return {data + (b * rows * H + h) * width, H * width, rows, width};
-  }
-};
-
 // A tile in shared memory, a column wider than it holds: neighbours in a column lie in other banks.
 template <typename T, int Rows, int Columns>
 struct Tile {
@@ -51,20 +26,14 @@ struct Tile {
   __device__ T& operator()(int row, int column) const { return data[row * stride + column]; }
 };
 
-// Which thread this is of the square, and which tile, head and sequence its block works on.
-struct Place {
+// Which thread this is of the square, and what its block works on.
+struct Place : HeadTile {
   int row, column;
-  std::int64_t tile, h, b;
 
-  // tiles_last_first: the tiles with the most work are begun first.
-  __device__ Place(std::int64_t tiles, std::int64_t H, bool last_first) {
-    row = int(threadIdx.x) / side;
-    column = int(threadIdx.x) % side;
-    const std::int64_t block = blockIdx.x, heads = gridDim.x / tiles;
-    tile = last_first ? tiles - 1 - block / heads : block / heads;
-    h = block % heads % H;
-    b = block % heads / H;
-  }
+  __device__ Place(std::int64_t tiles, std::int64_t H, bool last_first)
+      : HeadTile(tiles, H, last_first),
+        row(int(threadIdx.x) / side),
+        column(int(threadIdx.x) % side) {}
 };
 
 // Rows [first, first + Rows) of a head, widened; 0 where there are none.

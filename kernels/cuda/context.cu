@@ -1,5 +1,7 @@
 #include "kernels/cuda/context.hpp"
 
+#include <bit>
+
 #include "kernels/cuda/launch.cuh"
 
 namespace metascale::cuda {
@@ -87,7 +89,6 @@ Context::Context(const GpuOptions& options)
       stream_(opened_stream()),
       gemms_(options.workspace_bytes, options.algorithm_file, info_.name),
       rounded_bias_(allocate(std::size_t(most_rounded_bias) * size_of(Dtype::bf16))),
-      partial_sums_(allocate(std::size_t(partial_sum_bytes))),
       cudnn_attention_(make_cudnn_attention()),
       energy_(info_.pci_bus_id) {}
 
@@ -101,6 +102,15 @@ std::byte* Context::rounded_bias(std::int64_t elements) {
                        ", the most that is rounded to bf16 at a time"),
                 ExitCode::run_failed);
   return rounded_bias_.get();
+}
+
+std::byte* Context::scratch(std::size_t bytes) {
+  if (bytes > scratch_bytes_ || scratch_.empty()) {
+    const std::size_t whole = std::bit_ceil(bytes);  // so that few are outgrown
+    scratch_.emplace_back(allocate(whole));
+    scratch_bytes_ = whole;
+  }
+  return scratch_.back().get();
 }
 
 bool is_linked() { return true; }

@@ -1,6 +1,8 @@
 // What the operators on one GPU share: its stream, cuBLASLt with its workspace, the energy counter.
 #pragma once
 
+#include <vector>
+
 #include "kernels/cuda/attention.hpp"
 #include "kernels/cuda/energy.hpp"
 #include "kernels/cuda/gemm.hpp"
@@ -26,9 +28,10 @@ class Context {
   std::byte* rounded_bias(std::int64_t elements);
   static constexpr std::int64_t most_rounded_bias = std::int64_t(1) << 20;
 
-  // Of groups of rows, until the stream's next ones [partial_sums.cuh].
-  std::byte* partial_sums() const { return partial_sums_.get(); }
-  static constexpr std::int64_t partial_sum_bytes = std::int64_t(8) << 20;
+  // What one operator's kernels leave for each other, until the stream's next such operator. Made
+  // when it is first needed, never in the steady state. Throws Error{run_failed} where there is no
+  // room.
+  std::byte* scratch(std::size_t bytes);
 
  private:
   struct CloseStream {
@@ -38,7 +41,10 @@ class Context {
   GpuInfo info_;
   std::unique_ptr<CUstream_st, CloseStream> stream_;
   Gemms gemms_;
-  DeviceMemory rounded_bias_, partial_sums_;
+  DeviceMemory rounded_bias_;
+  // The last one is used; those that were too small stay: a CUDA graph may hold their addresses.
+  std::vector<DeviceMemory> scratch_;
+  std::size_t scratch_bytes_ = 0;
   CudnnAttentionPointer cudnn_attention_;
   EnergyCounter energy_;
 };

@@ -11,6 +11,7 @@
 #include "kernels/cuda/block.cuh"
 #include "kernels/cuda/context.hpp"
 #include "kernels/cuda/exponential.cuh"
+#include "kernels/cuda/packs.cuh"
 #include "kernels/cuda/rounded.cuh"
 
 namespace metascale {
@@ -20,9 +21,8 @@ constexpr int row_threads = 512;
 
 // What memory delivers at a time: 16 bytes.
 template <typename S>
-struct alignas(16) Pack {
+struct Pack : cuda::Stored<S, 16 / int(sizeof(S))> {
   static constexpr int size = 16 / int(sizeof(S));
-  S values[size];
 };
 
 // The maximum m of some numbers, and the sum of e^{z - m}.
@@ -98,19 +98,17 @@ __device__ void store_gradients(D* to, const S* row, std::int64_t V, bool aligne
     const T g = factor * cuda::exponential<D>(z - largest);
     return cuda::stored<D>(v == target ? g - scale : g);
   };
-  if constexpr (sizeof(S) == sizeof(D)) {
-    if (aligned) {
-      for (std::int64_t v = std::int64_t(threadIdx.x) * Pack<S>::size; v < V;
-           v += std::int64_t(blockDim.x) * Pack<S>::size) {
-        const Pack<S> z = *reinterpret_cast<const Pack<S>*>(row + v);
-        Pack<D> g;
-        for (int i = 0; i < Pack<S>::size; ++i) g.values[i] = gradient(v + i, T(z.values[i]));
-        *reinterpret_cast<Pack<D>*>(to + v) = g;
-      }
-      return;
-    }
+  if (!aligned) {
+    each_of_row<S, T>(row, V, false, [&](std::int64_t v, T z) { to[v] = gradient(v, z); });
+    return;
   }
-  each_of_row<S, T>(row, V, aligned, [&](std::int64_t v, T z) { to[v] = gradient(v, z); });
+  for (std::int64_t v = std::int64_t(threadIdx.x) * Pack<S>::size; v < V;
+       v += std::int64_t(blockDim.x) * Pack<S>::size) {
+    const Pack<S> z = *reinterpret_cast<const Pack<S>*>(row + v);
+    cuda::Stored<D, Pack<S>::size> g;  // as many: 8 bytes of bf16 for 16 of f32
+    for (int i = 0; i < Pack<S>::size; ++i) g.values[i] = gradient(v + i, T(z.values[i]));
+    *reinterpret_cast<cuda::Stored<D, Pack<S>::size>*>(to + v) = g;
+  }
 }
 
 template <typename S, typename D, typename T>
@@ -124,7 +122,7 @@ struct Rows {
   bool aligned;  // V and the addresses are multiples of 16 bytes
 };
 
-// One block per row, which is read twice: the second time from L2.
+// One block per row, which is read twice.
 template <typename S, typename D, typename T>
 __global__ void loss_and_gradients(Rows<S, D, T> rows) {
   const std::int64_t r = blockIdx.x, V = rows.V;

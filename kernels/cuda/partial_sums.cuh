@@ -40,13 +40,18 @@ template <typename T, int Count>
 GroupSums<T, Count> group_sums(const CudaQueue& queue, const ColumnSums<T, Count>& to,
                                std::int64_t rows, std::int64_t columns, std::int64_t lanes,
                                std::int64_t blocks_per_group) {
-  constexpr std::int64_t least_rows_of_lane = 8, wanted_blocks = 1024, most_groups = 256;
-  const std::int64_t memory =
-      Context::partial_sum_bytes / (Count * columns * std::int64_t(sizeof(T)));
-  const std::int64_t groups = std::min(
-      {rows / (lanes * least_rows_of_lane), wanted_blocks / blocks_per_group, most_groups, memory});
-  GroupSums<T, Count> sums{to, nullptr, std::max<std::int64_t>(groups, 1), columns};
-  if (sums.groups > 1) sums.partial = reinterpret_cast<T*>(context_of(queue).partial_sums());
+  constexpr std::int64_t least_rows_of_lane = 8, wanted_blocks = 1024, most_groups = 256,
+                         most_bytes = std::int64_t(8) << 20;
+  const std::int64_t bytes = Count * columns * std::int64_t(sizeof(T));  // of a group
+  const std::int64_t groups =
+      std::min({rows / (lanes * least_rows_of_lane),
+                wanted_blocks / std::max<std::int64_t>(blocks_per_group, 1), most_groups,
+                most_bytes / std::max<std::int64_t>(bytes, 1)});
+  const bool is_one = groups < 1 || columns == 0;
+  GroupSums<T, Count> sums{to, nullptr, is_one ? 1 : groups, columns};
+  if (sums.groups > 1)
+    sums.partial =
+        reinterpret_cast<T*>(context_of(queue).scratch(std::size_t(sums.groups * bytes)));
   return sums;
 }
 

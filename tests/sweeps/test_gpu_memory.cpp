@@ -79,6 +79,20 @@ TEST_CASE("gpu memory: a micro-batch left to us makes at most 32,768 tokens, and
   CHECK(micro_batch("{gpus: 1, gpu_memory: 1 MiB}") == 1);
 }
 
+TEST_CASE("gpu memory: a micro-batch left to us leaves no rank idle where that can be") {
+  const auto micro_batch = [](const char* windows_of_512, const char* gpus) {
+    return small_resolution({"device=cuda", windows_of_512, "training.context=512",
+                             "axes.length=[10M tokens]",
+                             std::string("resources={default: {gpus: ") + gpus + "}}"})
+        .runs.back()
+        .config.training.micro_batch;
+  };
+  CHECK(micro_batch("training.batch_tokens=98304", "8") == 24);  // 192 windows: each rank one part
+  CHECK(micro_batch("training.batch_tokens=122880", "8") == 30);
+  CHECK(micro_batch("training.batch_tokens=124928", "8") ==
+        4);  // 244: 61 parts, as even as it gets
+}
+
 TEST_CASE("gpu memory: what is not known, and runs on CPUs, are not refused") {
   CHECK(refusal(on_gpus("{gpus: 1}"), 0) == "accepted");
   CHECK(refusal(small_resolution(), 1) == "accepted");

@@ -328,7 +328,8 @@ TEST_CASE(
     "submissions: runs of equal resources share an array, several a job, parents come first") {
   const Definition definition = small_definition(
       {"launch={slurm: {signal_before: 10s}}", "axes.seed=[1, 2, 3]",
-       "resources={default: {runs_per_node: 2, time: 1h}, when: [{arm: meta_state, gpus: 1}]}"});
+       "resources={default: {runs_per_node: 2, time: 1h}, when: [{arm: meta_state, gpus: 1}]}",
+       "device=cpu"});
   const Resolution resolution = resolve(definition);
   std::vector<GroupedRun> runs;
   for (const PlannedRun& run : resolution.runs)

@@ -197,6 +197,17 @@ TEST_CASE("resolve: micro_batch auto divides the batch, a given one must") {
              Catch::Contains("training.micro_batch: 5 does not divide the 16 windows of a batch"));
 }
 
+TEST_CASE("resolve: with device auto all runs ask for GPUs, or none does") {
+  const std::string some = "resources={when: [{arm: rwkv7, gpus: 1}]}";
+  CHECK_THAT(
+      refusal_of([&] { small_resolution({some}); }),
+      Catch::Contains("device is auto, the resources of some runs ask for GPUs, and those of "
+                      "meta_state-") &&
+          Catch::Contains("write device: cuda or device: cpu"));
+  CHECK(small_resolution({some, "device=cuda"}).runs[0].config.device == Device::cuda);
+  CHECK(small_resolution({"resources={default: {gpus: 1}}"}).runs[0].config.device == Device::cuda);
+}
+
 // ---- wsd
 
 TEST_CASE("resolve: wsd with several lengths is one trunk and a branch per length") {
