@@ -1,4 +1,4 @@
-// One warp per head of a row, each lane up to four channels; sums in f32 (f64 for f64 operands).
+// A head of a row by a few lanes of a warp [head_lanes.cuh]; sums in f32 (f64 for f64 operands).
 // Gradients of per-channel parameters are added up on the way [head_sum.cuh].
 #include "kernels/time_mix.hpp"
 
@@ -13,50 +13,46 @@ namespace metascale {
 namespace {
 
 using cuda::add_to;
-using cuda::lane_channels;
+using cuda::LaneNumbers;
 using cuda::numbers;
 using cuda::read;
 using cuda::store;
-using cuda::stored;
 
 constexpr double least_norm = 1e-12;          // of u; shorter ones are not scaled to length 1
 constexpr double epsilon_per_channel = 1e-5;  // of the norm of y: N times this
 
-// The channels of a head that the calling lane has: body(c, n) for its c-th, channel n.
-template <typename Body>
-__device__ void each_channel(std::int64_t N, Body&& body) {
-#pragma unroll
-  for (int c = 0; c < lane_channels; ++c) {
-    const std::int64_t n = cuda::lane_of_warp() + cuda::warp_size * c;
-    if (n < N) body(c, n);
-  }
-}
-
-template <typename S, typename T>
+template <typename Lanes, typename S, typename T>
 struct KeyOperands {
+  static constexpr int Width = Lanes::Width;
   S *k, *a, *b;
   T* inverse_norm;
   const S *k_raw, *rate_logit;
   const T *k_k, *k_a;
   std::int64_t H, N;
 
-  __device__ void operator()(std::int64_t r, std::int64_t h) const {
-    const std::int64_t at = (r * H + h) * N, channel = h * N;
+  __device__ void operator()(std::int64_t r, std::int64_t h, bool exists) const {
+    const std::int64_t at = (r * H + h) * N, channel = h * N, channels = exists ? N : 0;
+    LaneNumbers<Lanes, T> raw = {}, u = {};
     T squares = 0;
-    each_channel(N, [&](int, std::int64_t n) {
-      const T u = T(k_raw[at + n]) * k_k[channel + n];
-      squares += u * u;
+    Lanes::each(channels, [&](int c, std::int64_t n) {
+      raw[c] = read<T, Width>(k_raw + at + n);
+      const auto by = read<T, Width>(k_k + channel + n);
+      u[c] = numbers<Width>([&](int w) { return raw[c][w] * by[w]; });
+      for (int w = 0; w < Width; ++w) squares += u[c][w] * u[c][w];
     });
-    const T length = std::sqrt(cuda::warp_sum(squares));
+    const T length = std::sqrt(Lanes::sum(squares));
     const T inverse = 1 / (length > T(least_norm) ? length : T(least_norm));
-    each_channel(N, [&](int, std::int64_t n) {
-      const T raw = k_raw[at + n], rate = cuda::sigmoid<S>(T(rate_logit[at + n]));
-      const T kap = raw * k_k[channel + n] * inverse;
-      k[at + n] = stored<S>(raw * (1 + (rate - 1) * k_a[channel + n]));
-      a[at + n] = stored<S>(-kap);
-      b[at + n] = stored<S>(kap * rate);
+    Lanes::each(channels, [&](int c, std::int64_t n) {
+      const auto logit = read<T, Width>(rate_logit + at + n);
+      const auto share = read<T, Width>(k_a + channel + n);
+      const auto rate = numbers<Width>([&](int w) { return cuda::sigmoid<S>(logit[w]); });
+      const auto kap = numbers<Width>([&](int w) { return u[c][w] * inverse; });
+      store(k + at + n,
+            numbers<Width>([&](int w) { return raw[c][w] * (1 + (rate[w] - 1) * share[w]); }));
+      store(a + at + n, numbers<Width>([&](int w) { return -kap[w]; }));
+      store(b + at + n, numbers<Width>([&](int w) { return kap[w] * rate[w]; }));
     });
-    if (cuda::lane_of_warp() == 0) inverse_norm[r * H + h] = inverse;
+    if (exists && Lanes::lane() == 0) inverse_norm[r * H + h] = inverse;
   }
 };
 
@@ -98,9 +94,9 @@ template <typename S>
 struct Gradient {
   S* data;
   bool fresh;
-  template <typename T>
-  __device__ void add(std::int64_t i, T value) const {
-    add_to(data[i], value, fresh);
+  template <typename T, int Width>
+  __device__ void add(std::int64_t i, const cuda::Numbers<T, Width>& summands) const {
+    add_to(data + i, summands, fresh);
   }
 };
 
@@ -110,81 +106,102 @@ Gradient<S> gradient(const Tensor& tensor) {
 }
 
 // Sums: dk_k and dk_a.
-template <typename S, typename T>
+template <typename Lanes, typename S, typename T>
 struct KeyOperandsBackward {
+  static constexpr int Width = Lanes::Width;
   Gradient<S> dk_raw, drate_logit;
   const S *dk, *da, *db, *k_raw, *rate_logit;
   const T *inverse_norm, *k_k, *k_a;
   std::int64_t H, N;
 
-  struct Channel {
-    T raw, rate, kap, dkap, above, through_b;  // above: dk; through_b: the rate's gradient
-  };
-  __device__ Channel channel(std::int64_t at, std::int64_t parameter, T inverse) const {
-    const T raw = k_raw[at], rate = cuda::sigmoid<S>(T(rate_logit[at]));
-    const T kap = raw * k_k[parameter] * inverse, above_b = db[at];
-    return {raw, rate, kap, above_b * rate - T(da[at]), T(dk[at]), above_b * kap};
-  }
-
-  __device__ void operator()(cuda::LaneSums<T, 2>& sums, std::int64_t r, std::int64_t h) const {
-    const std::int64_t at = (r * H + h) * N;
-    const T inverse = inverse_norm[r * H + h];
-    Channel mine[lane_channels] = {};
+  __device__ void operator()(cuda::LaneSums<Lanes, T, 2>& sums, std::int64_t r, std::int64_t h,
+                             bool exists) const {
+    const std::int64_t at = (r * H + h) * N, parameter = h * N, channels = exists ? N : 0;
+    const T inverse = exists ? inverse_norm[r * H + h] : T(0);
+    LaneNumbers<Lanes, T> raw = {}, rate = {}, kap = {}, dkap = {}, above_b = {};
     T along = 0;
-    each_channel(N, [&](int c, std::int64_t n) {
-      mine[c] = channel(at + n, h * N + n, inverse);
-      along += mine[c].kap * mine[c].dkap;
+    Lanes::each(channels, [&](int c, std::int64_t n) {
+      const auto logit = read<T, Width>(rate_logit + at + n), above_a = read<T, Width>(da + at + n);
+      const auto by = read<T, Width>(k_k + parameter + n);
+      raw[c] = read<T, Width>(k_raw + at + n), above_b[c] = read<T, Width>(db + at + n);
+      rate[c] = numbers<Width>([&](int w) { return cuda::sigmoid<S>(logit[w]); });
+      kap[c] = numbers<Width>([&](int w) { return raw[c][w] * by[w] * inverse; });
+      dkap[c] = numbers<Width>([&](int w) { return above_b[c][w] * rate[c][w] - above_a[w]; });
+      for (int w = 0; w < Width; ++w) along += kap[c][w] * dkap[c][w];
     });
-    along = cuda::warp_sum(along);
+    along = Lanes::sum(along);
     // Where |u| was below the least norm, kap = u / 1e-12 is linear in u.
     if (inverse >= T(1 / least_norm)) along = 0;
-    each_channel(N, [&](int c, std::int64_t n) {
-      const std::int64_t parameter = h * N + n;
-      const auto [raw, rate, kap, dkap, above, through_b] = mine[c];
-      const T du = (dkap - kap * along) * inverse, share = k_a[parameter];
-      dk_raw.add(at + n, above * (1 + (rate - 1) * share) + du * k_k[parameter]);
-      drate_logit.add(at + n, (through_b + above * raw * share) * rate * (1 - rate));
-      sums[0][c] += du * raw;
-      sums[1][c] += above * raw * (rate - 1);
+    Lanes::each(channels, [&](int c, std::int64_t n) {
+      const auto by = read<T, Width>(k_k + parameter + n),
+                 share = read<T, Width>(k_a + parameter + n);
+      const auto above = read<T, Width>(dk + at + n);
+      const auto du =
+          numbers<Width>([&](int w) { return (dkap[c][w] - kap[c][w] * along) * inverse; });
+      dk_raw.add(at + n, numbers<Width>([&](int w) {
+                   return above[w] * (1 + (rate[c][w] - 1) * share[w]) + du[w] * by[w];
+                 }));
+      drate_logit.add(at + n, numbers<Width>([&](int w) {
+                        const T drate = above_b[c][w] * kap[c][w] + above[w] * raw[c][w] * share[w];
+                        return drate * rate[c][w] * (1 - rate[c][w]);
+                      }));
+      for (int w = 0; w < Width; ++w) {
+        sums[0][c][w] += du[w] * raw[c][w];
+        sums[1][c][w] += above[w] * raw[c][w] * (rate[c][w] - 1);
+      }
     });
   }
 };
 
-template <typename S, typename T>
+template <typename Lanes, typename S, typename T>
 struct Output {
+  static constexpr int Width = Lanes::Width;
   S *out, *yhat;
   T* scale;
   const S *y, *r, *k, *v, *gate;
   const T *weight, *bias, *bonus;
   std::int64_t H, N;
 
-  __device__ void operator()(std::int64_t row, std::int64_t h) const {
-    const std::int64_t at = (row * H + h) * N, channel = h * N;
+  __device__ void operator()(std::int64_t row, std::int64_t h, bool exists) const {
+    const std::int64_t at = (row * H + h) * N, channel = h * N, channels = exists ? N : 0;
+    LaneNumbers<Lanes, T> normed = {};  // y, at first
     T sum = 0, s = 0, squares = 0;
-    each_channel(N, [&](int, std::int64_t n) {
-      sum += T(y[at + n]);
-      s += T(r[at + n]) * T(k[at + n]) * bonus[channel + n];
+    Lanes::each(channels, [&](int c, std::int64_t n) {
+      normed[c] = read<T, Width>(y + at + n);
+      const auto of_r = read<T, Width>(r + at + n), of_k = read<T, Width>(k + at + n);
+      const auto by = read<T, Width>(bonus + channel + n);
+      for (int w = 0; w < Width; ++w) {
+        sum += normed[c][w];
+        s += of_r[w] * of_k[w] * by[w];
+      }
     });
-    const T mean = cuda::warp_sum(sum) / T(N);
-    s = cuda::warp_sum(s);
-    each_channel(N, [&](int, std::int64_t n) {
-      const T centred = T(y[at + n]) - mean;
-      squares += centred * centred;
+    const T mean = Lanes::sum(sum) / T(N);
+    s = Lanes::sum(s);
+    Lanes::each(channels, [&](int c, std::int64_t) {
+      for (int w = 0; w < Width; ++w) {
+        normed[c][w] -= mean;
+        squares += normed[c][w] * normed[c][w];
+      }
     });
-    const T inverse = 1 / std::sqrt(cuda::warp_sum(squares) / T(N) + T(N) * T(epsilon_per_channel));
-    each_channel(N, [&](int, std::int64_t n) {
-      const T normed = (T(y[at + n]) - mean) * inverse;
-      yhat[at + n] = stored<S>(normed);
-      const T affine = normed * weight[channel + n] + bias[channel + n];
-      out[at + n] = stored<S>((affine + s * T(v[at + n])) * T(gate[at + n]));
+    const T inverse = 1 / std::sqrt(Lanes::sum(squares) / T(N) + T(N) * T(epsilon_per_channel));
+    Lanes::each(channels, [&](int c, std::int64_t n) {
+      const auto of_v = read<T, Width>(v + at + n), of_gate = read<T, Width>(gate + at + n);
+      const auto by = read<T, Width>(weight + channel + n),
+                 shift = read<T, Width>(bias + channel + n);
+      for (int w = 0; w < Width; ++w) normed[c][w] *= inverse;
+      store(yhat + at + n, normed[c]);
+      store(out + at + n, numbers<Width>([&](int w) {
+              return (normed[c][w] * by[w] + shift[w] + s * of_v[w]) * of_gate[w];
+            }));
     });
-    if (cuda::lane_of_warp() == 0) scale[row * H + h] = inverse;
+    if (exists && Lanes::lane() == 0) scale[row * H + h] = inverse;
   }
 };
 
 // Sums: dbonus, dweight and dbias.
-template <typename S, typename T>
+template <typename Lanes, typename S, typename T>
 struct OutputBackward {
+  static constexpr int Width = Lanes::Width;
   Gradient<S> dy, dr, dk, dv, dgate;
   const S* dout;
   const S* dyhat;  // nullptr: nothing else reads yhat
@@ -192,44 +209,56 @@ struct OutputBackward {
   const T *scale, *weight, *bias, *bonus;
   std::int64_t H, N;
 
-  struct Channel {
-    T above, dnormed, normed, r, k, v;
-  };
-  __device__ Channel channel(std::int64_t at) const {
-    const T above = dout[at];
-    return {above, above * T(gate[at]), T(yhat[at]), T(r[at]), T(k[at]), T(v[at])};
-  }
-
-  __device__ void operator()(cuda::LaneSums<T, 3>& sums, std::int64_t row, std::int64_t h) const {
-    const std::int64_t at = (row * H + h) * N, first = h * N;
-    Channel mine[lane_channels] = {};
+  __device__ void operator()(cuda::LaneSums<Lanes, T, 3>& sums, std::int64_t row, std::int64_t h,
+                             bool exists) const {
+    const std::int64_t at = (row * H + h) * N, parameter = h * N, channels = exists ? N : 0;
+    LaneNumbers<Lanes, T> above = {}, dnormed = {}, normed = {}, of_r = {}, of_k = {}, of_v = {};
     T s = 0, ds = 0;  // the bonus of this row and its gradient
-    each_channel(N, [&](int c, std::int64_t n) {
-      mine[c] = channel(at + n);
-      s += mine[c].r * mine[c].k * bonus[first + n];
-      ds += mine[c].dnormed * mine[c].v;
+    Lanes::each(channels, [&](int c, std::int64_t n) {
+      const std::int64_t i = at + n;
+      const auto by = read<T, Width>(bonus + parameter + n), of_gate = read<T, Width>(gate + i);
+      above[c] = read<T, Width>(dout + i), normed[c] = read<T, Width>(yhat + i);
+      of_r[c] = read<T, Width>(r + i), of_k[c] = read<T, Width>(k + i);
+      of_v[c] = read<T, Width>(v + i);
+      dnormed[c] = numbers<Width>([&](int w) { return above[c][w] * of_gate[w]; });
+      for (int w = 0; w < Width; ++w) {
+        s += of_r[c][w] * of_k[c][w] * by[w];
+        ds += dnormed[c][w] * of_v[c][w];
+      }
     });
-    s = cuda::warp_sum(s);
-    ds = cuda::warp_sum(ds);
-    T g[lane_channels], sum = 0, product = 0;  // g: dL/dyhat
-    each_channel(N, [&](int c, std::int64_t n) {
-      const auto& of = mine[c];
-      const std::int64_t i = at + n, p = first + n;
-      dgate.add(i, of.above * (of.normed * weight[p] + bias[p] + s * of.v));
-      dv.add(i, s * of.dnormed);
-      dr.add(i, ds * of.k * bonus[p]);
-      dk.add(i, ds * of.r * bonus[p]);
-      sums[0][c] += ds * of.r * of.k;
-      sums[1][c] += of.dnormed * of.normed;
-      sums[2][c] += of.dnormed;
-      g[c] = (dyhat ? T(dyhat[i]) : T(0)) + of.dnormed * weight[p];
-      sum += g[c];
-      product += g[c] * of.normed;
+    s = Lanes::sum(s);
+    ds = Lanes::sum(ds);
+    LaneNumbers<Lanes, T> g = {};  // dL/dyhat
+    T sum = 0, product = 0;
+    Lanes::each(channels, [&](int c, std::int64_t n) {
+      const std::int64_t i = at + n, p = parameter + n;
+      const auto by = read<T, Width>(weight + p), shift = read<T, Width>(bias + p);
+      const auto of_bonus = read<T, Width>(bonus + p);
+      dgate.add(i, numbers<Width>([&](int w) {
+                  return above[c][w] * (normed[c][w] * by[w] + shift[w] + s * of_v[c][w]);
+                }));
+      dv.add(i, numbers<Width>([&](int w) { return s * dnormed[c][w]; }));
+      dr.add(i, numbers<Width>([&](int w) { return ds * of_k[c][w] * of_bonus[w]; }));
+      dk.add(i, numbers<Width>([&](int w) { return ds * of_r[c][w] * of_bonus[w]; }));
+      g[c] = numbers<Width>([&](int w) { return dnormed[c][w] * by[w]; });
+      if (dyhat) {
+        const auto other = read<T, Width>(dyhat + i);
+        for (int w = 0; w < Width; ++w) g[c][w] = other[w] + g[c][w];
+      }
+      for (int w = 0; w < Width; ++w) {
+        sums[0][c][w] += ds * of_r[c][w] * of_k[c][w];
+        sums[1][c][w] += dnormed[c][w] * normed[c][w];
+        sums[2][c][w] += dnormed[c][w];
+        sum += g[c][w];
+        product += g[c][w] * normed[c][w];
+      }
     });
-    const T mean = cuda::warp_sum(sum) / T(N), mean_product = cuda::warp_sum(product) / T(N);
-    const T by = scale[row * H + h];
-    each_channel(N, [&](int c, std::int64_t n) {
-      dy.add(at + n, by * (g[c] - mean - mine[c].normed * mean_product));
+    const T mean = Lanes::sum(sum) / T(N), mean_product = Lanes::sum(product) / T(N);
+    const T by = exists ? scale[row * H + h] : T(0);
+    Lanes::each(channels, [&](int c, std::int64_t n) {
+      dy.add(at + n, numbers<Width>([&](int w) {
+               return by * (g[c][w] - mean - normed[c][w] * mean_product);
+             }));
     });
   }
 };
@@ -240,11 +269,15 @@ void TimeMixOperandsForward::on(CudaQueue& queue) const {
   cuda::with_storage(k_raw.dtype, [&]<typename S, typename T>() {
     const auto [R, A] = k_raw.as<S, 2>().extents;
     const std::int64_t H = inverse_norm.as<T, 2>().extents[1];
-    cuda::launch_heads(
-        "time_mix_operands_forward", queue.stream, R, H,
-        KeyOperands<S, T>{k.pointer<S>(), a.pointer<S>(), b.pointer<S>(), inverse_norm.pointer<T>(),
-                          k_raw.pointer<S>(), rate_logit.pointer<S>(), k_k.pointer<T>(),
-                          k_a.pointer<T>(), H, A / H});
+    const bool aligned = cuda::are_aligned(k, a, b, k_raw, rate_logit, k_k, k_a);
+    cuda::with_head_lanes(A / H, aligned, [&]<typename Lanes>() {
+      cuda::launch_head_lanes<Lanes>(
+          "time_mix_operands_forward", queue.stream, R, H,
+          KeyOperands<Lanes, S, T>{k.pointer<S>(), a.pointer<S>(), b.pointer<S>(),
+                                   inverse_norm.pointer<T>(), k_raw.pointer<S>(),
+                                   rate_logit.pointer<S>(), k_k.pointer<T>(), k_a.pointer<T>(), H,
+                                   A / H});
+    });
     if (v.exists())
       cuda::launch_packs("time_mix_values_forward", queue.stream, v.size(),
                          cuda::are_aligned(v, v_raw, v_first, value_logit),
@@ -257,13 +290,17 @@ void TimeMixOperandsBackward::on(CudaQueue& queue) const {
   cuda::with_storage(k_raw.dtype, [&]<typename S, typename T>() {
     const auto [R, A] = k_raw.as<S, 2>().extents;
     const std::int64_t H = inverse_norm.as<T, 2>().extents[1];
-    cuda::launch_head_sums<T, 2>(
-        "time_mix_operands_backward", queue,
-        {{dk_k.pointer<T>(), dk_a.pointer<T>()}, {dk_k.fresh, dk_a.fresh}}, R, H, A / H,
-        KeyOperandsBackward<S, T>{gradient<S>(dk_raw), gradient<S>(drate_logit), dk.pointer<S>(),
-                                  da.pointer<S>(), db.pointer<S>(), k_raw.pointer<S>(),
-                                  rate_logit.pointer<S>(), inverse_norm.pointer<T>(),
-                                  k_k.pointer<T>(), k_a.pointer<T>(), H, A / H});
+    const bool aligned =
+        cuda::are_aligned(dk_raw, drate_logit, dk, da, db, k_raw, rate_logit, k_k, k_a);
+    cuda::with_head_lanes(A / H, aligned, [&]<typename Lanes>() {
+      cuda::launch_head_sums<Lanes, T, 2>(
+          "time_mix_operands_backward", queue,
+          {{dk_k.pointer<T>(), dk_a.pointer<T>()}, {dk_k.fresh, dk_a.fresh}}, R, H, A / H,
+          KeyOperandsBackward<Lanes, S, T>{
+              gradient<S>(dk_raw), gradient<S>(drate_logit), dk.pointer<S>(), da.pointer<S>(),
+              db.pointer<S>(), k_raw.pointer<S>(), rate_logit.pointer<S>(),
+              inverse_norm.pointer<T>(), k_k.pointer<T>(), k_a.pointer<T>(), H, A / H});
+    });
     if (dv.exists())
       cuda::launch_packs(
           "time_mix_values_backward", queue.stream, dv.size(),
@@ -278,27 +315,35 @@ void TimeMixOperandsBackward::on(CudaQueue& queue) const {
 void TimeMixOutputForward::on(CudaQueue& queue) const {
   cuda::with_storage(y.dtype, [&]<typename S, typename T>() {
     const auto [R, H, N] = y.as<S, 3>().extents;
-    cuda::launch_heads(
-        "time_mix_output_forward", queue.stream, R, H,
-        Output<S, T>{out.pointer<S>(), yhat.pointer<S>(), scale.pointer<T>(), y.pointer<S>(),
-                     r.pointer<S>(), k.pointer<S>(), v.pointer<S>(), gate.pointer<S>(),
-                     weight.pointer<T>(), bias.pointer<T>(), bonus.pointer<T>(), H, N});
+    const bool aligned = cuda::are_aligned(out, yhat, y, r, k, v, gate, weight, bias, bonus);
+    cuda::with_head_lanes(N, aligned, [&, R = R, H = H, N = N]<typename Lanes>() {
+      cuda::launch_head_lanes<Lanes>(
+          "time_mix_output_forward", queue.stream, R, H,
+          Output<Lanes, S, T>{out.pointer<S>(), yhat.pointer<S>(), scale.pointer<T>(),
+                              y.pointer<S>(), r.pointer<S>(), k.pointer<S>(), v.pointer<S>(),
+                              gate.pointer<S>(), weight.pointer<T>(), bias.pointer<T>(),
+                              bonus.pointer<T>(), H, N});
+    });
   });
 }
 
 void TimeMixOutputBackward::on(CudaQueue& queue) const {
   cuda::with_storage(yhat.dtype, [&]<typename S, typename T>() {
     const auto [R, H, N] = yhat.as<S, 3>().extents;
-    cuda::launch_head_sums<T, 3>(
-        "time_mix_output_backward", queue,
-        {{dbonus.pointer<T>(), dweight.pointer<T>(), dbias.pointer<T>()},
-         {dbonus.fresh, dweight.fresh, dbias.fresh}},
-        R, H, N,
-        OutputBackward<S, T>{gradient<S>(dy), gradient<S>(dr), gradient<S>(dk), gradient<S>(dv),
-                             gradient<S>(dgate), dout.pointer<S>(), dyhat.pointer<S>(),
-                             yhat.pointer<S>(), r.pointer<S>(), k.pointer<S>(), v.pointer<S>(),
-                             gate.pointer<S>(), scale.pointer<T>(), weight.pointer<T>(),
-                             bias.pointer<T>(), bonus.pointer<T>(), H, N});
+    const bool aligned = cuda::are_aligned(dy, dr, dk, dv, dgate, dout, dyhat, yhat, r, k, v, gate,
+                                           weight, bias, bonus);
+    cuda::with_head_lanes(N, aligned, [&, R = R, H = H, N = N]<typename Lanes>() {
+      cuda::launch_head_sums<Lanes, T, 3>(
+          "time_mix_output_backward", queue,
+          {{dbonus.pointer<T>(), dweight.pointer<T>(), dbias.pointer<T>()},
+           {dbonus.fresh, dweight.fresh, dbias.fresh}},
+          R, H, N,
+          OutputBackward<Lanes, S, T>{
+              gradient<S>(dy), gradient<S>(dr), gradient<S>(dk), gradient<S>(dv),
+              gradient<S>(dgate), dout.pointer<S>(), dyhat.pointer<S>(), yhat.pointer<S>(),
+              r.pointer<S>(), k.pointer<S>(), v.pointer<S>(), gate.pointer<S>(), scale.pointer<T>(),
+              weight.pointer<T>(), bias.pointer<T>(), bonus.pointer<T>(), H, N});
+    });
   });
 }
 

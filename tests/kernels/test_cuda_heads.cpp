@@ -14,13 +14,16 @@ TEST_CASE("time mix operands on the GPU are close to the CPU") {
   expect_cuda_close_to_cpu<TimeMixOperandsCase>(5, 2, 7, Layer::first);
   expect_cuda_close_to_cpu<TimeMixOperandsCase>(3, 1, 128);
   expect_cuda_close_to_cpu<TimeMixOperandsCase>(200, 2, 48);  // several groups of rows
+  expect_cuda_close_to_cpu<TimeMixOperandsCase>(200, 5, 64);  // and several heads of a warp
   expect_cuda_adds_to_gradients<TimeMixOperandsCase>(5, 3, 33);
   expect_cuda_adds_to_gradients<TimeMixOperandsCase>(200, 2, 48);
+  expect_cuda_adds_to_gradients<TimeMixOperandsCase>(200, 5, 64);
 }
 
 TEST_CASE("time mix operands on the GPU have the same bits on every run") {
   expect_same_bits_on_every_run<TimeMixOperandsCase>(37, 3, 33);
   expect_same_bits_on_every_run<TimeMixOperandsCase>(200, 2, 48);
+  expect_same_bits_on_every_run<TimeMixOperandsCase>(200, 5, 64);
 }
 
 TEST_CASE("a key of zeros on the GPU gives what it gives on the CPU") {
@@ -37,8 +40,10 @@ TEST_CASE("the time mix output on the GPU is close to the CPU") {
   expect_cuda_close_to_cpu<TimeMixOutputCase>(5, 2, 7);
   expect_cuda_close_to_cpu<TimeMixOutputCase>(3, 1, 128);
   expect_cuda_close_to_cpu<TimeMixOutputCase>(200, 2, 48);
+  expect_cuda_close_to_cpu<TimeMixOutputCase>(200, 5, 64);
   expect_cuda_adds_to_gradients<TimeMixOutputCase>(5, 3, 33);
   expect_cuda_adds_to_gradients<TimeMixOutputCase>(200, 2, 48);
+  expect_cuda_adds_to_gradients<TimeMixOutputCase>(200, 5, 64);
 }
 
 TEST_CASE("the time mix output on the GPU may be without another reader of yhat") {
@@ -52,6 +57,7 @@ TEST_CASE("the time mix output on the GPU may be without another reader of yhat"
 TEST_CASE("the time mix output on the GPU has the same bits on every run") {
   expect_same_bits_on_every_run<TimeMixOutputCase>(37, 3, 33);
   expect_same_bits_on_every_run<TimeMixOutputCase>(200, 2, 48);
+  expect_same_bits_on_every_run<TimeMixOutputCase>(200, 5, 64);
 }
 
 TEST_CASE("self-state queries on the GPU are close to the CPU") {

@@ -204,6 +204,8 @@ TEST_CASE("the time mix on the GPU stores bf16") {
   expect_bf16_storage<TimeMixOutputCase>(37, 3, 33);
   expect_bf16_storage<TimeMixOperandsCase>(200, 2, 48);
   expect_bf16_storage<TimeMixOutputCase>(200, 2, 48);
+  expect_bf16_storage<TimeMixOperandsCase>(200, 5, 64);
+  expect_bf16_storage<TimeMixOutputCase>(200, 5, 64);
   expect_bf16_storage<TimeMixOutputCase>(5, 2, 64);
 }
 
