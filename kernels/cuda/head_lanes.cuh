@@ -43,9 +43,15 @@ struct HeadLanes {
 template <typename Lanes, typename T>
 using LaneNumbers = Numbers<T, Lanes::Width>[Lanes::Packs];
 
-// Calls body.operator()<Lanes>() with what suits heads of N channels.
+// Calls body.operator()<Lanes>() with what suits heads of N channels. Throws Error{run_failed}
+// where they are too wide.
 template <typename Body>
 void with_head_lanes(std::int64_t N, bool aligned, Body&& body) {
+  if (N > largest_head)
+    throw Error(
+        concat("an operator on a GPU was given heads of ", N, " channels, but it takes at most ",
+               largest_head, ": use more, narrower heads"),
+        ExitCode::run_failed);
   if (N == 64 && aligned) return body.template operator()<HeadLanes<8, pack_width, 1>>();
   body.template operator()<HeadLanes<warp_size, 1, largest_head / warp_size>>();
 }

@@ -6,6 +6,7 @@
 
 #include "kernels/cuda/block.cuh"
 #include "kernels/cuda/column_sum.cuh"
+#include "kernels/cuda/head_lanes.cuh"
 #include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/storage.cuh"
 
@@ -13,6 +14,7 @@ namespace metascale {
 namespace {
 
 using cuda::add_to;
+using cuda::LaneNumbers;
 using cuda::numbers;
 using cuda::pack_width;
 using cuda::read;
@@ -21,7 +23,6 @@ using cuda::stored;
 
 constexpr int most_row_warps = 4;  // rows of a block of LayerNorm and RMSNorm
 constexpr std::int64_t shared_rows_bytes = 48 * 1024;
-constexpr int head_warps = 4;  // heads of a block of HeadNorm
 
 // One warp per row, as many to a block as have their rows in 48 KiB of shared memory.
 template <typename T>
@@ -47,12 +48,6 @@ __device__ void each_of_row(std::int64_t D, Body&& body) {
   for (std::int64_t d = std::int64_t(threadIdx.x % cuda::warp_size) * Width; d < D;
        d += cuda::warp_size * Width)
     body(d);
-}
-
-template <typename S>
-cuda::Grid one_warp_per_head(View<S, 2> x) {
-  return {.blocks = cuda::groups(x.extents[0], head_warps),
-          .threads = head_warps * cuda::warp_size};
 }
 
 // What is normalised: x, or x + branch (+ second_branch), stored on the way.
@@ -217,45 +212,70 @@ struct RmsNormColumns {
   }
 };
 
-// The head that a warp works on: of rows * H, four to a block.
-__device__ std::int64_t head_of_warp() {
-  return std::int64_t(blockIdx.x) * head_warps + threadIdx.x / cuda::warp_size;
-}
+// A head by a few lanes of a warp [head_lanes.cuh]: heads do not know each other, so all lie in one
+// row.
+template <typename Lanes, typename S, typename T>
+struct HeadNorm {
+  static constexpr int Width = Lanes::Width;
+  S* y;
+  T* scale;
+  const S* x;
+  std::int64_t N;
+  T epsilon;
 
-// One warp per head.
-template <typename S, typename T>
-__global__ void head_norm_forward(View<S, 2> y, View<T, 1> scale, View<const S, 2> x, T epsilon) {
-  const std::int64_t h = head_of_warp(), N = x.extents[1], lane = threadIdx.x % cuda::warp_size;
-  if (h >= x.extents[0]) return;
-  T sum = 0;
-  for (std::int64_t n = lane; n < N; n += cuda::warp_size) sum += T(x(h, n));
-  const T m = cuda::warp_sum(sum) / T(N);
-  T squares = 0;
-  for (std::int64_t n = lane; n < N; n += cuda::warp_size) {
-    const T centred = T(x(h, n)) - m;
-    squares += centred * centred;
+  __device__ void operator()(std::int64_t, std::int64_t h, bool exists) const {
+    const std::int64_t channels = exists ? N : 0;
+    LaneNumbers<Lanes, T> centred = {};
+    T sum = 0, squares = 0;
+    Lanes::each(channels, [&](int c, std::int64_t n) {
+      centred[c] = read<T, Width>(x + h * N + n);
+      for (int w = 0; w < Width; ++w) sum += centred[c][w];
+    });
+    const T mean = Lanes::sum(sum) / T(N);
+    Lanes::each(channels, [&](int c, std::int64_t) {
+      for (int w = 0; w < Width; ++w) {
+        centred[c][w] -= mean;
+        squares += centred[c][w] * centred[c][w];
+      }
+    });
+    const T by = 1 / std::sqrt(Lanes::sum(squares) / T(N) + epsilon);
+    Lanes::each(channels, [&](int c, std::int64_t n) {
+      store(y + h * N + n, numbers<Width>([&](int w) { return centred[c][w] * by; }));
+    });
+    if (exists && Lanes::lane() == 0) scale[h] = by;
   }
-  const T s = 1 / std::sqrt(cuda::warp_sum(squares) / T(N) + epsilon);
-  for (std::int64_t n = lane; n < N; n += cuda::warp_size)
-    y(h, n) = stored<S>((T(x(h, n)) - m) * s);
-  if (lane == 0) scale(h) = s;
-}
+};
 
-// One warp per head.
-template <typename S, typename T>
-__global__ void head_norm_backward(View<S, 2> dx, View<const S, 2> dy, View<const S, 2> y,
-                                   View<const T, 1> scale, bool fresh) {
-  const std::int64_t h = head_of_warp(), N = y.extents[1], lane = threadIdx.x % cuda::warp_size;
-  if (h >= y.extents[0]) return;
-  T sum = 0, product = 0;
-  for (std::int64_t n = lane; n < N; n += cuda::warp_size) {
-    sum += T(dy(h, n));
-    product += T(dy(h, n)) * T(y(h, n));
+template <typename Lanes, typename S, typename T>
+struct HeadNormGradients {
+  static constexpr int Width = Lanes::Width;
+  S* dx;
+  const S *dy, *y;
+  const T* scale;
+  std::int64_t N;
+  bool fresh;
+
+  __device__ void operator()(std::int64_t, std::int64_t h, bool exists) const {
+    const std::int64_t channels = exists ? N : 0;
+    LaneNumbers<Lanes, T> above = {}, normed = {};
+    T sum = 0, product = 0;
+    Lanes::each(channels, [&](int c, std::int64_t n) {
+      above[c] = read<T, Width>(dy + h * N + n), normed[c] = read<T, Width>(y + h * N + n);
+      for (int w = 0; w < Width; ++w) {
+        sum += above[c][w];
+        product += above[c][w] * normed[c][w];
+      }
+    });
+    const T mean = Lanes::sum(sum) / T(N), mean_product = Lanes::sum(product) / T(N);
+    const T by = exists ? scale[h] : T(0);
+    Lanes::each(channels, [&](int c, std::int64_t n) {
+      add_to(dx + h * N + n, numbers<Width>([&](int w) {
+               return by * (above[c][w] - mean - normed[c][w] * mean_product);
+             }),
+             fresh);
+    });
   }
-  const T mean = cuda::warp_sum(sum) / T(N), mean_product = cuda::warp_sum(product) / T(N);
-  for (std::int64_t n = lane; n < N; n += cuda::warp_size)
-    add_to(dx(h, n), scale(h) * (T(dy(h, n)) - mean - T(y(h, n)) * mean_product), fresh);
-}
+};
 
 }  // namespace
 
@@ -317,21 +337,27 @@ void RmsNormBackward::on(CudaQueue& queue) const {
   });
 }
 
-// As rows * H rows of N channels: heads do not know each other.
 void HeadNormForward::on(CudaQueue& queue) const {
   cuda::with_storage(x.dtype, [&]<typename S, typename T>() {
-    const View heads = x.as<const S, 2>();
-    cuda::launch("head_norm_forward", head_norm_forward<S, T>, one_warp_per_head(heads),
-                 queue.stream, y.as<S, 2>(), scale.as<T, 1>(), heads, T(epsilon));
+    const auto [heads, N] = x.as<S, 2>().extents;
+    cuda::with_head_lanes(N, cuda::are_aligned(x, y), [&, heads = heads, N = N]<typename Lanes>() {
+      cuda::launch_head_lanes<Lanes>(
+          "head_norm_forward", queue.stream, 1, heads,
+          HeadNorm<Lanes, S, T>{y.pointer<S>(), scale.pointer<T>(), x.pointer<S>(), N, T(epsilon)});
+    });
   });
 }
 
 void HeadNormBackward::on(CudaQueue& queue) const {
   cuda::with_storage(dy.dtype, [&]<typename S, typename T>() {
-    const View heads = y.as<const S, 2>();
-    cuda::launch("head_norm_backward", head_norm_backward<S, T>, one_warp_per_head(heads),
-                 queue.stream, dx.as<S, 2>(), dy.as<const S, 2>(), heads, scale.as<const T, 1>(),
-                 dx.fresh);
+    const auto [heads, N] = y.as<S, 2>().extents;
+    cuda::with_head_lanes(
+        N, cuda::are_aligned(dx, dy, y), [&, heads = heads, N = N]<typename Lanes>() {
+          cuda::launch_head_lanes<Lanes>(
+              "head_norm_backward", queue.stream, 1, heads,
+              HeadNormGradients<Lanes, S, T>{dx.pointer<S>(), dy.pointer<S>(), y.pointer<S>(),
+                                             scale.pointer<T>(), N, dx.fresh});
+        });
   });
 }
 

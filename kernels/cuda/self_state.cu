@@ -12,74 +12,72 @@ namespace metascale {
 namespace {
 
 using cuda::add_to;
+using cuda::LaneNumbers;
 using cuda::numbers;
 using cuda::read;
 using cuda::store;
 
 constexpr double query_epsilon = 1e-6;
 
-// One warp per head of a row.
-template <typename S, typename T>
+// A head of a row by a few lanes of a warp [head_lanes.cuh].
+template <typename Lanes, typename S, typename T>
 struct Query {
+  static constexpr int Width = Lanes::Width;
   S* q;
   T* inverse_norm;
   const S* c;
   std::int64_t heads, blocks, N;
 
-  __device__ void operator()(std::int64_t r, std::int64_t h) const {
-    const S* from = c + (r * blocks + h % blocks) * N;
-    S* to = q + (r * heads + h) * N;
+  __device__ void operator()(std::int64_t r, std::int64_t h, bool exists) const {
+    const std::int64_t from = (r * blocks + h % blocks) * N, to = (r * heads + h) * N;
+    const std::int64_t channels = exists ? N : 0;
+    LaneNumbers<Lanes, T> x = {};
     T squares = 0;
-    for (std::int64_t n = cuda::lane_of_warp(); n < N; n += cuda::warp_size)
-      squares += T(from[n]) * T(from[n]);
-    const T inverse = 1 / std::sqrt(cuda::warp_sum(squares) + T(query_epsilon));
-    for (std::int64_t n = cuda::lane_of_warp(); n < N; n += cuda::warp_size)
-      to[n] = cuda::stored<S>(T(from[n]) * inverse);
-    if (cuda::lane_of_warp() == 0) inverse_norm[r * heads + h] = inverse;
+    Lanes::each(channels, [&](int i, std::int64_t n) {
+      x[i] = read<T, Width>(c + from + n);
+      for (int w = 0; w < Width; ++w) squares += x[i][w] * x[i][w];
+    });
+    const T inverse = 1 / std::sqrt(Lanes::sum(squares) + T(query_epsilon));
+    Lanes::each(channels, [&](int i, std::int64_t n) {
+      store(q + to + n, numbers<Width>([&](int w) { return x[i][w] * inverse; }));
+    });
+    if (exists && Lanes::lane() == 0) inverse_norm[r * heads + h] = inverse;
   }
 };
 
-// One warp per block of N channels of a row: it adds the gradients of the heads that read it.
-template <typename S, typename T>
+// A block of N channels of a row by a few lanes, which add the gradients of the heads that read it.
+template <typename Lanes, typename S, typename T>
 struct QueryBackward {
+  static constexpr int Width = Lanes::Width;
   S* dc;
   const S *dq, *q;
   const T* inverse_norm;
   std::int64_t heads, blocks, N;
   bool fresh;
 
-  // <q, dq> of the head that starts at this element, in every lane.
-  __device__ T along(std::int64_t at) const {
-    T sum = 0;
-    for (std::int64_t n = cuda::lane_of_warp(); n < N; n += cuda::warp_size)
-      sum += T(q[at + n]) * T(dq[at + n]);
-    return cuda::warp_sum(sum);
-  }
-
-  // Heads in groups of `kept`, so that <q, dq> is summed once per head and dc is stored once where,
-  // as in every model so far, a block has no more readers.
-  __device__ void operator()(std::int64_t r, std::int64_t block) const {
-    constexpr int kept = 4;
-    S* to = dc + (r * blocks + block) * N;
-    bool first = fresh;
-    for (std::int64_t h = block; h < heads || h == block; h += kept * blocks) {
-      T alongs[kept], inverse[kept];
-      for (int i = 0; i < kept; ++i) {
-        const std::int64_t reader = h + i * blocks;
-        if (reader >= heads) break;
-        alongs[i] = along((r * heads + reader) * N);
-        inverse[i] = inverse_norm[r * heads + reader];
-      }
-      for (std::int64_t n = cuda::lane_of_warp(); n < N; n += cuda::warp_size) {
-        T sum = 0;
-        for (int i = 0; i < kept && h + i * blocks < heads; ++i) {
-          const std::int64_t at = (r * heads + h + i * blocks) * N + n;
-          sum += (T(dq[at]) - T(q[at]) * alongs[i]) * inverse[i];
-        }
-        cuda::add_to(to[n], sum, first);
-      }
-      first = false;
+  __device__ void operator()(std::int64_t r, std::int64_t block, bool exists) const {
+    // As many for all blocks of the warp, whose lanes sum together; for some there is no reader.
+    const std::int64_t readers = (heads + blocks - 1) / blocks;
+    LaneNumbers<Lanes, T> sum = {};
+    for (std::int64_t i = 0; i < readers; ++i) {
+      const std::int64_t h = block + i * blocks, at = (r * heads + h) * N;
+      const bool reads = exists && h < heads;
+      const std::int64_t channels = reads ? N : 0;
+      LaneNumbers<Lanes, T> above = {}, query = {};
+      T along = 0;  // <q, dq>
+      Lanes::each(channels, [&](int j, std::int64_t n) {
+        above[j] = read<T, Width>(dq + at + n), query[j] = read<T, Width>(q + at + n);
+        for (int w = 0; w < Width; ++w) along += query[j][w] * above[j][w];
+      });
+      along = Lanes::sum(along);
+      const T inverse = reads ? inverse_norm[r * heads + h] : T(0);
+      Lanes::each(channels, [&](int j, std::int64_t) {
+        for (int w = 0; w < Width; ++w) sum[j][w] += (above[j][w] - query[j][w] * along) * inverse;
+      });
     }
+    Lanes::each(exists ? N : 0, [&](int j, std::int64_t n) {
+      add_to(dc + (r * blocks + block) * N + n, sum[j], fresh);
+    });
   }
 };
 
@@ -158,9 +156,13 @@ void SelfStateQueryForward::on(CudaQueue& queue) const {
   cuda::with_storage(c.dtype, [&]<typename S, typename T>() {
     const auto [R, heads, N] = q.as<S, 3>().extents;
     const std::int64_t blocks = c.size() / (R * N);
-    cuda::launch_heads(
-        "self_state_query_forward", queue.stream, R, heads,
-        Query<S, T>{q.pointer<S>(), inverse_norm.pointer<T>(), c.pointer<S>(), heads, blocks, N});
+    cuda::with_head_lanes(N, cuda::are_aligned(q, c),
+                          [&, R = R, heads = heads, N = N]<typename Lanes>() {
+                            cuda::launch_head_lanes<Lanes>(
+                                "self_state_query_forward", queue.stream, R, heads,
+                                Query<Lanes, S, T>{q.pointer<S>(), inverse_norm.pointer<T>(),
+                                                   c.pointer<S>(), heads, blocks, N});
+                          });
   });
 }
 
@@ -168,9 +170,13 @@ void SelfStateQueryBackward::on(CudaQueue& queue) const {
   cuda::with_storage(dc.dtype, [&]<typename S, typename T>() {
     const auto [R, heads, N] = q.as<S, 3>().extents;
     const std::int64_t blocks = dc.size() / (R * N);
-    cuda::launch_heads("self_state_query_backward", queue.stream, R, blocks,
-                       QueryBackward<S, T>{dc.pointer<S>(), dq.pointer<S>(), q.pointer<S>(),
-                                           inverse_norm.pointer<T>(), heads, blocks, N, dc.fresh});
+    cuda::with_head_lanes(
+        N, cuda::are_aligned(dc, dq, q), [&, R = R, heads = heads, N = N]<typename Lanes>() {
+          cuda::launch_head_lanes<Lanes>(
+              "self_state_query_backward", queue.stream, R, blocks,
+              QueryBackward<Lanes, S, T>{dc.pointer<S>(), dq.pointer<S>(), q.pointer<S>(),
+                                         inverse_norm.pointer<T>(), heads, blocks, N, dc.fresh});
+        });
   });
 }
 

@@ -83,4 +83,10 @@ TEST_CASE("the Self-State Encoder on the GPU has the same bits on every run") {
   expect_same_bits_on_every_run<SelfStateMixCase>(200, 3, 5, 4, 16);
 }
 
+TEST_CASE("heads that are too wide for the lanes of a warp are refused with their width") {
+  const SelfStateQueryCase item(Dtype::f32, 3, 2, 2, 129);
+  CHECK_THROWS_WITH(run_on(Device::cuda, item.forward),
+                    Catch::StartsWith("an operator on a GPU was given heads of 129 channels"));
+}
+
 }  // namespace metascale
