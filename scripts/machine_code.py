@@ -5,7 +5,8 @@ loads (LDSM), asynchronous copies (LDGSTS), f32 multiply-adds (FFMA), and access
 usage: machine_code.py OBJECT...      objects or programs that nvcc made, for example build/cuda/kernels/**/wkv7*.cu.o
 
 Needs cuobjdump and nvdisasm on PATH: of the CUDA Toolkit, or the wheels nvidia-cuda-cuobjdump and nvidia-cuda-nvdisasm.
-Ends with 1 where a kernel whose name says `chunked` has no HMMA, no LDGSTS or a spill, with 69 without the tools.
+Ends with 1 where a kernel whose name says `chunked` or `on_tensor_cores` has no HMMA, no LDGSTS or a spill, with 69
+without the tools.
 """
 import collections
 import re
@@ -55,7 +56,7 @@ def main():
         for name, ((architecture, _), counts) in zip(readable([name for _, name in kernels]), kernels.items()):
             numbers = [sum(counts[each] for each in names) for names in COLUMNS.values()]
             print(f"{name:<52} {architecture:<7} {sum(counts.values()):>6} " + " ".join(f"{n:>6}" for n in numbers))
-            if "chunked" in name:
+            if "chunked" in name or "on_tensor_cores" in name:
                 good &= counts["HMMA"] > 0 and counts["LDGSTS"] > 0 and numbers[-1] == 0
     sys.exit(0 if good else 1)
 
