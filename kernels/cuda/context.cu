@@ -48,6 +48,8 @@ void expect_compiled_for(const GpuInfo& info) {
                            info.major, info.minor));
 }
 
+constexpr std::size_t usual_scratch_bytes = std::size_t(8) << 20;
+
 CUstream_st* opened_stream() {
   cudaStream_t stream = nullptr;
   expect_success(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking),
@@ -90,7 +92,9 @@ Context::Context(const GpuOptions& options)
       gemms_(options.workspace_bytes, options.algorithm_file, info_.name),
       rounded_bias_(allocate(std::size_t(most_rounded_bias) * size_of(Dtype::bf16))),
       cudnn_attention_(make_cudnn_attention()),
-      energy_(info_.pci_bus_id) {}
+      energy_(info_.pci_bus_id) {
+  scratch(usual_scratch_bytes);  // before a run looks how much memory is left
+}
 
 Context::~Context() {
   cudaStreamSynchronize(stream_.get());  // kernels under way may use what is released now
@@ -105,7 +109,7 @@ std::byte* Context::rounded_bias(std::int64_t elements) {
 }
 
 std::byte* Context::scratch(std::size_t bytes) {
-  if (bytes > scratch_bytes_ || scratch_.empty()) {
+  if (bytes > scratch_bytes_) {
     const std::size_t whole = std::bit_ceil(bytes);  // so that few are outgrown
     scratch_.emplace_back(allocate(whole));
     scratch_bytes_ = whole;

@@ -28,9 +28,9 @@ class Context {
   std::byte* rounded_bias(std::int64_t elements);
   static constexpr std::int64_t most_rounded_bias = std::int64_t(1) << 20;
 
-  // What one operator's kernels leave for each other, until the stream's next such operator. Made
-  // when it is first needed, never in the steady state. Throws Error{run_failed} where there is no
-  // room.
+  // What one operator's kernels leave for each other, until the stream's next such operator. More
+  // than 8 MiB is made when it is first needed, never in the steady state. Throws Error{run_failed}
+  // where there is no room.
   std::byte* scratch(std::size_t bytes);
 
  private:
