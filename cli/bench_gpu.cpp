@@ -26,6 +26,7 @@ constexpr double gib = double(std::int64_t(1) << 30);
 
 struct GpuVerb {
   bool json = false, check = false, f32 = false, cuda_graph = false;
+  std::string algorithm_file;  // "": the library's first proposals
   BenchTable table = BenchTable::both;
   std::string family;
   std::vector<std::string> sizes, architectures;  // empty: all
@@ -137,7 +138,7 @@ void bench_steps(const GpuVerb& verb, const Gpu& gpu, json& result) {
 }
 
 ExitCode run_gpu(const GpuVerb& verb) {
-  const Gpu gpu;
+  const Gpu gpu(GpuOptions{.algorithm_file = verb.algorithm_file});
   const GpuInfo info = gpu.info();
   const std::string storage = verb.f32 ? "f32" : "bf16";
   json result{{"gpu", info.name},
@@ -188,6 +189,8 @@ void add_bench_gpu(CLI::App& bench, Action& action) {
   add_choice(*verb, "--wkv", gpu->wkv, wkv_form_names, "kernels of the WKV");
   add_choice(*verb, "--low-rank", gpu->low_rank, low_rank_form_names, "products of first factors");
   verb->add_flag("--cuda-graph", gpu->cuda_graph, "replay each step's launches as one CUDA graph");
+  verb->add_option("--time-products", gpu->algorithm_file,
+                   "time cuBLASLt's algorithms, and keep the choices in this file");
   verb->add_flag("--json", gpu->json, "for machines");
 }
 

@@ -88,7 +88,8 @@ struct TrainingConfig {
   WkvForm wkv = WkvForm::automatic;
   LowRankForm low_rank = LowRankForm::separate;
   bool stochastic_rounding = false;  // of the bf16 copies that products read: kernels/rounding.hpp
-  bool cuda_graph = false;  // replay a micro-step as one CUDA graph: experiments/program.hpp
+  bool cuda_graph = false;      // replay a micro-step as one CUDA graph: experiments/program.hpp
+  bool timed_products = false;  // time cuBLASLt's algorithms once: kernels/gpu.hpp
   ScheduleConfig schedule;
   OptimizerConfig optimizer;
   NonFinite non_finite = NonFinite::stop;

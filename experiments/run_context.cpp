@@ -30,8 +30,11 @@ void refuse_what_is_not_built(const RunConfig& config) {
         "has "
         "none; set training.precision: bf16_stored (on a GPU also bf16), or use false",
         ExitCode::usage);
-  if (training.cuda_graph && config.device != Device::cuda)
-    throw Error("training.cuda_graph: true needs device: cuda; use false", ExitCode::usage);
+  for (const auto& [key, is_set] : {std::pair{"cuda_graph", training.cuda_graph},
+                                    std::pair{"timed_products", training.timed_products}})
+    if (is_set && config.device != Device::cuda)
+      throw Error(concat("training.", key, ": true needs device: cuda; use false"),
+                  ExitCode::usage);
   if (config.data.reset_at_documents && config.data.probe.exists())
     throw Error("data.reset_at_documents: true is for token files; a probe's window is one example",
                 ExitCode::usage);
@@ -76,10 +79,17 @@ int gpu_of_rank(const Communicator& ranks) {
   }
 }
 
+// A rank's own, so that nobody else changes what it goes on with when it is started again.
+std::string algorithm_file(const RunConfig& config, const std::filesystem::path& folder,
+                           const Communicator& ranks) {
+  if (!config.training.timed_products || folder.empty()) return "";
+  return folder / concat("products.rank", ranks.rank(), ".txt");
+}
+
 }  // namespace
 
 RunContext::RunContext(const RunConfig& config, const std::optional<TrainingState>& start,
-                       Communicator* ranks)
+                       Communicator* ranks, const std::filesystem::path& folder)
     : config_(checked(config)),
       flops_(config_),
       ranks_(ranks ? *ranks : single_),
@@ -88,7 +98,8 @@ RunContext::RunContext(const RunConfig& config, const std::optional<TrainingStat
   state.data_fingerprint = data_->fingerprint();
   if (start) expect_same_data(*data_, *start);
   if (config.device == Device::cuda) {
-    gpu_.emplace(GpuOptions{.index = gpu_of_rank(ranks_)});
+    gpu_.emplace(GpuOptions{.index = gpu_of_rank(ranks_),
+                            .algorithm_file = algorithm_file(config, folder, ranks_)});
     queue_.device = Device::cuda;
     queue_.cuda = gpu_->queue();
   }

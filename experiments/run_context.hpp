@@ -25,9 +25,9 @@ class RunContext {
   // start: what a checkpoint says (threads and micro-batch that a resumed run keeps), or nothing.
   // ranks: that train the run together, all with the same configuration and start; null: this
   // process alone. Where there are several, all of them call the functions below, in the same
-  // order.
+  // order. folder: where training.timed_products keeps its choices; "": they are not timed.
   RunContext(const RunConfig& config, const std::optional<TrainingState>& start,
-             Communicator* ranks = nullptr);
+             Communicator* ranks = nullptr, const std::filesystem::path& folder = {});
 
   // The next update: fills state.step etc. on success. Returns its row (attempt and seconds set by
   // the caller). A loss or norm that is not finite is in the row; parameters are then unchanged, as

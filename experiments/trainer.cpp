@@ -32,7 +32,7 @@ class Training {
         life_(folder, ranks.rank() == 0, hooks.renewal_seconds),
         checkpoints_(folder, config.model),
         start_(find_start()),
-        context_(config_, start_, &ranks),
+        context_(config_, start_, &ranks, folder),
         recorder_(folder,
                   {.run_id = config.id,
                    .configuration = to_yaml(config),

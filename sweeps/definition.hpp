@@ -49,7 +49,7 @@ struct TrainingSettings {
   std::optional<Recompute> recompute;
   std::optional<WkvForm> wkv;
   std::optional<LowRankForm> low_rank;
-  std::optional<bool> stochastic_rounding, cuda_graph;
+  std::optional<bool> stochastic_rounding, cuda_graph, timed_products;
   ScheduleSettings schedule;
   std::optional<double> learning_rate, final_learning_rate, beta1, beta2, epsilon, weight_decay,
       clip;

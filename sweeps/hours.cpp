@@ -22,6 +22,7 @@ std::string shape_of(const RunConfig& run) {
   if (training.low_rank != LowRankForm::separate)  // said only then: what was measured stays known
     text += fmt::format(" low_rank={}", name_of(training.low_rank));
   if (training.cuda_graph) text += " cuda_graph";
+  if (training.timed_products) text += " timed_products";
   return fmt::format("{} {} {}", run.arm, run.size, sha256_hex(text).substr(0, 8));
 }
 

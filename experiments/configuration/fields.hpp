@@ -61,6 +61,7 @@ void fields(auto& as, Of<TrainingConfig> auto& training) {
   as.late_choice("low_rank", training.low_rank, low_rank_form_names, LowRankForm::separate);
   as.late_flag("stochastic_rounding", training.stochastic_rounding);
   as.late_flag("cuda_graph", training.cuda_graph);
+  as.late_flag("timed_products", training.timed_products);
   as.group("schedule", [&](auto& in) {
     in.choice("kind", training.schedule.kind, schedule_kind_names);
     in.integer("warmup_steps", training.schedule.warmup_steps);

@@ -145,6 +145,7 @@ TrainingSettings merged(const TrainingSettings& under, const TrainingSettings& o
   take(all.low_rank, over.low_rank);
   take(all.stochastic_rounding, over.stochastic_rounding);
   take(all.cuda_graph, over.cuda_graph);
+  take(all.timed_products, over.timed_products);
   take(all.schedule.kind, over.schedule.kind);
   take(all.schedule.warmup, over.schedule.warmup);
   take(all.schedule.decay, over.schedule.decay);
@@ -188,6 +189,7 @@ TrainingSettings read_training(const YamlNode& node) {
              [](const YamlNode& at) { return read_choice(at, low_rank_form_names); });
     map.read("stochastic_rounding", training.stochastic_rounding, read_bool);
     map.read("cuda_graph", training.cuda_graph, read_bool);
+    map.read("timed_products", training.timed_products, read_bool);
     map.read("schedule", training.schedule, read_schedule);
     read_rates(map, training);
   });

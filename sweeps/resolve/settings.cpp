@@ -35,6 +35,7 @@ constexpr ArmKey arm_keys[] = {{"learning_rate", Freedom::free, ""},
                                {"wkv", Freedom::free, ""},
                                {"low_rank", Freedom::free, ""},
                                {"cuda_graph", Freedom::free, ""},
+                               {"timed_products", Freedom::free, ""},
                                {"batch_tokens", Freedom::if_unmatched, "batch_tokens"},
                                {"precision", Freedom::if_unmatched, "precision"},
                                {"schedule", Freedom::if_unmatched, "schedule"}};
@@ -188,6 +189,10 @@ TrainingConfig training_of(const Definition& definition, const TrainingSettings&
   if (training.cuda_graph && definition.device == Device::cpu)
     throw error_at(place_of_key(definition, settings, "cuda_graph"),
                    "true replays a step on a GPU, and device is cpu", "write false");
+  training.timed_products = settings.timed_products.value_or(false);
+  if (training.timed_products && definition.device == Device::cpu)
+    throw error_at(place_of_key(definition, settings, "timed_products"),
+                   "true times the products of a GPU, and device is cpu", "write false");
   training.schedule = schedule_of(definition, settings, steps);
   training.optimizer = optimizer_of(settings, architecture, size);
   training.non_finite = definition.policy.non_finite;

@@ -50,6 +50,7 @@ RunConfig full_config() {
   run.training.wkv = WkvForm::chunked;
   run.training.low_rank = LowRankForm::joined;
   run.training.stochastic_rounding = run.training.cuda_graph = true;
+  run.training.timed_products = true;
   run.training.schedule = {
       .kind = ScheduleKind::wsd, .warmup_steps = 10, .decay_steps = 100, .first_step = 20};
   run.training.optimizer = {.learning_rate = 1.0 / 1234,
@@ -125,8 +126,8 @@ auto members(const RollBackConfig& from) {
   return std::tie(a, b);
 }
 auto members(const TrainingConfig& from) {
-  const auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o] = from;
-  return std::tie(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o);
+  const auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = from;
+  return std::tie(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p);
 }
 auto members(const DataConfig& from) {
   const auto& [a, b, c, d, e, f, g, h, i, j, k] = from;
@@ -193,8 +194,8 @@ TEST_CASE("config: what is written is read back, every field of it, bit for bit"
 TEST_CASE("config: the configuration that is read back leaves no field at its default") {
   int count = 0;
   const auto equal = equal_fields(full_config(), RunConfig{}, count);
-  CHECK(count == 81);
-  const int schema = 0, probe = 9 + 1 + 19 + 10 + 4 + 9 + 1 + 3 + 2 + 10;  // see full_config
+  CHECK(count == 82);
+  const int schema = 0, probe = 9 + 1 + 19 + 11 + 4 + 9 + 1 + 3 + 2 + 10;  // see full_config
   CHECK(equal == std::vector<int>{schema, probe});
 }
 

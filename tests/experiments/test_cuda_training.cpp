@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 #include <filesystem>
 
+#include "core/atomic_file.hpp"
 #include "core/heartbeat.hpp"
 #include "core/random.hpp"
 #include "experiments/precision.hpp"
@@ -189,6 +190,23 @@ TEST_CASE("a run on the GPU trains as on the CPU, twice with the same bits, and 
   CHECK(on_gpu.log.facts.at("processor") == Gpu().info().name);
 }
 
+TEST_CASE("a run that times its products keeps its choices, and goes on with them") {
+  const RunsFolder runs;
+  const auto of_id = [&](const std::string& id) {
+    RunConfig config = gpu_run(runs, id);
+    config.training.timed_products = true;
+    return config;
+  };
+  const Outcome whole = trained(runs, of_id("whole"), false);
+  const auto choices = runs.run("whole") / "products.rank0.txt";
+  const std::string kept = read_file(choices);
+  CHECK_THAT(kept, Catch::StartsWith("metascale cuBLASLt algorithms 1\n"));
+  runs.write(of_id("resumed"));
+  std::filesystem::copy_file(choices, runs.run("resumed") / choices.filename());
+  expect_equal_bits(whole, trained(runs, of_id("resumed"), true));
+  CHECK(read_file(runs.run("resumed") / choices.filename()) == kept);
+}
+
 TEST_CASE(
     "a run whose weights are rounded stochastically resumes with the same bits, and not with those "
     "of another") {
@@ -211,6 +229,10 @@ TEST_CASE("switches that the device or the precision gives no meaning are refuse
   CHECK_THROWS_WITH(train(runs.write(config), {}),
                     "training.cuda_graph: true needs device: cuda; use false");
   config.training.cuda_graph = false;
+  config.training.timed_products = true;
+  CHECK_THROWS_WITH(train(runs.write(config), {}),
+                    "training.timed_products: true needs device: cuda; use false");
+  config.training.timed_products = false;
   config.training.stochastic_rounding = true;
   CHECK_THROWS_WITH(train(runs.write(config), {}),
                     Catch::StartsWith("training.stochastic_rounding: true rounds the bf16 copies"));
