@@ -126,6 +126,9 @@ __device__ void store_rows(const Head<bfloat16>& to, std::int64_t first, Square 
   }
 }
 
+// Finite, and so are its products with a scale: of a row that has seen no key yet.
+constexpr float below_all_scores = -1e30f;
+
 template <int N>
 struct ForwardShared {
   Rectangle<tile_rows, N> q;
@@ -202,7 +205,7 @@ __global__ void __launch_bounds__(threads)
     begin[half] = first_key(op.first, place.b, q.rows, own_first + group() + 8 * half);
   Square y[N / 16];
   Running running;
-  running.largest[0] = running.largest[1] = std::numeric_limits<float>::lowest();
+  running.largest[0] = running.largest[1] = below_all_scores;
   const float scale = op.scale * log2_e;
   bfloat16* own_rows = shared.q.at(warp() * own, 0);
 #pragma unroll 1

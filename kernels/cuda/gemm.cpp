@@ -168,7 +168,8 @@ Gemms::Plan Gemms::planned(const Gemm& gemm, const GemmKey& key, CUstream_st* st
   plan.algorithm = fastest(candidates, plan, gemm, stream);
   GemmAlgorithm words;
   std::copy_n(plan.algorithm.data, words.size(), words.begin());
-  algorithms_.keep(key, words);
+  words = algorithms_.keep(key, words);
+  std::copy(words.begin(), words.end(), plan.algorithm.data);
   return plan;
 }
 

@@ -68,9 +68,11 @@ std::optional<GemmAlgorithm> GemmAlgorithms::find(const GemmKey& key) const {
   return found == lines_.end() ? std::nullopt : std::optional(found->second);
 }
 
-void GemmAlgorithms::keep(const GemmKey& key, const GemmAlgorithm& algorithm) {
-  if (!are_kept()) return;
+GemmAlgorithm GemmAlgorithms::keep(const GemmKey& key, const GemmAlgorithm& algorithm) {
+  if (!are_kept()) return algorithm;
+  const auto before = find(key);
   if (std::filesystem::exists(path_)) read();  // what other processes have found meanwhile
+  if (const auto now = find(key); now && now != before) return *now;
   lines_[line_start(key)] = algorithm;
   std::ostringstream text;
   text << title << '\n';
@@ -80,6 +82,7 @@ void GemmAlgorithms::keep(const GemmKey& key, const GemmAlgorithm& algorithm) {
     text << std::dec << '\n';
   }
   write_file_atomically(path_, text.str());
+  return algorithm;
 }
 
 }  // namespace metascale::cuda

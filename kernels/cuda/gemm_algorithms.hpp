@@ -24,7 +24,9 @@ class GemmAlgorithms {
 
   bool are_kept() const { return !path_.empty(); }
   std::optional<GemmAlgorithm> find(const GemmKey& key) const;
-  void keep(const GemmKey& key, const GemmAlgorithm& algorithm);  // throws Error{io}
+  // The algorithm that the file then has: another one where another process has found one
+  // meanwhile. Throws Error{io}.
+  GemmAlgorithm keep(const GemmKey& key, const GemmAlgorithm& algorithm);
 
  private:
   void read();

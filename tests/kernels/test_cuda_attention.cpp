@@ -67,6 +67,18 @@ TEST_CASE("attention stored in bf16 with a block-diagonal mask on the GPU is clo
   expect_bf16_close_to_cpu<PackedAttentionCase>(Shape{1, 100, 1, 128}, starts);
 }
 
+TEST_CASE("attention stored in bf16 of rows that see nothing of their first tile is finite") {
+  const auto item = [] {
+    PackedAttentionCase made(Dtype::bf16, Shape{1, 128, 1, 16}, Starts{70});
+    made.forward.scale = made.backward.scale = 1;  // the operator's own default
+    return made;
+  };
+  const PackedAttentionCase on_cpu = item(), on_cuda = item();
+  run_case_on(Device::cpu, on_cpu);
+  run_case_on(Device::cuda, on_cuda);
+  expect_close(outputs_of_case(on_cuda), outputs_of_case(on_cpu), 2 * bf16_weights);
+}
+
 TEST_CASE("attention stored in bf16 to a cache of keys on the GPU is close to the CPU") {
   expect_bf16_close_to_cpu<CachedAttentionCase>(Shape{2, 3, 2, 8}, 75);
   expect_bf16_close_to_cpu<CachedAttentionCase>(Shape{1, 70, 1, 16}, 71);

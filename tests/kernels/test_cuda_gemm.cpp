@@ -96,6 +96,17 @@ TEST_CASE("a timed algorithm is kept in the file and taken from there by the nex
   CHECK(read_file(file.path) == written);
 }
 
+TEST_CASE("of two processes that time a product at once both go on with the first one's choice") {
+  const Path file;
+  const cuda::GemmKey key{1, 2, 3, 4, 5, 6, 7};
+  const cuda::GemmAlgorithm early{1}, late{2};
+  cuda::GemmAlgorithms first(file.path, "GPU", 1), second(file.path, "GPU", 1);
+  CHECK(first.keep(key, early) == early);
+  CHECK(second.keep(key, late) == early);
+  CHECK(second.keep(key, late) == late);  // it knew the other and found that it serves no more
+  CHECK(cuda::GemmAlgorithms(file.path, "GPU", 1).find(key) == late);
+}
+
 TEST_CASE("algorithms of another GPU are kept and not used") {
   const Path file;
   Product product;
