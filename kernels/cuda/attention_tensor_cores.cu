@@ -86,6 +86,21 @@ __device__ void each_element(Square (&of)[Pieces], Body&& body) {
       for (int i = 0; i < 4; ++i) body(i / 2, 16 * j + column_of(n, i), of[j].n[n].x[i]);
 }
 
+// The tile `now` of keys and values, from `key` on, is there behind this; the next one is asked
+// for.
+template <int Keys, typename Shared>
+__device__ void take_keys(Shared& shared, const Head<const bfloat16>& k,
+                          const Head<const bfloat16>& v, std::int64_t key, std::int64_t end,
+                          int now) {
+  wait_for_copies<0>();
+  __syncthreads();  // the tile before has been read, too
+  if (key + Keys < end) {
+    shared.k[now ^ 1].fetch(k, key + Keys);
+    shared.v[now ^ 1].fetch(v, key + Keys);
+  }
+  commit_copies();
+}
+
 // Of the four lanes that share a row.
 __device__ inline float row_sum(float value) {
   value += __shfl_xor_sync(0xffffffffu, value, 1);
@@ -210,13 +225,7 @@ __global__ void __launch_bounds__(threads)
   bfloat16* own_rows = shared.q.at(warp() * own, 0);
 #pragma unroll 1
   for (int now = 0; key < end; key += Keys, now ^= 1) {
-    wait_for_copies<0>();
-    __syncthreads();  // the tile is there, and the one before has been read
-    if (key + Keys < end) {
-      shared.k[now ^ 1].fetch(k, key + Keys);
-      shared.v[now ^ 1].fetch(v, key + Keys);
-    }
-    commit_copies();
+    take_keys<Keys>(shared, k, v, key, end, now);
     Square s[Keys / 16];
     add_dots<Keys, N>(s, own_rows, shared.k[now]);
     if (op.first == nullptr && key + Keys <= own_first + offset + 1)
@@ -319,13 +328,7 @@ __global__ void __launch_bounds__(threads)
   bfloat16 *own_q = shared.q.at(warp() * own, 0), *own_dy = shared.dy.at(warp() * own, 0);
 #pragma unroll 1
   for (int now = 0; key < end; key += Keys, now ^= 1) {
-    wait_for_copies<0>();
-    __syncthreads();  // the tile is there, and the one before has been read
-    if (key + Keys < end) {
-      shared.k[now ^ 1].fetch(k, key + Keys);
-      shared.v[now ^ 1].fetch(v, key + Keys);
-    }
-    commit_copies();
+    take_keys<Keys>(shared, k, v, key, end, now);
     Square p[Keys / 16], ds[Keys / 16];
     add_dots<Keys, N>(p, own_q, shared.k[now]);
     add_dots<Keys, N>(ds, own_dy, shared.v[now]);
