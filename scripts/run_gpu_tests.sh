@@ -80,6 +80,11 @@ export bin TOOL=
 if command -v nvidia-smi > /dev/null; then
   nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader
 fi
+reason=$("$bin/metascale" bench gpu --check --f32 --family add 2>&1 > /dev/null)
+if [ $? -eq 69 ]; then  # no GPU, a driver too old, no code for it
+  echo "$reason" >&2
+  exit 69
+fi
 run_tests tests
 run "one GPU as a communicator" 120 "$bin/metascale_test_nccl"
 run "operators in f32, distances" 120 "$bin/metascale" bench gpu --check --f32
