@@ -7,6 +7,10 @@ namespace metascale::cuda {
 
 inline constexpr int warp_size = 32;
 
+// Which warp of its block, and lane of that, the calling thread is; blocks in x only.
+__device__ inline int warp() { return int(threadIdx.x) / warp_size; }
+__device__ inline int lane() { return int(threadIdx.x) % warp_size; }
+
 // The total, given to every lane; the order of additions is that of a butterfly, on every run.
 template <typename T>
 __device__ T warp_sum(T value) {

@@ -30,7 +30,7 @@ __device__ bool is_first(const std::int32_t* tokens, std::int64_t r) {
   for (std::int64_t base = 0; base < r; base += step) {
     bool found = false;
     for (int i = 0; i < looked_at; ++i) {
-      const std::int64_t row = base + i * cuda::warp_size + threadIdx.x % cuda::warp_size;
+      const std::int64_t row = base + i * cuda::warp_size + cuda::lane();
       found = found || (row < r && tokens[row] == token);
     }
     if (__ballot_sync(0xffffffffu, found)) return false;
@@ -41,7 +41,7 @@ __device__ bool is_first(const std::int32_t* tokens, std::int64_t r) {
 // Lanes whose row of [base, base + 32) is one of [first, last) and has this token.
 __device__ unsigned rows_with(const std::int32_t* tokens, std::int32_t token, std::int64_t base,
                               std::int64_t first, std::int64_t last) {
-  const std::int64_t row = base + threadIdx.x % cuda::warp_size;
+  const std::int64_t row = base + cuda::lane();
   return __ballot_sync(0xffffffffu, row >= first && row < last && tokens[row] == token);
 }
 
@@ -50,10 +50,9 @@ __device__ unsigned rows_with(const std::int32_t* tokens, std::int32_t token, st
 template <int Width, typename S, typename T>
 __global__ void embedding_backward(T* dweight, const S* dy, const std::int32_t* tokens,
                                    std::int64_t R, std::int64_t D) {
-  const std::int64_t r = std::int64_t(blockIdx.x) * warps + threadIdx.x / cuda::warp_size;
+  const std::int64_t r = std::int64_t(blockIdx.x) * warps + cuda::warp();
   if (r >= R || !is_first(tokens, r)) return;
-  const std::int64_t lane = threadIdx.x % cuda::warp_size;
-  const std::int64_t d = (std::int64_t(blockIdx.y) * cuda::warp_size + lane) * Width;
+  const std::int64_t d = (std::int64_t(blockIdx.y) * cuda::warp_size + cuda::lane()) * Width;
   const bool has_channels = d < D;
   cuda::Numbers<T, Width> sum{};
   for (std::int64_t base = r; base < R; base += cuda::warp_size) {

@@ -70,6 +70,4 @@ void launch_heads(const char* name, CUstream_st* stream, std::int64_t rows, std:
   launch(name, each_head<Body>, grid, stream, rows, heads, body);
 }
 
-__device__ inline std::int64_t lane_of_warp() { return threadIdx.x % warp_size; }
-
 }  // namespace metascale::cuda

@@ -100,14 +100,14 @@ struct JoinBackward {
     const std::int64_t width = weight.width[map], first = d * width;
     const T share = mix.of[map][d];
     T sum = 0;
-    for (std::int64_t i = cuda::lane_of_warp(); i < width; i += cuda::warp_size) {
+    for (std::int64_t i = cuda::lane(); i < width; i += cuda::warp_size) {
       const T a = own[i], b = next[i];
       accumulate(dweight.of[map][first + i], (1 - share) * a + share * b,
                  fresh_weight[std::size_t(map)]);
       sum += weight.of[map][first + i] * (b - a);
     }
     sum = cuda::warp_sum(sum);
-    if (cuda::lane_of_warp() == 0) accumulate(dmix.of[map][d], sum, fresh_mix[std::size_t(map)]);
+    if (cuda::lane() == 0) accumulate(dmix.of[map][d], sum, fresh_mix[std::size_t(map)]);
   }
 };
 

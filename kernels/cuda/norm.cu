@@ -35,18 +35,15 @@ cuda::Grid one_warp_per_row(std::int64_t rows, std::int64_t D, bool is_kept) {
           .shared_bytes = is_kept ? std::size_t(warps * bytes) : 0};
 }
 
-__device__ int warp_of_block() { return int(threadIdx.x) / cuda::warp_size; }
-
 // The row that a warp works on; there may be none left.
 __device__ std::int64_t row_of_warp() {
-  return std::int64_t(blockIdx.x) * (blockDim.x / cuda::warp_size) + warp_of_block();
+  return std::int64_t(blockIdx.x) * (blockDim.x / cuda::warp_size) + cuda::warp();
 }
 
 // body(d) for the packs of a row of D elements that the calling lane has: every time the same ones.
 template <int Width, typename Body>
 __device__ void each_of_row(std::int64_t D, Body&& body) {
-  for (std::int64_t d = std::int64_t(threadIdx.x % cuda::warp_size) * Width; d < D;
-       d += cuda::warp_size * Width)
+  for (std::int64_t d = std::int64_t(cuda::lane()) * Width; d < D; d += cuda::warp_size * Width)
     body(d);
 }
 
@@ -87,7 +84,7 @@ __global__ void layer_norm_forward(View<S, 2> y, View<T, 1> mean, View<T, 1> sca
                                    T epsilon) {
   const std::int64_t r = row_of_warp(), D = y.extents[1];
   if (r >= y.extents[0]) return;
-  T* row = cuda::dynamic_shared<T>() + warp_of_block() * D;
+  T* row = cuda::dynamic_shared<T>() + cuda::warp() * D;
   T sum = 0;
   each_of_row<Width>(D, [&](std::int64_t d) {
     const auto numbers = x.template at<Width>(r * D + d);
@@ -106,7 +103,7 @@ __global__ void layer_norm_forward(View<S, 2> y, View<T, 1> mean, View<T, 1> sca
     const auto by = read<T, Width>(&weight(d)), shift = read<T, Width>(&bias(d));
     store(&y(r, d), numbers<Width>([&](int w) { return (from[w] - m) * s * by[w] + shift[w]; }));
   });
-  if (threadIdx.x % cuda::warp_size == 0) {
+  if (cuda::lane() == 0) {
     mean(r) = m;
     scale(r) = s;
   }
@@ -161,7 +158,7 @@ __global__ void rms_norm_forward(View<S, 2> y, View<T, 1> scale, Summands<S, T> 
                                  View<const T, 1> weight, T epsilon) {
   const std::int64_t r = row_of_warp(), D = y.extents[1];
   if (r >= y.extents[0]) return;
-  T* row = cuda::dynamic_shared<T>() + warp_of_block() * D;
+  T* row = cuda::dynamic_shared<T>() + cuda::warp() * D;
   T squares = 0;
   each_of_row<Width>(D, [&](std::int64_t d) {
     const auto numbers = x.template at<Width>(r * D + d);
@@ -173,7 +170,7 @@ __global__ void rms_norm_forward(View<S, 2> y, View<T, 1> scale, Summands<S, T> 
     const auto from = read<T, Width>(row + d), by = read<T, Width>(&weight(d));
     store(&y(r, d), numbers<Width>([&](int w) { return from[w] * s * by[w]; }));
   });
-  if (threadIdx.x % cuda::warp_size == 0) scale(r) = s;
+  if (cuda::lane() == 0) scale(r) = s;
 }
 
 template <int Width, typename S, typename T>

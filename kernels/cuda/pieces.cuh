@@ -11,8 +11,6 @@
 
 namespace metascale::cuda {
 
-__device__ inline int warp() { return int(threadIdx.x) / warp_size; }
-__device__ inline int lane() { return int(threadIdx.x) % warp_size; }
 // Place in a fragment's layout [fragments.cuh].
 __device__ inline int group() { return lane() / 4; }
 __device__ inline int quarter() { return lane() % 4; }

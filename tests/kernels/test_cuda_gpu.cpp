@@ -3,6 +3,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "kernels/cuda/context.hpp"
 #include "kernels/cuda/energy.hpp"
 #include "kernels/cuda/memory.hpp"
 #include "kernels/gpu.hpp"
@@ -138,6 +139,20 @@ TEST_CASE("energy that is not counted is missing, with the reason") {
 
 TEST_CASE("a GPU says which body its attention has") {
   CHECK(std::string(Gpu().attention()) == "own");
+}
+
+TEST_CASE("scratch that was outgrown stays where it is: a CUDA graph may hold its address") {
+  const Gpu gpu(GpuOptions{.workspace_bytes = 4096});
+  cuda::Context& context = cuda::context_of(gpu.queue());
+  std::byte* usual = context.scratch(1);
+  CHECK(context.scratch(std::size_t(8) << 20) == usual);
+  cuda::clear(usual, 1, context.stream());
+  std::byte* larger = context.scratch((std::size_t(8) << 20) + 1);
+  CHECK(larger != usual);
+  CHECK(context.scratch(1) == larger);
+  cuda::clear(usual, std::size_t(8) << 20, context.stream());  // AddressSanitizer: still ours
+  cuda::clear(larger, std::size_t(16) << 20, context.stream());
+  gpu.wait();
 }
 
 }  // namespace metascale
