@@ -15,10 +15,10 @@ Tensor DataParallel::bucket_of(const Buffer& arena, const Bucket& bucket) const 
           .dtype = memory_.dtype};
 }
 
-void DataParallel::execute_and_reduce(Program& program, Queue& queue) {
+void DataParallel::send_and_reduce(Program& program, Queue& queue, std::function<void()> read) {
   const auto& buckets = shards_.buckets();
   std::size_t next = 0;
-  program.execute(queue, [&](std::size_t step) {
+  program.send(queue, std::move(read), [&](std::size_t step) {
     for (; next < buckets.size() && buckets[next].ready <= step; ++next)
       devices_.reduce_scatter(bucket_of(memory_.gradients, buckets[next]), Reduction::sum);
   });

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <optional>
 #include <vector>
 
@@ -25,9 +26,9 @@ class DataParallel {
   DataParallel(Communicator& host, Communicator& devices, const Shards& shards,
                ParameterMemory& memory);
 
-  // Executes program, whose backward completes this rank's gradients, and begins to sum each bucket
-  // as soon as it is complete. Returns when the sums of this rank's shard are there.
-  void execute_and_reduce(Program& program, Queue& queue);
+  // Sends the execution whose backward completes this rank's gradients, and begins to sum each
+  // bucket as soon as it is complete. Returns when the sums of this rank's shard are there.
+  void send_and_reduce(Program& program, Queue& queue, std::function<void()> read);
 
   // After the update of that step: every rank gets all values.
   void gather_values(Queue& queue, std::int64_t step);

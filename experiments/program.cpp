@@ -88,8 +88,7 @@ void Program::allocate(Device device, const ParameterMemory& parameters, const B
   }
   if (options_.state_of) bind_state_of(*options_.state_of);
   if (device != Device::cuda) return;
-  host_inputs_ = Buffer(Device::cpu, inputs_.bytes());
-  host_result_ = Buffer(Device::cpu, result().bytes());
+  exchange_.emplace(options_.executions, inputs_.bytes(), result().bytes());
 }
 
 void Program::bind_state_of(const Program& owner) {
@@ -109,15 +108,28 @@ void Program::set_scale(std::int64_t index, double scale) {
 }
 
 void Program::execute(Queue& queue, const std::function<void(std::size_t)>& after) {
-  if (host_inputs_.data())
-    copy_to_device(queue, inputs_.data(), host_inputs_.data(), host_inputs_.bytes());
-  if (options_.cuda_graph && queue.device == Device::cuda && !after)
-    graph_.run(queue.cuda, [&] { tape_.execute(queue); });
-  else
-    tape_.execute(queue, after);
-  if (host_result_.data())
-    copy_to_host(queue, host_result_.data(), static_cast<const std::byte*>(tape_.address(result())),
-                 result().bytes());
+  send(queue, {}, after);
+  finish(queue);
+}
+
+void Program::send(Queue& queue, std::function<void()> read,
+                   const std::function<void(std::size_t)>& after) {
+  const auto run = [&] {
+    if (exchange_ && options_.cuda_graph && !after)
+      graph_.run(queue.cuda, [&] { tape_.execute(queue); });
+    else
+      tape_.execute(queue, after);
+  };
+  if (exchange_)
+    return exchange_->send(queue, inputs_.data(),
+                           static_cast<const std::byte*>(tape_.address(result())), run,
+                           std::move(read));
+  run();
+  if (read) read();
+}
+
+void Program::finish(Queue& queue) {
+  if (exchange_) exchange_->finish(queue);
 }
 
 double Program::value(const Tensor& tensor, const void* data, std::int64_t index) const {
@@ -127,8 +139,7 @@ double Program::value(const Tensor& tensor, const void* data, std::int64_t index
 }
 
 double Program::result_at(std::int64_t index) const {
-  return value(result(), host_result_.data() ? host_result_.data() : tape_.address(result()),
-               index);
+  return value(result(), exchange_ ? exchange_->result() : tape_.address(result()), index);
 }
 
 double Program::loss(std::int64_t index) const { return result_at(index); }

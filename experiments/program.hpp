@@ -1,9 +1,12 @@
 // A model recorded for one shape of batch, with the memory that it runs in.
 #pragma once
 
+#include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "experiments/host_exchange.hpp"
 #include "experiments/models/model.hpp"
 #include "kernels/launch_graph.hpp"
 
@@ -26,6 +29,8 @@ struct ProgramOptions {
   // Goes on with the carried state of that program, of the same model, rows and cache, which has
   // its memory and outlives this one. Each has a position of its own: set_position.
   const Program* state_of = nullptr;
+  // On a GPU, executions that are sent before the first is waited for.
+  std::int64_t executions = 1;
   bool cuda_graph = false;  // on a GPU: executions without `after` are replayed as one CUDA graph
 };
 
@@ -42,8 +47,8 @@ class Program {
   // The same, with activations in `planned`, which other programs may use between two executions.
   void allocate(Device device, const ParameterMemory& parameters, const Buffer& planned);
 
-  // Inputs, on the host whatever the device is, filled by the caller before execute. scales: only
-  // when training.
+  // Inputs of the next execution, on the host whatever the device is, filled by the caller. scales:
+  // only when training.
   std::int32_t* tokens() { return input<std::int32_t>(tokens_); }    // (B, T)
   std::int32_t* targets() { return input<std::int32_t>(targets_); }  // (B, T)
   // (B, T) position in the row of the first token of each token's document: data/batches.hpp,
@@ -54,6 +59,11 @@ class Program {
   void set_scale(std::int64_t index, double scale);  // of row * T + position
   // Returns when losses or logits can be read. after: as Tape::execute calls it.
   void execute(Queue& queue, const std::function<void(std::size_t)>& after = {});
+  // The same for several, in order: a GPU is given the next one while it computes. read() is called
+  // when the losses of this one can be read, by a later send() or by finish().
+  void send(Queue& queue, std::function<void()> read,
+            const std::function<void(std::size_t)>& after = {});
+  void finish(Queue& queue);
 
   double loss(std::int64_t index) const;  // nats of row * T + position
   // Of (row * T + position) * V + id; with last_logits of row * V + id.
@@ -77,8 +87,8 @@ class Program {
   template <typename T>
   T* input(const Tensor& tensor) {
     auto* address = static_cast<std::byte*>(tape_.address(tensor));
-    return reinterpret_cast<T*>(
-        host_inputs_.data() ? host_inputs_.data() + (address - inputs_.data()) : address);
+    return reinterpret_cast<T*>(exchange_ ? exchange_->inputs() + (address - inputs_.data())
+                                          : address);
   }
   void bind_state_of(const Program& owner);
   double value(const Tensor& tensor, const void* data, std::int64_t index) const;
@@ -90,8 +100,8 @@ class Program {
   Tensor tokens_, first_positions_, targets_, scales_, losses_, logits_;
   std::vector<Tensor> externals_;
   Buffer planned_, inputs_;
-  Buffer host_inputs_, host_result_;  // of a GPU's
-  LaunchGraph graph_;                 // of the whole tape
+  std::optional<HostExchange> exchange_;  // with a GPU
+  LaunchGraph graph_;                     // of the whole tape
 };
 
 }  // namespace metascale

@@ -121,7 +121,7 @@ RunContext::RunContext(const RunConfig& config, const std::optional<TrainingStat
   if ((gpu_ || ranks_.size() > 1) && ranks_.rank() == 0)
     host_memory_ = std::make_unique<ParameterMemory>(list_, Device::cpu, dtype);
   programs_->allocate(config.device, *memory_);
-  weights_.resize(std::size_t(state.micro_batch * config.training.context));
+  weights_.resize(std::size_t(mine().size() * state.micro_batch * config.training.context));
   optimizer_ = std::make_unique<Optimizer>(queue_, config.training.optimizer, list_, *memory_,
                                            births_of(config), *shards_);
   if (ranks_.size() == 1) return;
@@ -188,31 +188,37 @@ std::int64_t RunContext::micro_batch_for(std::int64_t rows) const {
   return std::max<std::int64_t>(1, largest_micro_batch(rows, ranks_.size(), rows, fits));
 }
 
+Range RunContext::mine() const {
+  return part_of(data_->rows() / state.micro_batch, ranks_.rank(), ranks_.size());
+}
+
 double RunContext::accumulate_gradients() {
   const std::int64_t T = config_.training.context, B = state.micro_batch;
   Program& program = programs_->training();
   const double total = double(data_->scored_in_step());
   double nats = 0;
   optimizer_->clear_gradients(queue_);
-  const Range mine = part_of(data_->rows() / B, ranks_.rank(), ranks_.size());
-  for (std::int64_t part = mine.begin; part < mine.end; ++part) {
+  const auto [begin, end] = mine();
+  for (std::int64_t part = begin; part < end; ++part) {
+    float* const weights = weights_.data() + (part - begin) * B * T;
     data_->fill(state.step + state.skipped_batches, part * B,
                 {.rows = B,
                  .context = T,
                  .tokens = program.tokens(),
                  .targets = program.targets(),
-                 .weights = weights_.data(),
+                 .weights = weights,
                  .segment_ids = program.first_positions()});
     if (std::int32_t* ids = program.first_positions()) to_first_positions(B, T, ids);
-    for (std::int64_t i = 0; i < B * T; ++i)
-      program.set_scale(i, double(weights_[std::size_t(i)]) / total);
-    if (parallel_ && part + 1 == mine.end)
-      parallel_->execute_and_reduce(program, queue_);
+    for (std::int64_t i = 0; i < B * T; ++i) program.set_scale(i, double(weights[i]) / total);
+    const auto add_losses = [&, weights] {
+      for (std::int64_t i = 0; i < B * T; ++i) nats += double(weights[i]) * program.loss(i);
+    };
+    if (parallel_ && part + 1 == end)
+      parallel_->send_and_reduce(program, queue_, add_losses);
     else
-      program.execute(queue_);
-    for (std::int64_t i = 0; i < B * T; ++i)
-      nats += double(weights_[std::size_t(i)]) * program.loss(i);
+      program.send(queue_, add_losses);
   }
+  program.finish(queue_);
   return nats;
 }
 

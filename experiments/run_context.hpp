@@ -54,6 +54,7 @@ class RunContext {
   std::string samples_drawn() const;  // so far, of each domain [RunData::drawn]
 
  private:
+  Range mine() const;  // micro-batches of a step that are this rank's
   // Of this rank's rows of the next batch; returns the sum of their losses in nats.
   double accumulate_gradients();
   void choose_micro_batch(const std::optional<TrainingState>& start);
@@ -68,7 +69,7 @@ class RunContext {
   std::optional<Gpu> gpu_;  // before all memory on it
   std::unique_ptr<RunData> data_;
   std::unique_ptr<RunPrograms> programs_;
-  std::vector<float> weights_;  // (B, T) of the targets of a micro-batch
+  std::vector<float> weights_;  // (micro-batches, B, T) of a step's targets, this rank's
   std::unique_ptr<ParameterMemory> memory_, host_memory_;
   std::unique_ptr<Shards> shards_;
   std::unique_ptr<Optimizer> optimizer_;

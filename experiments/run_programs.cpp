@@ -16,12 +16,17 @@ namespace {
 // which a multiprocessor holds several heads at once [docs/kernels.md].
 constexpr std::int64_t cpu_tokens = 512, gpu_tokens = 32768;
 
+// A GPU that waits for the host once in so many micro-batches loses nothing worth a measurement.
+constexpr std::int64_t most_executions = 32;
+
 ProgramOptions options_of(const RunConfig& config, std::int64_t rows, std::int64_t context,
                           bool training) {
+  const std::int64_t windows = config.training.batch_tokens / context;
   return {.rows = rows,
           .context = context,
           .tape = tape_options(config.training, config.device, training),
           .reset_at_documents = config.data.reset_at_documents,
+          .executions = training ? std::clamp<std::int64_t>(windows / rows, 1, most_executions) : 1,
           .cuda_graph = training && config.training.cuda_graph};
 }
 

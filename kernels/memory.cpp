@@ -45,8 +45,21 @@ Buffer::Buffer(Device device, std::size_t bytes) : device_(device), bytes_(bytes
   }
 }
 
+Buffer Buffer::pinned(std::size_t bytes) {
+  Buffer buffer;
+  buffer.device_ = Device::cpu;
+  buffer.is_pinned_ = true;
+  buffer.data_ = cuda::allocate_pinned(bytes);
+  buffer.bytes_ = bytes;
+  if (bytes > 0) std::memset(buffer.data_, 0, bytes);
+  return buffer;
+}
+
 Buffer::~Buffer() {
-  if (device_ == Device::cpu) std::free(data_);
+  if (is_pinned_)
+    cuda::release_pinned(data_);
+  else if (device_ == Device::cpu)
+    std::free(data_);
   if (device_ == Device::cuda) cuda::release(data_);
 }
 
@@ -60,6 +73,23 @@ void copy_to_host(const Queue& queue, void* host, const std::byte* device, std::
   if (queue.device == Device::cuda)
     return cuda::copy_to_host(host, device, bytes, queue.cuda.stream);
   std::memcpy(host, device, bytes);
+}
+
+void send_to_device(const Queue& queue, std::byte* device, const std::byte* host,
+                    std::size_t bytes) {
+  if (queue.device == Device::cuda)
+    return cuda::send_to_device(device, host, bytes, queue.cuda.stream);
+  std::memcpy(device, host, bytes);
+}
+
+void send_to_host(const Queue& queue, std::byte* host, const std::byte* device, std::size_t bytes) {
+  if (queue.device == Device::cuda)
+    return cuda::send_to_host(host, device, bytes, queue.cuda.stream);
+  std::memcpy(host, device, bytes);
+}
+
+void finish(const Queue& queue) {
+  if (queue.device == Device::cuda) cuda::finish(queue.cuda.stream);
 }
 
 void clear(const Queue& queue, std::byte* memory, std::size_t bytes) {

@@ -96,10 +96,14 @@ GraphPointer captured(const CudaQueue&, const std::function<void()>&) { refuse()
 void replay(const Graph&, const CudaQueue&) { refuse(); }
 std::byte* allocate(std::size_t) { refuse(); }
 void release(std::byte*) noexcept {}
+std::byte* allocate_pinned(std::size_t) { refuse(); }
+void release_pinned(std::byte*) noexcept {}
 void finish(CUstream_st*) { refuse(); }
 void clear(std::byte*, std::size_t, CUstream_st*) { refuse(); }
 void copy_to_device(std::byte*, const void*, std::size_t, CUstream_st*) { refuse(); }
 void copy_to_host(void*, const std::byte*, std::size_t, CUstream_st*) { refuse(); }
+void send_to_device(std::byte*, const std::byte*, std::size_t, CUstream_st*) { refuse(); }
+void send_to_host(std::byte*, const std::byte*, std::size_t, CUstream_st*) { refuse(); }
 
 }  // namespace cuda
 }  // namespace metascale

@@ -26,20 +26,44 @@ std::byte* allocate(std::size_t bytes) {
 
 void release(std::byte* memory) noexcept { cudaFree(memory); }
 
+std::byte* allocate_pinned(std::size_t bytes) {
+  void* memory = nullptr;
+  if (bytes == 0) return nullptr;
+  const cudaError_t status = cudaMallocHost(&memory, bytes);
+  if (status != cudaSuccess)
+    throw Error(concat(bytes, " bytes were asked for on the host, for copies to the GPU: ",
+                       cudaGetErrorString(status), "; lower training.batch_tokens"),
+                ExitCode::run_failed);
+  return static_cast<std::byte*>(memory);
+}
+
+void release_pinned(std::byte* memory) noexcept { cudaFreeHost(memory); }
+
 void finish(CUstream_st* stream) { expect_success(cudaStreamSynchronize(stream), failed_before); }
 
 void clear(std::byte* memory, std::size_t bytes, CUstream_st* stream) {
   expect_success(cudaMemsetAsync(memory, 0, bytes, stream), "memory of the GPU was not cleared");
 }
 
-void copy_to_device(std::byte* device, const void* host, std::size_t bytes, CUstream_st* stream) {
+void send_to_device(std::byte* device, const std::byte* host, std::size_t bytes,
+                    CUstream_st* stream) {
   expect_success(cudaMemcpyAsync(device, host, bytes, cudaMemcpyHostToDevice, stream),
                  "a copy to the GPU failed");
 }
 
-void copy_to_host(void* host, const std::byte* device, std::size_t bytes, CUstream_st* stream) {
+void send_to_host(std::byte* host, const std::byte* device, std::size_t bytes,
+                  CUstream_st* stream) {
   expect_success(cudaMemcpyAsync(host, device, bytes, cudaMemcpyDeviceToHost, stream),
                  "a copy from the GPU failed");
+}
+
+void copy_to_device(std::byte* device, const void* host, std::size_t bytes, CUstream_st* stream) {
+  send_to_device(device, static_cast<const std::byte*>(host), bytes, stream);
+  finish(stream);
+}
+
+void copy_to_host(void* host, const std::byte* device, std::size_t bytes, CUstream_st* stream) {
+  send_to_host(static_cast<std::byte*>(host), device, bytes, stream);
   finish(stream);
 }
 

@@ -5,11 +5,16 @@
 #include <chrono>
 #include <cstdio>
 #include <cstring>
+#include <deque>
+#include <exception>
+#include <map>
 #include <memory>
 #include <new>
 #include <stdexcept>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
+#include <utility>
 #include <vector>
 
 struct CUevent_st {
@@ -22,6 +27,8 @@ struct CUgraph_st {
 struct CUgraphExec_st : CUgraph_st {};
 struct CUstream_st {
   std::unique_ptr<CUgraph_st> captured;  // while it is being captured
+  std::deque<std::function<void()>> waiting;
+  std::exception_ptr failure;  // told to the next who waits
 };
 
 namespace {
@@ -31,6 +38,8 @@ constexpr int runtime_version = 13000;
 cuda_emulator::Machine emulated;
 std::unordered_map<void*, std::size_t> allocated;  // bytes
 std::size_t used = 0;
+std::map<const std::byte*, std::size_t> pinned;  // memory of the host: bytes
+std::unordered_set<CUstream_st*> streams;
 CUstream_st* capturing = nullptr;  // the stream that this thread captures
 
 // Bytes before and behind every allocation that no kernel may change. AddressSanitizer sees every
@@ -72,11 +81,45 @@ bool invalidates_capture() {
   return capturing != nullptr;
 }
 
+bool is_pinned(const void* address) {
+  const auto* byte = static_cast<const std::byte*>(address);
+  const auto behind = pinned.upper_bound(byte);
+  if (behind == pinned.begin()) return false;
+  const auto& [begin, bytes] = *std::prev(behind);
+  return byte < begin + bytes;
+}
+
+// A stream that failed does nothing more until somebody was told.
+void carry_out(CUstream_st& stream) {
+  while (!stream.waiting.empty()) {
+    const auto work = std::move(stream.waiting.front());
+    stream.waiting.pop_front();
+    try {
+      work();
+    } catch (...) {
+      stream.failure = std::current_exception();
+      stream.waiting.clear();
+    }
+  }
+}
+
+void carry_out_all() {
+  for (CUstream_st* stream : streams) carry_out(*stream);
+}
+
+void wait_for(CUstream_st* stream) {
+  ++emulated.waits;
+  if (!stream) return;  // what is sent to no stream is done at once
+  carry_out(*stream);
+  if (stream->failure) std::rethrow_exception(std::exchange(stream->failure, nullptr));
+}
+
 }  // namespace
 
 cuda_emulator::Machine& cuda_emulator::machine() { return emulated; }
 
 void cuda_emulator::expect_writes_inside_allocations() {
+  carry_out_all();
   for (const auto& [memory, bytes] : allocated) {
     const bool before = mend_guard(guard_before(memory));
     const bool behind = mend_guard(guard_behind(memory, bytes));
@@ -145,18 +188,40 @@ cudaError_t cudaFree(void* memory) {
   if (invalidates_capture()) return cudaErrorStreamCaptureUnsupported;
   const auto found = allocated.find(memory);
   if (found == allocated.end()) return cudaErrorInvalidValue;
+  carry_out_all();
   used -= found->second;
   allocated.erase(found);
   ::operator delete(guard_before(memory), std::align_val_t(256));
   return cudaSuccess;
 }
 
+cudaError_t cudaMallocHost(void** memory, std::size_t bytes) {
+  *memory = nullptr;
+  if (invalidates_capture()) return cudaErrorStreamCaptureUnsupported;
+  *memory = ::operator new(bytes, std::align_val_t(256), std::nothrow);
+  if (!*memory) return cudaErrorMemoryAllocation;
+  pinned[static_cast<std::byte*>(*memory)] = bytes;
+  return cudaSuccess;
+}
+
+cudaError_t cudaFreeHost(void* memory) {
+  if (!memory) return cudaSuccess;
+  if (invalidates_capture()) return cudaErrorStreamCaptureUnsupported;
+  if (pinned.erase(static_cast<std::byte*>(memory)) == 0) return cudaErrorInvalidValue;
+  carry_out_all();
+  ::operator delete(memory, std::align_val_t(256));
+  return cudaSuccess;
+}
+
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
   *stream = new CUstream_st;
+  streams.insert(*stream);
   return status_of_driver();
 }
 
 cudaError_t cudaStreamDestroy(cudaStream_t stream) {
+  carry_out(*stream);
+  streams.erase(stream);
   delete stream;
   return cudaSuccess;
 }
@@ -168,17 +233,23 @@ cudaError_t cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptureStatus* 
 }
 
 void cuda_emulator::send(cudaStream_t stream, std::function<void()> work) {
-  if (stream && stream->captured)
+  if (!stream)
+    work();
+  else if (stream->captured)
     stream->captured->work.push_back(std::move(work));
   else
-    work();
+    stream->waiting.push_back(std::move(work));
 }
 
-cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind,
+cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind,
                             cudaStream_t stream) {
   cuda_emulator::send(stream, [=] {
     if (bytes > 0) std::memcpy(to, from, bytes);
   });
+  // To ordinary memory of the host CUDA copies before it returns; from there it may return before
+  // it has read, which is what happens here.
+  const bool returns_when_done = kind == cudaMemcpyDeviceToHost && !is_pinned(to);
+  if (returns_when_done && !(stream && stream->captured)) wait_for(stream);
   return cudaSuccess;
 }
 
@@ -187,8 +258,10 @@ cudaError_t cudaMemsetAsync(void* memory, int value, std::size_t bytes, cudaStre
   return cudaSuccess;
 }
 
-cudaError_t cudaStreamSynchronize(cudaStream_t) {
-  return invalidates_capture() ? cudaErrorStreamCaptureUnsupported : emulated.failure;
+cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
+  if (invalidates_capture()) return cudaErrorStreamCaptureUnsupported;
+  wait_for(stream);
+  return emulated.failure;
 }
 
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
@@ -240,12 +313,15 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
   return cudaSuccess;
 }
 
-cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t) {
-  event->when = std::chrono::steady_clock::now();
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
+  cuda_emulator::send(stream, [=] { event->when = std::chrono::steady_clock::now(); });
   return cudaSuccess;
 }
 
-cudaError_t cudaEventSynchronize(cudaEvent_t) { return cudaSuccess; }
+cudaError_t cudaEventSynchronize(cudaEvent_t) {
+  carry_out_all();
+  return cudaSuccess;
+}
 
 cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t begin, cudaEvent_t end) {
   const std::chrono::duration<float, std::milli> elapsed = end->when - begin->when;

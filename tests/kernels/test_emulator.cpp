@@ -202,6 +202,42 @@ TEST_CASE("the emulator notices a write outside of an allocation") {
 }
 #endif
 
+TEST_CASE("the emulator shows memory of the host that changes behind a copy that was sent") {
+  CUstream_st* const stream = testing::gpu_of_tests().queue().stream;
+  const DeviceMemory device(allocate(sizeof(float)));
+  float host = 1, received = 0;
+  send_to_device(device.get(), reinterpret_cast<std::byte*>(&host), sizeof host, stream);
+  host = 2;
+  copy_to_host(&received, device.get(), sizeof received, stream);
+  CHECK(received == 2);
+  copy_to_device(device.get(), &host, sizeof host, stream);
+  host = 3;
+  copy_to_host(&received, device.get(), sizeof received, stream);
+  CHECK(received == 2);
+}
+
+TEST_CASE("the emulator shows a result of a stream that nobody has waited for") {
+  CUstream_st* const stream = testing::gpu_of_tests().queue().stream;
+  const DeviceMemory device(allocate(sizeof(float)));
+  const Buffer pinned = Buffer::pinned(sizeof(float));
+  const auto* value = reinterpret_cast<const float*>(pinned.data());
+  const float one = 1;
+  copy_to_device(device.get(), &one, sizeof one, stream);
+  send_to_host(pinned.data(), device.get(), sizeof one, stream);
+  CHECK(*value == 0);
+  finish(stream);
+  CHECK(*value == 1);
+}
+
+TEST_CASE("an error inside a kernel that was sent to a stream is told to who waits, once") {
+  CUstream_st* const stream = testing::gpu_of_tests().queue().stream;
+  const DeviceMemory device(allocate(threads * sizeof(float)));
+  const Grid grid{.blocks = 1, .threads = threads};
+  CHECK_NOTHROW(launch("kernel", divergent, grid, stream, reinterpret_cast<float*>(device.get())));
+  CHECK_THROWS_WITH(finish(stream), Catch::Contains("test_emulator.cpp"));
+  CHECK_NOTHROW(finish(stream));
+}
+
 TEST_CASE("a right kernel gives equal bits in every order of threads and blocks") {
   const std::vector<float> forward = launched(sums_its_block, 3);
   const auto order = GENERATE(cuda_emulator::Order::reverse, cuda_emulator::Order::shuffled);

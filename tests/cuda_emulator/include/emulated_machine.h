@@ -59,10 +59,12 @@ struct Machine {
   cudaError_t failure = cudaSuccess;  // what waiting for a stream answers: a GPU lost midway
   int allocations = 0;                // so far
   int graph_launches = 0;             // so far
+  int waits = 0;                      // of the host for a stream, so far
 };
 Machine& machine();
 
-// Work sent to a stream: done now, or kept where the stream is being captured.
+// Work sent to a stream: done when somebody waits for it, as late as CUDA may; kept where the
+// stream is being captured. Without a stream it is done now.
 void send(cudaStream_t stream, std::function<void()> work);
 
 // Throws where a kernel has written just before or behind an allocation (under AddressSanitizer,
