@@ -17,9 +17,9 @@ int planned_ranks(const PlannedRun& run);
 // The micro-batches of runs on GPUs whose file leaves them to us, each shape of run looked at once.
 class AutomaticMicroBatches {
  public:
-  // The largest divisor of the batch's windows that makes at most 32,768 tokens, leaves no rank more
-  // than a tenth above its share, and fits the GPU that resources says (gpu_memory), else one of 80
-  // GB; 1 where none does: what does not fit is refused for itself, below.
+  // The largest divisor of the batch's windows that makes at most 32,768 tokens, leaves no rank
+  // more than a tenth above its share, and fits the GPU that resources says (gpu_memory), else one
+  // of 80 GB; 1 where none does: what does not fit is refused for itself, below.
   std::int64_t operator()(const PlannedRun& run);
 
  private:
