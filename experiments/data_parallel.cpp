@@ -22,6 +22,7 @@ void DataParallel::send_and_reduce(Program& program, Queue& queue, std::function
     for (; next < buckets.size() && buckets[next].ready <= step; ++next)
       devices_.reduce_scatter(bucket_of(memory_.gradients, buckets[next]), Reduction::sum);
   });
+  program.finish(queue);  // what this GPU still computes is no reason to miss the other ranks
   devices_.wait();
 }
 
