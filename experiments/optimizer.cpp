@@ -41,7 +41,8 @@ Optimizer::Optimizer(Queue& queue, const OptimizerConfig& config, const Paramete
       shard_(shards.mine()),
       partials_(memory.device, std::size_t(blocks_of(memory.elements)) * sizeof(double)),
       sums_(memory.device, shard_.size() * sizeof(double)),
-      host_sums_(shard_.size()) {
+      host_sums_(memory.device == Device::cuda ? Buffer::pinned(sums_.bytes())
+                                               : Buffer(Device::cpu, sums_.bytes())) {
   const auto whole = segments_of(list, births, shards);
   const auto segments = cut_segments(whole, {.parameters = memory.elements,
                                              .moments = shards.moment_elements(),
@@ -94,7 +95,7 @@ void Optimizer::clear_gradients(Queue& queue) {
   clear(queue, memory_.gradients.data(), memory_.gradients.bytes());
 }
 
-double Optimizer::squared_gradient_norm(Queue& queue) {
+void Optimizer::send_gradient_norm(Queue& queue) {
   for (std::size_t i = 0; i < shard_.size(); ++i) {
     const std::int64_t begin = shard_[i].elements.begin, count = shard_[i].elements.size();
     if (count == 0) continue;  // its sum stays 0
@@ -102,8 +103,12 @@ double Optimizer::squared_gradient_norm(Queue& queue) {
                             .x = flat(memory_.gradients, begin, count, memory_.dtype),
                             .partials = flat(partials_, 0, blocks_of(count), Dtype::f64)});
   }
-  copy_to_host(queue, host_sums_.data(), sums_.data(), sums_.bytes());  // one wait for all pieces
-  return std::accumulate(host_sums_.begin(), host_sums_.end(), 0.0);
+  send_to_host(queue, host_sums_.data(), sums_.data(), sums_.bytes());
+}
+
+double Optimizer::squared_gradient_norm() const {
+  const auto* sums = reinterpret_cast<const double*>(host_sums_.data());
+  return std::accumulate(sums, sums + shard_.size(), 0.0);
 }
 
 AdamGroup Optimizer::at_step(const Group& group, double rate, std::int64_t step) const {

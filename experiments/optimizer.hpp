@@ -20,9 +20,11 @@ class Optimizer {
             ParameterMemory& memory, const Births& births, const Shards& shards);
 
   void clear_gradients(Queue& queue);
+  // Sends what makes the norm. It can be read when the queue is finished.
+  void send_gradient_norm(Queue& queue);
   // Of all gradients of the shard together, before clipping. In f64; its bits do not depend on the
   // number of threads.
-  double squared_gradient_norm(Queue& queue);
+  double squared_gradient_norm() const;
   // Clips by the global norm (factor min(1, clip / (norm + 1e-6))) and updates. step: from 1.
   void update(Queue& queue, double rate, double norm, std::int64_t step);
 
@@ -46,7 +48,7 @@ class Optimizer {
   Buffer segments_;          // of adam_
   AdamW adam_;               // but for what a step changes
   Buffer partials_, sums_;   // sums_: one per piece of the shard
-  std::vector<double> host_sums_;
+  Buffer host_sums_;
 };
 
 }  // namespace metascale

@@ -10,6 +10,7 @@
 #include "core/match_key.hpp"
 #include "experiments/grown_checkpoint.hpp"
 #include "experiments/lineage.hpp"
+#include "experiments/not_finite.hpp"
 #include "experiments/plan.hpp"
 #include "experiments/precision.hpp"
 #include "experiments/schedule.hpp"
@@ -192,39 +193,47 @@ Range RunContext::mine() const {
   return part_of(data_->rows() / state.micro_batch, ranks_.rank(), ranks_.size());
 }
 
-double RunContext::accumulate_gradients() {
+void RunContext::fill(std::int64_t batch, std::int64_t part, float* weights) {
   const std::int64_t T = config_.training.context, B = state.micro_batch;
   Program& program = programs_->training();
+  data_->fill(batch, part * B,
+              {.rows = B,
+               .context = T,
+               .tokens = program.tokens(),
+               .targets = program.targets(),
+               .weights = weights,
+               .segment_ids = program.first_positions()});
+  if (std::int32_t* ids = program.first_positions()) to_first_positions(B, T, ids);
   const double total = double(data_->scored_in_step());
+  for (std::int64_t i = 0; i < B * T; ++i) program.set_scale(i, double(weights[i]) / total);
+}
+
+double RunContext::accumulate_gradients() {
+  const std::int64_t tokens = state.micro_batch * config_.training.context;
+  Program& program = programs_->training();
   double nats = 0;
   optimizer_->clear_gradients(queue_);
   const auto [begin, end] = mine();
   for (std::int64_t part = begin; part < end; ++part) {
-    float* const weights = weights_.data() + (part - begin) * B * T;
-    data_->fill(state.step + state.skipped_batches, part * B,
-                {.rows = B,
-                 .context = T,
-                 .tokens = program.tokens(),
-                 .targets = program.targets(),
-                 .weights = weights,
-                 .segment_ids = program.first_positions()});
-    if (std::int32_t* ids = program.first_positions()) to_first_positions(B, T, ids);
-    for (std::int64_t i = 0; i < B * T; ++i) program.set_scale(i, double(weights[i]) / total);
+    float* const weights = weights_.data() + (part - begin) * tokens;
+    fill(state.step + state.skipped_batches, part, weights);
     const auto add_losses = [&, weights] {
-      for (std::int64_t i = 0; i < B * T; ++i) nats += double(weights[i]) * program.loss(i);
+      for (std::int64_t i = 0; i < tokens; ++i) nats += double(weights[i]) * program.loss(i);
     };
     if (parallel_ && part + 1 == end)
       parallel_->send_and_reduce(program, queue_, add_losses);
     else
       program.send(queue_, add_losses);
   }
+  optimizer_->send_gradient_norm(queue_);
   program.finish(queue_);
   return nats;
 }
 
 StepRow RunContext::train_step(const std::function<bool(const StepRow&)>& accepts) {
   StepRow row{.step = state.step + 1};
-  double sums[] = {accumulate_gradients(), optimizer_->squared_gradient_norm(queue_)};
+  const double nats = accumulate_gradients();
+  double sums[] = {nats, optimizer_->squared_gradient_norm()};
   ranks_.all_reduce({.data = sums, .shape = {2}, .dtype = Dtype::f64}, Reduction::sum);
   ranks_.wait();
   row.loss = sums[0] / double(data_->scored_in_step());
@@ -241,6 +250,27 @@ StepRow RunContext::train_step(const std::function<bool(const StepRow&)>& accept
   row.flops = flops_(double(state.tokens));
   row.digest = state.digest;
   return row;
+}
+
+std::string RunContext::place() const {
+  return fmt::format("rank {} on {} {} behind step {}", ranks_.rank(), gpu_->info().name,
+                     gpu_->info().pci_bus_id, state.step);
+}
+
+std::string RunContext::first_not_finite(const StepRow& bad) {
+  std::string found;
+  ranks_.keep_others_waiting([&] {
+    optimizer_->clear_gradients(queue_);
+    const auto [begin, end] = mine();
+    for (std::int64_t part = begin; part < end && found.empty(); ++part) {
+      fill(bad.step - 1 + state.skipped_batches, part, weights_.data());
+      found = metascale::first_not_finite(programs_->training(), queue_);
+    }
+  });
+  const int first =
+      ranks_.size() - int(greatest(ranks_, found.empty() ? 0 : ranks_.size() - ranks_.rank()));
+  if (first == ranks_.size()) return "every number of each micro-batch is finite, their sum is not";
+  return broadcast_text(ranks_, found, first);
 }
 
 std::optional<Evaluation> RunContext::evaluate_split(const std::string& split, bool is_final,
@@ -264,6 +294,12 @@ std::optional<Evaluation> RunContext::evaluate_split(const std::string& split, b
 
 std::string RunContext::samples_drawn() const {
   return data_->drawn(state.step + state.skipped_batches);
+}
+
+std::string RunContext::attention() const {
+  if (!gpu_ || !programs_->training().tape().options().bf16_storage) return "own";
+  if (config_.data.reset_at_documents) return "own: with a block-diagonal mask";
+  return gpu_->attention();
 }
 
 std::map<std::string, std::string> RunContext::facts() const {
@@ -295,9 +331,7 @@ std::map<std::string, std::string> RunContext::facts() const {
       {"data_digest", state.data_fingerprint},
       {"device", gpu_ ? gpu_->info().name : "cpu"},
       {"processor", state.processor},
-      {"attention", !gpu_                             ? "own"
-                    : config_.data.reset_at_documents ? "own: with a block-diagonal mask"
-                                                      : gpu_->attention()},
+      {"attention", attention()},
       {"threads", number(state.threads)},
       {"micro_batch", number(state.micro_batch)},
       {"ranks", number(state.ranks)},

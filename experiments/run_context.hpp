@@ -33,6 +33,9 @@ class RunContext {
   // the caller). A loss or norm that is not finite is in the row; parameters are then unchanged, as
   // they are when accepts says no to the row, whose step and digest are not filled in yet.
   StepRow train_step(const std::function<bool(const StepRow&)>& accepts = {});
+  // Where the step of that row, whose numbers were not finite, first made one that is not, on the
+  // first rank that has some [not_finite.hpp]. Before the next step.
+  std::string first_not_finite(const StepRow& bad);
   // Nothing if go_on, asked between batches, said no.
   std::optional<Evaluation> evaluate_split(const std::string& split, bool is_final,
                                            const std::function<bool()>& go_on);
@@ -46,16 +49,25 @@ class RunContext {
   void fetch_parameters();
   void parameters_changed();
 
+  // Of a run on a GPU: rank, GPU and step.
+  std::string place() const;
+
   // Of this machine so far. Called by all ranks.
   Usage usage();
 
   // What is logged once: parameters, FLOPs, digests, what pairs must agree on.
   std::map<std::string, std::string> facts() const;
+  // Which attention runs; on a GPU surely once a step was made.
+  std::string attention() const;
   std::string samples_drawn() const;  // so far, of each domain [RunData::drawn]
 
  private:
   Range mine() const;  // micro-batches of a step that are this rank's
-  // Of this rank's rows of the next batch; returns the sum of their losses in nats.
+  // The training program's inputs for the part-th micro-batch of that batch, and the weights of its
+  // targets.
+  void fill(std::int64_t batch, std::int64_t part, float* weights);
+  // Of this rank's rows of the next batch; returns the sum of their losses in nats. The gradients'
+  // norm can then be read.
   double accumulate_gradients();
   void choose_micro_batch(const std::optional<TrainingState>& start);
   std::int64_t micro_batch_for(std::int64_t rows) const;

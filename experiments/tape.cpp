@@ -240,6 +240,19 @@ void Tape::assign_offsets() {
   }
 }
 
+void Tape::visit(std::size_t step,
+                 const std::function<void(const char*, const Tensor&, Use)>& visitor) const {
+  steps_.at(step)->visit(visitor);
+}
+
+std::string Tape::parameter_name(const Tensor& tensor) const {
+  const BufferRecord& buffer = buffers_.at(std::size_t(tensor.buffer));
+  if (buffer.home != Home::parameter && buffer.home != Home::parameter_copy) return "";
+  for (const auto& entry : parameters_.entries())
+    if (entry.offset == buffer.offset) return entry.spec.name;
+  return "";
+}
+
 std::vector<std::string> Tape::operators() const {
   std::vector<std::string> names;
   for (const auto& step : steps_) names.push_back(step->name());

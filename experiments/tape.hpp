@@ -121,6 +121,12 @@ class Tape {
   // complete.
   std::map<std::int64_t, std::size_t> gradients_ready() const;
   std::size_t step_count() const { return steps_.size(); }
+  // The operands that exist of an operator, by its number.
+  void visit(
+      std::size_t step,
+      const std::function<void(const char* field, const Tensor& tensor, Use use)>& visitor) const;
+  // The name of the parameter that a tensor is, or is a copy of; "": of none.
+  std::string parameter_name(const Tensor& tensor) const;
   std::vector<std::string> operators() const;  // mangled type names, in the order of execution
 
  private:

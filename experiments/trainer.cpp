@@ -14,6 +14,7 @@
 #include "experiments/training/sign_of_life.hpp"
 #include "experiments/training/starting_point.hpp"
 #include "kernels/gpu.hpp"
+#include "kernels/gpu_failure.hpp"
 
 namespace metascale {
 namespace {
@@ -56,10 +57,12 @@ class Training {
       }
       return finish();
     } catch (const RankLost& lost) {
-      events_.tell("rank_lost", lost.what());
-      recorder_.sync();
-      recorder_.snapshot();
+      close_log("rank_lost", lost.what());
       throw;
+    } catch (const GpuFailure& failure) {
+      const std::string why = fmt::format("{}: {}", context_.place(), failure.what());
+      close_log("gpu_failed", why);
+      throw GpuFailure(why);
     }
   }
 
@@ -145,6 +148,7 @@ class Training {
     if (const std::string split = final_split(config_); !split.empty())
       if (!has_final_evaluation() && !evaluate(split, true)) return stop(stop_request());
     events_.log_usage();
+    recorder_.set_fact("attention", context_.attention());
     events_.tell("done", "");
     recorder_.sync();
     recorder_.snapshot();
@@ -157,6 +161,12 @@ class Training {
   void tick() {
     recorder_.tick();
     if (life_.is_due()) beat(RunPhase::running);
+  }
+
+  void close_log(const char* kind, const std::string& why) {
+    events_.tell(kind, why);
+    recorder_.sync();
+    recorder_.snapshot();
   }
 
   void beat(RunPhase phase) {

@@ -34,10 +34,11 @@ bool BadSteps::accepts(const StepRow& made) {
 bool BadSteps::judge(const StepRow& row) {
   const TrainingConfig& training = run_.config.training;
   if (!std::isfinite(row.loss) || !std::isfinite(row.gradient_norm)) {
-    const std::string what =
-        fmt::format("step {}: loss {} and gradient norm {} are not both finite", row.step, row.loss,
-                    row.gradient_norm);
+    std::string what = fmt::format("step {}: loss {} and gradient norm {} are not both finite",
+                                   row.step, row.loss, row.gradient_norm);
     run_.events.tell("non_finite", what);
+    if (training.non_finite == NonFinite::stop)
+      what += fmt::format(": {}", run_.context.first_not_finite(row));
     return act(as_action(training.non_finite), row, what, "policy.non_finite");
   }
   if (is_spike_) {

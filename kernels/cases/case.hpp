@@ -55,6 +55,7 @@ class Case {
   Tensor parameter_gradient(Shape shape) { return fresh(statistic(shape)); }
 
   Device device() const { return queue_.device; }
+  Dtype storage() const { return storage_; }
   bool bf16() const { return bf16_; }
 
   template <typename Op>

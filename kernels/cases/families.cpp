@@ -44,16 +44,23 @@ void attentions(Case& to, const Sizes& s) {
   to.add_both("attention", both);
 }
 
-void wkv7s(Case& to, const Sizes& s) {
-  Wkv7 all(to, {.B = s.B, .T = s.T, .H = s.H, .heads_read = s.H, .N = s.N});
+void add_wkv7(Case& to, const Sizes& s, const std::string& name, bool chunked) {
+  Wkv7 all(to, {.B = s.B, .T = s.T, .H = s.H, .heads_read = s.H, .N = s.N, .chunked = chunked});
   all.leave_out_states();
   Wkv7Backward of_one = all.backward;
   of_one.q = of_one.de = {};
-  to.add("wkv7 forward", all.forward);
-  to.add("wkv7 read-out", all.read_out);
-  to.add("wkv7 query backward", all.query_backward);
-  to.add("wkv7 backward", of_one);
-  to.add("wkv7 backward, both", all.backward);
+  to.add(name + " forward", all.forward);
+  to.add(name + " read-out", all.read_out);
+  to.add(name + " query backward", all.query_backward);
+  to.add(name + " backward", of_one);
+  to.add(name + " backward, both", all.backward);
+}
+
+// What the CPU tells the chunked form by is its scan.
+void wkv7s(Case& to, const Sizes& s) {
+  add_wkv7(to, s, "wkv7", false);
+  if (to.storage() == Dtype::bf16 && s.N == wkv7_chunked_head)
+    add_wkv7(to, s, "wkv7 chunked", to.device() == Device::cuda);
 }
 
 void norms(Case& to, const Sizes& s) {

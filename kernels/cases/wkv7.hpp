@@ -10,11 +10,12 @@ namespace metascale::cases {
 
 struct Wkv7Sizes {
   std::int64_t B = 2, T = 19, H = 2, heads_read = 1, N = 5;
+  bool chunked = false;
 
   Shape vectors() const { return {B, T, H, N}; }
   Shape queries() const { return {B, T, heads_read, N}; }
   Shape states() const { return {B, H, N, N}; }
-  Shape checkpoints() const { return {B, H, wkv7_saved_states(T, false), N, N}; }
+  Shape checkpoints() const { return {B, H, wkv7_saved_states(T, chunked), N, N}; }
 };
 
 struct Wkv7 {
@@ -42,6 +43,7 @@ struct Wkv7 {
     const Tensor q = memory.random(queries, unit), de = memory.random(queries);
     add_read_out(memory.output(queries), memory.gradient(queries), q, de, read);
     add_backward(memory, sizes, q, de, read);
+    forward.chunked = read_out.chunked = query_backward.chunked = backward.chunked = sizes.chunked;
   }
 
   // As a model is trained: sequences begin with no state, and nothing follows them.

@@ -41,11 +41,12 @@ void expect_compiled_for(const GpuInfo& info) {
   cudaFuncAttributes attributes;
   const cudaError_t status = cudaFuncGetAttributes(&attributes, is_compiled_for_this_gpu);
   if (status == cudaSuccess) return;
+  const std::string mend =
+      info.major < 8
+          ? std::string("the kernels need sm_80 or later: use another GPU or device: cpu")
+          : concat("configure with -DCMAKE_CUDA_ARCHITECTURES=", info.major, info.minor);
   throw_unavailable(concat("this program holds no code for ", info.name, " (sm_", info.major,
-                           info.minor, "): ", cudaGetErrorString(status),
-                           "; it needs sm_80 or later: configure with "
-                           "-DCMAKE_CUDA_ARCHITECTURES=",
-                           info.major, info.minor));
+                           info.minor, "): ", cudaGetErrorString(status), "; ", mend));
 }
 
 constexpr std::size_t usual_scratch_bytes = std::size_t(8) << 20;

@@ -37,7 +37,11 @@ std::byte* allocate_pinned(std::size_t bytes) {
   return static_cast<std::byte*>(memory);
 }
 
-void release_pinned(std::byte* memory) noexcept { cudaFreeHost(memory); }
+// CUDA does not promise that freeing waits for the copies under way.
+void release_pinned(std::byte* memory) noexcept {
+  if (memory) cudaDeviceSynchronize();
+  cudaFreeHost(memory);
+}
 
 void finish(CUstream_st* stream) { expect_success(cudaStreamSynchronize(stream), failed_before); }
 

@@ -20,7 +20,7 @@ using DeviceMemory = std::unique_ptr<std::byte, Release>;
 // Memory of the host that the GPU reads and writes by itself. Throws Error{run_failed} when there
 // is none.
 std::byte* allocate_pinned(std::size_t bytes);
-void release_pinned(std::byte* memory) noexcept;
+void release_pinned(std::byte* memory) noexcept;  // waits for the GPU
 
 // Returns when all that was sent to it is done. Throws Error{run_failed} where that failed, or the
 // GPU is lost.

@@ -2,14 +2,14 @@
 
 #include <cuda_runtime.h>
 
-#include "core/error.hpp"
+#include "kernels/gpu_failure.hpp"
 
 namespace metascale::cuda {
 
 // Throws with the reason unless status is cudaSuccess; what: "kernel x was not launched".
 inline void expect_success(cudaError_t status, const char* what) {
   if (status != cudaSuccess)
-    throw Error(concat(what, ": ", cudaGetErrorString(status)), ExitCode::run_failed);
+    throw GpuFailure(concat(what, ": ", cudaGetErrorString(status)));
 }
 
 }  // namespace metascale::cuda

@@ -140,7 +140,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
   *properties = {};
   std::snprintf(properties->name, sizeof properties->name, "emulated GPU");
   properties->totalGlobalMem = emulated.memory_bytes;
-  properties->major = 9;
+  properties->major = emulated.major;
   properties->multiProcessorCount = 1;
   return status_of(device);
 }
@@ -261,6 +261,12 @@ cudaError_t cudaMemsetAsync(void* memory, int value, std::size_t bytes, cudaStre
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   if (invalidates_capture()) return cudaErrorStreamCaptureUnsupported;
   wait_for(stream);
+  return emulated.failure;
+}
+
+cudaError_t cudaDeviceSynchronize() {
+  if (invalidates_capture()) return cudaErrorStreamCaptureUnsupported;
+  carry_out_all();
   return emulated.failure;
 }
 

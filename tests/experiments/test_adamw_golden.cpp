@@ -54,7 +54,8 @@ struct Update {
     golden.fill_inputs(program);
     optimizer.clear_gradients(queue);
     program.execute(queue);
-    norm = std::sqrt(optimizer.squared_gradient_norm(queue));
+    optimizer.send_gradient_norm(queue);
+    norm = std::sqrt(optimizer.squared_gradient_norm());
   }
   void step(std::int64_t number) { optimizer.update(queue, config.learning_rate, norm, number); }
 };

@@ -39,7 +39,7 @@ Values five_executions(std::int64_t sent_together, bool cuda_graph = false) {
       const Values losses = losses_of(program);
       numbers.insert(numbers.end(), losses.begin(), losses.end());
     });
-    CHECK(std::int64_t(numbers.size()) == 9 * ((execution + 1) / sent_together * sent_together));
+    CHECK(std::int64_t(numbers.size()) == 9 * (execution / sent_together * sent_together));
   }
   program.finish(queue);
   CHECK(numbers.size() == 5 * 9);
@@ -56,27 +56,35 @@ TEST_CASE("executions that are sent together give the bits of those that are wai
   CHECK(five_executions(3, true) == waited_for);
 }
 
-// Of the host for the GPU, in the last of three steps of four windows.
-int waits_of_a_step(std::int64_t micro_batch) {
+// What the last of three steps of four windows costs besides the work itself.
+struct Costs {
+  int waits, allocations;  // of the host for the GPU; of the GPU's memory
+};
+
+Costs costs_of_a_step(std::int64_t micro_batch, Precision precision) {
   const RunsFolder runs;
   RunConfig config = gpu_run(runs, "counted");
+  config.training.precision = precision;
   config.training.batch_tokens = 4 * config.training.context;
   config.training.micro_batch = micro_batch;
-  int before = 0, waits = 0;
+  const auto& machine = cuda_emulator::machine();
+  Costs before{}, costs{};
   TrainHooks hooks;
   hooks.on_step = [&](const StepRow&) {
-    const int now = cuda_emulator::machine().waits;
-    waits = now - before;
-    before = now;
+    costs = {machine.waits - before.waits, machine.allocations - before.allocations};
+    before = {machine.waits, machine.allocations};
   };
   REQUIRE(train(runs.write(config), hooks) == ExitCode::good);
-  return waits;
+  return costs;
 }
 
-TEST_CASE("the host waits for the GPU as often in a step of four micro-batches as in one of one") {
-  const int waits = waits_of_a_step(4);
-  CHECK(waits > 0);
-  CHECK(waits_of_a_step(1) == waits);
+TEST_CASE("the host waits for the GPU once a step, and asks it for no memory") {
+  const auto [micro_batch, precision] = GENERATE(table<std::int64_t, Precision>(
+      {{4, Precision::f32}, {1, Precision::f32}, {1, Precision::bf16}}));
+  CAPTURE(micro_batch, name_of(precision));
+  const Costs costs = costs_of_a_step(micro_batch, precision);
+  CHECK(costs.waits == 1);
+  CHECK(costs.allocations == 0);
 }
 
 }  // namespace

@@ -70,7 +70,11 @@ TEST_CASE(
   Machine machine;
   machine.now.has_kernels = false;
   CHECK_THAT(message_of_error([] { Gpu gpu; }),
-             Catch::StartsWith("this program holds no code for emulated GPU (sm_90)"));
+             Catch::StartsWith("this program holds no code for emulated GPU (sm_90)") &&
+                 Catch::EndsWith("configure with -DCMAKE_CUDA_ARCHITECTURES=90"));
+  machine.now.major = 7;
+  CHECK_THAT(message_of_error([] { Gpu gpu; }),
+             Catch::EndsWith("the kernels need sm_80 or later: use another GPU or device: cpu"));
 }
 
 TEST_CASE("a GPU that is not there is an error with how many there are") {

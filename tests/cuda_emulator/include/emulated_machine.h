@@ -52,6 +52,7 @@ namespace cuda_emulator {
 
 struct Machine {
   int devices = 1;
+  int major = 9;               // of the architecture
   int driver_version = 13000;  // 1000 major + 10 minor; the emulated runtime is 13000
   bool has_kernels = true;     // this program was compiled for the device's architecture
   bool is_capturing = false;   // every stream
