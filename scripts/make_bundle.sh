@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # Packs the CUDA program, and the tests labelled gpu, with the shared libraries that they need, into one
-# folder that runs on another Linux with an NVIDIA driver and the CUDA 13 libraries.
+# folder that runs on another Linux with an NVIDIA driver and the CUDA 13 libraries; the scripts that time
+# peers go with them.
 # usage: scripts/make_bundle.sh [--help] [FOLDER [CMAKE-OPTION...]]
 #   FOLDER         made new; default build/bundle
 #   CMAKE-OPTION   handed to cmake, for example -DCMAKE_CUDA_ARCHITECTURES=90a-real
 set -euo pipefail
 
 case "${1:-}" in
-  --help|-h) sed -n '2,6p' "$0" | sed 's/^# //'; exit 0 ;;
+  --help|-h) sed -n '2,7p' "$0" | sed 's/^# //'; exit 0 ;;
   -*) echo "make_bundle.sh: unknown option '$1'; see --help" >&2; exit 2 ;;
 esac
 most_bytes=$((60 * 1024 * 1024))
@@ -51,6 +52,8 @@ strip --strip-unneeded "$unpacked"/bin/* "$unpacked"/lib/*
 mkdir -p "$folder"
 tar -C "$unpacked" -cf - bin lib | xz -T0 > "$folder/program.tar.xz"
 cp scripts/run_gpu_tests.sh "$folder/"
+mkdir "$folder/peers"
+cp bench/peers/*.py bench/peers/README.md "$folder/peers/"
 
 bytes=$(du -sb "$folder" | cut -f1)
 echo "$folder: $((bytes / 1048576)) MiB; unpacked $(($(du -sb "$unpacked" | cut -f1) / 1048576)) MiB"

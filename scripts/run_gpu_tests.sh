@@ -2,19 +2,23 @@
 # In a bundle (scripts/make_bundle.sh), on a machine with a GPU: unpacks it where that is not done yet, then runs the
 # tests labelled gpu, each in a process of its own, and prints every operator's distance from the CPU, its time and its
 # share of the bound, and whole steps. What they print is kept in results/ beside this script.
-# usage: ./run_gpu_tests.sh [--help] [--sanitize] [--all-sizes]
+# usage: ./run_gpu_tests.sh [--help] [--sanitize] [--all-sizes] [--peers]
 #   --sanitize    the tests once more under compute-sanitizer: memcheck, then racecheck
 #   --all-sizes   steps of models of all sizes, and not of 150M parameters alone: some minutes more
+#   --peers       beside other people's kernels and programs, those that are there (peers/README.md)
 # Environment: LD_LIBRARY_PATH, for libraries of CUDA that lie elsewhere; those of Python's wheels are found.
+# PYTHON: that which has the peers' packages [python3].
 set -uo pipefail
 
 sanitize=no
+peers=no
 sizes=(--size 150M)
 for option in "$@"; do
   case "$option" in
-    --help|-h) sed -n '2,8p' "$0" | sed 's/^# //'; exit 0 ;;
+    --help|-h) sed -n '2,10p' "$0" | sed 's/^# //'; exit 0 ;;
     --sanitize) sanitize=yes ;;
     --all-sizes) sizes=() ;;
+    --peers) peers=yes ;;
     *) echo "run_gpu_tests.sh: unknown option '$option'; see --help" >&2; exit 2 ;;
   esac
 done
@@ -26,6 +30,7 @@ if [ ! -d bin ] && ! tar -xJf program.tar.xz; then
 fi
 mkdir -p results || exit 74
 bin=$PWD/bin
+libraries_of_python=${LD_LIBRARY_PATH:-}
 # Some libraries look for theirs at a place of their own (OpenMPI's): here they lie all together.
 export LD_LIBRARY_PATH="$PWD/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
 wheels=$(python3 -c 'import sysconfig; print(sysconfig.get_path("purelib"))' 2> /dev/null)
@@ -44,6 +49,7 @@ run() {  # name, seconds, command...
   timeout "$2" "${@:3}" 2>&1 | tee "results/$1.txt"
   case "${PIPESTATUS[0]}" in
     0) ;;
+    69) [[ $1 == peer:* ]] || failed+=("$1") ;;  # a peer that is absent was named
     124) failed+=("$1: not done within $2 s") ;;
     *) failed+=("$1") ;;
   esac
@@ -90,6 +96,17 @@ run "one GPU as a communicator" 120 "$bin/metascale_test_nccl"
 run "operators in f32, distances" 120 "$bin/metascale" bench gpu --check --f32
 run "operators in bf16" 180 "$bin/metascale" bench gpu --only operators
 run "steps" $((${#sizes[@]} > 0 ? 180 : 900)) "$bin/metascale" bench gpu --only steps --steps 5 "${sizes[@]}"
+if [ "$peers" = yes ]; then
+  # Python keeps its own libraries: the bundle's are for the bundle's program.
+  program=$PWD/peers/metascale
+  printf '#!/bin/bash\nLD_LIBRARY_PATH=%q exec %q "$@"\n' "$LD_LIBRARY_PATH" "$bin/metascale" > "$program"
+  chmod +x "$program"
+  for peer in "fla_wkv7 --cuda" rwkv_lm_wkv7 "torch_gpt --cuda --size 150M" llm_c rwkv_lm_model; do
+    read -ra words <<< "$peer"
+    run "peer: ${words[0]}" 900 env LD_LIBRARY_PATH="$libraries_of_python" "${PYTHON:-python3}" \
+      "peers/${words[0]}.py" --program "$program" "${words[@]:1}"
+  done
+fi
 if [ "$sanitize" = yes ]; then
   if command -v compute-sanitizer > /dev/null; then
     for tool in memcheck racecheck; do

@@ -10,17 +10,15 @@ import argparse
 import json
 import os
 import re
-import statistics
 import subprocess
 import sys
 import time
 
+import peer
+from peer import spread
+
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
-try:
-    import tokenizers
-except ImportError:
-    print("not measured: tokenizers is not installed (PyPI: tokenizers)", file=sys.stderr)
-    sys.exit(69)
+tokenizers = peer.needed("tokenizers", "PyPI: tokenizers")
 
 OURS = re.compile(r"^1 threads: .* ([\d.]+) MB per CPU second \(.* ([\d.]+) M tokens\)", re.M)
 
@@ -47,10 +45,6 @@ def theirs(tokenizer, texts):
     return sum(len(text.encode()) for text in texts) * 1e-6 / seconds, count * 1e-6
 
 
-def spread(values, form):
-    return f"{statistics.median(values):{form}} [{min(values):{form}}, {max(values):{form}}]"
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--program", required=True)
@@ -61,14 +55,15 @@ def main():
     texts, reference = read_texts(options.file), tokenizers.Tokenizer.from_file(options.tokenizer)
     rates = []
     for _ in range(options.rounds):
-        (mine, my_tokens), (peer, its_tokens) = ours(options.program, options.tokenizer, options.file), theirs(reference, texts)
+        mine, my_tokens = ours(options.program, options.tokenizer, options.file)
+        its, its_tokens = theirs(reference, texts)
         if abs(my_tokens - its_tokens) > 0.005:
             sys.exit(f"{my_tokens} M tokens are not the reference's {its_tokens:.2f} M")
-        rates.append((mine, peer, mine / peer))
-    mine, peer, ratio = zip(*rates)
+        rates.append((mine, its, mine / its))
+    mine, its, ratio = zip(*rates)
     print(f"MB per CPU second, one thread, {its_tokens:.2f} M tokens of {options.file}")
     print(f"metascale            {spread(mine, '.1f')}")
-    print(f"tokenizers {tokenizers.__version__:9} {spread(peer, '.2f')}")
+    print(f"tokenizers {tokenizers.__version__:9} {spread(its, '.2f')}")
     print(f"ratio                {spread(ratio, '.1f')}")
 
 

@@ -9,24 +9,20 @@ Each round measures one after the other (A B C A B C ...), so that a drifting ma
 medians over the rounds with their spread. PyTorch runs eagerly and, from 2.0 on, by torch.compile; from 2.0 on its
 attention is the fused one. Debian 12 has 1.13; PyPI's wheel in a virtual environment is as good: call this script
 with its python. Each is run as its users would: ours in forwards of what `micro_batch: auto` takes, PyTorch's in one of
-the whole batch; the options change either. With --cuda: the sizes, the batch and the shapes of `metascale bench gpu`, in bf16 (autocast there).
-Without torch, or a GPU where one is asked for, the script says so and ends with exit code 69.
+the whole batch; the options change either. With --cuda: the sizes, the batch and the shapes of `metascale bench gpu`,
+in bf16 (autocast there). Without torch, or a GPU where one is asked for, the script says so and ends with exit code 69.
 """
 import argparse
-import json
 import math
 import statistics
-import subprocess
 import sys
 import time
 
-try:
-    import torch
-    import torch.nn.functional as F
-    from torch import nn
-except ImportError:
-    print("not measured: torch is not installed (Debian: python3-torch)", file=sys.stderr)
-    sys.exit(69)
+import peer
+from peer import spread
+
+torch = peer.needed("torch", "Debian: python3-torch; PyPI: torch")
+F, nn = torch.nn.functional, torch.nn
 
 NEW = int(torch.__version__.split(".")[0]) >= 2
 SHAPES = {"1M": dict(layers=4, width=128, heads=4, feed_forward=512),
@@ -119,17 +115,11 @@ class TorchTraining:
 
 
 def ours(program, place, size, *more):
-    """What `bench` says of the Transformer of a size, and the batch and context that it had."""
-    out = subprocess.run([program, "bench", place, "--json", "--only", "steps", "--size", size,
-                          "--architecture", "transformer", *more], check=True, capture_output=True, text=True).stdout
-    result = json.loads(out)
-    return {**result, **result["steps"][0]}
+    return peer.bench_step(program, place, size, "transformer", *more)
 
 
 def measure_on_gpu(options):
-    if not torch.cuda.is_available():
-        print("not measured: PyTorch finds no GPU", file=sys.stderr)
-        sys.exit(69)
+    peer.need_gpu()
     print(f"torch {torch.__version__}, {torch.cuda.get_device_name()}, bf16, tokens/s")
     print("| size | parameters | batch | metascale | torch, compiled | ratio |\n|---|---|---|---|---|---|")
     for size in options.size or SIZES:
@@ -141,21 +131,17 @@ def measure_on_gpu(options):
                       f"{row['not_measured']} | - | - |", flush=True)
                 break
             shape = {name: row[name] for name in ("layers", "width", "heads", "feed_forward", "vocabulary", "context")}
-            peer = TorchTraining(shape, row["batch"], True, True, "cuda")
-            if peer.parameters != row["parameters"]:
-                sys.exit(f"{size}: PyTorch's model has {peer.parameters} parameters, ours {row['parameters']}")
+            other = TorchTraining(shape, row["batch"], True, True, "cuda")
+            if other.parameters != row["parameters"]:
+                sys.exit(f"{size}: PyTorch's model has {other.parameters} parameters, ours {row['parameters']}")
             mine.append(row["tokens_per_second"])
-            theirs.append(peer.tokens_per_second(options.seconds))
-            del peer
+            theirs.append(other.tokens_per_second(options.seconds))
+            del other
             torch.cuda.empty_cache()  # what is kept would be missing from our memory in the next round
         else:
             ratio = spread([a / b for a, b in zip(mine, theirs)], ".2f")
             print(f"| {size} | {row['parameters']} | {row['batch']} x {row['context']} | {spread(mine)} | "
                   f"{spread(theirs)} | {ratio} |", flush=True)
-
-
-def spread(values, form=".0f"):
-    return f"{statistics.median(values):{form}} [{min(values):{form}}, {max(values):{form}}]"
 
 
 def main():
@@ -184,7 +170,7 @@ def main():
             mode = ["--precision", precision, "--threads", str(options.threads), "--steps", "5"]
             mode += ["--micro-batch", str(options.micro_batch)] if options.micro_batch else []
             rounds = [[ours(options.program, "cpu", size, *mode)["tokens_per_second"]] +
-                      [peer.tokens_per_second(options.seconds) for peer in peers] for _ in range(options.rounds)]
+                      [other.tokens_per_second(options.seconds) for other in peers] for _ in range(options.rounds)]
             mine, *theirs = zip(*rounds)
             cells = [f"{spread(times)} | {spread([a / b for a, b in zip(mine, times)], '.2f')}" for times in theirs]
             print(f"| {size} | {precision} | {spread(mine)} | {' | '.join(cells)} |", flush=True)
