@@ -50,7 +50,7 @@ done
 strip --strip-unneeded "$unpacked"/bin/* "$unpacked"/lib/*
 mkdir -p "$folder"
 tar -C "$unpacked" -cf - bin lib | xz -T0 > "$folder/program.tar.xz"
-cp scripts/run_gpu_tests.sh "$folder/"
+cp scripts/run_gpu_tests.sh scripts/run_gpu_study.py "$folder/"
 
 bytes=$(du -sb "$folder" | cut -f1)
 echo "$folder: $((bytes / 1048576)) MiB; unpacked $(($(du -sb "$unpacked" | cut -f1) / 1048576)) MiB"
