@@ -51,7 +51,7 @@ done
 strip --strip-unneeded "$unpacked"/bin/* "$unpacked"/lib/*
 mkdir -p "$folder"
 tar -C "$unpacked" -cf - bin lib | xz -T0 > "$folder/program.tar.xz"
-cp scripts/run_gpu_tests.sh "$folder/"
+cp scripts/run_gpu_tests.sh scripts/run_gpu_study.py "$folder/"
 mkdir "$folder/peers"
 cp bench/peers/*.py bench/peers/README.md "$folder/peers/"
 

@@ -86,7 +86,7 @@ export bin TOOL=
 if command -v nvidia-smi > /dev/null; then
   nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader
 fi
-reason=$("$bin/metascale" bench gpu --check --f32 --family add 2>&1 > /dev/null)
+reason=$("$bin/metascale" bench gpu --check --f32 --family elements 2>&1 > /dev/null)
 if [ $? -eq 69 ]; then  # no GPU, a driver too old, no code for it
   echo "$reason" >&2
   exit 69
