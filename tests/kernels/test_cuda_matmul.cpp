@@ -126,7 +126,10 @@ TEST_CASE("a product of no rows on the GPU is nothing") {
 }
 
 TEST_CASE("products on the GPU have the same bits on every run") {
-  expect_same_bits_on_every_run<MatmulCase>(MatmulSizes{33, 17, 41}, false, true);
+  constexpr MatmulSizes sizes{33, 17, 41};
+  for (const Dtype dtype : {Dtype::f32, Dtype::f64})
+    expect_same_bits_of([&] { return MatmulCase(dtype, sizes, false, true); });
+  expect_same_bits_of([&] { return Bf16MatmulCase(sizes, false, true); });
 }
 
 TEST_CASE(
