@@ -115,12 +115,12 @@ void expect_cuda_adds_to_gradients(Sizes... sizes) {
 // Equal bits of every case that make() gives; with the emulator, also for every order of threads
 // and blocks.
 template <typename Make>
-void expect_same_bits_of(Make&& make) {
+void expect_same_bits_of(Make&& make, Place where = Place::aligned) {
   const auto first = make();
-  run_case_on(Device::cuda, first);
+  run_case_on(Device::cuda, first, where);
   for_other_orders([&] {
     const auto again = make();
-    run_case_on(Device::cuda, again);
+    run_case_on(Device::cuda, again, where);
     const std::vector<Named> a = outputs_of_case(first), b = outputs_of_case(again);
     REQUIRE(!a.empty());
     REQUIRE(a.size() == b.size());
@@ -131,7 +131,7 @@ void expect_same_bits_of(Make&& make) {
   });
 }
 
-// In every storage that kernels have: packs of 16 bytes hold other numbers of elements in each.
+// In every storage that kernels have: each has packs of its own.
 template <typename Case, typename... Sizes>
 void expect_same_bits_on_every_run(Sizes... sizes) {
   for (const Dtype storage : {Dtype::f32, Dtype::f64, Dtype::bf16}) {
