@@ -18,8 +18,8 @@ constexpr Sizes small{.B = 2, .T = 37, .H = 3, .N = 64, .V = 301};
 constexpr Sizes of_150m{.B = 16, .T = 2048, .H = 12, .N = 64, .V = 50304};
 constexpr Sizes of_10m{.B = 8, .T = 256, .H = 6, .N = 64, .V = 4096};
 
-// Of the outputs' largest element: sums in another order; in bf16 two neighbours, and the softmax
-// of logits that are stored in bf16.
+// Of the outputs' largest element: sums in another order; in bf16 two neighbours, and weights of
+// attention that are rounded before they are multiplied.
 double tolerance_of(Dtype storage) { return storage == Dtype::bf16 ? 1.0 / 32 : 1e-4; }
 
 std::vector<double> values_of(const Queue& queue, const Tensor& tensor) {

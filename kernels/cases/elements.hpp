@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kernels/elementwise.hpp"
+#include "kernels/reset.hpp"
 #include "kernels/token_shift.hpp"
 
 namespace metascale::cases {
@@ -62,6 +63,18 @@ struct TokenShift {
       backward.dmix[m] = memory.parameter_gradient({BTD[2]});
       backward.dy[m] = memory.random(BTD);
     }
+  }
+};
+
+struct Reset {
+  ResetForward forward;
+  ResetBackward backward;
+
+  // first: (B, T) i32, where each token's document starts.
+  template <typename Memory>
+  Reset(Memory& memory, Shape BTD, const Tensor& first, double value) {
+    forward = {.y = memory.output(BTD), .x = memory.random(BTD), .first = first, .value = value};
+    backward = {.dx = memory.gradient(BTD), .dy = memory.random(BTD), .first = first};
   }
 };
 

@@ -1,4 +1,6 @@
 // The operators of every family at given sizes: forward, then what their backward reads of it.
+#include <algorithm>
+
 #include "kernels/cases/attention.hpp"
 #include "kernels/cases/case.hpp"
 #include "kernels/cases/elements.hpp"
@@ -83,10 +85,21 @@ void self_states(Case& to, const Sizes& s) {
   to.add_both("self-state mix", SelfStateMix(to, s.R(), s.H, s.H, s.H, s.N));
 }
 
+// Where each token's document starts: at every 600th token of the batch's rows, one after the
+// other, and at a row's first; or at every 16th, where rows are short.
+Tensor first_positions(Case& to, const Sizes& s) {
+  const std::int64_t length = s.T < 600 ? 16 : 600;
+  std::vector<std::int32_t> first;
+  for (std::int64_t i = 0; i < s.R(); ++i)
+    first.push_back(std::int32_t(std::max<std::int64_t>(0, i / length * length - i / s.T * s.T)));
+  return to.given({s.B, s.T}, Dtype::i32, first.data());
+}
+
 void token_shifts(Case& to, const Sizes& s) {
   const TokenShift shift(to, {s.B, s.T, s.D()}, max_mixes, false);
   to.add_both("token shift", shift);
   to.add("last token", LastToken{.y = to.output({s.B, s.D()}), .x = shift.forward.x});
+  to.add_both("reset", Reset(to, {s.B, s.T, s.D()}, first_positions(to, s), 0));
 }
 
 void low_ranks(Case& to, const Sizes& s) {

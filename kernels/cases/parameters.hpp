@@ -16,7 +16,7 @@ struct ClassifierSizes {
 };
 
 // `forward` is the loss alone, `backward` the loss and its gradients. chunk: rows of logits at a
-// time.
+// time. Logits are f32 where activations are bf16, as a run has them.
 struct Classifier {
   ClassifierLoss forward;
   ClassifierLossAndGradients backward;
@@ -25,7 +25,7 @@ struct Classifier {
   Classifier(Memory& memory, ClassifierSizes size, std::int64_t chunk, double weight_scale = 1) {
     const auto [R, D, V] = size;
     const Tensor x = memory.random({R, D}), weight = memory.random({V, D}, weight_scale);
-    const Tensor targets = memory.indices({R}, V), logits = memory.output({chunk, V});
+    const Tensor targets = memory.indices({R}, V), logits = memory.statistic({chunk, V});
     forward = {.losses = memory.statistic({R}),
                .x = x,
                .weight = weight,

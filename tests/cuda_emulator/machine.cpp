@@ -207,8 +207,8 @@ cudaError_t cudaMallocHost(void** memory, std::size_t bytes) {
 cudaError_t cudaFreeHost(void* memory) {
   if (!memory) return cudaSuccess;
   if (invalidates_capture()) return cudaErrorStreamCaptureUnsupported;
+  // CUDA does not promise to wait: a copy that was sent may still come, to memory that is gone.
   if (pinned.erase(static_cast<std::byte*>(memory)) == 0) return cudaErrorInvalidValue;
-  carry_out_all();
   ::operator delete(memory, std::align_val_t(256));
   return cudaSuccess;
 }

@@ -15,11 +15,13 @@ struct ClassifierCase : OwnMemory, cases::Classifier {
         Classifier(memory, size, chunk > 0 ? chunk : classifier_chunk(size.R, size.V)) {}
 };
 
-// Products of operands that are rounded to bf16, or stored so.
+// Products of operands that are rounded to bf16, or stored so; then logits may be stored so, too.
 struct Bf16ClassifierCase : ClassifierCase {
   explicit Bf16ClassifierCase(ClassifierSizes size, std::int64_t chunk = 0,
-                              Dtype stored = Dtype::f32)
+                              Dtype stored = Dtype::f32, Dtype logits = Dtype::f32)
       : ClassifierCase(stored, size, chunk) {
+    if (logits == Dtype::bf16)
+      forward.logits = backward.logits = memory.output(forward.logits.shape, logits);
     use_bf16(memory);
   }
 };

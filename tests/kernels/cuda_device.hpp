@@ -112,21 +112,32 @@ void expect_cuda_adds_to_gradients(Sizes... sizes) {
   expect_close(outputs_of_case(on_cuda), outputs_of_case(on_cpu), tolerance::f64);
 }
 
-// Equal bits on every run; with the emulator, also for every order of threads and blocks.
-template <typename Case, typename... Sizes>
-void expect_same_bits_on_every_run(Sizes... sizes) {
-  Case first(Dtype::f32, sizes...);
-  run_case_on(Device::cuda, first);
+// Equal bits of every case that make() gives; with the emulator, also for every order of threads
+// and blocks.
+template <typename Make>
+void expect_same_bits_of(Make&& make, Place where = Place::aligned) {
+  const auto first = make();
+  run_case_on(Device::cuda, first, where);
   for_other_orders([&] {
-    Case again(Dtype::f32, sizes...);
-    run_case_on(Device::cuda, again);
+    const auto again = make();
+    run_case_on(Device::cuda, again, where);
     const std::vector<Named> a = outputs_of_case(first), b = outputs_of_case(again);
+    REQUIRE(!a.empty());
     REQUIRE(a.size() == b.size());
     for (std::size_t i = 0; i < a.size(); ++i) {
       INFO("operand " << a[i].name);
       CHECK(same_bits(a[i].tensor, b[i].tensor));
     }
   });
+}
+
+// In every storage that kernels have: each has packs of its own.
+template <typename Case, typename... Sizes>
+void expect_same_bits_on_every_run(Sizes... sizes) {
+  for (const Dtype storage : {Dtype::f32, Dtype::f64, Dtype::bf16}) {
+    INFO("in " << name_of(storage));
+    expect_same_bits_of([&] { return Case(storage, sizes...); });
+  }
 }
 
 }  // namespace metascale::testing

@@ -41,7 +41,7 @@ struct ColumnSumCase {
   ColumnSum forward;
 
   ColumnSumCase(Dtype dtype, std::int64_t M, std::int64_t N) : memory(dtype) {
-    forward = {.dbias = memory.gradient({N}), .dy = memory.random({M, N})};
+    forward = {.dbias = memory.parameter_gradient({N}), .dy = memory.random({M, N})};
   }
 };
 

@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "kernels/reset.hpp"
+#include "kernels/cases/elements.hpp"
 #include "tests/kernels/attention_cases.hpp"
 #include "tests/kernels/token_shift_cases.hpp"
 
@@ -27,16 +27,10 @@ inline Tensor first_positions(Memory& memory, std::int64_t B, std::int64_t T,
   return first;
 }
 
-struct ResetCase {
-  Memory memory;
-  ResetForward forward;
-  ResetBackward backward;
-
-  ResetCase(Dtype dtype, Shape BTD, const Starts& starts, double value) : memory(dtype) {
-    const Tensor first = first_positions(memory, BTD[0], BTD[1], starts);
-    forward = {.y = memory.output(BTD), .x = memory.random(BTD), .first = first, .value = value};
-    backward = {.dx = memory.gradient(BTD), .dy = memory.random(BTD), .first = first};
-  }
+struct ResetCase : OwnMemory, cases::Reset {
+  ResetCase(Dtype dtype, Shape BTD, const Starts& starts, double value)
+      : OwnMemory{Memory(dtype)},
+        Reset(memory, BTD, first_positions(memory, BTD[0], BTD[1], starts), value) {}
 };
 
 struct PackedAttentionCase : AttentionCase {

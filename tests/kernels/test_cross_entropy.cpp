@@ -114,12 +114,14 @@ TEST_CASE("a weight that is bf16 already is used as it is") {
   CHECK(same_bits(direct.backward.losses, item.backward.losses));
 }
 
-TEST_CASE("a classifier stored in bf16 needs no scratch and gives what rounded operands give") {
+TEST_CASE("a classifier stored in bf16 rounds what is not, and gives what rounded operands give") {
+  const Dtype logits = GENERATE(Dtype::f32, Dtype::bf16);
+  CAPTURE(name_of(logits));
   Queue queue;
-  Bf16ClassifierCase stored({20, 6, 30}, 7, Dtype::bf16), rounds({20, 6, 30}, 7);
+  Bf16ClassifierCase stored({20, 6, 30}, 7, Dtype::bf16, logits), rounds({20, 6, 30}, 7);
+  REQUIRE(stored.backward.logits.dtype == logits);
   CHECK(stored.forward.scratch_elements() == 0);
-  CHECK(stored.backward.scratch_elements() == 0);
-  CHECK_FALSE(stored.backward.scratch.exists());
+  CHECK(stored.backward.scratch_elements() == (logits == Dtype::f32 ? 7 * 30 : 0));
   for (const auto& [to, from] : {std::pair{rounds.forward.x, stored.forward.x},
                                  std::pair{rounds.forward.weight, stored.forward.weight}})
     assign(to, values_of(from));

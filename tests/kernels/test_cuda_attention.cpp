@@ -1,8 +1,6 @@
 // Attention on the GPU against the CPU, whose own tests are in test_attention.cpp. Lengths: within
 // one tile, and over several with a last one that is not whole; heads as wide as a template and
 // narrower.
-#include <memory>
-
 #include "tests/kernels/cuda_device.hpp"
 #include "tests/kernels/reset_cases.hpp"
 
@@ -51,6 +49,7 @@ TEST_CASE("attention on the GPU adds to the gradients it finds") {
 
 TEST_CASE("attention on the GPU has the same bits on every run") {
   expect_same_bits_on_every_run<AttentionCase>(Shape{1, 70, 2, 9});
+  expect_same_bits_on_every_run<PackedAttentionCase>(Shape{1, 37, 2, 9}, Starts{5, 31});
 }
 
 // On tensor cores: the weights are rounded to bf16 before they are multiplied, the CPU's are not.
@@ -101,16 +100,9 @@ TEST_CASE("attention stored in bf16 on the GPU adds to the gradients it finds") 
 }
 
 TEST_CASE("attention stored in bf16 on the GPU has the same bits on every run") {
-  const auto executed = [] {
-    auto item = std::make_unique<AttentionCase>(Dtype::bf16, Shape{1, 130, 2, 24});
-    run_case_on(Device::cuda, *item);
-    return item;
-  };
-  const auto first = executed();
-  for_other_orders([&] {
-    const auto again = executed();
-    const std::vector<Named> a = outputs_of_case(*first), b = outputs_of_case(*again);
-    for (std::size_t i = 0; i < a.size(); ++i) CHECK(same_bits(a[i].tensor, b[i].tensor));
+  expect_same_bits_of([] { return AttentionCase(Dtype::bf16, {1, 130, 2, 24}); });
+  expect_same_bits_of([] {
+    return PackedAttentionCase(Dtype::bf16, {1, 70, 1, 64}, {31, 32, 60});
   });
 }
 

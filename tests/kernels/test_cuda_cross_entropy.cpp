@@ -19,7 +19,12 @@ TEST_CASE("the classifier on the GPU adds to the gradients it finds") {
 }
 
 TEST_CASE("the classifier on the GPU has the same bits on every run") {
-  expect_same_bits_on_every_run<ClassifierCase>(ClassifierSizes{7, 5, 601}, 3);
+  const ClassifierSizes sizes = GENERATE(ClassifierSizes{7, 5, 601}, ClassifierSizes{5, 8, 64});
+  for (const Dtype dtype : {Dtype::f32, Dtype::f64})
+    expect_same_bits_of([&] { return ClassifierCase(dtype, sizes, 3); });
+  for (const Dtype stored : {Dtype::f32, Dtype::bf16})
+    expect_same_bits_of([&] { return Bf16ClassifierCase(sizes, 3, stored); });
+  expect_same_bits_of([&] { return Bf16ClassifierCase(sizes, 3, Dtype::bf16, Dtype::bf16); });
 }
 
 TEST_CASE("the classifier on the GPU rounds f32 operands to bf16 where that is asked") {
@@ -31,12 +36,31 @@ TEST_CASE("the classifier on the GPU rounds f32 operands to bf16 where that is a
   expect_close(outputs_of_case(on_cuda), outputs_of_case(on_cpu), 1.0 / 256);
 }
 
+// The logits of a run are f32, so that losses are; the gradient of x is rounded when it is stored.
 TEST_CASE("the classifier stored in bf16 on the GPU is close to the CPU") {
-  const std::int64_t V = GENERATE(13, 64);
+  const std::int64_t V = GENERATE(13, 64, 1100);
   Bf16ClassifierCase on_cpu({7, 6, V}, 3, Dtype::bf16), on_cuda({7, 6, V}, 3, Dtype::bf16);
+  REQUIRE(on_cuda.forward.x.dtype == Dtype::bf16);
+  REQUIRE(on_cuda.forward.weight.dtype == Dtype::bf16);
+  REQUIRE(on_cuda.forward.logits.dtype == Dtype::f32);
+  REQUIRE(on_cuda.forward.losses.dtype == Dtype::f32);
   run_case_on(Device::cpu, on_cpu);
   run_case_on(Device::cuda, on_cuda);
-  expect_close(outputs_of_case(on_cuda), outputs_of_case(on_cpu), tolerance::bf16);  // bf16 logits
+  const ClassifierLossAndGradients &truth = on_cpu.backward, &found = on_cuda.backward;
+  expect_close({{"losses", on_cuda.forward.losses}, {"losses and more", found.losses}},
+               {{"losses", on_cpu.forward.losses}, {"losses and more", truth.losses}},
+               tolerance::f32);
+  expect_close({{"dx", found.dx}, {"dweight", found.dweight}},
+               {{"dx", truth.dx}, {"dweight", truth.dweight}}, 1.0 / 128);  // two neighbours
+}
+
+TEST_CASE("the classifier on the GPU takes logits stored in bf16") {
+  const std::int64_t V = GENERATE(13, 64);
+  Bf16ClassifierCase on_cpu({7, 6, V}, 3, Dtype::bf16, Dtype::bf16),
+      on_cuda({7, 6, V}, 3, Dtype::bf16, Dtype::bf16);
+  run_case_on(Device::cpu, on_cpu);
+  run_case_on(Device::cuda, on_cuda);
+  expect_close(outputs_of_case(on_cuda), outputs_of_case(on_cpu), tolerance::bf16);
 }
 
 TEST_CASE("large logits do not overflow on the GPU") {

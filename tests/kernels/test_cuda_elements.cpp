@@ -11,6 +11,34 @@ namespace metascale {
 
 using namespace testing;
 
+namespace {
+
+struct FillCase {
+  Memory memory;
+  Fill forward;
+  FillCase(Dtype dtype, Shape shape) : memory(dtype) {
+    forward = {.x = memory.output(shape), .value = 0.3};
+  }
+};
+
+struct CastCase {
+  Memory memory;
+  Cast forward;
+  CastCase(Dtype from, Shape shape, Dtype to) : memory(from) {
+    forward = {.y = memory.output(shape, to), .x = memory.random(shape)};
+  }
+};
+
+struct LastTokenCase {
+  Memory memory;
+  LastToken forward;
+  LastTokenCase(Dtype dtype, Shape BTD) : memory(dtype) {
+    forward = {.y = memory.output({BTD[0], BTD[2]}), .x = memory.random(BTD)};
+  }
+};
+
+}  // namespace
+
 TEST_CASE("activations on the GPU are close to the CPU") {
   const ActivationKind kind =
       GENERATE(ActivationKind::relu_squared, ActivationKind::gelu_tanh, ActivationKind::gelu_erf,
@@ -28,6 +56,23 @@ TEST_CASE("sums on the GPU are close to the CPU") {
   const int summands = GENERATE(2, 3);
   expect_cuda_close_to_cpu<AddCase>(Shape{7, 43}, summands);
   expect_cuda_adds_to_gradients<AddCase>(Shape{7, 43}, summands);
+}
+
+TEST_CASE("elementwise operators on the GPU have the same bits on every run") {
+  const Shape shape = GENERATE(Shape{7, 43}, Shape{7, 40});  // packs, and a rest or none
+  for (const ActivationKind kind :
+       {ActivationKind::relu_squared, ActivationKind::gelu_tanh, ActivationKind::gelu_erf,
+        ActivationKind::tanh, ActivationKind::sigmoid})
+    expect_same_bits_on_every_run<ActivationCase>(shape, kind);
+  expect_same_bits_on_every_run<SwigluCase>(shape);
+  for (const int summands : {2, 3}) expect_same_bits_on_every_run<AddCase>(shape, summands);
+}
+
+TEST_CASE("fills, casts and last tokens on the GPU have the same bits on every run") {
+  expect_same_bits_on_every_run<FillCase>(Shape{301});
+  for (const Dtype to : {Dtype::f32, Dtype::f64, Dtype::bf16})
+    expect_same_bits_on_every_run<CastCase>(Shape{301}, to);
+  expect_same_bits_on_every_run<LastTokenCase>(Shape{3, 37, 11});
 }
 
 TEST_CASE("a fill on the GPU reaches the last element") {
@@ -63,6 +108,13 @@ TEST_CASE("split heads on the GPU are close to the CPU") {
   expect_cuda_adds_to_gradients<SplitHeadsCase>(shape);
 }
 
+TEST_CASE("rotary embeddings and split heads on the GPU have the same bits on every run") {
+  expect_same_bits_on_every_run<RotaryCase>(Shape{2, 5, 3, 14}, std::int64_t(4));
+  expect_same_bits_on_every_run<RotaryCase>(Shape{2, 5, 3, 32}, std::int64_t(16));
+  expect_same_bits_on_every_run<SplitHeadsCase>(Shape{2, 5, 3, 14});
+  expect_same_bits_on_every_run<SplitHeadsCase>(Shape{2, 5, 3, 24});
+}
+
 TEST_CASE("token shifts on the GPU are close to the CPU") {
   const int mixes = GENERATE(1, 6);
   const bool with_previous = GENERATE(false, true);
@@ -86,6 +138,14 @@ TEST_CASE("token shifts on the GPU have the same bits on every run") {
   expect_same_bits_on_every_run<TokenShiftCase>(Shape{3, 67, 24}, 6, true);
 }
 
+TEST_CASE(
+    "resets, and token shifts that stop at documents, on the GPU have the same bits on every run") {
+  const Starts starts{1, 20, 36};
+  const Shape shape = GENERATE(Shape{3, 37, 11}, Shape{3, 37, 16});
+  expect_same_bits_on_every_run<ResetCase>(shape, starts, 2.5);
+  expect_same_bits_on_every_run<PackedTokenShiftCase>(shape, 2, starts);
+}
+
 TEST_CASE("low-rank maps with joined factors on the GPU are close to the CPU") {
   const Ranks ranks = GENERATE(Ranks{33}, Ranks{5, 33, 7, 1});
   const bool with_previous = GENERATE(false, true);
@@ -106,6 +166,7 @@ TEST_CASE("low-rank maps with joined factors on the GPU have the same bits on ev
   const Ranks ranks{5, 33, 7, 1};
   expect_same_bits_on_every_run<JoinFactorsCase>(std::int64_t(37), ranks);
   expect_same_bits_on_every_run<SplitHiddenCase>(Shape{3, 37}, ranks, true);
+  expect_same_bits_on_every_run<PackedSplitHiddenCase>(Shape{3, 37}, ranks, Starts{1, 20, 36});
 }
 
 TEST_CASE("the last token on the GPU is that of every sequence") {

@@ -121,6 +121,19 @@ TEST_CASE(
   CHECK_NOTHROW(Gpu().wait());
 }
 
+TEST_CASE("a GPU may go with an error that nobody has waited for") {
+  bool was_run = false;
+  {
+    const Gpu gpu(GpuOptions{.workspace_bytes = 4096});
+    cuda_emulator::send(gpu.queue().stream, [&] {
+      was_run = true;
+      throw Error("of a kernel");
+    });
+  }
+  CHECK(was_run);
+  CHECK_NOTHROW(Gpu().wait());
+}
+
 TEST_CASE("a GPU's energy is counted in joules") {
   const cuda::EnergyCounter energy("0000:00:00.0", METASCALE_NVML_STAND_IN);
   CHECK(energy.why_missing() == "");

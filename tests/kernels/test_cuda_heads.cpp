@@ -79,6 +79,7 @@ TEST_CASE("self-state mixes on the GPU are close to the CPU") {
 
 TEST_CASE("the Self-State Encoder on the GPU has the same bits on every run") {
   expect_same_bits_on_every_run<SelfStateQueryCase>(7, 3, 4, 33);
+  expect_same_bits_on_every_run<SelfStateQueryCase>(7, 3, 3, 64);
   expect_same_bits_on_every_run<SelfStateMixCase>(70, 3, 5, 4, 9);
   expect_same_bits_on_every_run<SelfStateMixCase>(200, 3, 5, 4, 16);
 }

@@ -126,7 +126,18 @@ TEST_CASE("a product of no rows on the GPU is nothing") {
 }
 
 TEST_CASE("products on the GPU have the same bits on every run") {
-  expect_same_bits_on_every_run<MatmulCase>(MatmulSizes{33, 17, 41}, false, true);
+  constexpr MatmulSizes sizes{33, 17, 41};
+  for (const Dtype dtype : {Dtype::f32, Dtype::f64})
+    expect_same_bits_of([&] { return MatmulCase(dtype, sizes, false, true); });
+  expect_same_bits_of([&] { return Bf16MatmulCase(sizes, false, true); });
+  const std::int64_t inner = GENERATE(0, 41);  // 0: the bias alone
+  for (const Dtype dtype : {Dtype::f32, Dtype::f64, Dtype::bf16})
+    expect_same_bits_of([&] {
+      MatmulCase item(dtype, {3, 300, inner}, false, true);
+      item.forward.bf16 = dtype == Dtype::bf16;
+      item.forward.bias = item.memory.parameter({300});
+      return item;
+    });
 }
 
 TEST_CASE(

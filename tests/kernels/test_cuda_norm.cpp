@@ -28,6 +28,8 @@ TEST_CASE("norms that add are on the GPU close to the CPU, and the same on every
   expect_cuda_close_to_cpu<RmsNormCase>(5, 304, summands);
   expect_same_bits_on_every_run<LayerNormCase>(70, 33, summands);
   expect_same_bits_on_every_run<RmsNormCase>(70, 33, summands);
+  expect_same_bits_on_every_run<LayerNormCase>(5, 304, summands);
+  expect_same_bits_on_every_run<RmsNormCase>(5, 304, summands);
 }
 
 TEST_CASE("a norm that adds leaves on the GPU the bits of a sum and a norm behind it") {
@@ -51,6 +53,7 @@ TEST_CASE("norms on the GPU have the same bits on every run") {
   expect_same_bits_on_every_run<LayerNormCase>(200, 40);
   expect_same_bits_on_every_run<RmsNormCase>(200, 40);
   expect_same_bits_on_every_run<HeadNormCase>(7, 3, 9);
+  expect_same_bits_on_every_run<HeadNormCase>(3, 2, 64);
 }
 
 TEST_CASE("a row that does not fit 48 KiB is normalised on the GPU too") {

@@ -25,6 +25,12 @@ void expect_close_where_unaligned(Sizes... sizes) {
   expect_close(outputs_of_case(on_cuda), outputs_of_case(on_cpu), tolerance::f32);
 }
 
+template <typename Case, typename... Sizes>
+void expect_same_bits_where_unaligned(Sizes... sizes) {
+  for (const Dtype storage : {Dtype::f32, Dtype::f64, Dtype::bf16})
+    expect_same_bits_of([&] { return Case(storage, sizes...); }, Place::unaligned);
+}
+
 }  // namespace
 
 TEST_CASE("operators on the GPU take operands that are not aligned to packs") {
@@ -41,6 +47,15 @@ TEST_CASE("operators on the GPU take operands that are not aligned to packs") {
   expect_close_where_unaligned<ColumnSumCase>(200, 40);
   expect_close_where_unaligned<TimeMixOperandsCase>(37, 3, 64);
   expect_close_where_unaligned<SelfStateMixCase>(70, 3, 5, 4, 16);
+}
+
+// Those that take packs of any aligned operands, whatever their rows.
+TEST_CASE("operators on the GPU have the same bits on every run without packs, too") {
+  expect_same_bits_where_unaligned<ActivationCase>(Shape{7, 43}, ActivationKind::relu_squared);
+  expect_same_bits_where_unaligned<ActivationCase>(Shape{7, 43}, ActivationKind::gelu_tanh);
+  expect_same_bits_where_unaligned<SwigluCase>(Shape{7, 43});
+  expect_same_bits_where_unaligned<AddCase>(Shape{7, 43}, 3);
+  expect_same_bits_where_unaligned<TimeMixOperandsCase>(37, 3, 64);
 }
 
 }  // namespace metascale

@@ -11,6 +11,7 @@
 #include "tests/kernels/low_rank_cases.hpp"
 #include "tests/kernels/norm_cases.hpp"
 #include "tests/kernels/optimizer_cases.hpp"
+#include "tests/kernels/reset_cases.hpp"
 #include "tests/kernels/rotary_cases.hpp"
 #include "tests/kernels/self_state_cases.hpp"
 #include "tests/kernels/time_mix_cases.hpp"
@@ -178,10 +179,22 @@ TEST_CASE("token shifts on the GPU store bf16") {
   expect_bf16_storage<TokenShiftCase>(shape, mixes, with_previous);
 }
 
+TEST_CASE("resets, and token shifts that stop at documents, on the GPU store bf16") {
+  const Starts starts{1, 20, 36};
+  const Shape shape = GENERATE(Shape{3, 37, 11}, Shape{3, 37, 16});
+  expect_bf16_storage<ResetCase>(shape, starts, GENERATE(0.0, 2.5));
+  expect_bf16_storage<PackedTokenShiftCase>(shape, GENERATE(1, 6), starts);
+}
+
 TEST_CASE("low-rank maps with joined factors on the GPU store bf16") {
   const Ranks ranks{5, 33, 7, 1};
   expect_bf16_storage<JoinFactorsCase>(std::int64_t(37), ranks);
   expect_bf16_storage<SplitHiddenCase>(Shape{3, 37}, ranks, GENERATE(false, true));
+}
+
+TEST_CASE("hidden rows that stop at documents on the GPU store bf16") {
+  const Starts starts = GENERATE(Starts{0}, Starts{1, 20, 36});
+  expect_bf16_storage<PackedSplitHiddenCase>(Shape{3, 37}, Ranks{5, 33, 7}, starts);
 }
 
 TEST_CASE("embeddings on the GPU store bf16 rows of f32 weights, and of their bf16 copy") {

@@ -113,11 +113,13 @@ TEST_CASE("repeated keys at the fastest decay keep the precision of f32 on the G
 }
 
 TEST_CASE("WKV7 on the GPU has the same bits on every run") {
-  const Wkv7Sizes sizes{.B = 1, .T = 18, .H = 2, .heads_read = 1, .N = 64};
-  const Wkv7Case first(Dtype::f32, sizes, WkvRead::previous);
+  const Dtype storage = GENERATE(Dtype::f32, Dtype::f64, Dtype::bf16);
+  const Wkv7Sizes sizes{.B = 1, .T = 18, .H = 2, .heads_read = 1, .N = GENERATE(7, 64)};
+  CAPTURE(name_of(storage), sizes.N);
+  const Wkv7Case first(storage, sizes, WkvRead::previous);
   run_all_on(Device::cuda, first);
   const auto expect_the_same_again = [&] {
-    const Wkv7Case again(Dtype::f32, sizes, WkvRead::previous);
+    const Wkv7Case again(storage, sizes, WkvRead::previous);
     run_all_on(Device::cuda, again);
     const std::vector<Named> a = first.outputs(), b = again.outputs();
     for (std::size_t i = 0; i < a.size(); ++i) {

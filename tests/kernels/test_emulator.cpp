@@ -229,6 +229,16 @@ TEST_CASE("the emulator shows a result of a stream that nobody has waited for") 
   CHECK(*value == 1);
 }
 
+TEST_CASE("the emulator frees pinned memory without waiting for what was sent") {
+  CUstream_st* const stream = testing::gpu_of_tests().queue().stream;
+  bool was_run = false;
+  cuda_emulator::send(stream, [&] { was_run = true; });
+  { const Buffer pinned = Buffer::pinned(sizeof(float)); }
+  CHECK_FALSE(was_run);
+  finish(stream);
+  CHECK(was_run);
+}
+
 TEST_CASE("an error inside a kernel that was sent to a stream is told to who waits, once") {
   CUstream_st* const stream = testing::gpu_of_tests().queue().stream;
   const DeviceMemory device(allocate(threads * sizeof(float)));
