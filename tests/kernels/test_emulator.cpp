@@ -229,13 +229,25 @@ TEST_CASE("the emulator shows a result of a stream that nobody has waited for") 
   CHECK(*value == 1);
 }
 
-TEST_CASE("the emulator frees pinned memory without waiting for what was sent") {
+TEST_CASE(
+    "the emulator frees pinned memory without waiting for what was sent, and a buffer waits") {
   CUstream_st* const stream = testing::gpu_of_tests().queue().stream;
   bool was_run = false;
-  cuda_emulator::send(stream, [&] { was_run = true; });
-  { const Buffer pinned = Buffer::pinned(sizeof(float)); }
+  const auto send = [&] {
+    was_run = false;
+    cuda_emulator::send(stream, [&] { was_run = true; });
+  };
+  void* memory = nullptr;
+  REQUIRE(cudaMallocHost(&memory, 8) == cudaSuccess);
+  send();
+  CHECK(cudaFreeHost(memory) == cudaSuccess);
   CHECK_FALSE(was_run);
   finish(stream);
+  CHECK(was_run);
+  {
+    const Buffer pinned = Buffer::pinned(sizeof(float));
+    send();
+  }
   CHECK(was_run);
 }
 
