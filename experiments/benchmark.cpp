@@ -10,6 +10,7 @@
 #include "experiments/plan.hpp"
 #include "experiments/precision.hpp"
 #include "experiments/program.hpp"
+#include "experiments/run_programs.hpp"
 #include "experiments/training/usage.hpp"
 
 namespace metascale {
@@ -100,7 +101,7 @@ StepTiming measure_step(const StepBenchmark& benchmark) {
                   {.rows = B,
                    .context = T,
                    .tape = tape_options(training, device, true),
-                   .executions = rows / B,
+                   .executions = executions_ahead(rows / B),
                    .cuda_graph = training.cuda_graph},
                   list);
   ParameterMemory memory(list, device, program.options().tape.dtype,
@@ -111,10 +112,12 @@ StepTiming measure_step(const StepBenchmark& benchmark) {
   const OptimizerConfig optimizer_config{.learning_rate = 1e-4};
   Optimizer optimizer(queue, optimizer_config, list, memory);
   memory.round_copies(queue);
-  for (std::int64_t row = 0; row < rows; row += B) {  // each execution's inputs stay where they are
+  // Inputs stay where they are; there is room for one more than may be under way.
+  for (std::int64_t i = 0; i <= program.options().executions; ++i) {
     fill_batch(program, B * T, benchmark.model.vocabulary, 1.0 / double(rows * T));
     if (gpu) program.send(queue, {});
   }
+  program.finish(queue);
   std::int64_t step = 0;
   const auto seconds = repeat(benchmark.dropped, benchmark.counted, benchmark.least_seconds, [&] {
     optimizer.clear_gradients(queue);

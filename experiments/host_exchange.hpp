@@ -43,11 +43,17 @@ class HostExchange {
     filled_ = 0;
   }
 
+  // No read() is called any more of what was sent.
+  void forget() {
+    sent_.clear();
+    filled_ = 0;
+  }
+
  private:
   void read_all(const Queue& queue) {
-    arrived_.clear();
-    arrived_.swap(sent_);  // whatever is thrown, each is called once at most
     metascale::finish(queue);
+    arrived_.clear();
+    arrived_.swap(sent_);
     for (std::size_t i = 0; i < arrived_.size(); ++i) {
       read_ = i;
       if (arrived_[i]) arrived_[i]();

@@ -12,9 +12,6 @@
 namespace metascale {
 namespace {
 
-// Memory that an operator works in: what it does not use there may hold anything.
-const std::set<std::string> workspaces{"scratch", "checkpoints", "partials"};
-
 std::string readable(const std::string& mangled) {
   const std::unique_ptr<char, decltype(&std::free)> name(
       abi::__cxa_demangle(mangled.c_str(), nullptr, nullptr, nullptr), std::free);
@@ -32,8 +29,8 @@ class Search {
       if (use == Use::read) look_at_parameter(tensor);
     });
     tape_.visit(step, [&](const char* field, const Tensor& tensor, Use use) {
-      if (use == Use::read || workspaces.contains(field) || !found_.empty()) return;
-      if (is_finite(tensor)) return;
+      const bool is_result = use == Use::write || use == Use::add;
+      if (!is_result || !found_.empty() || is_finite(tensor)) return;
       found_ = fmt::format("the first number that is not finite is in {}.{}, operator {} of {}",
                            readable(tape_.operators()[step]), field, step + 1, tape_.step_count());
       if (!parameter_.empty()) found_ += fmt::format(", behind the parameter {}", parameter_);

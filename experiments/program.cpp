@@ -132,6 +132,10 @@ void Program::finish(Queue& queue) {
   if (exchange_) exchange_->finish(queue);
 }
 
+void Program::forget() {
+  if (exchange_) exchange_->forget();
+}
+
 double Program::value(const Tensor& tensor, const void* data, std::int64_t index) const {
   if (tensor.dtype == Dtype::bf16) return double(static_cast<const bfloat16*>(data)[index]);
   return with_float_type(tensor.dtype,

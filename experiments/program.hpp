@@ -64,6 +64,7 @@ class Program {
   void send(Queue& queue, std::function<void()> read,
             const std::function<void(std::size_t)>& after = {});
   void finish(Queue& queue);
+  void forget();  // what was sent and is not read yet
 
   double loss(std::int64_t index) const;  // nats of row * T + position
   // Of (row * T + position) * V + id; with last_logits of row * V + id.

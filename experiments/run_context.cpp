@@ -112,7 +112,7 @@ RunContext::RunContext(const RunConfig& config, const std::optional<TrainingStat
         config_,
         {.micro_batch = state.micro_batch, .ranks = ranks_.size(), .is_begun = start.has_value()},
         free_bytes(), gpu_->info().name);
-  programs_ = std::make_unique<RunPrograms>(config_, state.micro_batch, list_);
+  programs_ = std::make_unique<RunPrograms>(config_, state.micro_batch, ranks_.size(), list_);
   const Tape& tape = programs_->training().tape();
   const Dtype dtype = tape.dtype();
   shards_ = std::make_unique<Shards>(shards_of(list_, tape, ranks_));
@@ -212,6 +212,10 @@ double RunContext::accumulate_gradients() {
   const std::int64_t tokens = state.micro_batch * config_.training.context;
   Program& program = programs_->training();
   double nats = 0;
+  struct Forget {  // where something is thrown: what would add to nats
+    Program& program;
+    ~Forget() { program.forget(); }
+  } const forget{program};
   optimizer_->clear_gradients(queue_);
   const auto [begin, end] = mine();
   for (std::int64_t part = begin; part < end; ++part) {
@@ -269,7 +273,13 @@ std::string RunContext::first_not_finite(const StepRow& bad) {
   });
   const int first =
       ranks_.size() - int(greatest(ranks_, found.empty() ? 0 : ranks_.size() - ranks_.rank()));
-  if (first == ranks_.size()) return "every number of each micro-batch is finite, their sum is not";
+  if (first == ranks_.size())
+    return ranks_.size() == 1 ? "made once more, all its numbers are finite: the step does not "
+                                "repeat itself (memory "
+                                "that fails?)"
+                              : "made once more, all numbers of every rank are finite: their sum "
+                                "over the ranks is "
+                                "not, or the step does not repeat itself (memory that fails?)";
   return broadcast_text(ranks_, found, first);
 }
 

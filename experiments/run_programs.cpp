@@ -16,17 +16,12 @@ namespace {
 // which a multiprocessor holds several heads at once [docs/kernels.md].
 constexpr std::int64_t cpu_tokens = 512, gpu_tokens = 32768;
 
-// A GPU that waits for the host once in so many micro-batches loses nothing worth a measurement.
-constexpr std::int64_t most_executions = 32;
-
 ProgramOptions options_of(const RunConfig& config, std::int64_t rows, std::int64_t context,
                           bool training) {
-  const std::int64_t windows = config.training.batch_tokens / context;
   return {.rows = rows,
           .context = context,
           .tape = tape_options(config.training, config.device, training),
           .reset_at_documents = config.data.reset_at_documents,
-          .executions = training ? std::clamp<std::int64_t>(windows / rows, 1, most_executions) : 1,
           .cuda_graph = training && config.training.cuda_graph};
 }
 
@@ -56,9 +51,12 @@ std::string advice(const RunConfig& config, const Placement& place, std::size_t 
 
 }  // namespace
 
-RunPrograms::RunPrograms(const RunConfig& config, std::int64_t micro_batch, ParameterList& list)
-    : training_(std::make_unique<Program>(
-          config.model, options_of(config, micro_batch, config.training.context, true), list)) {
+RunPrograms::RunPrograms(const RunConfig& config, std::int64_t micro_batch, int ranks,
+                         ParameterList& list) {
+  ProgramOptions training = options_of(config, micro_batch, config.training.context, true);
+  training.executions =
+      executions_ahead(config.training.batch_tokens / config.training.context / micro_batch, ranks);
+  training_ = std::make_unique<Program>(config.model, training, list);
   for (const ProgramOptions& options : evaluations_of(config, micro_batch))
     evaluations_.push_back(std::make_unique<Program>(config.model, options, list));
 }
@@ -94,7 +92,7 @@ Program& RunPrograms::evaluation(std::int64_t rows, std::int64_t context) const 
 
 PlannedStep planned_step(const RunConfig& config, std::int64_t micro_batch, int ranks) {
   ParameterList list;
-  const RunPrograms programs(config, micro_batch, list);
+  const RunPrograms programs(config, micro_batch, ranks, list);
   const TapeOptions& tape = programs.training().options().tape;
   const auto elements = std::size_t(list.arena_elements());
   const std::size_t moments = 2 * ((elements + std::size_t(ranks) - 1) / std::size_t(ranks));
@@ -102,6 +100,11 @@ PlannedStep planned_step(const RunConfig& config, std::int64_t micro_batch, int 
   return {.parameter_bytes = (2 * elements + moments) * size_of(tape.dtype) + copies,
           .program_bytes = programs.bytes(),
           .executed_flops_per_token = programs.executed_flops_per_token()};
+}
+
+std::int64_t executions_ahead(std::int64_t micro_batches, int ranks) {
+  constexpr std::int64_t most = 32;
+  return std::clamp<std::int64_t>((micro_batches + ranks - 1) / ranks, 1, most);
 }
 
 std::int64_t automatic_micro_batch(Device device, std::int64_t windows, std::int64_t context) {

@@ -16,8 +16,9 @@ namespace metascale {
 // time, so that they share the memory of their activations.
 class RunPrograms {
  public:
-  // Records them; declares the model's parameters in list. Nothing is allocated.
-  RunPrograms(const RunConfig& config, std::int64_t micro_batch, ParameterList& list);
+  // Records them for one of the ranks; declares the model's parameters in list. Nothing is
+  // allocated.
+  RunPrograms(const RunConfig& config, std::int64_t micro_batch, int ranks, ParameterList& list);
 
   void allocate(Device device, const ParameterMemory& parameters);
 
@@ -46,6 +47,10 @@ struct PlannedStep {
   std::size_t bytes() const { return parameter_bytes + program_bytes; }
 };
 PlannedStep planned_step(const RunConfig& config, std::int64_t micro_batch, int ranks = 1);
+
+// Of the micro-batches of a step, how many a rank's GPU is sent before the host waits: all of its
+// share, or as many as make waiting not worth a measurement.
+std::int64_t executions_ahead(std::int64_t micro_batches, int ranks = 1);
 
 // Windows of one forward where a sweep leaves them to us: the largest divisor of a batch's
 // `windows` that makes few enough tokens. By tokens alone: a run's bits must not depend on who runs

@@ -14,7 +14,8 @@ class Buffer {
   // bytes of zeroed memory, aligned to at least 64 bytes. Throws Error{run_failed} when there is
   // none.
   Buffer(Device device, std::size_t bytes);
-  // The same on the host; where a GPU is in use, in memory that it reads and writes by itself.
+  // Zeroed, on the host of a GPU, which reads and writes it by itself: for send_to_device and
+  // send_to_host. Throws Error{unavailable} in a program without CUDA.
   static Buffer pinned(std::size_t bytes);
   ~Buffer();
   Buffer(Buffer&& other) noexcept { *this = std::move(other); }

@@ -546,6 +546,8 @@ PARTS = ("bits", "precision", "memory", "train", "profile")
 
 
 def main(arguments):
+    for wish in (signal.SIGTERM, signal.SIGHUP):  # runs that were started must not outlive this
+        signal.signal(wish, lambda number, frame: sys.exit(128 + number))
     parser = argparse.ArgumentParser(prog="run_gpu_study.py", description=__doc__, add_help=True,
                                      usage="run_gpu_study.py [OPTION...] [PART...]",
                                      formatter_class=argparse.RawDescriptionHelpFormatter)

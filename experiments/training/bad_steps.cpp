@@ -37,8 +37,11 @@ bool BadSteps::judge(const StepRow& row) {
     std::string what = fmt::format("step {}: loss {} and gradient norm {} are not both finite",
                                    row.step, row.loss, row.gradient_norm);
     run_.events.tell("non_finite", what);
-    if (training.non_finite == NonFinite::stop)
-      what += fmt::format(": {}", run_.context.first_not_finite(row));
+    if (training.non_finite == NonFinite::stop) {
+      const std::string where = run_.context.first_not_finite(row);
+      run_.events.tell("not_finite_in", where);
+      what += ": " + where;
+    }
     return act(as_action(training.non_finite), row, what, "policy.non_finite");
   }
   if (is_spike_) {

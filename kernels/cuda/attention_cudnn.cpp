@@ -13,6 +13,7 @@
 
 #include "kernels/cuda/attention.hpp"
 #include "kernels/cuda/context.hpp"
+#include "kernels/gpu_failure.hpp"
 
 namespace metascale::cuda {
 namespace {
@@ -200,9 +201,8 @@ struct CudnnAttention {
     auto status = plan.graph->execute(handle, pointers,
                                       workspaces.empty() ? nullptr : workspaces.back().get());
     if (!status.is_good())
-      throw Error(concat("cuDNN failed at attention", shapes.backward ? "'s backward: " : ": ",
-                         status.get_message()),
-                  ExitCode::run_failed);
+      throw GpuFailure(concat("cuDNN failed at attention", shapes.backward ? "'s backward: " : ": ",
+                              status.get_message()));
     return true;
   }
 };

@@ -98,10 +98,7 @@ Context::Context(const GpuOptions& options)
 }
 
 Context::~Context() {
-  try {
-    cudaStreamSynchronize(stream_.get());  // kernels under way may use what is released now
-  } catch (...) {  // from the emulator alone: what a kernel did wrong, and nobody waited for
-  }
+  cudaDeviceSynchronize();  // kernels under way may use what is released now
 }
 
 std::byte* Context::rounded_bias(std::int64_t elements) {

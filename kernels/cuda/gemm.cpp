@@ -33,8 +33,8 @@ std::string text_of(const Gemm& gemm) {
 
 void expect(cublasStatus_t status, const Gemm& gemm) {
   if (status != CUBLAS_STATUS_SUCCESS)
-    throw Error(concat("cuBLASLt failed at ", text_of(gemm), ": ", cublasLtGetStatusString(status)),
-                ExitCode::run_failed);
+    throw GpuFailure(
+        concat("cuBLASLt failed at ", text_of(gemm), ": ", cublasLtGetStatusString(status)));
 }
 
 GemmKey key_of(const Gemm& gemm) {

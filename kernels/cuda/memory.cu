@@ -32,7 +32,8 @@ std::byte* allocate_pinned(std::size_t bytes) {
   const cudaError_t status = cudaMallocHost(&memory, bytes);
   if (status != cudaSuccess)
     throw Error(concat(bytes, " bytes were asked for on the host, for copies to the GPU: ",
-                       cudaGetErrorString(status), "; lower training.batch_tokens"),
+                       cudaGetErrorString(status),
+                       "; free memory there, or raise its limit of locked memory"),
                 ExitCode::run_failed);
   return static_cast<std::byte*>(memory);
 }

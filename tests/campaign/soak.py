@@ -198,6 +198,7 @@ def main():
     parser.add_argument("--samples", help="a CSV file of what was seen of each process")
     options = parser.parse_args()
     random.seed(options.seed)
+    # On a busy machine a process of the one-minute form lives for some three seconds between two faults.
     watch = soak_checks.Watch(min(1.0, max(0.05, options.minutes * 60 / 2000)))
     with tempfile.TemporaryDirectory(prefix="metascale-soak-") as folder:
         problems = soak(Place(folder, options.program, options.injector), options.minutes, watch)

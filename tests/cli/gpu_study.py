@@ -109,14 +109,14 @@ def main(script, program):
         executable(os.path.join(folder, "gpu"), STAND_IN.format(python=sys.executable, program=program))
         gpu = ["--program", os.path.join(folder, "gpu"), *common, "transformer"]
         # A process's memory is not what is planned of a GPU.
-        done = start(script, 1, *gpu, "bits", "memory", "train", "profile", PATH="/usr/bin:/bin")
+        done = start(script, 1, *gpu, "bits", "memory", "train", "profile", PATH=folder)
         found = rows(done)
         expect(len(found) == 4 and all("Stand-in" in row and "dry run" in row for row in found), done.stdout)
         expect("equal, with a CUDA graph equal" in found[0] and "MFU" in found[2], done.stdout)
         expect("MISSED: memory: transformer" in done.stderr and "MISSED: train" not in done.stderr, done.stderr)
         expect("nsys is absent" in found[3] and "scan 1500 of 2000 us; add" in found[3], found[3])
         executable(os.path.join(folder, "nsys"), NSYS)
-        done = start(script, 0, *gpu, "profile", PATH=folder + ":/usr/bin:/bin")
+        done = start(script, 0, *gpu, "profile", PATH=folder)
         expect("transformer metascale::scan 60.5 %, gemm_kernel 39.5 %" in done.stdout, done.stdout)
         done = start(script, 1, *gpu, "--minutes", "0", "train")
         expect("not measured: no time was left" in done.stdout, done.stdout)

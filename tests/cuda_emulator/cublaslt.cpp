@@ -175,6 +175,7 @@ const char* cublasLtGetStatusString(cublasStatus_t status) {
     case CUBLAS_STATUS_SUCCESS: return "success";
     case CUBLAS_STATUS_ALLOC_FAILED: return "the resource allocation failed";
     case CUBLAS_STATUS_INVALID_VALUE: return "an unsupported value was passed";
+    case CUBLAS_STATUS_EXECUTION_FAILED: return "the GPU program failed to execute";
     case CUBLAS_STATUS_NOT_SUPPORTED: return "the functionality requested is not supported";
   }
   return "unknown status";
@@ -287,6 +288,7 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t oper
       (workspace && workspace_bytes >= needs.workspaceSize && is_aligned(workspace, 256));
   const bool has_bias = operation->epilogue != CUBLASLT_EPILOGUE_BIAS || operation->bias;
   if (!aligned || !has_workspace || !has_bias) return CUBLAS_STATUS_INVALID_VALUE;
+  if (cuda_emulator::machine().failure != cudaSuccess) return CUBLAS_STATUS_EXECUTION_FAILED;
   const Matrix left{a, *a_layout, operation->transpose_a == CUBLAS_OP_T};
   const Matrix right{b, *b_layout, operation->transpose_b == CUBLAS_OP_T};
   const Matrix before{c, *c_layout, false};

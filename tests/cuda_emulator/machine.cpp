@@ -7,7 +7,6 @@
 #include <cstring>
 #include <deque>
 #include <exception>
-#include <map>
 #include <memory>
 #include <new>
 #include <stdexcept>
@@ -38,7 +37,7 @@ constexpr int runtime_version = 13000;
 cuda_emulator::Machine emulated;
 std::unordered_map<void*, std::size_t> allocated;  // bytes
 std::size_t used = 0;
-std::map<const std::byte*, std::size_t> pinned;  // memory of the host: bytes
+std::unordered_set<void*> pinned;
 std::unordered_set<CUstream_st*> streams;
 CUstream_st* capturing = nullptr;  // the stream that this thread captures
 
@@ -81,16 +80,9 @@ bool invalidates_capture() {
   return capturing != nullptr;
 }
 
-bool is_pinned(const void* address) {
-  const auto* byte = static_cast<const std::byte*>(address);
-  const auto behind = pinned.upper_bound(byte);
-  if (behind == pinned.begin()) return false;
-  const auto& [begin, bytes] = *std::prev(behind);
-  return byte < begin + bytes;
-}
-
 // A stream that failed does nothing more until somebody was told.
 void carry_out(CUstream_st& stream) {
+  if (stream.failure) stream.waiting.clear();
   while (!stream.waiting.empty()) {
     const auto work = std::move(stream.waiting.front());
     stream.waiting.pop_front();
@@ -103,7 +95,8 @@ void carry_out(CUstream_st& stream) {
   }
 }
 
-void carry_out_all() {
+void wait_for_all() {
+  ++emulated.waits;
   for (CUstream_st* stream : streams) carry_out(*stream);
 }
 
@@ -119,7 +112,7 @@ void wait_for(CUstream_st* stream) {
 cuda_emulator::Machine& cuda_emulator::machine() { return emulated; }
 
 void cuda_emulator::expect_writes_inside_allocations() {
-  carry_out_all();
+  for (CUstream_st* stream : streams) carry_out(*stream);
   for (const auto& [memory, bytes] : allocated) {
     const bool before = mend_guard(guard_before(memory));
     const bool behind = mend_guard(guard_behind(memory, bytes));
@@ -188,7 +181,7 @@ cudaError_t cudaFree(void* memory) {
   if (invalidates_capture()) return cudaErrorStreamCaptureUnsupported;
   const auto found = allocated.find(memory);
   if (found == allocated.end()) return cudaErrorInvalidValue;
-  carry_out_all();
+  wait_for_all();
   used -= found->second;
   allocated.erase(found);
   ::operator delete(guard_before(memory), std::align_val_t(256));
@@ -200,7 +193,7 @@ cudaError_t cudaMallocHost(void** memory, std::size_t bytes) {
   if (invalidates_capture()) return cudaErrorStreamCaptureUnsupported;
   *memory = ::operator new(bytes, std::align_val_t(256), std::nothrow);
   if (!*memory) return cudaErrorMemoryAllocation;
-  pinned[static_cast<std::byte*>(*memory)] = bytes;
+  pinned.insert(*memory);
   return cudaSuccess;
 }
 
@@ -208,7 +201,7 @@ cudaError_t cudaFreeHost(void* memory) {
   if (!memory) return cudaSuccess;
   if (invalidates_capture()) return cudaErrorStreamCaptureUnsupported;
   // CUDA does not promise to wait: a copy that was sent may still come, to memory that is gone.
-  if (pinned.erase(static_cast<std::byte*>(memory)) == 0) return cudaErrorInvalidValue;
+  if (pinned.erase(memory) == 0) return cudaErrorInvalidValue;
   ::operator delete(memory, std::align_val_t(256));
   return cudaSuccess;
 }
@@ -241,15 +234,12 @@ void cuda_emulator::send(cudaStream_t stream, std::function<void()> work) {
     stream->waiting.push_back(std::move(work));
 }
 
-cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind,
+// Ordinary memory of the host is read and written as late as pinned memory.
+cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind,
                             cudaStream_t stream) {
   cuda_emulator::send(stream, [=] {
     if (bytes > 0) std::memcpy(to, from, bytes);
   });
-  // To ordinary memory of the host CUDA copies before it returns; from there it may return before
-  // it has read, which is what happens here.
-  const bool returns_when_done = kind == cudaMemcpyDeviceToHost && !is_pinned(to);
-  if (returns_when_done && !(stream && stream->captured)) wait_for(stream);
   return cudaSuccess;
 }
 
@@ -266,7 +256,7 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
 
 cudaError_t cudaDeviceSynchronize() {
   if (invalidates_capture()) return cudaErrorStreamCaptureUnsupported;
-  carry_out_all();
+  wait_for_all();
   return emulated.failure;
 }
 
@@ -315,6 +305,7 @@ cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
 }
 
 cudaError_t cudaEventDestroy(cudaEvent_t event) {
+  for (CUstream_st* stream : streams) carry_out(*stream);  // of what was recorded
   delete event;
   return cudaSuccess;
 }
@@ -325,7 +316,7 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
 }
 
 cudaError_t cudaEventSynchronize(cudaEvent_t) {
-  carry_out_all();
+  wait_for_all();
   return cudaSuccess;
 }
 

@@ -56,16 +56,16 @@ TEST_CASE("executions that are sent together give the bits of those that are wai
   CHECK(five_executions(3, true) == waited_for);
 }
 
-// What the last of three steps of four windows costs besides the work itself.
+// What the last of three steps costs besides the work itself.
 struct Costs {
   int waits, allocations;  // of the host for the GPU; of the GPU's memory
 };
 
-Costs costs_of_a_step(std::int64_t micro_batch, Precision precision) {
+Costs costs_of_a_step(std::int64_t micro_batch, Precision precision, std::int64_t windows = 4) {
   const RunsFolder runs;
   RunConfig config = gpu_run(runs, "counted");
   config.training.precision = precision;
-  config.training.batch_tokens = 4 * config.training.context;
+  config.training.batch_tokens = windows * config.training.context;
   config.training.micro_batch = micro_batch;
   const auto& machine = cuda_emulator::machine();
   Costs before{}, costs{};
@@ -85,6 +85,10 @@ TEST_CASE("the host waits for the GPU once a step, and asks it for no memory") {
   const Costs costs = costs_of_a_step(micro_batch, precision);
   CHECK(costs.waits == 1);
   CHECK(costs.allocations == 0);
+}
+
+TEST_CASE("of more micro-batches than it sends ahead the host waits once for each so many") {
+  CHECK(costs_of_a_step(1, Precision::f32, 40).waits == 2);
 }
 
 }  // namespace

@@ -53,6 +53,21 @@ TEST_CASE(
   expect_equal_bits(outcome_of(whole), outcome_of(lost));
 }
 
+TEST_CASE("a GPU lost within a step ends the run with its place, whichever call finds out") {
+  const RunsFolder runs;
+  const auto folder = runs.write(gpu_run(runs, "lost"));
+  const Machine machine;
+  TrainHooks hooks;
+  hooks.on_step = [](const StepRow& row) {
+    if (row.step == 2) cuda_emulator::machine().failure = cudaErrorLaunchFailure;
+  };
+  CHECK_THROWS_WITH(
+      train(folder, hooks),
+      Catch::StartsWith("rank 0 on emulated GPU 0000:00:00.0 behind step 2: kernel ") &&
+          Catch::EndsWith("unspecified launch failure"));
+  CHECK(has_event(read_run_file(folder / "run.h5"), "gpu_failed"));
+}
+
 TEST_CASE("numbers that are not finite on the GPU end the run with the step and with what to do") {
   const RunsFolder runs;
   RunConfig config = gpu_run(runs, "diverges");

@@ -134,7 +134,7 @@ TEST_CASE("joined first factors are planned: less memory, more executed FLOPs") 
   const auto planned = [&](LowRankForm form) {
     config.training.low_rank = form;
     ParameterList list;
-    const RunPrograms programs(config, 8, list);
+    const RunPrograms programs(config, 8, 1, list);
     const PlannedStep step = planned_step(config, 8);
     CHECK(step.program_bytes == programs.bytes());
     return step;

@@ -25,7 +25,7 @@ TEST_CASE("programs of a run share the memory of their activations") {
   const RunConfig config = some_run(any_architecture());
   CAPTURE(name_of(config.model.architecture));
   ParameterList list;
-  RunPrograms programs(config, 8, list);
+  RunPrograms programs(config, 8, 1, list);
   const std::size_t inputs = programs.evaluation(8, 32).input_bytes();
   CHECK(inputs > 0);
   CHECK(programs.evaluation(8, 32).tape().planned_bytes() > 0);
@@ -80,7 +80,7 @@ TEST_CASE("every forward of a probe's evaluations is recorded, each once") {
   const auto tests = probe_tests(config);
   REQUIRE(tests.size() == (config.evaluation.windows == 3 ? 4 : 3));
   ParameterList list;
-  const RunPrograms programs(config, 8, list);
+  const RunPrograms programs(config, 8, 1, list);
   for (const ProbeTest& test : tests)
     CHECK(programs.evaluation(test.rows, test.length).options().logits);
   if (tests.size() == 4) CHECK(tests.back() == ProbeTest{.length = 32, .rows = 3});
@@ -90,7 +90,7 @@ TEST_CASE("parameters, gradients and moments are counted, and the shards' share 
   RunConfig config = some_run();
   config.training.precision = GENERATE(Precision::f32, Precision::bf16_stored);
   ParameterList list;
-  const RunPrograms programs(config, 8, list);
+  const RunPrograms programs(config, 8, 1, list);
   const auto elements = std::size_t(list.arena_elements());
   const std::size_t copies = config.training.precision == Precision::bf16_stored ? 2 : 0;
   CHECK(planned_step(config, 8).parameter_bytes == elements * (16 + copies));
@@ -102,7 +102,7 @@ TEST_CASE("executed FLOPs are those of every operator of a training step, recomp
   RunConfig config = some_run(any_architecture());
   CAPTURE(name_of(config.model.architecture));
   ParameterList list;
-  const RunPrograms programs(config, 8, list);
+  const RunPrograms programs(config, 8, 1, list);
   const double executed = programs.executed_flops_per_token();
   CHECK(executed * 8 * 32 == Approx(programs.training().tape().total_cost().flops));
   CHECK(executed > 0);

@@ -112,6 +112,24 @@ TEST_CASE("a rank that is killed changes no bit of a run that the same ranks go 
 }
 
 // MPI_Init waits for ever for a rank that does not come.
+TEST_CASE(
+    "ranks whose step is not finite end the run, and say which operator or parameter it was") {
+  const RunsFolder runs;
+  RunConfig config = runs.config("explodes");
+  config.training.micro_batch = 2;
+  auto& optimizer = config.training.optimizer;
+  optimizer.learning_rate = optimizer.final_learning_rate = 10;
+  optimizer.weight_decay = 100;  // each update multiplies the weights by -999
+  const fs::path folder = runs.write(config);
+  const EndedRanks ended = LaunchedRanks(folder, 3).wait();
+  INFO(ended.text);
+  CHECK(ended.code != 0);
+  const std::string why = read_file(folder / "FAILED");
+  CHECK_THAT(why, Catch::StartsWith("step ") && Catch::Contains("not finite is in ") &&
+                      Catch::Contains("lower training.learning_rate"));
+  CHECK_THAT(ended.text, Catch::Contains(why.substr(0, why.size() - 1)));
+}
+
 TEST_CASE("a rank that hangs before MPI starts ends the others with 69 after 45 s", "[.slow]") {
   const RunsFolder runs;
   const fs::path folder = runs.write(long_run(runs, "run"));

@@ -122,6 +122,7 @@ cudaError_t cudaFuncSetAttribute(void (*kernel)(Parameters...), cudaFuncAttribut
 template <typename... Parameters, typename... Arguments>
 cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config, void (*kernel)(Parameters...),
                                Arguments... arguments) {
+  if (cuda_emulator::machine().failure != cudaSuccess) return cuda_emulator::machine().failure;
   if (!cuda_emulator::launchable(config->gridDim, config->blockDim))
     return cudaErrorInvalidConfiguration;
   if (config->dynamicSmemBytes >

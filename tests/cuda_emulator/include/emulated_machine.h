@@ -57,7 +57,7 @@ struct Machine {
   bool has_kernels = true;     // this program was compiled for the device's architecture
   bool is_capturing = false;   // every stream
   std::size_t memory_bytes = std::size_t(128) << 30;  // sanitizers end the program for more
-  cudaError_t failure = cudaSuccess;  // what waiting for a stream answers: a GPU lost midway
+  cudaError_t failure = cudaSuccess;  // what waits, launches and products answer: a GPU lost midway
   int allocations = 0;                // so far
   int graph_launches = 0;             // so far
   int waits = 0;                      // of the host for a stream, so far
