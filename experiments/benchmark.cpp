@@ -112,8 +112,9 @@ StepTiming measure_step(const StepBenchmark& benchmark) {
   const OptimizerConfig optimizer_config{.learning_rate = 1e-4};
   Optimizer optimizer(queue, optimizer_config, list, memory);
   memory.round_copies(queue);
-  // Inputs stay where they are; there is room for one more than may be under way.
-  for (std::int64_t i = 0; i <= program.options().executions; ++i) {
+  // Inputs stay where they are: a CPU has one place, a GPU one more than executions under way.
+  for (std::int64_t i = gpu ? 0 : program.options().executions; i <= program.options().executions;
+       ++i) {
     fill_batch(program, B * T, benchmark.model.vocabulary, 1.0 / double(rows * T));
     if (gpu) program.send(queue, {});
   }

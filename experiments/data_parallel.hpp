@@ -27,7 +27,8 @@ class DataParallel {
                ParameterMemory& memory);
 
   // Sends the execution whose backward completes this rank's gradients, and begins to sum each
-  // bucket as soon as it is complete. Returns when the sums of this rank's shard are there.
+  // bucket as soon as it is complete. Returns when the sums of this rank's shard are there, after
+  // read() [Program::send].
   void send_and_reduce(Program& program, Queue& queue, std::function<void()> read);
 
   // After the update of that step: every rank gets all values.

@@ -52,14 +52,10 @@ class Search {
     copy_to_host(queue_, bytes_.data(), static_cast<const std::byte*>(tensor.data), bytes_.size());
     const auto all = [&]<typename T>(const T* values) {
       return std::all_of(values, values + tensor.size(),
-                         [](T value) { return std::isfinite(float(value)); });
+                         [](T value) { return std::isfinite(double(value)); });
     };
     switch (tensor.dtype) {
-      case Dtype::f64: {
-        const auto* values = reinterpret_cast<const double*>(bytes_.data());
-        return std::all_of(values, values + tensor.size(),
-                           [](double x) { return std::isfinite(x); });
-      }
+      case Dtype::f64: return all(reinterpret_cast<const double*>(bytes_.data()));
       case Dtype::f32: return all(reinterpret_cast<const float*>(bytes_.data()));
       case Dtype::bf16: return all(reinterpret_cast<const bfloat16*>(bytes_.data()));
       case Dtype::i32: return true;

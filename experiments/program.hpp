@@ -60,7 +60,7 @@ class Program {
   // Returns when losses or logits can be read. after: as Tape::execute calls it.
   void execute(Queue& queue, const std::function<void(std::size_t)>& after = {});
   // The same for several, in order: a GPU is given the next one while it computes. read() is called
-  // when the losses of this one can be read, by a later send() or by finish().
+  // when the losses of this one can be read: by a later send() or by finish(), on a CPU at once.
   void send(Queue& queue, std::function<void()> read,
             const std::function<void(std::size_t)>& after = {});
   void finish(Queue& queue);

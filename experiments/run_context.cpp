@@ -274,12 +274,10 @@ std::string RunContext::first_not_finite(const StepRow& bad) {
   const int first =
       ranks_.size() - int(greatest(ranks_, found.empty() ? 0 : ranks_.size() - ranks_.rank()));
   if (first == ranks_.size())
-    return ranks_.size() == 1 ? "made once more, all its numbers are finite: the step does not "
-                                "repeat itself (memory "
-                                "that fails?)"
-                              : "made once more, all numbers of every rank are finite: their sum "
-                                "over the ranks is "
-                                "not, or the step does not repeat itself (memory that fails?)";
+    return fmt::format(
+        "made once more, all its numbers are finite: {}the step does not repeat itself "
+        "(memory that fails?)",
+        ranks_.size() > 1 ? "their sum over the ranks is not, or " : "");
   return broadcast_text(ranks_, found, first);
 }
 

@@ -52,7 +52,8 @@ strip --strip-unneeded "$unpacked"/bin/* "$unpacked"/lib/*
 mkdir -p "$folder"
 tar -C "$unpacked" -cf - bin lib | xz -T0 > "$folder/program.tar.xz"
 cp scripts/run_gpu_tests.sh scripts/run_gpu_study.py "$folder/"
-mkdir "$folder/peers"
+mkdir "$folder/gpu_study" "$folder/peers"
+cp scripts/gpu_study/*.py "$folder/gpu_study/"
 cp bench/peers/*.py bench/peers/README.md "$folder/peers/"
 
 bytes=$(du -sb "$folder" | cut -f1)

@@ -13,28 +13,26 @@ runs lie in study/, a checkpoint until its run is done. A dry run's folders are 
 Exit codes: 0 good, 1 a goal was missed or a run failed, 2 usage, 69 no GPU or no program for it, 74 files."""
 import argparse
 import collections
-import csv
 import datetime
 import glob
-import itertools
 import json
 import math
 import os
-import random
 import shutil
 import signal
-import statistics
-import struct
 import subprocess
 import sys
 import sysconfig
 import time
 
 BUNDLE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, BUNDLE)
+sys.dont_write_bytecode = True
+from gpu_study.readings import (SMOOTHED, Journal, difference_of, kernel_rows, largest_distance, quarters,  # noqa: E402
+                                smoothed)
+from gpu_study.text import Text, sentences, tokenizer_of, words_of  # noqa: E402
+
 ARCHITECTURES = ("transformer", "transformer_pp", "rwkv7", "meta_state")
-DETERMINISTIC = ("step", "tokens", "flops", "loss", "learning_rate", "gradient_norm", "digest")  # docs/log-schema.md
-OF_THE_MACHINE = ("seconds", "attempt", "crc")  # of an evaluation: all else is deterministic
-SMOOTHED = 20  # steps
 GIB = 2.0 ** 30
 
 SWEEP = """schema: 1
@@ -56,7 +54,6 @@ log: {{checkpoint_every: never, keep: 1}}
 policy: {{retries: 0}}
 """
 
-Text = collections.namedtuple("Text", "consonants vowels words frequent train held_out vocabulary")
 Setting = collections.namedtuple("Setting", "size match batch micro_batch context steps")
 SMALL = "{name: 50M, layers: 6, width: 384, head_size: 64, target: 50M}"
 TINY = "{name: 30k, layers: 2, width: 32, head_size: 16, target: 30k}"
@@ -90,125 +87,6 @@ class Stop(Exception):
 class NotMeasured(Exception):
     """Ends one measurement: why."""
 
-
-# ---- Text with something to learn: words by Zipf's law, most of them foretold by the word before.
-
-def syllables_of(kind):
-    return [consonant + vowel for consonant in kind.consonants for vowel in kind.vowels]
-
-
-def words_of(kind):
-    syllables = syllables_of(kind)
-    two = [first + second for first in syllables for second in syllables]
-    three = (word + last for last in syllables for word in two)
-    words = two + list(itertools.islice(three, max(0, kind.words - len(two))))
-    random.Random(1).shuffle(words)
-    return words
-
-
-def sentences(kind, words, count, seed):
-    """Documents of 200 words."""
-    chance = random.Random(seed)
-    weights = list(itertools.accumulate(1 / (rank + 3) for rank in range(len(words))))
-    drawn = chance.choices(range(len(words)), cum_weights=weights, k=count)
-    last = 0
-    for begin in range(0, count, 200):
-        document = []
-        for word in drawn[begin:begin + 200]:
-            x = chance.random()
-            last = (last * 31 + int(5 * x) * 17) % kind.frequent if x < 0.6 else word
-            document.append(words[last])
-        yield " " + " ".join(document)
-
-
-def tokenizer_of(kind, words):
-    """A byte-level BPE in which each word, with the blank before it, is one token."""
-    letters, others = [], 0
-    for byte in range(256):  # as GPT-2 writes bytes
-        itself = 32 < byte < 127 or (160 < byte and byte != 173)
-        letters.append(chr(byte if itself else 256 + others))
-        others += not itself
-    blank = letters[32]
-    syllables = syllables_of(kind)
-    # The order is the rank: syllables first, then words from their beginning.
-    merges = [(syllable[0], syllable[1]) for syllable in syllables]
-    merges += [(blank, syllable) for syllable in syllables]
-    merges += [(blank + word[:-2], word[-2:]) for word in sorted(words, key=lambda word: (len(word), word))]
-    tokens = letters + [first + second for first, second in merges]
-    end = "<|endoftext|>"
-    byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True}
-    added = {"id": len(tokens), "content": end, "single_word": False, "lstrip": False, "rstrip": False,
-             "normalized": False, "special": True}
-    return {"version": "1.0", "truncation": None, "padding": None, "added_tokens": [added],
-            "normalizer": {"type": "NFC"}, "pre_tokenizer": byte_level, "post_processor": byte_level,
-            "decoder": byte_level,
-            "model": {"type": "BPE", "dropout": None, "unk_token": None, "continuing_subword_prefix": None,
-                      "end_of_word_suffix": None, "fuse_unk": False,
-                      "vocab": {token: id for id, token in enumerate(tokens + [end])},
-                      "merges": [first + " " + second for first, second in merges]}}
-
-
-# ---- What a run says.
-
-def number(value):
-    """Of a journal: one that is not finite is given by its bits."""
-    if isinstance(value, str):
-        return struct.unpack("<d", struct.pack("<Q", int(value, 16)))[0]
-    return float(value)
-
-
-class Journal:
-    def __init__(self, path):
-        self.steps, self.evaluations, self.facts = [], [], {}
-        with open(path, encoding="utf-8") as file:
-            for line in file:
-                row = json.loads(line)
-                if row["row"] == "step":
-                    self.steps.append(row)
-                elif row["row"] == "evaluation":
-                    self.evaluations.append(row)
-                elif row["row"] == "header":
-                    self.facts = row["facts"]
-        self.losses = [number(row["loss"]) for row in self.steps]
-
-    def tokens_per_second(self):
-        """Median; the first steps make what is made once."""
-        speeds = [number(row["tokens_per_second"]) for row in self.steps[min(10, len(self.steps) // 4):]]
-        return statistics.median(speeds)
-
-    def fact(self, name):
-        return float(self.facts[name]) if name in self.facts else math.nan
-
-
-def difference_of(first, second):
-    """Where the deterministic columns of two journals differ; empty: nowhere."""
-    if len(first.steps) != len(second.steps):
-        return "%d and %d steps" % (len(first.steps), len(second.steps))
-    for a, b in zip(first.steps, second.steps):
-        for column in DETERMINISTIC:
-            if a[column] != b[column]:
-                return "%s of step %s" % (column, a["step"])
-    kept = [[{key: value for key, value in row.items() if key not in OF_THE_MACHINE} for row in journal.evaluations]
-            for journal in (first, second)]
-    return "" if kept[0] == kept[1] else "the evaluation"
-
-
-def smoothed(losses):
-    width = min(SMOOTHED, len(losses))
-    return [statistics.fmean(losses[i:i + width]) for i in range(len(losses) - width + 1)]
-
-
-def largest_distance(losses, reference):
-    """Largest relative difference of the smoothed losses."""
-    return max(abs(a / b - 1) for a, b in zip(smoothed(losses), smoothed(reference)))
-
-
-def quarters(losses):
-    each = len(losses) // 4
-    return [statistics.fmean(losses[i * each:(i + 1) * each]) for i in range(4)]
-
-
-# ---- The parts.
 
 def end_with_children(process):
     """Runs that it started are asked to save, then it is not waited for them any longer."""
@@ -524,22 +402,6 @@ class Study:
         print("== %s" % part, flush=True)
         {"bits": self.bits, "precision": self.precision, "memory": self.memory, "train": self.train_all,
          "profile": self.profile}[part]()
-
-
-def kernel_rows(text):
-    """(name, percent of all kernels' time) of what `nsys stats` prints as CSV behind its remarks; the
-    instances of a template together."""
-    lines = text.splitlines()
-    heads = [i for i, line in enumerate(lines) if line.startswith(("Time", '"Time')) and "Name" in line]
-    if not heads:
-        return []
-    rows = csv.DictReader(lines[heads[0]:])
-    column = next(name for name in rows.fieldnames if name.startswith("Time"))
-    shares = collections.Counter()
-    for row in rows:
-        name = (row["Name"] or "").replace("(anonymous namespace)::", "").split("(")[0].split("<")[0]
-        shares[name.replace("void ", "").replace("|", "/").strip()] += float(row[column])
-    return shares.most_common()
 
 
 PARTS = ("bits", "precision", "memory", "train", "profile")

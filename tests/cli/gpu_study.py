@@ -57,7 +57,6 @@ def executable(path, text):
 def load(script):
     spec = importlib.util.spec_from_file_location("study", script)
     study = importlib.util.module_from_spec(spec)
-    sys.dont_write_bytecode = True
     spec.loader.exec_module(study)
     return study
 

@@ -21,6 +21,14 @@ struct Machine {
   ~Machine() { cuda_emulator::machine() = before; }
 };
 
+TrainHooks lost_behind_step_2() {
+  TrainHooks hooks;
+  hooks.on_step = [](const StepRow& row) {
+    if (row.step == 2) cuda_emulator::machine().failure = cudaErrorLaunchFailure;
+  };
+  return hooks;
+}
+
 }  // namespace
 
 TEST_CASE(
@@ -36,12 +44,8 @@ TEST_CASE(
   REQUIRE(train(whole, {}) == ExitCode::good);
   {
     const Machine machine;
-    TrainHooks hooks;
-    hooks.on_step = [](const StepRow& row) {
-      if (row.step == 2) cuda_emulator::machine().failure = cudaErrorLaunchFailure;
-    };
     CHECK_THROWS_WITH(
-        train(lost, hooks),
+        train(lost, lost_behind_step_2()),
         Catch::StartsWith("rank 0 on emulated GPU 0000:00:00.0 behind step 2: the GPU failed "
                           "at work that was sent to it before") &&
             Catch::Contains("start the run again") &&
@@ -57,12 +61,8 @@ TEST_CASE("a GPU lost within a step ends the run with its place, whichever call 
   const RunsFolder runs;
   const auto folder = runs.write(gpu_run(runs, "lost"));
   const Machine machine;
-  TrainHooks hooks;
-  hooks.on_step = [](const StepRow& row) {
-    if (row.step == 2) cuda_emulator::machine().failure = cudaErrorLaunchFailure;
-  };
   CHECK_THROWS_WITH(
-      train(folder, hooks),
+      train(folder, lost_behind_step_2()),
       Catch::StartsWith("rank 0 on emulated GPU 0000:00:00.0 behind step 2: kernel ") &&
           Catch::EndsWith("unspecified launch failure"));
   CHECK(has_event(read_run_file(folder / "run.h5"), "gpu_failed"));

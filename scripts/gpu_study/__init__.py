@@ -1,0 +1,1 @@
+"""Parts of run_gpu_study.py."""
