@@ -13,7 +13,7 @@ using cuda::Tile;
 
 // One block per head of a sequence, token after token; a row of the state never leaves its warp.
 template <typename S, typename T, int P>
-__global__ void __launch_bounds__(Tile<T, P>::threads) wkv7_forward(ForwardOperands<S, T> op) {
+__global__ void __launch_bounds__(Tile<T, P>::threads, 1) wkv7_forward(ForwardOperands<S, T> op) {
   constexpr int vectors = chunk * P;
   T *r = cuda::dynamic_shared<T>(), *w = r + vectors, *k = w + vectors, *v = k + vectors,
     *a = v + vectors, *b = a + vectors, *y = b + vectors, *u = y + vectors;

@@ -209,7 +209,7 @@ struct ReverseScan {
 
 // One block per head of a sequence, from its last token to its first.
 template <typename S, typename T, int P>
-__global__ void __launch_bounds__(Tile<T, P>::threads) wkv7_backward(BackwardOperands<S, T> op) {
+__global__ void __launch_bounds__(Tile<T, P>::threads, 1) wkv7_backward(BackwardOperands<S, T> op) {
   ReverseScan<S, T, P> scan(op);
   const int N = op.extent.N;
   const std::int64_t state = std::int64_t(blockIdx.x) * N * N;

@@ -51,8 +51,9 @@ struct Tile {
   static __device__ int row_lane() { return int(threadIdx.x) % warp_size / column_lanes; }
   static __device__ int warp() { return int(threadIdx.x) / warp_size; }
   static __device__ int row(int i) { return (warp() * row_lanes + row_lane()) * rows + i; }
-  static __device__ int column(int j) {
-    return j / pack * (pack * column_lanes) + column_lane() * pack + j % pack;
+  static __device__ int column(int j) { return column_lane() * pack + column_distance(j); }
+  static constexpr int column_distance(int j) {  // from the lane's first
+    return j / pack * (pack * column_lanes) + j % pack;
   }
 
   // The lane's elements of a vector of P channels that lies on 16 bytes.
@@ -96,11 +97,13 @@ struct Tile {
   // body(element, offset) for the lane's elements of a state (N, N) in global memory.
   template <typename Body>
   __device__ void each(int N, Body&& body) {
+    // One address per row, and distances that are constants: 64 addresses would take the registers.
+    int line = row(0) * N + column(0);
 #pragma unroll
-    for (int i = 0; i < rows; ++i)
+    for (int i = 0; i < rows; ++i, line += N)
 #pragma unroll
       for (int j = 0; j < columns; ++j)
-        if (row(i) < N && column(j) < N) body(s[i][j], row(i) * N + column(j));
+        if (row(i) < N && column(j) < N) body(s[i][j], line + column_distance(j));
   }
   __device__ void clear() {
 #pragma unroll
