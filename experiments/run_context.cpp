@@ -80,6 +80,11 @@ int gpu_of_rank(const Communicator& ranks) {
   }
 }
 
+std::size_t used_bytes(const Gpu& gpu) {
+  const GpuMemory memory = gpu.memory();
+  return memory.total_bytes - memory.free_bytes;
+}
+
 // A rank's own, so that nobody else changes what it goes on with when it is started again.
 std::string algorithm_file(const RunConfig& config, const std::filesystem::path& folder,
                            const Communicator& ranks) {
@@ -103,6 +108,7 @@ RunContext::RunContext(const RunConfig& config, const std::optional<TrainingStat
                             .algorithm_file = algorithm_file(config, folder, ranks_)});
     queue_.device = Device::cuda;
     queue_.cuda = gpu_->queue();
+    used_before_ = used_bytes(*gpu_);
   }
   state.processor = gpu_ ? gpu_->info().name : cpu_instructions();
   choose_micro_batch(start);
@@ -152,16 +158,14 @@ void RunContext::fetch_parameters() {
 
 Usage RunContext::usage() {
   const double joules = gpu_ ? gpu_->joules().value_or(std::nan("")) : std::nan("");
-  std::size_t bytes = peak_resident_bytes();
-  if (gpu_) {
-    const GpuMemory memory = gpu_->memory();
-    bytes = memory.total_bytes -
-            memory.free_bytes;  // what a run takes, before its first step, it keeps
-  }
+  // What a run takes of a GPU, before its first step, it keeps.
+  const std::size_t bytes = gpu_ ? used_bytes(*gpu_) : peak_resident_bytes();
   double sum[] = {joules};  // NaN if one rank's is
   ranks_.all_reduce({.data = sum, .shape = {1}, .dtype = Dtype::f64}, Reduction::sum);
   ranks_.wait();
-  return {.peak_bytes = greatest(ranks_, std::int64_t(bytes)), .joules = sum[0]};
+  return {.peak_bytes = greatest(ranks_, std::int64_t(bytes)),
+          .before_bytes = greatest(ranks_, std::int64_t(used_before_)),
+          .joules = sum[0]};
 }
 
 void RunContext::parameters_changed() {

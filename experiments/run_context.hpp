@@ -78,7 +78,8 @@ class RunContext {
   ParameterList list_;
   SingleCommunicator single_;
   Communicator& ranks_;
-  std::optional<Gpu> gpu_;  // before all memory on it
+  std::optional<Gpu> gpu_;       // before all memory on it
+  std::size_t used_before_ = 0;  // bytes of the GPU
   std::unique_ptr<RunData> data_;
   std::unique_ptr<RunPrograms> programs_;
   std::vector<float> weights_;  // (micro-batches, B, T) of a step's targets, this rank's

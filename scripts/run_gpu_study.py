@@ -57,15 +57,13 @@ policy: {{retries: 0}}
 Setting = collections.namedtuple("Setting", "size match batch micro_batch context steps")
 SMALL = "{name: 50M, layers: 6, width: 384, head_size: 64, target: 50M}"
 TINY = "{name: 30k, layers: 2, width: 32, head_size: 16, target: 30k}"
-LEAST = "{name: least, layers: 2, width: 64, head_size: 64, target: 130k}"
 TINY_2 = "{name: 60k, layers: 2, width: 48, head_size: 16, target: 60k}"
 FULL_TEXT = Text("bcdfghjklmnpqrstvwxz", "aeiou", 49700, 1000, 4000000, 100000, 50304)
 TINY_TEXT = Text("bdgkl", "aio", 300, 40, 20000, 1500, 640)
 FULL = {
     "bits": [Setting("150M", "parameters", 32768, 8, 2048, 100)],
     "precision": [Setting(SMALL, "parameters", 16384, 32, 512, 200)],
-    "memory": [Setting(LEAST, "non_embedding_parameters", 256, 4, 64, 2),  # what is not the model's: by subtraction
-               Setting("150M", "parameters", 32768, 16, 2048, 2), Setting("450M", "parameters", 32768, 16, 2048, 2)],
+    "memory": [Setting(size, "parameters", 32768, 16, 2048, 2) for size in ("150M", "450M")],
     "train": [Setting("150M", "parameters", 65536, 16, 2048, 200)],
 }
 TINY_MODELS = {
@@ -303,37 +301,25 @@ class Study:
 
     def memory(self):
         def measure(architecture):
-            said, others = [], None
+            said = []
             for setting in self.settings():
                 journal, run = self.train("memory%d" % self.settings().index(setting), architecture, setting, "bf16")
                 planned = run["parameter_bytes"] + run["activation_bytes"]
                 peak = journal.fact("peak_memory_bytes")
-                if others is None:  # CUDA's own, libraries', code
-                    others = peak - planned
-                    said.append("%.3f GiB beside the model" % (others / GIB))
-                    continue
                 words = "%s %.3f planned, " % (run["size"], planned / GIB)
                 if self.on_gpu:
-                    off = peak / planned - 1
+                    before = journal.fact("memory_before_bytes")
+                    off = (peak - before) / planned - 1
                     self.judge(abs(off) <= 0.03, "%s %s: %+.1f %%" % (architecture, run["size"], 100 * off))
-                    words += "%.3f used (%+.1f %%, and %+.1f %% of the model's own)" % (
-                        peak / GIB, 100 * off, 100 * ((peak - others) / planned - 1))
+                    words += "%.3f taken (%+.1f %%) beside %.3f that was in use before" % (
+                        (peak - before) / GIB, 100 * off, before / GIB)
                 else:
                     self.judge(peak > 0, "%s: no peak was logged" % architecture)
                     words += "%.3f of a process, which plan does not predict" % (peak / GIB)
                 said.append(words)
             return ", ".join(said)
 
-        used = self.used_before() if self.on_gpu else ""
-        self.row("memory that `plan` predicts against the device's" + used, "within 3 %", self.each(measure))
-
-    def used_before(self):
-        """Of the device's number: what others and the driver hold."""
-        try:
-            used = self.call("nvidia-smi", "nvidia-smi", "--query-gpu=memory.used", "--format=csv,noheader")
-            return " (%s of it before)" % used.splitlines()[0]
-        except (NotMeasured, OSError, IndexError):
-            return ""
+        self.row("memory that `plan` predicts against the device's, GiB", "within 3 %", self.each(measure))
 
     def train_all(self):
         (setting,) = self.settings()

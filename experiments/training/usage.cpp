@@ -39,6 +39,7 @@ std::map<std::string, std::string> usage_facts(const std::map<std::string, std::
   };
   const double peak = std::max(double(now.peak_bytes), number("peak_memory_bytes").value_or(0));
   std::map<std::string, std::string> facts{{"peak_memory_bytes", fmt::format("{:.0f}", peak)}};
+  if (now.before_bytes > 0) facts["memory_before_bytes"] = fmt::format("{}", now.before_bytes);
   const double earlier = number("energy_joules").value_or(first ? 0 : std::nan(""));
   const double joules = earlier + now.joules - begin.joules;
   if (std::isfinite(joules) || before.contains("energy_joules"))

@@ -12,6 +12,7 @@ namespace metascale {
 struct Usage {
   // Of one rank: resident memory of the process, or used memory of its GPU.
   std::int64_t peak_bytes = 0;
+  std::int64_t before_bytes = 0;  // of its GPU, before the run asked for any; 0 on a CPU
   // All ranks' GPUs, since their drivers were loaded; NaN: not counted.
   double joules = std::nan("");
 };
@@ -25,9 +26,10 @@ std::size_t peak_resident_bytes();
 // Its resident memory now, its files not counted, in bytes.
 double resident_bytes();
 
-// The facts peak_memory_bytes, the largest of all attempts, and energy_joules, the sum over them;
-// no energy where nothing counts it, "nan" where that is so of one attempt only. before: the facts
-// when the attempt began, first: that there was none before it; begin: what was used then.
+// The facts peak_memory_bytes, the largest of all attempts, memory_before_bytes, of the last one
+// that ran on a GPU, and energy_joules, the sum over them; no energy where nothing counts it, "nan"
+// where that is so of one attempt only. before: the facts when the attempt began, first: that there
+// was none before it; begin: what was used then.
 std::map<std::string, std::string> usage_facts(const std::map<std::string, std::string>& before,
                                                bool first, const Usage& begin, const Usage& now);
 

@@ -64,6 +64,8 @@ TEST_CASE("a run takes what was predicted of the GPU, all of it before its first
   const std::size_t predicted = planned_step(config, micro_batch).bytes();
   CHECK(taken >= predicted);
   CHECK(double(taken) <= 1.03 * double(predicted));
+  const Usage usage = context.usage();
+  CHECK(usage.peak_bytes - usage.before_bytes == std::int64_t(taken));
   initialise(context.parameters(), context.memory(), 1);
   context.parameters_changed();
   context.train_step();

@@ -185,6 +185,7 @@ TEST_CASE("a run on the GPU trains as on the CPU, twice with the same bits, and 
   expect_equal_bits(on_gpu, run("again", Device::cuda, false, true));
   expect_equal_bits(on_gpu, run("graph", Device::cuda, true, true));
   CHECK(on_gpu.log.facts.contains("energy_joules") == Gpu().joules().has_value());
+  CHECK(on_gpu.log.facts.contains("memory_before_bytes"));
   const auto word = read_heartbeat(runs.run("gpu"));
   CHECK(word.value().joules.has_value() == Gpu().joules().has_value());
   CHECK(on_gpu.log.facts.at("processor") == Gpu().info().name);

@@ -47,6 +47,8 @@ TEST_CASE("energy is summed over the attempts, and the peak of memory is the lar
   const Facts second = usage_facts(first, false, {.peak_bytes = 1, .joules = 500},
                                    {.peak_bytes = 6, .joules = 512.5});
   CHECK(second == Facts{{"peak_memory_bytes", "7"}, {"energy_joules", "42.5"}});
+  const Usage on_gpu{.peak_bytes = 9, .before_bytes = 3};
+  CHECK(usage_facts(second, false, on_gpu, on_gpu).at("memory_before_bytes") == "3");
 }
 
 TEST_CASE("energy that one attempt did not count is not made up") {
@@ -75,6 +77,7 @@ TEST_CASE("a run on the CPU logs the peak of its memory and the processor, and n
   CHECK(peak > 1 << 20);
   CHECK(peak <= double(peak_resident_bytes()));
   CHECK_FALSE(facts.contains("energy_joules"));
+  CHECK_FALSE(facts.contains("memory_before_bytes"));
   CHECK_FALSE(read_heartbeat(runs.run("run")).value().joules);
   CHECK(facts.at("ranks") == "1");
   CHECK(facts.at("processor") == cpu_instructions());
