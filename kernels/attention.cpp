@@ -1,6 +1,7 @@
 #include "kernels/attention.hpp"
 
 #include "kernels/checks.hpp"
+#include "kernels/cuda/attention.hpp"
 
 namespace metascale {
 namespace {
@@ -44,6 +45,12 @@ Cost AttentionForward::cost() const {
           .bytes = operand_bytes(*this)};
 }
 
+std::int64_t AttentionBackward::scratch_elements() const {
+  if (q.dtype != Dtype::bf16 || first.exists() || !cuda::has_cudnn_attention()) return 0;
+  const std::int64_t bytes = cuda::deterministic_backward_bytes(q.shape[0], q.shape[1], q.shape[2]);
+  return bytes / std::int64_t(size_of(Dtype::bf16));
+}
+
 void AttentionBackward::check() const {
   check_heads("AttentionBackward.q", q);
   const std::int64_t B = q.shape[0], T = q.shape[1], H = q.shape[2];
@@ -56,6 +63,8 @@ void AttentionBackward::check() const {
   expect_shape("AttentionBackward.dv", dv, q.shape, "the shape of q");
   expect_shape("AttentionBackward.lse", lse, {B, H, T}, "one number per query");
   expect_first_positions("AttentionBackward.first", first, B, T);
+  if (scratch.exists())
+    expect_dtype("AttentionBackward.scratch", scratch, Dtype::bf16, "cuDNN works in it");
   expect_float_dtypes("AttentionBackward", *this);
 }
 

@@ -36,19 +36,22 @@ struct AttentionForward {
 };
 
 struct AttentionBackward {
-  Tensor dq;     // (B, T, H, N)
-  Tensor dk;     // (B, T, H, N)
-  Tensor dv;     // (B, T, H, N)
-  Tensor dy;     // (B, T, H, N)
-  Tensor y;      // (B, T, H, N)
-  Tensor lse;    // (B, H, T)
-  Tensor q;      // (B, T, H, N)
-  Tensor k;      // (B, T, H, N)  no cache in training: S = T
-  Tensor v;      // (B, T, H, N)
-  Tensor first;  // (B, T) i32  optional, as in the forward
+  Tensor dq;       // (B, T, H, N)
+  Tensor dk;       // (B, T, H, N)
+  Tensor dv;       // (B, T, H, N)
+  Tensor dy;       // (B, T, H, N)
+  Tensor y;        // (B, T, H, N)
+  Tensor lse;      // (B, H, T)
+  Tensor q;        // (B, T, H, N)
+  Tensor k;        // (B, T, H, N)  no cache in training: S = T
+  Tensor v;        // (B, T, H, N)
+  Tensor first;    // (B, T) i32  optional, as in the forward
+  Tensor scratch;  // (scratch_elements()) bf16  optional: what cuDNN works in
   double scale = 1;
   bool bf16 = false;
 
+  // Of bf16, on a GPU: 0 where it is not cuDNN that does it.
+  std::int64_t scratch_elements() const;
   void check() const;
   Cost cost() const;
   static void operands(auto& op, auto&& visit) {
@@ -62,6 +65,7 @@ struct AttentionBackward {
     visit("k", op.k, Use::read);
     visit("v", op.v, Use::read);
     visit("first", op.first, Use::read);
+    visit("scratch", op.scratch, Use::scratch);
   }
   void on(CpuQueue&) const;
   void on(CudaQueue&) const;

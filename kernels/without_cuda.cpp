@@ -1,6 +1,7 @@
 // What a program without CUDA is linked with: every call of the device 'cuda' says so.
 #include "kernels/attention.hpp"
 #include "kernels/cross_entropy.hpp"
+#include "kernels/cuda/attention.hpp"
 #include "kernels/cuda/memory.hpp"
 #include "kernels/elementwise.hpp"
 #include "kernels/embedding.hpp"
@@ -82,6 +83,7 @@ void Wkv7Backward::on(CudaQueue&) const { refuse(); }
 namespace cuda {
 
 bool is_linked() { return false; }
+bool has_cudnn_attention() { return false; }
 GpuInfo gpu_info(int) { refuse(); }
 Context* create_context(const GpuOptions&) { refuse(); }
 void destroy(Context*) noexcept {}

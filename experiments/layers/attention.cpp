@@ -44,7 +44,7 @@ Tensor attention(Tape& tape, const Heads& heads, const Tensor& first) {
                             .scale = scale,
                             .bf16 = bf16});
   tape.on_backward([&tape, heads, first, y, lse, scale, bf16] {
-    tape.run(AttentionBackward{.dq = tape.gradient(heads.q),
+    AttentionBackward backward{.dq = tape.gradient(heads.q),
                                .dk = tape.gradient(heads.k),
                                .dv = tape.gradient(heads.v),
                                .dy = tape.gradient(y),
@@ -55,7 +55,10 @@ Tensor attention(Tape& tape, const Heads& heads, const Tensor& first) {
                                .v = heads.v,
                                .first = first,
                                .scale = scale,
-                               .bf16 = bf16});
+                               .bf16 = bf16};
+    if (tape.options().device == Device::cuda && backward.scratch_elements() > 0)
+      backward.scratch = tape.scratch({backward.scratch_elements()}, Dtype::bf16);
+    tape.run(backward);
   });
   return y.reshaped({shape[0], shape[1], shape[2] * shape[3]});
 }

@@ -111,13 +111,18 @@ void expect(cudnnStatus_t status, const char* what, ExitCode code) {
     throw Error(concat(what, ": ", cudnnGetErrorString(status)), code);
 }
 
+std::byte* aligned(std::byte* data) {
+  const auto address = reinterpret_cast<std::uintptr_t>(data);
+  return data + (round_up(address, std::uintptr_t(cudnn_alignment)) - address);
+}
+
 // Activations all in bf16 and on 16 bytes, heads of a width that cuDNN takes, no documents within a
 // window.
 template <typename Op>
 bool is_takable(const Op& op) {
   bool takable = op.q.shape[3] % 8 == 0 && op.q.shape[3] <= 128 && op.q.size() > 0;
   Op::operands(op, [&](const char* field, const Tensor& tensor, Use) {
-    if (field == std::string_view("lse")) return;
+    if (field == std::string_view("lse") || field == std::string_view("scratch")) return;
     if (!tensor.exists()) return;
     if (tensor.dtype != Dtype::bf16) takable = false;  // `first` too: it is i32
     if (reinterpret_cast<std::uintptr_t>(tensor.data) % 16 != 0) takable = false;
@@ -147,25 +152,28 @@ struct CudnnAttention {
   CudnnAttention(const CudnnAttention&) = delete;
   CudnnAttention& operator=(const CudnnAttention&) = delete;
 
-  // Made when a shape is first seen, and the workspace with it: never in the steady state.
-  const Plan& plan_of(const Shapes& shapes) {
+  // Made when a shape is first seen: never in the steady state.
+  Plan& plan_of(const Shapes& shapes) {
     const auto [place, is_new] = plans.try_emplace(key_of(shapes));
-    if (is_new) {
-      place->second = planned(shapes);
-      reserve_workspace(place->second, shapes);
-    }
+    if (is_new) place->second = planned(shapes);
     return place->second;
   }
 
-  // A plan that has no room is none: the backward's workspace grows with the square of T.
-  void reserve_workspace(Plan& plan, const Shapes& shapes) {
-    if (plan.workspace_bytes <= workspace_bytes) return;
+  // The operator's own scratch where it is enough, else memory of ours, made when it is first
+  // needed. A plan that has no room is none: the backward's workspace grows with the square of T.
+  std::byte* workspace_of(Plan& plan, const Shapes& shapes, const Tensor& scratch) {
+    if (scratch.exists() && plan.workspace_bytes + cudnn_alignment <= std::int64_t(scratch.bytes()))
+      return aligned(static_cast<std::byte*>(scratch.data));
+    if (plan.workspace_bytes <= workspace_bytes)
+      return workspaces.empty() ? nullptr : workspaces.back().get();
     try {
       workspaces.emplace_back(allocate(std::size_t(plan.workspace_bytes)));
       workspace_bytes = plan.workspace_bytes;
+      return workspaces.back().get();
     } catch (const Error& error) {
       refuse(shapes, error.what());
       plan = {};
+      return nullptr;
     }
   }
 
@@ -193,13 +201,14 @@ struct CudnnAttention {
     return plan;
   }
 
-  bool run(const Shapes& shapes, Pointers pointers, CUstream_st* stream) {
+  bool run(const Shapes& shapes, Pointers pointers, const Tensor& scratch, CUstream_st* stream) {
     if (!handle) return false;
-    const Plan& plan = plan_of(shapes);
+    Plan& plan = plan_of(shapes);
+    if (!plan.graph) return false;
+    std::byte* const workspace = workspace_of(plan, shapes, scratch);
     if (!plan.graph) return false;
     expect(cudnnSetStream(handle, stream), "cuDNN did not take the stream", ExitCode::run_failed);
-    auto status = plan.graph->execute(handle, pointers,
-                                      workspaces.empty() ? nullptr : workspaces.back().get());
+    auto status = plan.graph->execute(handle, pointers, workspace);
     if (!status.is_good())
       throw GpuFailure(concat("cuDNN failed at attention", shapes.backward ? "'s backward: " : ": ",
                               status.get_message()));
@@ -210,6 +219,8 @@ struct CudnnAttention {
 void DestroyCudnnAttention::operator()(CudnnAttention* attention) const noexcept {
   const std::unique_ptr<CudnnAttention> last(attention);
 }
+
+bool has_cudnn_attention() { return true; }
 
 CudnnAttentionPointer make_cudnn_attention() {
   return CudnnAttentionPointer(std::make_unique<CudnnAttention>().release());
@@ -225,7 +236,7 @@ bool run_by_cudnn(const AttentionForward& op, CudaQueue& queue) {
                                                    {name_v, op.v.data},
                                                    {name_y, op.y.data},
                                                    {name_lse, op.lse.data}},
-                                                  queue.stream);
+                                                  {}, queue.stream);
 }
 
 bool run_by_cudnn(const AttentionBackward& op, CudaQueue& queue) {
@@ -241,7 +252,7 @@ bool run_by_cudnn(const AttentionBackward& op, CudaQueue& queue) {
                                                    {name_dq, op.dq.data},
                                                    {name_dk, op.dk.data},
                                                    {name_dv, op.dv.data}},
-                                                  queue.stream);
+                                                  op.scratch, queue.stream);
 }
 
 }  // namespace metascale::cuda

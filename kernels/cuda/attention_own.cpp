@@ -5,6 +5,8 @@ namespace metascale::cuda {
 
 void DestroyCudnnAttention::operator()(CudnnAttention*) const noexcept {}
 
+bool has_cudnn_attention() { return false; }
+
 CudnnAttentionPointer make_cudnn_attention() { return nullptr; }
 
 const char* attention_body(const CudnnAttention*) { return "own"; }

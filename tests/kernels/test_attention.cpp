@@ -1,3 +1,4 @@
+#include "kernels/cuda/attention.hpp"
 #include "kernels/instructions.hpp"
 #include "tests/kernels/attention_cases.hpp"
 
@@ -161,6 +162,19 @@ TEST_CASE("attention names the operand that is wrong") {
   CHECK(message_of_error([&] { run(queue, item.backward); }) ==
         "AttentionBackward.k has shape (2, 8, 3, 5) but must have (2, 7, 3, 5): the shape of q: "
         "there is no cache in training");
+  item = AttentionCase(Dtype::f32, {2, 7, 3, 5});
+  item.backward.scratch = item.forward.q;
+  CHECK(message_of_error([&] { run(queue, item.backward); }) ==
+        "AttentionBackward.scratch is f32 but must be bf16: cuDNN works in it");
+}
+
+TEST_CASE("attention's backward by cuDNN works in whole tiles of every head") {
+  const std::int64_t sums = 4, rest = cuda::cudnn_alignment;
+  CHECK(cuda::deterministic_backward_bytes(16, 2048, 12) ==
+        16 * 12 * 2048 * (2 * 2048 + sums) + rest);
+  CHECK(cuda::deterministic_backward_bytes(2, 65, 3) == 2 * 3 * (2 * 128 * 128 + sums * 65) + rest);
+  const AttentionCase item(Dtype::f32, {2, 7, 3, 5});
+  CHECK(item.backward.scratch_elements() == 0);  // in f32 it is never cuDNN that does it
 }
 
 TEST_CASE("attention costs what the visible pairs cost") {
