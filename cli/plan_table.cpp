@@ -39,22 +39,28 @@ class PlannedSteps {
   std::map<std::string, PlannedStep> known_;
 };
 
-std::string models_table(const Resolution& resolution) {
+std::string models_table(const Definition& definition, const Resolution& resolution) {
+  // All that a run takes of its GPU; of a process on a CPU it is not known.
+  const auto last_column = [&](const std::string& word) {
+    return definition.device == Device::cuda ? fmt::format(" {:>10}\n", word) : "\n";
+  };
   std::string text = fmt::format(
-      "{:<14} {:<7} {:>7} {:>6} {:>5} {:>14} {:>14} {:>12} {:>10} {:>11}\n", "arm", "size", "L x D",
+      "{:<14} {:<7} {:>7} {:>6} {:>5} {:>14} {:>14} {:>12} {:>10} {:>11}", "arm", "size", "L x D",
       "heads", "width", "parameters", "non-embedding", "MFLOP/token", "weights", "activations");
+  text += last_column("GPU");
   std::set<std::string> shown;
   for (const auto& run : resolution.runs) {
     if (!shown.insert(shape_of(run.config)).second) continue;
     const auto& model = run.config.model;
     const PlannedStep step = planned_step(run);
     text += fmt::format(
-        "{:<14} {:<7} {:>7} {:>6} {:>5} {:>14} {:>14} {:>12.1f} {:>10} {:>11}\n", run.config.arm,
+        "{:<14} {:<7} {:>7} {:>6} {:>5} {:>14} {:>14} {:>12.1f} {:>10} {:>11}", run.config.arm,
         run.config.size, fmt::format("{}x{}", model.layers, model.width),
         fmt::format("{}x{}", head_count(model), model.head_size), model.feed_forward,
         run.counts.parameters, run.counts.non_embedding_parameters,
         1e-6 * run.counts.flops_per_token, format_bytes(double(step.parameter_bytes)),
         format_bytes(double(step.program_bytes)));
+    text += last_column(format_bytes(double(step.device_bytes())));
   }
   return text;
 }
@@ -146,6 +152,7 @@ json run_json(const PlannedRun& run, const PlannedStep& step, const std::optiona
           {"learning_rate", config.training.optimizer.learning_rate},
           {"parameter_bytes", step.parameter_bytes},
           {"activation_bytes", step.program_bytes},
+          {"device_bytes", config.device == Device::cuda ? json(step.device_bytes()) : json()},
           {"checkpoint_bytes", checkpoint_bytes(run)},
           {"hours", hours ? json(*hours) : json()},
           {"state", ledger.status(config.id).word()},
@@ -158,8 +165,8 @@ std::string plan_text(const Definition& definition, const Resolution& resolution
                       const Ledger& ledger) {
   const auto hours = planned_hours(definition, resolution, ledger);
   std::string text = fmt::format("{}: {} runs\n\n", definition.name, resolution.runs.size());
-  text += models_table(resolution) + items_table(resolution) + runs_table(resolution, ledger) +
-          pairs_table(resolution);
+  text += models_table(definition, resolution) + items_table(resolution) +
+          runs_table(resolution, ledger) + pairs_table(resolution);
   text += fmt::format("\ntotal: {} tokens, {:.3e} model FLOPs, {} of checkpoints, {}\n",
                       format_count(resolution.tokens), resolution.flops,
                       format_bytes(checkpoint_bytes(resolution)),

@@ -113,8 +113,8 @@ StepTiming measure_step(const StepBenchmark& benchmark) {
   Optimizer optimizer(queue, optimizer_config, list, memory);
   memory.round_copies(queue);
   // Inputs stay where they are: a CPU has one place, a GPU one more than executions under way.
-  for (std::int64_t i = gpu ? 0 : program.options().executions; i <= program.options().executions;
-       ++i) {
+  const std::int64_t places = gpu ? program.options().executions + 1 : 1;
+  for (std::int64_t place = 0; place < places; ++place) {
     fill_batch(program, B * T, benchmark.model.vocabulary, 1.0 / double(rows * T));
     if (gpu) program.send(queue, {});
   }

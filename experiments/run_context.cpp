@@ -117,7 +117,7 @@ RunContext::RunContext(const RunConfig& config, const std::optional<TrainingStat
     expect_to_fit(
         config_,
         {.micro_batch = state.micro_batch, .ranks = ranks_.size(), .is_begun = start.has_value()},
-        free_bytes(), gpu_->info().name);
+        {.device = gpu_->info().name, .bytes = free_bytes(), .is_open = true});
   programs_ = std::make_unique<RunPrograms>(config_, state.micro_batch, ranks_.size(), list_);
   const Tape& tape = programs_->training().tape();
   const Dtype dtype = tape.dtype();

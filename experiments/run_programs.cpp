@@ -7,6 +7,7 @@
 #include "core/units.hpp"
 #include "experiments/precision.hpp"
 #include "experiments/probe_evaluation.hpp"
+#include "kernels/gpu.hpp"
 
 namespace metascale {
 namespace {
@@ -36,13 +37,15 @@ std::vector<ProgramOptions> evaluations_of(const RunConfig& config, std::int64_t
   return all;
 }
 
-std::string advice(const RunConfig& config, const Placement& place, std::size_t room_bytes) {
+std::string advice(const RunConfig& config, const Placement& place, const Room& room) {
   if (place.is_begun)
     return "a run keeps the micro-batch that it began with: free memory there, or use another GPU";
   const std::int64_t rows = config.training.batch_tokens / config.training.context;
+  const std::size_t room_bytes =
+      usable(room.is_open ? room.bytes : bytes_when_open(config.device, room.bytes));
   const std::int64_t fitting =
       largest_micro_batch(rows, place.ranks, place.micro_batch - 1, [&](std::int64_t each) {
-        return planned_step(config, each, place.ranks).bytes() <= usable(room_bytes);
+        return planned_step(config, each, place.ranks).bytes() <= room_bytes;
       });
   if (fitting > 0) return fmt::format("micro_batch: {} fits", fitting);
   return "no micro-batch fits: set training.recompute: block, start more ranks, or train a smaller "
@@ -90,6 +93,14 @@ Program& RunPrograms::evaluation(std::int64_t rows, std::int64_t context) const 
   throw Error(concat("no evaluation of ", rows, " windows of ", context, " tokens was recorded"));
 }
 
+std::size_t opening_bytes(Device device) {
+  return device == Device::cuda ? assumed_cuda_bytes + workspaces_of_gpu() : 0;
+}
+
+std::size_t bytes_when_open(Device device, std::size_t whole_bytes) {
+  return whole_bytes - std::min(whole_bytes, opening_bytes(device));
+}
+
 PlannedStep planned_step(const RunConfig& config, std::int64_t micro_batch, int ranks) {
   ParameterList list;
   const RunPrograms programs(config, micro_batch, ranks, list);
@@ -99,6 +110,7 @@ PlannedStep planned_step(const RunConfig& config, std::int64_t micro_batch, int 
   const std::size_t copies = tape.bf16_storage ? elements * size_of(Dtype::bf16) : 0;
   return {.parameter_bytes = (2 * elements + moments) * size_of(tape.dtype) + copies,
           .program_bytes = programs.bytes(),
+          .opening_bytes = opening_bytes(config.device),
           .executed_flops_per_token = programs.executed_flops_per_token()};
 }
 
@@ -126,16 +138,19 @@ std::int64_t largest_micro_batch(std::int64_t rows, int ranks, std::int64_t most
 
 std::size_t usable(std::size_t free_bytes) { return free_bytes / 10 * 9; }
 
-void expect_to_fit(const RunConfig& config, const Placement& place, std::size_t room_bytes,
-                   const std::string& device) {
-  const PlannedStep wanted = planned_step(config, place.micro_batch, place.ranks);
-  if (wanted.bytes() <= room_bytes) return;
+void expect_to_fit(const RunConfig& config, const Placement& place, const Room& room) {
+  const PlannedStep step = planned_step(config, place.micro_batch, place.ranks);
+  const std::size_t wanted = room.is_open ? step.bytes() : step.device_bytes();
+  if (wanted <= room.bytes) return;
+  const std::string opening = fmt::format(", {} for CUDA and workspaces (assumed)",
+                                          format_bytes(double(step.opening_bytes)));
   throw Error(fmt::format("training.micro_batch: {} takes {} ({} for parameters, {} for "
-                          "activations), but {} has {} free; {}",
-                          place.micro_batch, format_bytes(double(wanted.bytes())),
-                          format_bytes(double(wanted.parameter_bytes)),
-                          format_bytes(double(wanted.program_bytes)), device,
-                          format_bytes(double(room_bytes)), advice(config, place, room_bytes)),
+                          "activations{}), but {} has {}{}; {}",
+                          place.micro_batch, format_bytes(double(wanted)),
+                          format_bytes(double(step.parameter_bytes)),
+                          format_bytes(double(step.program_bytes)), room.is_open ? "" : opening,
+                          room.device, format_bytes(double(room.bytes)),
+                          room.is_open ? " free" : "", advice(config, place, room)),
               ExitCode::usage);
 }
 

@@ -38,13 +38,26 @@ class RunPrograms {
   Buffer planned_;
 };
 
+// What CUDA takes for itself of a GPU that a process opens. Assumed, not measured: threads' stacks
+// (1 KiB for each that can be resident: 264 MiB of an H200), code and tables [docs/cuda.md].
+constexpr std::size_t assumed_cuda_bytes = std::size_t(512) << 20;
+
+// What a process takes of a device when it opens it: CUDA's own and our workspaces; 0 on a CPU.
+std::size_t opening_bytes(Device device);
+// What is then left of so much; 0 where opening it takes more.
+std::size_t bytes_when_open(Device device, std::size_t whole_bytes);
+
 // What a run's steps will take, from one recording of its programs. The bytes are of the device,
 // before the first step, on each rank: parameters with their gradients, moments and bf16 copies,
-// and programs. What libraries take for themselves is not known.
+// and programs. What NCCL takes is not known.
 struct PlannedStep {
   std::size_t parameter_bytes = 0, program_bytes = 0;
+  std::size_t opening_bytes = 0;        // as above
   double executed_flops_per_token = 0;  // see RunPrograms
+  // What the run asks for when its device is open.
   std::size_t bytes() const { return parameter_bytes + program_bytes; }
+  // What the device then says is in use, if nobody else uses it.
+  std::size_t device_bytes() const { return bytes() + opening_bytes; }
 };
 PlannedStep planned_step(const RunConfig& config, std::int64_t micro_batch, int ranks = 1);
 
@@ -71,9 +84,13 @@ struct Placement {
   int ranks = 1;
   bool is_begun = false;  // then its micro-batch stays
 };
-// Throws Error{usage}, naming the micro-batch that fits, where the run takes more than room_bytes
-// of the device.
-void expect_to_fit(const RunConfig& config, const Placement& place, std::size_t room_bytes,
-                   const std::string& device);
+// What a device has for a run.
+struct Room {
+  std::string device;
+  std::size_t bytes = 0;
+  bool is_open = false;  // then what opening it takes is not among the bytes
+};
+// Throws Error{usage}, naming the micro-batch that fits, where the run takes more than there is.
+void expect_to_fit(const RunConfig& config, const Placement& place, const Room& room);
 
 }  // namespace metascale

@@ -23,10 +23,20 @@ struct GpuInfo {
 
 struct GpuOptions {
   int index = 0;  // of the GPUs that CUDA_VISIBLE_DEVICES leaves
-  std::size_t workspace_bytes = std::size_t(64) << 20;  // of the matrix products, allocated once
+  std::size_t workspace_bytes = std::size_t(64) << 20;  // of the matrix products
+  std::size_t scratch_bytes = std::size_t(8) << 20;     // more is made where an operator needs it
   // Where timed choices of matrix products are kept; "": none are timed.
   std::string algorithm_file;
 };
+
+// The longest bias that is rounded to bf16 at a time, in elements.
+constexpr std::int64_t most_rounded_bias = std::int64_t(1) << 20;
+
+// Bytes of its device's memory that a Gpu takes when it is made; CUDA's own are not among them.
+constexpr std::size_t workspaces_of_gpu(const GpuOptions& options = {}) {
+  return options.workspace_bytes + options.scratch_bytes +
+         std::size_t(most_rounded_bias) * size_of(Dtype::bf16);
+}
 
 struct GpuMemory {
   std::size_t free_bytes = 0, total_bytes = 0;

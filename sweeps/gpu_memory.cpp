@@ -38,7 +38,7 @@ std::int64_t AutomaticMicroBatches::operator()(const PlannedRun& run) {
   const TrainingConfig& training = run.config.training;
   const std::int64_t windows = training.batch_tokens / training.context;
   const int ranks = planned_ranks(run);
-  const std::size_t room = usable(room_of(run, common_gpu_bytes));
+  const std::size_t room = usable(bytes_when_open(Device::cuda, room_of(run, common_gpu_bytes)));
   const auto [place, is_new] =
       known_.try_emplace(fmt::format("{} ranks={} room={}", shape_of(run.config), ranks, room));
   if (!is_new) return place->second;
@@ -71,10 +71,12 @@ void refuse_above_memory(const Resolution& resolution, const Ledger& ledger,
     if (!fitting.emplace(shape_of(run.config), planned_ranks(run), room).second) continue;
     try {
       expect_to_fit(run.config,
-                    {.micro_batch = planned_micro_batch(run), .ranks = planned_ranks(run)}, room,
-                    run.resources.gpu_memory
-                        ? "its GPU (resources.gpu_memory)"
-                        : "this GPU (say it in resources.gpu_memory for micro_batch: auto)");
+                    {.micro_batch = planned_micro_batch(run), .ranks = planned_ranks(run)},
+                    {.device = run.resources.gpu_memory
+                                   ? "its GPU (resources.gpu_memory)"
+                                   : "this GPU (say it in resources.gpu_memory for micro_batch: "
+                                     "auto)",
+                     .bytes = room});
     } catch (const Error& error) {
       throw Error(fmt::format("{}: {}", run.config.id, error.what()), error.code);
     }

@@ -49,8 +49,6 @@ void expect_compiled_for(const GpuInfo& info) {
                            info.minor, "): ", cudaGetErrorString(status), "; ", mend));
 }
 
-constexpr std::size_t usual_scratch_bytes = std::size_t(8) << 20;
-
 CUstream_st* opened_stream() {
   cudaStream_t stream = nullptr;
   expect_success(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking),
@@ -94,7 +92,7 @@ Context::Context(const GpuOptions& options)
       rounded_bias_(allocate(std::size_t(most_rounded_bias) * size_of(Dtype::bf16))),
       cudnn_attention_(make_cudnn_attention()),
       energy_(info_.pci_bus_id) {
-  scratch(usual_scratch_bytes);  // before a run looks how much memory is left
+  scratch(options.scratch_bytes);  // before a run looks how much memory is left
 }
 
 Context::~Context() {

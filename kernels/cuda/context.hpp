@@ -26,11 +26,10 @@ class Context {
   // For a bias rounded to bf16, which lasts until the stream's next one. Throws Error{run_failed}
   // where it is longer than most_rounded_bias.
   std::byte* rounded_bias(std::int64_t elements);
-  static constexpr std::int64_t most_rounded_bias = std::int64_t(1) << 20;
 
   // What one operator's kernels leave for each other, until the stream's next such operator. More
-  // than 8 MiB is made when it is first needed, never in the steady state. Throws Error{run_failed}
-  // where there is no room.
+  // than GpuOptions::scratch_bytes is made when it is first needed, never in the steady state.
+  // Throws Error{run_failed} where there is no room.
   std::byte* scratch(std::size_t bytes);
 
  private:

@@ -33,12 +33,6 @@ std::size_t free_bytes() {
   return free;
 }
 
-std::size_t bytes_of_context() {  // workspace of matrix products and such
-  const std::size_t before = free_bytes();
-  const Gpu gpu;
-  return before - free_bytes();
-}
-
 // The emulated GPU with so much free memory, until this goes.
 class WithFreeMemory {
  public:
@@ -53,17 +47,29 @@ class WithFreeMemory {
   std::size_t before_ = cuda_emulator::machine().memory_bytes;
 };
 
+TEST_CASE("a GPU takes the workspaces that are planned when it is opened") {
+  const std::size_t before = free_bytes();
+  const GpuOptions small{.workspace_bytes = 4096, .scratch_bytes = 8192};
+  CHECK(workspaces_of_gpu(small) < workspaces_of_gpu());
+  for (const GpuOptions& options : {GpuOptions{}, small}) {
+    const Gpu gpu(options);
+    CHECK(before - free_bytes() == workspaces_of_gpu(options));
+  }
+}
+
+// CUDA's own are not: the emulator takes none.
 TEST_CASE("a run takes what was predicted of the GPU, all of it before its first step") {
   const RunsFolder runs;
   RunConfig config = one_step(runs);
   config.training.precision = GENERATE(Precision::f32, Precision::bf16);
   CAPTURE(name_of(config.training.precision));
-  const std::size_t free = free_bytes() - bytes_of_context();
+  const std::size_t free = free_bytes();
   RunContext context(config, {});
-  const std::size_t left = free_bytes(), taken = free - left;
-  const std::size_t predicted = planned_step(config, micro_batch).bytes();
-  CHECK(taken >= predicted);
-  CHECK(double(taken) <= 1.03 * double(predicted));
+  const std::size_t left = free_bytes(), taken = free - left - workspaces_of_gpu();
+  const PlannedStep planned = planned_step(config, micro_batch);
+  CHECK(taken >= planned.bytes());
+  CHECK(double(taken) <= 1.03 * double(planned.bytes()));
+  CHECK(planned.device_bytes() == planned.bytes() + workspaces_of_gpu() + assumed_cuda_bytes);
   const Usage usage = context.usage();
   CHECK(usage.peak_bytes - usage.before_bytes == std::int64_t(taken));
   initialise(context.parameters(), context.memory(), 1);
@@ -78,7 +84,7 @@ TEST_CASE("a run that does not fit the GPU is refused before it starts, and fits
   RunConfig config = one_step(runs);
   fs::path folder = runs.write(config);
   const std::size_t room = planned_step(config, micro_batch).bytes() - 1;
-  const WithFreeMemory small(bytes_of_context() + room);
+  const WithFreeMemory small(workspaces_of_gpu() + room);
   const std::string message = error_of(ExitCode::usage, [&] { train(folder, {}); });
   REQUIRE_THAT(message, Catch::StartsWith("training.micro_batch: 4 takes ") &&
                             Catch::Contains("emulated GPU has") &&
@@ -96,7 +102,7 @@ TEST_CASE("a run that began with a micro-batch which no longer fits is not told 
   const RunsFolder runs;
   const RunConfig config = one_step(runs);
   const std::size_t room = planned_step(config, micro_batch).bytes() - 1;
-  const WithFreeMemory small(bytes_of_context() + room);
+  const WithFreeMemory small(workspaces_of_gpu() + room);
   const TrainingState begun{.step = 1, .micro_batch = micro_batch, .data_fingerprint = [&] {
                               RunConfig cpu = config;
                               cpu.device = Device::cpu;

@@ -98,6 +98,16 @@ TEST_CASE("parameters, gradients and moments are counted, and the shards' share 
   CHECK(planned_step(config, 8).program_bytes == programs.bytes());
 }
 
+TEST_CASE("a GPU's memory is planned with CUDA's own and the workspaces, a CPU's without") {
+  RunConfig config = some_run();
+  const PlannedStep cpu = planned_step(config, 8);
+  CHECK(cpu.device_bytes() == cpu.parameter_bytes + cpu.program_bytes);
+  config.device = Device::cuda;
+  const PlannedStep gpu = planned_step(config, 8);
+  CHECK(gpu.bytes() == gpu.parameter_bytes + gpu.program_bytes);
+  CHECK(gpu.device_bytes() == gpu.bytes() + assumed_cuda_bytes + workspaces_of_gpu());
+}
+
 TEST_CASE("executed FLOPs are those of every operator of a training step, recomputed ones too") {
   RunConfig config = some_run(any_architecture());
   CAPTURE(name_of(config.model.architecture));
@@ -141,7 +151,9 @@ TEST_CASE("a run that does not fit is refused, and told the micro-batch that doe
     return planned_step(config, micro_batch).bytes();
   };
   const auto refusal = [&](const Placement& place, std::size_t room) {
-    return message_of_error([&] { expect_to_fit(config, place, room, "a small GPU"); });
+    return message_of_error([&] {
+      expect_to_fit(config, place, {.device = "a small GPU", .bytes = room, .is_open = true});
+    });
   };
   const Placement eight{.micro_batch = 8};
   CHECK(refusal(eight, room_for(8)) == "");
@@ -152,6 +164,19 @@ TEST_CASE("a run that does not fit is refused, and told the micro-batch that doe
                                                   Catch::Contains("training.recompute: block"));
   CHECK_THAT(refusal({.micro_batch = 8, .is_begun = true}, room_for(8) - 1),
              Catch::Contains("keeps the micro-batch that it began with"));
+}
+
+TEST_CASE("a GPU that is not open yet must have room for CUDA and the workspaces, too") {
+  RunConfig config = some_run();
+  config.device = Device::cuda;
+  const std::size_t all = planned_step(config, 8).device_bytes();
+  const auto refusal = [&](std::size_t room) {
+    return message_of_error(
+        [&] { expect_to_fit(config, {.micro_batch = 8}, {.device = "a GPU", .bytes = room}); });
+  };
+  CHECK(refusal(all) == "");
+  CHECK_THAT(refusal(all - 1),
+             Catch::Contains(" for activations, 586 MiB for CUDA and workspaces"));
 }
 
 }  // namespace

@@ -25,7 +25,8 @@ std::string refusal(const Resolution& resolution, std::size_t here_bytes) {
 TEST_CASE("gpu memory: the exact bytes fit, one less is refused with the run and the way out") {
   const Resolution resolution = on_gpus("{gpus: 1}");
   std::size_t most = 0;
-  for (const PlannedRun& run : resolution.runs) most = std::max(most, planned_step(run).bytes());
+  for (const PlannedRun& run : resolution.runs)
+    most = std::max(most, planned_step(run).device_bytes());
   CHECK(refusal(resolution, most) == "accepted");
   CHECK_THAT(refusal(resolution, most - 1), Catch::StartsWith("meta_state-") &&
                                                 Catch::Contains("training.micro_batch: 4 takes") &&
@@ -39,7 +40,7 @@ TEST_CASE("gpu memory: what the sweep says of its GPUs counts, not the GPU at ha
 }
 
 TEST_CASE("gpu memory: runs that share a GPU have their part of it") {
-  const std::size_t bytes = planned_step(on_gpus("{gpus: 1}").runs.back()).bytes();
+  const std::size_t bytes = planned_step(on_gpus("{gpus: 1}").runs.back()).device_bytes();
   CHECK(refusal(on_gpus("{gpus: 1, runs_per_gpu: 2}"), 2 * bytes + 2) == "accepted");
   CHECK(refusal(on_gpus("{gpus: 1, runs_per_gpu: 3}"), 2 * bytes + 2) != "accepted");
 }
@@ -72,10 +73,10 @@ TEST_CASE("gpu memory: a micro-batch left to us makes at most 32,768 tokens, and
   CHECK(micro_batch("{gpus: 1}") == 64);
   CHECK(micro_batch("{gpus: 1, gpu_memory: 80 GiB}") == 64);
   CHECK(micro_batch("{gpus: 16}") == 32);  // each its share
-  const std::int64_t fitting = micro_batch("{gpus: 1, gpu_memory: 1 GiB}");
+  const std::int64_t fitting = micro_batch("{gpus: 1, gpu_memory: 1600 MiB}");
   CHECK(fitting > 1);
   CHECK(fitting < 64);
-  CHECK(micro_batch("{gpus: 1, gpu_memory: 1 GiB, runs_per_gpu: 4}") < fitting);
+  CHECK(micro_batch("{gpus: 1, gpu_memory: 1600 MiB, runs_per_gpu: 2}") < fitting);
   CHECK(micro_batch("{gpus: 1, gpu_memory: 1 MiB}") == 1);
 }
 
