@@ -155,7 +155,7 @@ struct GammaColumns {
 void SelfStateQueryForward::on(CudaQueue& queue) const {
   cuda::with_storage(c.dtype, [&]<typename S, typename T>() {
     const auto [R, heads, N] = q.as<S, 3>().extents;
-    const std::int64_t blocks = c.size() / (R * N);
+    const std::int64_t blocks = c.as<S, 2>().extents[1] / N;
     cuda::with_head_lanes(N, cuda::are_aligned(q, c),
                           [&, R = R, heads = heads, N = N]<typename Lanes>() {
                             cuda::launch_head_lanes<Lanes>(
@@ -169,7 +169,7 @@ void SelfStateQueryForward::on(CudaQueue& queue) const {
 void SelfStateQueryBackward::on(CudaQueue& queue) const {
   cuda::with_storage(dc.dtype, [&]<typename S, typename T>() {
     const auto [R, heads, N] = q.as<S, 3>().extents;
-    const std::int64_t blocks = dc.size() / (R * N);
+    const std::int64_t blocks = dc.as<S, 2>().extents[1] / N;
     cuda::with_head_lanes(
         N, cuda::are_aligned(dc, dq, q), [&, R = R, heads = heads, N = N]<typename Lanes>() {
           cuda::launch_head_lanes<Lanes>(

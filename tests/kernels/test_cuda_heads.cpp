@@ -77,6 +77,17 @@ TEST_CASE("self-state mixes on the GPU are close to the CPU") {
   expect_cuda_adds_to_gradients<SelfStateMixCase>(200, 3, 5, 4, 16);
 }
 
+TEST_CASE("self-state queries and mixes of no rows on the GPU are nothing") {
+  SelfStateQueryCase query(Dtype::f64, 0, 3, 2, 9);
+  run_case_on(Device::cuda, query);
+  SelfStateMixCase mix(Dtype::f64, 0, 3, 5, 2, 9);
+  mix.backward.dgamma.fresh = false;
+  const Values before(std::size_t(mix.backward.dgamma.size()), 2.0);
+  assign(mix.backward.dgamma, before);
+  run_case_on(Device::cuda, mix);
+  CHECK(values_of(mix.backward.dgamma) == before);
+}
+
 TEST_CASE("the Self-State Encoder on the GPU has the same bits on every run") {
   expect_same_bits_on_every_run<SelfStateQueryCase>(7, 3, 4, 33);
   expect_same_bits_on_every_run<SelfStateQueryCase>(7, 3, 3, 64);
