@@ -142,7 +142,7 @@ void expect_to_fit(const RunConfig& config, const Placement& place, const Room& 
   const PlannedStep step = planned_step(config, place.micro_batch, place.ranks);
   const std::size_t wanted = room.is_open ? step.bytes() : step.device_bytes();
   if (wanted <= room.bytes) return;
-  const std::string opening = fmt::format(", {} for CUDA and workspaces (assumed)",
+  const std::string opening = fmt::format(", {} for CUDA (assumed) and workspaces",
                                           format_bytes(double(step.opening_bytes)));
   throw Error(fmt::format("training.micro_batch: {} takes {} ({} for parameters, {} for "
                           "activations{}), but {} has {}{}; {}",

@@ -46,9 +46,8 @@ Cost AttentionForward::cost() const {
 }
 
 std::int64_t AttentionBackward::scratch_elements() const {
-  if (q.dtype != Dtype::bf16 || first.exists() || !cuda::has_cudnn_attention()) return 0;
-  const std::int64_t bytes = cuda::deterministic_backward_bytes(q.shape[0], q.shape[1], q.shape[2]);
-  return bytes / std::int64_t(size_of(Dtype::bf16));
+  if (!cuda::has_cudnn_attention()) return 0;
+  return cuda::planned_cudnn_bytes(*this) / std::int64_t(size_of(Dtype::bf16));
 }
 
 void AttentionBackward::check() const {

@@ -50,7 +50,7 @@ struct AttentionBackward {
   double scale = 1;
   bool bf16 = false;
 
-  // Of bf16, on a GPU: 0 where it is not cuDNN that does it.
+  // Of bf16, on a GPU: 0 where cuDNN is not for it, or not in this program.
   std::int64_t scratch_elements() const;
   void check() const;
   Cost cost() const;

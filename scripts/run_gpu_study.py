@@ -313,7 +313,7 @@ class Study:
                     before = journal.fact("memory_before_bytes")
                     off, own = peak / planned - 1, (peak - before) / asked - 1
                     self.judge(abs(off) <= 0.03, "%s %s: %+.1f %%" % (architecture, run["size"], 100 * off))
-                    words += "%.3f used (%+.1f %%), %.3f of it before the run asked for any, %.3f assumed (without: %+.1f %%)" % (
+                    words += "%.3f used (%+.1f %%), %.3f of it before the run asked for any, %.3f planned (without: %+.1f %%)" % (
                         peak / GIB, 100 * off, before / GIB, (planned - asked) / GIB, 100 * own)
                 else:
                     self.judge(peak > 0, "%s: no peak was logged" % architecture)

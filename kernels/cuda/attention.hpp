@@ -22,15 +22,21 @@ bool has_cudnn_attention();
 // nullptr in programs without it.
 CudnnAttentionPointer make_cudnn_attention();
 
-// What cuDNN's deterministic backward works in on Hopper: ds of every head in bf16, in whole tiles
-// of 64 queries by 128 keys, a sum for each query in f32 [cudnn-frontend 1.32, sdpa_backward], and
-// room to begin on cudnn_alignment. Elsewhere it needs less; where it asks for more, it gets memory
-// of its own.
-constexpr std::int64_t cudnn_alignment = 256;
-constexpr std::int64_t deterministic_backward_bytes(std::int64_t B, std::int64_t T,
-                                                    std::int64_t H) {
+// Heads of a width that cuDNN takes.
+constexpr bool is_cudnn_head(std::int64_t N) { return N % 8 == 0 && N <= 128; }
+
+// The bytes that are planned for cuDNN's backward; 0: such operands are not for it, but for our
+// body, whose memory does not grow with the square of T. What it asks for is assumed, not measured:
+// ds of every head in bf16, in whole tiles of 64 queries by 128 keys, a sum for each query in f32
+// [cudnn-frontend 1.32, sdpa_backward], and a 256th more. It gets memory of its own where that is
+// too little.
+constexpr std::int64_t cudnn_alignment = 256, most_cudnn_bytes = std::int64_t(4) << 30;
+inline std::int64_t planned_cudnn_bytes(const AttentionBackward& op) {
   constexpr std::int64_t queries = 64, keys = 128;
-  return B * H * (2 * round_up(T, queries) * round_up(T, keys) + 4 * T) + cudnn_alignment;
+  const std::int64_t B = op.q.shape[0], T = op.q.shape[1], H = op.q.shape[2];
+  if (op.q.dtype != Dtype::bf16 || op.first.exists() || !is_cudnn_head(op.q.shape[3])) return 0;
+  const std::int64_t asked = B * H * (2 * round_up(T, queries) * round_up(T, keys) + 4 * T);
+  return asked <= most_cudnn_bytes ? asked + asked / 256 + cudnn_alignment : 0;
 }
 
 // "cudnn", or "own", with the shapes and the reason where cuDNN was refused.

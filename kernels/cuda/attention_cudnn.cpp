@@ -7,6 +7,7 @@
 #include <array>
 #include <bit>
 #include <map>
+#include <optional>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
@@ -53,6 +54,7 @@ Shapes shapes_of(const Tensor& q, const Tensor& k, double scale, bool backward) 
 struct Plan {
   std::shared_ptr<Graph> graph;  // nullptr: cuDNN has none
   std::int64_t workspace_bytes = 0;
+  bool has_no_room = false;  // outside the operator's scratch
 };
 
 // A (B, rows, H, N) tensor of ours, as the (B, H, rows, N) that cuDNN reads.
@@ -120,7 +122,7 @@ std::byte* aligned(std::byte* data) {
 // window.
 template <typename Op>
 bool is_takable(const Op& op) {
-  bool takable = op.q.shape[3] % 8 == 0 && op.q.shape[3] <= 128 && op.q.size() > 0;
+  bool takable = is_cudnn_head(op.q.shape[3]) && op.q.size() > 0;
   Op::operands(op, [&](const char* field, const Tensor& tensor, Use) {
     if (field == std::string_view("lse") || field == std::string_view("scratch")) return;
     if (!tensor.exists()) return;
@@ -159,21 +161,28 @@ struct CudnnAttention {
     return place->second;
   }
 
-  // The operator's own scratch where it is enough, else memory of ours, made when it is first
-  // needed. A plan that has no room is none: the backward's workspace grows with the square of T.
-  std::byte* workspace_of(Plan& plan, const Shapes& shapes, const Tensor& scratch) {
+  // The operator's own scratch where it is enough, else memory of ours; nothing where there is no
+  // room for that.
+  std::optional<std::byte*> workspace_of(Plan& plan, const Shapes& shapes, const Tensor& scratch) {
     if (scratch.exists() && plan.workspace_bytes + cudnn_alignment <= std::int64_t(scratch.bytes()))
       return aligned(static_cast<std::byte*>(scratch.data));
-    if (plan.workspace_bytes <= workspace_bytes)
-      return workspaces.empty() ? nullptr : workspaces.back().get();
+    if (plan.workspace_bytes == 0) return nullptr;
+    if (plan.workspace_bytes > workspace_bytes && !plan.has_no_room) grow(plan, shapes, scratch);
+    if (plan.has_no_room) return std::nullopt;
+    return workspaces.back().get();
+  }
+
+  // When it is first needed: never in the steady state.
+  void grow(Plan& plan, const Shapes& shapes, const Tensor& scratch) {
     try {
       workspaces.emplace_back(allocate(std::size_t(plan.workspace_bytes)));
       workspace_bytes = plan.workspace_bytes;
-      return workspaces.back().get();
+      if (scratch.exists())
+        body = concat("cudnn, with ", workspace_bytes, " bytes beside the ", scratch.bytes(),
+                      " that were planned");
     } catch (const Error& error) {
       refuse(shapes, error.what());
-      plan = {};
-      return nullptr;
+      plan.has_no_room = true;
     }
   }
 
@@ -205,10 +214,10 @@ struct CudnnAttention {
     if (!handle) return false;
     Plan& plan = plan_of(shapes);
     if (!plan.graph) return false;
-    std::byte* const workspace = workspace_of(plan, shapes, scratch);
-    if (!plan.graph) return false;
+    const std::optional<std::byte*> workspace = workspace_of(plan, shapes, scratch);
+    if (!workspace) return false;
     expect(cudnnSetStream(handle, stream), "cuDNN did not take the stream", ExitCode::run_failed);
-    auto status = plan.graph->execute(handle, pointers, workspace);
+    auto status = plan.graph->execute(handle, pointers, *workspace);
     if (!status.is_good())
       throw GpuFailure(concat("cuDNN failed at attention", shapes.backward ? "'s backward: " : ": ",
                               status.get_message()));
@@ -241,7 +250,7 @@ bool run_by_cudnn(const AttentionForward& op, CudaQueue& queue) {
 
 bool run_by_cudnn(const AttentionBackward& op, CudaQueue& queue) {
   if (!queue.context || !is_takable(op)) return false;
-  if (!op.dq.fresh || !op.dk.fresh || !op.dv.fresh) return false;
+  if (!op.dq.fresh || !op.dk.fresh || !op.dv.fresh || planned_cudnn_bytes(op) == 0) return false;
   return context_of(queue).cudnn_attention()->run(shapes_of(op.q, op.k, op.scale, true),
                                                   {{name_q, op.q.data},
                                                    {name_k, op.k.data},

@@ -92,7 +92,9 @@ Context::Context(const GpuOptions& options)
       rounded_bias_(allocate(std::size_t(most_rounded_bias) * size_of(Dtype::bf16))),
       cudnn_attention_(make_cudnn_attention()),
       energy_(info_.pci_bus_id) {
-  scratch(options.scratch_bytes);  // before a run looks how much memory is left
+  if (options.scratch_bytes == 0) return;
+  scratch_.emplace_back(allocate(options.scratch_bytes));
+  scratch_bytes_ = options.scratch_bytes;
 }
 
 Context::~Context() {
@@ -113,7 +115,7 @@ std::byte* Context::scratch(std::size_t bytes) {
     scratch_.emplace_back(allocate(whole));
     scratch_bytes_ = whole;
   }
-  return scratch_.back().get();
+  return scratch_.empty() ? nullptr : scratch_.back().get();
 }
 
 bool is_linked() { return true; }

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/atomic_file.hpp"
+#include "core/units.hpp"
 #include "tests/cli/program.hpp"
 #include "tests/support/tiny_sweep.hpp"
 
@@ -117,6 +118,22 @@ TEST_CASE(
                                  Contains("(resources.gpu_memory)") && Contains(" fits"));
   }
   CHECK_FALSE(fs::exists(sweep.folder() / "runs"));
+}
+
+TEST_CASE("plan says what a run takes of a GPU all in all, and nothing of a CPU") {
+  const Sweep sweep;
+  const auto first_run = [&](const Words& words) {
+    return json::parse(sweep.call({"plan"}, words).text).at("runs").at(0);
+  };
+  CHECK(first_run({"--json"}).at("device_bytes").is_null());
+  CHECK_THAT(sweep.call({"plan"}, {}).text, !Contains("activations        GPU"));
+  const json run = first_run({"--json", "--set", "device=cuda"});
+  const double asked = run.at("parameter_bytes").get<double>() +
+                       run.at("activation_bytes").get<double>(),
+               all = run.at("device_bytes");
+  CHECK(all - asked == 586 * 1048576.0);  // CUDA's own, assumed, and our workspaces
+  CHECK_THAT(sweep.call({"plan"}, {"--set", "device=cuda"}).text,
+             Contains("activations        GPU\n") && Contains(format_bytes(all) + "\n"));
 }
 
 TEST_CASE("check --json says what is wrong, with the same exit code") {

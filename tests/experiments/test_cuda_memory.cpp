@@ -49,9 +49,9 @@ class WithFreeMemory {
 
 TEST_CASE("a GPU takes the workspaces that are planned when it is opened") {
   const std::size_t before = free_bytes();
-  const GpuOptions small{.workspace_bytes = 4096, .scratch_bytes = 8192};
+  const GpuOptions small{.workspace_bytes = 4096, .scratch_bytes = 5000};
   CHECK(workspaces_of_gpu(small) < workspaces_of_gpu());
-  for (const GpuOptions& options : {GpuOptions{}, small}) {
+  for (const GpuOptions& options : {GpuOptions{}, small, GpuOptions{.scratch_bytes = 0}}) {
     const Gpu gpu(options);
     CHECK(before - free_bytes() == workspaces_of_gpu(options));
   }
@@ -69,7 +69,6 @@ TEST_CASE("a run takes what was predicted of the GPU, all of it before its first
   const PlannedStep planned = planned_step(config, micro_batch);
   CHECK(taken >= planned.bytes());
   CHECK(double(taken) <= 1.03 * double(planned.bytes()));
-  CHECK(planned.device_bytes() == planned.bytes() + workspaces_of_gpu() + assumed_cuda_bytes);
   const Usage usage = context.usage();
   CHECK(usage.peak_bytes - usage.before_bytes == std::int64_t(taken));
   initialise(context.parameters(), context.memory(), 1);

@@ -168,13 +168,25 @@ TEST_CASE("attention names the operand that is wrong") {
         "AttentionBackward.scratch is f32 but must be bf16: cuDNN works in it");
 }
 
-TEST_CASE("attention's backward by cuDNN works in whole tiles of every head") {
-  const std::int64_t sums = 4, rest = cuda::cudnn_alignment;
-  CHECK(cuda::deterministic_backward_bytes(16, 2048, 12) ==
-        16 * 12 * 2048 * (2 * 2048 + sums) + rest);
-  CHECK(cuda::deterministic_backward_bytes(2, 65, 3) == 2 * 3 * (2 * 128 * 128 + sums * 65) + rest);
-  const AttentionCase item(Dtype::f32, {2, 7, 3, 5});
-  CHECK(item.backward.scratch_elements() == 0);  // in f32 it is never cuDNN that does it
+TEST_CASE("attention's backward by cuDNN is planned to work in whole tiles of every head") {
+  const auto planned = [](Shape BTHN, Dtype dtype = Dtype::bf16, bool has_documents = false) {
+    AttentionBackward op;
+    op.q = {.shape = BTHN, .dtype = dtype};
+    if (has_documents) op.first = {.shape = {BTHN[0], BTHN[1]}, .dtype = Dtype::i32};
+    return cuda::planned_cudnn_bytes(op);
+  };
+  const auto with_spare = [](std::int64_t asked) {
+    return asked + asked / 256 + cuda::cudnn_alignment;
+  };
+  CHECK(planned({16, 2048, 12, 64}) == with_spare(16 * 12 * 2048 * (2 * 2048 + 4L)));
+  CHECK(planned({2, 65, 3, 128}) == with_spare(2 * 3 * (2 * 128 * 128 + 4 * 65)));
+  // Which our own bodies do: other numbers, documents, heads, and a square that grows too large.
+  CHECK(planned({2, 65, 3, 64}, Dtype::f32) == 0);
+  CHECK(planned({2, 65, 3, 64}, Dtype::bf16, true) == 0);
+  CHECK(planned({2, 65, 3, 60}) == 0);
+  CHECK(planned({2, 65, 3, 136}) == 0);
+  CHECK(planned({1, 32768, 1, 64}) > 0);
+  CHECK(planned({1, 32768, 2, 64}) == 0);
 }
 
 TEST_CASE("attention costs what the visible pairs cost") {
