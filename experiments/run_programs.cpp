@@ -37,15 +37,13 @@ std::vector<ProgramOptions> evaluations_of(const RunConfig& config, std::int64_t
   return all;
 }
 
-std::string advice(const RunConfig& config, const Placement& place, const Room& room) {
+std::string advice(const RunConfig& config, const Placement& place, std::size_t room_bytes) {
   if (place.is_begun)
     return "a run keeps the micro-batch that it began with: free memory there, or use another GPU";
   const std::int64_t rows = config.training.batch_tokens / config.training.context;
-  const std::size_t room_bytes =
-      usable(room.is_open ? room.bytes : bytes_when_open(config.device, room.bytes));
   const std::int64_t fitting =
       largest_micro_batch(rows, place.ranks, place.micro_batch - 1, [&](std::int64_t each) {
-        return planned_step(config, each, place.ranks).bytes() <= room_bytes;
+        return planned_step(config, each, place.ranks).bytes() <= usable(room_bytes);
       });
   if (fitting > 0) return fmt::format("micro_batch: {} fits", fitting);
   return "no micro-batch fits: set training.recompute: block, start more ranks, or train a smaller "
@@ -140,8 +138,9 @@ std::size_t usable(std::size_t free_bytes) { return free_bytes / 10 * 9; }
 
 void expect_to_fit(const RunConfig& config, const Placement& place, const Room& room) {
   const PlannedStep step = planned_step(config, place.micro_batch, place.ranks);
+  const std::size_t left = room.is_open ? room.bytes : bytes_when_open(config.device, room.bytes);
+  if (step.bytes() <= left) return;
   const std::size_t wanted = room.is_open ? step.bytes() : step.device_bytes();
-  if (wanted <= room.bytes) return;
   const std::string opening = fmt::format(", {} for CUDA (assumed) and workspaces",
                                           format_bytes(double(step.opening_bytes)));
   throw Error(fmt::format("training.micro_batch: {} takes {} ({} for parameters, {} for "
@@ -150,7 +149,7 @@ void expect_to_fit(const RunConfig& config, const Placement& place, const Room& 
                           format_bytes(double(step.parameter_bytes)),
                           format_bytes(double(step.program_bytes)), room.is_open ? "" : opening,
                           room.device, format_bytes(double(room.bytes)),
-                          room.is_open ? " free" : "", advice(config, place, room)),
+                          room.is_open ? " free" : "", advice(config, place, left)),
               ExitCode::usage);
 }
 

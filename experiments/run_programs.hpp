@@ -52,7 +52,7 @@ std::size_t bytes_when_open(Device device, std::size_t whole_bytes);
 // and programs. What NCCL takes is not known.
 struct PlannedStep {
   std::size_t parameter_bytes = 0, program_bytes = 0;
-  std::size_t opening_bytes = 0;        // as above
+  std::size_t opening_bytes = 0;        // see opening_bytes()
   double executed_flops_per_token = 0;  // see RunPrograms
   // What the run asks for when its device is open.
   std::size_t bytes() const { return parameter_bytes + program_bytes; }

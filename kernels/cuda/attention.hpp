@@ -25,17 +25,22 @@ CudnnAttentionPointer make_cudnn_attention();
 // Heads of a width that cuDNN takes.
 constexpr bool is_cudnn_head(std::int64_t N) { return N % 8 == 0 && N <= 128; }
 
-// The bytes that are planned for cuDNN's backward; 0: such operands are not for it, but for our
-// body, whose memory does not grow with the square of T. What it asks for is assumed, not measured:
-// ds of every head in bf16, in whole tiles of 64 queries by 128 keys, a sum for each query in f32
-// [cudnn-frontend 1.32, sdpa_backward], and a 256th more. It gets memory of its own where that is
-// too little.
-constexpr std::int64_t cudnn_alignment = 256, most_cudnn_bytes = std::int64_t(4) << 30;
-inline std::int64_t planned_cudnn_bytes(const AttentionBackward& op) {
+// The bytes that cuDNN's deterministic backward works in: ds of every head in bf16, in whole tiles
+// of 64 queries by 128 keys, and a sum for each query in f32. Assumed, not measured [cudnn-frontend
+// 1.32, sdpa_backward].
+constexpr std::int64_t cudnn_backward_bytes(std::int64_t B, std::int64_t T, std::int64_t H) {
   constexpr std::int64_t queries = 64, keys = 128;
-  const std::int64_t B = op.q.shape[0], T = op.q.shape[1], H = op.q.shape[2];
+  return B * H * (2 * round_up(T, queries) * round_up(T, keys) + 4 * T);
+}
+// Above so much our own body does it, whose memory does not grow with the square of T.
+constexpr std::int64_t most_cudnn_bytes = std::int64_t(4) << 30;
+
+// The bytes that are planned for it, a 256th and a beginning on cudnn_alignment among them; where
+// it asks for more, it gets memory of its own. 0: such operands are not for cuDNN.
+constexpr std::int64_t cudnn_alignment = 256;
+inline std::int64_t planned_cudnn_bytes(const AttentionBackward& op) {
   if (op.q.dtype != Dtype::bf16 || op.first.exists() || !is_cudnn_head(op.q.shape[3])) return 0;
-  const std::int64_t asked = B * H * (2 * round_up(T, queries) * round_up(T, keys) + 4 * T);
+  const std::int64_t asked = cudnn_backward_bytes(op.q.shape[0], op.q.shape[1], op.q.shape[2]);
   return asked <= most_cudnn_bytes ? asked + asked / 256 + cudnn_alignment : 0;
 }
 

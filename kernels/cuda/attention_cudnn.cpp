@@ -192,6 +192,10 @@ struct CudnnAttention {
   }
 
   Plan planned(const Shapes& shapes) {
+    if (shapes.backward && cudnn_backward_bytes(shapes.B, shapes.T, shapes.H) > most_cudnn_bytes) {
+      refuse(shapes, "it would work in more than 4 GiB");
+      return {};
+    }
     auto made = std::make_shared<Graph>();
     made->set_io_data_type(cudnn_frontend::DataType_t::BFLOAT16)
         .set_intermediate_data_type(cudnn_frontend::DataType_t::FLOAT)
@@ -250,7 +254,7 @@ bool run_by_cudnn(const AttentionForward& op, CudaQueue& queue) {
 
 bool run_by_cudnn(const AttentionBackward& op, CudaQueue& queue) {
   if (!queue.context || !is_takable(op)) return false;
-  if (!op.dq.fresh || !op.dk.fresh || !op.dv.fresh || planned_cudnn_bytes(op) == 0) return false;
+  if (!op.dq.fresh || !op.dk.fresh || !op.dv.fresh) return false;
   return context_of(queue).cudnn_attention()->run(shapes_of(op.q, op.k, op.scale, true),
                                                   {{name_q, op.q.data},
                                                    {name_k, op.k.data},
